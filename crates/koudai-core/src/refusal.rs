@@ -1,0 +1,274 @@
+//! Why a request was refused. For `match`, not for reading: the wording lives at the edges
+//! (the wallet's catalogue and the gateway's error table), which map every variant.
+
+use crate::money::Money;
+use crate::time::Timestamp;
+
+/// Why something a *person* asked for was refused. Nothing here means that money moved; an outcome that is not known
+/// yet is a state of the payment and never a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    // Signing in.
+    /// Not a mobile number this wallet serves.
+    PhoneInvalid,
+    /// A one-time code was asked for again too early.
+    CodeTooSoon {
+        /// Seconds until another may be asked for.
+        wait_s: u32,
+    },
+    /// Too many codes were sent to this number in the hour or the day.
+    TooManyCodes {
+        /// Seconds until another may be asked for.
+        wait_s: u32,
+    },
+    /// The one-time code is wrong.
+    CodeWrong {
+        /// Tries left before the code is void.
+        tries_left: u8,
+    },
+    /// The one-time code is past its five minutes, used, void, or was never sent.
+    CodeExpired,
+    /// There is no session, or it has ended.
+    SignedOut,
+    /// The account is frozen.
+    AccountFrozen,
+
+    // The payment password.
+    /// A payment password must be set first.
+    PaymentPasswordNotSet,
+    /// One is set already; changing it asks for the old one.
+    PaymentPasswordAlreadySet,
+    /// Not six digits.
+    PaymentPasswordMalformed,
+    /// A run, a repeat, or part of the phone number.
+    PaymentPasswordWeak,
+    /// The two entries differ.
+    PaymentPasswordsDiffer,
+    /// Wrong, and counted.
+    PaymentPasswordWrong {
+        /// Tries left before the lock.
+        tries_left: u8,
+    },
+    /// Locked after five wrong tries.
+    PaymentPasswordLocked {
+        /// When it may be tried again.
+        until: Timestamp,
+    },
+    /// Locked for good after ten wrong tries in a row: it has to be reset.
+    PaymentPasswordResetNeeded,
+
+    // Bank cards.
+    /// Not a person's name.
+    NameInvalid,
+    /// The resident ID number fails its format, date or check digit.
+    IdNumberInvalid,
+    /// The holder is younger than the operator's minimum age.
+    HolderTooYoung,
+    /// The name and ID number are not those this account was verified with.
+    NotTheSamePerson,
+    /// The card number fails its length or check digit.
+    CardNumberInvalid,
+    /// No network here serves this card.
+    CardUnsupported,
+    /// The expiry is malformed or past.
+    CardExpiryInvalid,
+    /// The security code is not three digits.
+    CardCvvInvalid,
+    /// This account holds this card already.
+    CardAlreadyBound,
+    /// Another account holds this card.
+    CardBoundElsewhere,
+    /// Ten cards are the most.
+    TooManyCards,
+    /// Too many failed bindings today.
+    TooManyBindings,
+    /// The bank: name, ID number or phone do not match its record (never says which).
+    CardDetailsMismatch,
+    /// The bank: the card is lost, frozen or expired.
+    CardNotUsable,
+    /// The bank: its verification code was wrong.
+    BankCodeWrong,
+    /// The binding is over: its ten minutes have passed, or it has ended.
+    BindingExpired,
+    /// No such binding for this person.
+    BindingUnknown,
+    /// No such card for this person, or it is no longer bound.
+    CardUnknown,
+
+    // Money.
+    /// Not an amount of money.
+    AmountInvalid,
+    /// Outside what one top-up may be.
+    AmountOutOfRange {
+        /// The least that is allowed.
+        least: Money,
+        /// The most that is allowed.
+        most: Money,
+    },
+    /// The balance does not cover the amount.
+    InsufficientBalance {
+        /// What is missing.
+        short_by: Money,
+    },
+    /// The bank: not enough money on the card.
+    CardInsufficientFunds,
+    /// The bank refused without a reason a person could use.
+    BankRefused,
+    /// The bank cannot be reached, and nothing was sent.
+    BankUnavailable,
+
+    // Codes and orders.
+    /// No QR code could be read in the picture or text.
+    CodeUnreadable,
+    /// A code of somebody else.
+    CodeNotOurs,
+    /// The code's signature does not fit: it may have been swapped.
+    CodeSwapped,
+    /// The code is past its two hours.
+    CodeStale,
+    /// No such order.
+    OrderUnknown,
+    /// The merchant closed the order.
+    OrderClosed,
+    /// The order is past the time to pay.
+    OrderExpired,
+    /// The order has been paid.
+    OrderAlreadyPaid,
+    /// Somebody is paying this order right now, or this person is and the bank has not answered.
+    OrderBeingPaid,
+    /// The merchant has not enabled this way of taking payments.
+    ProductNotEnabled,
+    /// The merchant cannot take payments at present.
+    MerchantSuspended,
+
+    // Requests.
+    /// The same number was used with other content.
+    NumberReused,
+    /// No such record for this person.
+    RecordUnknown,
+    /// A field is missing or malformed.
+    RequestMalformed,
+    /// The request is larger than is accepted.
+    RequestTooLarge,
+    /// Not sent from this wallet's own page.
+    ForeignOrigin,
+    /// Too many requests at once; nothing was done.
+    Busy,
+    /// A fault of ours before anything was done.
+    OutOfOrder,
+}
+
+impl Refusal {
+    /// A stable code for programs and for staff, never renamed.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::PhoneInvalid => "PHONE_INVALID",
+            Self::CodeTooSoon { .. } => "CODE_TOO_SOON",
+            Self::TooManyCodes { .. } => "TOO_MANY_CODES",
+            Self::CodeWrong { .. } => "CODE_WRONG",
+            Self::CodeExpired => "CODE_EXPIRED",
+            Self::SignedOut => "SIGNED_OUT",
+            Self::AccountFrozen => "ACCOUNT_FROZEN",
+            Self::PaymentPasswordNotSet => "PAYMENT_PASSWORD_NOT_SET",
+            Self::PaymentPasswordAlreadySet => "PAYMENT_PASSWORD_ALREADY_SET",
+            Self::PaymentPasswordMalformed => "PAYMENT_PASSWORD_MALFORMED",
+            Self::PaymentPasswordWeak => "PAYMENT_PASSWORD_WEAK",
+            Self::PaymentPasswordsDiffer => "PAYMENT_PASSWORDS_DIFFER",
+            Self::PaymentPasswordWrong { .. } => "PAYMENT_PASSWORD_WRONG",
+            Self::PaymentPasswordLocked { .. } => "PAYMENT_PASSWORD_LOCKED",
+            Self::PaymentPasswordResetNeeded => "PAYMENT_PASSWORD_RESET_NEEDED",
+            Self::NameInvalid => "NAME_INVALID",
+            Self::IdNumberInvalid => "ID_NUMBER_INVALID",
+            Self::HolderTooYoung => "HOLDER_TOO_YOUNG",
+            Self::NotTheSamePerson => "NOT_THE_SAME_PERSON",
+            Self::CardNumberInvalid => "CARD_NUMBER_INVALID",
+            Self::CardUnsupported => "CARD_UNSUPPORTED",
+            Self::CardExpiryInvalid => "CARD_EXPIRY_INVALID",
+            Self::CardCvvInvalid => "CARD_CVV_INVALID",
+            Self::CardAlreadyBound => "CARD_ALREADY_BOUND",
+            Self::CardBoundElsewhere => "CARD_BOUND_ELSEWHERE",
+            Self::TooManyCards => "TOO_MANY_CARDS",
+            Self::TooManyBindings => "TOO_MANY_BINDINGS",
+            Self::CardDetailsMismatch => "CARD_DETAILS_MISMATCH",
+            Self::CardNotUsable => "CARD_NOT_USABLE",
+            Self::BankCodeWrong => "BANK_CODE_WRONG",
+            Self::BindingExpired => "BINDING_EXPIRED",
+            Self::BindingUnknown => "BINDING_UNKNOWN",
+            Self::CardUnknown => "CARD_UNKNOWN",
+            Self::AmountInvalid => "AMOUNT_INVALID",
+            Self::AmountOutOfRange { .. } => "AMOUNT_OUT_OF_RANGE",
+            Self::InsufficientBalance { .. } => "INSUFFICIENT_BALANCE",
+            Self::CardInsufficientFunds => "CARD_INSUFFICIENT_FUNDS",
+            Self::BankRefused => "BANK_REFUSED",
+            Self::BankUnavailable => "BANK_UNAVAILABLE",
+            Self::CodeUnreadable => "CODE_UNREADABLE",
+            Self::CodeNotOurs => "CODE_NOT_OURS",
+            Self::CodeSwapped => "CODE_SWAPPED",
+            Self::CodeStale => "CODE_STALE",
+            Self::OrderUnknown => "ORDER_UNKNOWN",
+            Self::OrderClosed => "ORDER_CLOSED",
+            Self::OrderExpired => "ORDER_EXPIRED",
+            Self::OrderAlreadyPaid => "ORDER_ALREADY_PAID",
+            Self::OrderBeingPaid => "ORDER_BEING_PAID",
+            Self::ProductNotEnabled => "PRODUCT_NOT_ENABLED",
+            Self::MerchantSuspended => "MERCHANT_SUSPENDED",
+            Self::NumberReused => "NUMBER_REUSED",
+            Self::RecordUnknown => "RECORD_UNKNOWN",
+            Self::RequestMalformed => "REQUEST_MALFORMED",
+            Self::RequestTooLarge => "REQUEST_TOO_LARGE",
+            Self::ForeignOrigin => "FOREIGN_ORIGIN",
+            Self::Busy => "BUSY",
+            Self::OutOfOrder => "OUT_OF_ORDER",
+        }
+    }
+}
+
+/// Why something a *merchant's server* asked for was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MerchantRefusal {
+    /// No such merchant, or it is closed.
+    MerchantUnknown,
+    /// The merchant is suspended.
+    MerchantSuspended,
+    /// The appid is not bound to the merchant.
+    AppidMismatch,
+    /// The product is not enabled for the merchant.
+    ProductNotEnabled,
+    /// The merchant's number stands for an order with other content.
+    OutTradeNoUsed {
+        /// The field that differs, as a JSON pointer.
+        field: &'static str,
+    },
+    /// The order is paid.
+    OrderPaid,
+    /// The order is closed or past its time.
+    OrderClosed,
+    /// The payer's payment is under way: ask again.
+    UserPaying,
+    /// No such order of this merchant.
+    OrderUnknown,
+    /// The order has not been paid, so there is nothing to refund.
+    OrderNotPaid,
+    /// No such refund of this merchant.
+    RefundUnknown,
+    /// The refund's number stands for a refund with other content.
+    OutRefundNoUsed {
+        /// The field that differs, as a JSON pointer.
+        field: &'static str,
+    },
+    /// `amount.total` is not the order's total.
+    RefundTotalMismatch,
+    /// More than what is left of the order.
+    RefundExceedsRest {
+        /// What may still be refunded, in fen.
+        rest_minor: i64,
+    },
+    /// The order has had its fifty refunds.
+    TooManyRefunds,
+    /// More than 365 days after the payment.
+    RefundTooLate,
+    /// The merchant's money does not cover the refund.
+    NotEnoughFunds,
+    /// The system has more work than it can take; nothing was done.
+    Busy,
+}
