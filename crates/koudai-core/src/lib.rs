@@ -3,7 +3,24 @@
 //! What it must never do: read a clock, draw a random number, await, open a file or a socket, or know that SQL, HTTP
 //! or WeChat exist. The same commands on the same rows give the same result, always; a test keeps it so.
 
+pub mod attempt;
+pub mod binding;
+pub mod card;
+pub mod column;
+pub mod id;
+pub mod identity;
+pub mod ledger;
+pub mod merchant;
 pub mod money;
+pub mod notice;
+pub mod order;
+pub mod payment;
+pub mod payment_password;
+pub mod refund;
 pub mod refusal;
+pub mod rows;
 pub mod secret;
+pub mod sign_in;
+pub mod state;
 pub mod time;
+pub mod top_up;

@@ -1,0 +1,152 @@
+//! Outcomes of calls to networks. Unknown is a state: an attempt stays open, is tried again under its own id, and ends
+//! once, with what the network says it did.
+
+use crate::id::AttemptId;
+use crate::ledger::{AccountId, JournalKind, Posting};
+use crate::payment::settle;
+use crate::refusal::Refusal;
+use crate::rows::{Attempt, AttemptKind, AttemptState, NetworkRefusal, OrderState, RefundState};
+use crate::state::{Command, Event, OrStop, Stop, Tx};
+use crate::time::{MINUTE, SECOND};
+
+/// What a network did about an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did it.
+    Succeeded {
+        /// Its own number for it, for people who have to ask there.
+        network_ref: String,
+    },
+    /// It did not and will not.
+    Failed(NetworkRefusal),
+}
+
+/// Records the outcome of an attempt. A second outcome changes nothing.
+#[derive(Clone, Debug)]
+pub struct EndAttempt {
+    /// Which.
+    pub attempt: AttemptId,
+    /// What the network did.
+    pub outcome: Outcome,
+}
+
+impl Command for EndAttempt {
+    type Reply = Attempt;
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Attempt, Stop<Refusal>> {
+        let attempt = tx.rows().attempt.get(&self.attempt).or_stop()?.cloned();
+        let mut attempt = attempt.ok_or(Refusal::RecordUnknown)?;
+        tx.rows().open_attempt.get(&self.attempt).or_stop()?;
+        if attempt.state != AttemptState::Open {
+            return Ok(attempt);
+        }
+        match attempt.kind {
+            AttemptKind::TopUp => self.end_top_up(tx, &attempt)?,
+            AttemptKind::CardPayment => self.end_payment(tx, &attempt)?,
+            AttemptKind::CardRefund => self.end_refund(tx, &attempt)?,
+        }
+        attempt.ended_at = Some(tx.now());
+        match &self.outcome {
+            Outcome::Succeeded { network_ref } => {
+                attempt.state = AttemptState::Succeeded;
+                attempt.network_ref = Some(network_ref.clone());
+            }
+            Outcome::Failed(refusal) => {
+                attempt.state = AttemptState::Failed;
+                attempt.refusal = Some(*refusal);
+            }
+        }
+        tx.announce(Event::AttemptEnded(attempt.id));
+        tx.rows().open_attempt.delete(attempt.id);
+        tx.rows().attempt.put(attempt.clone());
+        Ok(attempt)
+    }
+}
+
+impl EndAttempt {
+    const fn succeeded(&self) -> bool {
+        matches!(self.outcome, Outcome::Succeeded { .. })
+    }
+
+    fn end_top_up(&self, tx: &mut Tx<'_>, attempt: &Attempt) -> Result<(), Stop<Refusal>> {
+        let (source, balance) = (AccountId::clearing(attempt.network), AccountId::person(attempt.person));
+        tx.prepare(&[source, balance]).or_stop()?;
+        if self.succeeded() {
+            let posting = Posting { debit: source, credit: balance, amount: attempt.amount };
+            tx.post(JournalKind::TopUp, attempt.id.0, attempt.amount.currency(), vec![posting], &[]);
+        }
+        Ok(())
+    }
+
+    fn end_payment(&self, tx: &mut Tx<'_>, attempt: &Attempt) -> Result<(), Stop<Refusal>> {
+        let order = attempt.order.expect("a card payment has its order");
+        let mut order = tx.rows().order.get(&order).or_stop()?.cloned().expect("an attempt's order exists");
+        let merchant = tx.rows().merchant.get(&order.mchid).or_stop()?.cloned();
+        let merchant = merchant.expect("an order has its merchant");
+        let source = AccountId::clearing(attempt.network);
+        let (payee, payer) = (AccountId::merchant(order.mchid), AccountId::person(attempt.person));
+        tx.prepare(&[source, payee, payer, AccountId::fees()]).or_stop()?;
+        // While an attempt is open its order takes no other payment, is not closed, and does not expire.
+        assert!(
+            order.state == OrderState::Paying && order.attempt == Some(attempt.id),
+            "an open attempt holds its order"
+        );
+        if self.succeeded() {
+            settle(tx, &mut order, &merchant, source, JournalKind::CardPayment);
+        } else {
+            order.state = OrderState::Unpaid;
+            order.payer = None;
+            order.card = None;
+            order.attempt = None;
+            tx.announce(Event::OrderChanged(order.id));
+        }
+        tx.rows().order.put(order);
+        Ok(())
+    }
+
+    fn end_refund(&self, tx: &mut Tx<'_>, attempt: &Attempt) -> Result<(), Stop<Refusal>> {
+        let refund = attempt.refund.expect("a card refund has its refund");
+        let mut refund =
+            tx.rows().refund.get(&refund).or_stop()?.cloned().expect("an attempt's refund exists");
+        let (way, bank) =
+            (AccountId::refund_in_flight(attempt.network), AccountId::clearing(attempt.network));
+        let (merchant, payer) = (AccountId::merchant(refund.mchid), AccountId::person(refund.payer));
+        tx.prepare(&[way, bank, merchant, payer]).or_stop()?;
+        let (subject, currency) = (refund.id.0, refund.amount.currency());
+        if self.succeeded() {
+            let posting = Posting { debit: way, credit: bank, amount: refund.amount };
+            tx.post(JournalKind::CardRefundDone, subject, currency, vec![posting], &[merchant, payer]);
+            refund.state = RefundState::Success;
+            refund.success_at = Some(tx.now());
+        } else {
+            tx.post(JournalKind::CardRefundAbnormal, subject, currency, vec![], &[merchant, payer]);
+            refund.state = RefundState::Abnormal;
+        }
+        tx.announce(Event::OrderChanged(refund.order));
+        tx.rows().refund.put(refund);
+        Ok(())
+    }
+}
+
+/// Records that a try brought no certain answer, and when the next is due: 1, 2, 4 … seconds, at most five minutes.
+#[derive(Clone, Debug)]
+pub struct AttemptUnknown {
+    /// Which.
+    pub attempt: AttemptId,
+}
+
+impl Command for AttemptUnknown {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        let now = tx.now();
+        if let Some(mut open) = tx.rows().open_attempt.get(&self.attempt).or_stop()?.cloned() {
+            open.next_at = now.plus((SECOND << open.tries.min(20)).min(5 * MINUTE));
+            open.tries = open.tries.saturating_add(1);
+            tx.rows().open_attempt.put(open);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! Phones, names and resident ID numbers, parsed once at the edge.
+
+use std::fmt;
+
+use crate::secret::Secret;
+use crate::time::{Timestamp, days_in_month};
+
+/// A mainland mobile number, eleven digits; other countries come with their own numbering plans.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Phone(String);
+
+impl Phone {
+    /// Reads `13800138000`, with blanks, dashes and `+86` tolerated.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > 24 {
+            return None;
+        }
+        let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        let digits = digits.strip_prefix("+86").unwrap_or(&digits);
+        let bytes = digits.as_bytes();
+        let shape = bytes.len() == 11 && bytes.iter().all(u8::is_ascii_digit);
+        (shape && bytes[0] == b'1' && bytes[1] >= b'3').then(|| Self(digits.to_owned()))
+    }
+
+    /// The eleven digits.
+    pub fn digits(&self) -> &str {
+        &self.0
+    }
+
+    /// As shown to people: `138****8000`.
+    pub fn masked(&self) -> String {
+        format!("{}****{}", &self.0[..3], &self.0[7..])
+    }
+}
+
+/// Masked, so that a number never reaches a log by accident.
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+/// A person's name, 2 to 50 characters, as on the identity document.
+#[derive(Clone, Debug)]
+pub struct PersonName(Secret<String>);
+
+impl PersonName {
+    /// Reads a name; letters, blanks, `·`, `-`, `.` and `'` only.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let count = text.chars().count();
+        let fine = |c: char| c.is_alphabetic() || matches!(c, ' ' | '·' | '•' | '-' | '.' | '\'');
+        ((2..=50).contains(&count) && text.chars().all(fine)).then(|| Self(Secret::new(text.to_owned())))
+    }
+
+    /// The name itself, for the network.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// As shown to people: `*明`, `**明`, `J*** S***`.
+    pub fn masked(&self) -> String {
+        let text = self.0.expose();
+        if text.is_ascii() {
+            let words = text.split_whitespace().map(|w| format!("{}***", &w[..1]));
+            return words.collect::<Vec<_>>().join(" ");
+        }
+        let count = text.chars().count();
+        let last = text.chars().last().expect("a name has two characters");
+        format!("{}{last}", "*".repeat(count - 1))
+    }
+}
+
+/// A mainland resident ID number: 18 places, of a possible date and with the right check digit (GB 11643-1999).
+#[derive(Clone, Debug)]
+pub struct IdNumber(Secret<String>);
+
+/// Region codes an ID number may begin with (domain rule 2.3).
+const REGIONS: [std::ops::RangeInclusive<u8>; 8] =
+    [11..=15, 21..=23, 31..=37, 41..=46, 50..=54, 61..=65, 71..=71, 81..=83];
+
+impl IdNumber {
+    /// Reads a number as typed; a small `x` becomes `X`.
+    pub fn parse(text: &str, now: Timestamp) -> Option<Self> {
+        let text = text.trim().to_ascii_uppercase();
+        let bytes = text.as_bytes();
+        if bytes.len() != 18
+            || !bytes[..17].iter().all(u8::is_ascii_digit)
+            || bytes[17] != check_digit(&bytes[..17])
+        {
+            return None;
+        }
+        let region: u8 = text[..2].parse().ok()?;
+        if region != 91 && !REGIONS.iter().any(|r| r.contains(&region)) {
+            return None;
+        }
+        let id = Self(Secret::new(text));
+        let (year, month, day) = id.birth();
+        let possible = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
+        (possible && (1850..=9999).contains(&year) && id.age(now) >= 0).then_some(id)
+    }
+
+    /// The number itself, for the network and the keyed hash.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// As shown to people: first and last place only.
+    pub fn masked(&self) -> String {
+        let text = self.0.expose();
+        format!("{}{}{}", &text[..1], "*".repeat(16), &text[17..])
+    }
+
+    /// Whole years of age on the day of `now`, negative before birth.
+    pub fn age(&self, now: Timestamp) -> i64 {
+        let (year, month, day) = self.birth();
+        let today = now.china();
+        let had_birthday = (i64::from(today.month), i64::from(today.day)) >= (month, day);
+        today.year - year - i64::from(!had_birthday)
+    }
+
+    fn birth(&self) -> (i64, i64, i64) {
+        let part = |from, to| self.0.expose()[from..to].parse().unwrap_or(0);
+        (part(6, 10), part(10, 12), part(12, 14))
+    }
+}
+
+/// ISO 7064 MOD 11-2 over the first seventeen digits.
+fn check_digit(digits: &[u8]) -> u8 {
+    const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    let sum: u32 = digits.iter().zip(WEIGHTS).map(|(d, w)| u32::from(d - b'0') * w).sum();
+    b"10X98765432"[(sum % 11) as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_000_000_000);
+
+    #[test]
+    fn published_id_numbers_pass_and_others_fail() {
+        assert!(IdNumber::parse("11010519491231002X", NOW).is_some());
+        assert!(IdNumber::parse(" 11010519491231002x ", NOW).is_some());
+        assert!(IdNumber::parse("440524188001010014", NOW).is_some());
+        for bad in ["110105194912310021", "11010519491331002X", "", "110105491231002", "99010519491231002X"] {
+            assert!(IdNumber::parse(bad, NOW).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn personal_details_are_masked_and_never_printed() {
+        let id = IdNumber::parse("11010519491231002X", NOW).unwrap();
+        assert_eq!(id.masked(), "1****************X");
+        assert!(!format!("{id:?}").contains("1949"));
+        assert_eq!(PersonName::parse("王小明").unwrap().masked(), "**明");
+        assert_eq!(PersonName::parse("李明").unwrap().masked(), "*明");
+        assert_eq!(PersonName::parse("John Smith").unwrap().masked(), "J*** S***");
+        assert_eq!(format!("{:?}", Phone::parse("+86 138-0013-8000").unwrap()), "138****8000");
+    }
+
+    #[test]
+    fn only_mobile_numbers_are_phones() {
+        for bad in ["", "12800138000", "1380013800", "138001380000", "1380013800a", "２３８００１３８０００"]
+        {
+            assert!(Phone::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn age_turns_on_the_birthday_in_china() {
+        let id = IdNumber::parse("11010519491231002X", NOW).unwrap();
+        let at = |text| id.age(Timestamp::parse_rfc3339(text).unwrap());
+        assert_eq!(at("2026-12-30T23:59:59+08:00"), 76);
+        assert_eq!(at("2026-12-31T00:00:00+08:00"), 77);
+    }
+}

@@ -1,0 +1,161 @@
+//! Paying an order, by balance or by card. An order is paid once: its state is the idempotency of paying.
+
+use crate::binding::card_of;
+use crate::id::{AttemptId, CardId, OrderId, PersonId};
+use crate::ledger::{AccountId, JournalKind, Posting};
+use crate::money::{Money, RatePpm};
+use crate::order::OrderStanding;
+use crate::payment_password::{self, Pin};
+use crate::refusal::Refusal;
+use crate::rows::{Attempt, AttemptKind, AttemptState, Merchant, OpenAttempt, Order, OrderState};
+use crate::state::{Command, Event, OrStop, Stop, Tx};
+use crate::time::Timestamp;
+
+/// Pays an order.
+#[derive(Debug)]
+pub struct Pay {
+    /// Who pays.
+    pub person: PersonId,
+    /// What.
+    pub order: OrderId,
+    /// By which card; `None` for the balance.
+    pub card: Option<CardId>,
+    /// The payment password.
+    pub pin: Pin,
+}
+
+impl Command for Pay {
+    /// The order as it stands now: paid, or paying while the card's bank is asked.
+    type Reply = Order;
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Order, Stop<Refusal>> {
+        let now = tx.now();
+        let order = tx.rows().order.get(&self.order).or_stop()?.cloned().ok_or(Refusal::OrderUnknown)?;
+        let merchant = tx.rows().merchant.get(&order.mchid).or_stop()?.cloned();
+        let merchant = merchant.expect("an order has its merchant");
+        // The same person and the same means: a repeat, answered with how the order stands.
+        let repeat = order.payer == Some(self.person) && order.card == self.card;
+        match order.standing(now) {
+            OrderStanding::Payable => {}
+            OrderStanding::Paying | OrderStanding::Paid | OrderStanding::Refunded if repeat => {
+                return Ok(order);
+            }
+            OrderStanding::Paying => return Err(Refusal::OrderBeingPaid.into()),
+            OrderStanding::Paid | OrderStanding::Refunded => return Err(Refusal::OrderAlreadyPaid.into()),
+            OrderStanding::Closed => return Err(Refusal::OrderClosed.into()),
+            OrderStanding::Expired => return Err(Refusal::OrderExpired.into()),
+        }
+        if merchant.suspended {
+            return Err(Refusal::MerchantSuspended.into());
+        }
+        if !merchant.may_use(order.product) {
+            return Err(Refusal::ProductNotEnabled.into());
+        }
+        let person = tx.rows().person.get(&self.person).or_stop()?.ok_or(Refusal::SignedOut)?;
+        if person.frozen {
+            return Err(Refusal::AccountFrozen.into());
+        }
+        match self.card {
+            None => self.by_balance(tx, order, &merchant),
+            Some(card) => self.by_card(tx, order, card),
+        }
+    }
+}
+
+impl Pay {
+    fn by_balance(
+        &self,
+        tx: &mut Tx<'_>,
+        mut order: Order,
+        merchant: &Merchant,
+    ) -> Result<Order, Stop<Refusal>> {
+        let payer = AccountId::person(self.person);
+        payment_password::prepare(tx, self.person)?;
+        tx.prepare(&[payer, AccountId::merchant(order.mchid), AccountId::fees()]).or_stop()?;
+        let balance = tx.standing(payer, order.amount.currency()).or_stop()?;
+        if balance.checked_sub(order.amount).is_err() {
+            let short_by = order.amount.checked_sub(balance).unwrap_or(order.amount);
+            return Err(Refusal::InsufficientBalance { short_by }.into());
+        }
+        payment_password::check(tx, self.person, &self.pin)?;
+        order.payer = Some(self.person);
+        settle(tx, &mut order, merchant, payer, JournalKind::BalancePayment);
+        tx.rows().order.put(order.clone());
+        Ok(order)
+    }
+
+    fn by_card(&self, tx: &mut Tx<'_>, mut order: Order, card: CardId) -> Result<Order, Stop<Refusal>> {
+        let card = card_of(tx, self.person, card)?;
+        payment_password::check(tx, self.person, &self.pin)?;
+        let id = AttemptId(tx.fresh_id());
+        open_attempt(
+            tx,
+            Attempt {
+                id,
+                kind: AttemptKind::CardPayment,
+                person: self.person,
+                card: card.id,
+                network: card.network,
+                amount: order.amount,
+                order: Some(order.id),
+                refund: None,
+                original: None,
+                state: AttemptState::Open,
+                refusal: None,
+                network_ref: None,
+                created_at: Timestamp(0),
+                ended_at: None,
+                epoch: 0,
+            },
+        );
+        order.state = OrderState::Paying;
+        order.payer = Some(self.person);
+        order.card = Some(card.id);
+        order.attempt = Some(id);
+        tx.announce(Event::OrderChanged(order.id));
+        tx.rows().order.put(order.clone());
+        Ok(order)
+    }
+}
+
+/// Makes the order paid and posts it: `source` gives the order's amount, the merchant gets it and pays its fee. The
+/// decision has prepared the accounts and made sure that the source covers it.
+pub(crate) fn settle(
+    tx: &mut Tx<'_>,
+    order: &mut Order,
+    merchant: &Merchant,
+    source: AccountId,
+    kind: JournalKind,
+) {
+    let payee = AccountId::merchant(order.mchid);
+    let rate = RatePpm::new(merchant.fee_ppm).expect("a merchant's rate is below one million");
+    let fee = order.amount.rate_half_up(rate);
+    let mut postings = vec![Posting { debit: source, credit: payee, amount: order.amount }];
+    push_posting(&mut postings, payee, AccountId::fees(), fee);
+    let payer = order.payer.expect("a paid order has its payer");
+    let seq = tx.post(kind, order.id.0, order.amount.currency(), postings, &[AccountId::person(payer)]);
+    order.state = OrderState::Paid;
+    order.paid_at = Some(tx.now());
+    order.paid_seq = Some(seq);
+    order.fee = fee;
+    tx.announce(Event::OrderChanged(order.id));
+}
+
+/// Adds a posting unless there is nothing to post: a posting moves money or does not exist.
+pub(crate) fn push_posting(postings: &mut Vec<Posting>, debit: AccountId, credit: AccountId, amount: Money) {
+    if !amount.is_zero() {
+        postings.push(Posting { debit, credit, amount });
+    }
+}
+
+/// Records the intent to call a network, before anything is sent.
+pub(crate) fn open_attempt(tx: &mut Tx<'_>, mut attempt: Attempt) {
+    attempt.created_at = tx.now();
+    attempt.epoch = tx.epoch();
+    let send_until = tx.now().plus(tx.policy().send_window_ms);
+    let open = OpenAttempt { attempt: attempt.id, next_at: tx.now(), tries: 0, send_until };
+    tx.announce(Event::AttemptOpened(attempt.id));
+    tx.rows().open_attempt.insert(open);
+    tx.rows().attempt.insert(attempt);
+}

@@ -1,0 +1,193 @@
+//! Refunds: back the way the money came, never more than was paid, each number once.
+
+use crate::id::{AttemptId, MchId, OrderId, RefundId};
+use crate::ledger::{AccountId, JournalKind, Posting};
+use crate::money::Money;
+use crate::order::order_by_number;
+use crate::payment::{open_attempt, push_posting};
+use crate::refusal::MerchantRefusal;
+use crate::rows::{
+    Attempt, AttemptKind, AttemptState, Order, OrderState, OutRefundNo, Refund, RefundNumber, RefundState,
+};
+use crate::state::{Command, Event, OrStop, Stop, Tx};
+use crate::time::Timestamp;
+
+/// How a merchant names the order it refunds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderName {
+    /// Our number.
+    Id(OrderId),
+    /// Theirs.
+    Number(String),
+}
+
+/// Refunds an order, wholly or in part.
+#[derive(Clone, Debug)]
+pub struct RequestRefund {
+    /// The merchant.
+    pub mchid: MchId,
+    /// The order.
+    pub order: OrderName,
+    /// The merchant's number for the refund.
+    pub out_refund_no: String,
+    /// What goes back.
+    pub amount: Money,
+    /// The order's total, as the merchant believes it.
+    pub total: Money,
+    /// What the payer reads.
+    pub reason: Option<String>,
+    /// Where the merchant is told.
+    pub notify_url: Option<String>,
+}
+
+impl Command for RequestRefund {
+    /// The refund and its order, as they stand now.
+    type Reply = (Refund, Order);
+    type Refusal = MerchantRefusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Self::Reply, Stop<MerchantRefusal>> {
+        let key = OutRefundNo { mchid: self.mchid, out_refund_no: self.out_refund_no.clone() };
+        let known = tx.rows().refund_number.get(&key).or_stop()?.map(|n| n.refund);
+        let mut order = self.find_order(tx)?;
+        if let Some(id) = known {
+            let old = tx.rows().refund.get(&id).or_stop()?.cloned().expect("a number stands for a refund");
+            return match () {
+                () if old.order != order.id => {
+                    Err(MerchantRefusal::OutRefundNoUsed { field: "/out_trade_no" }.into())
+                }
+                () if old.amount != self.amount => {
+                    Err(MerchantRefusal::OutRefundNoUsed { field: "/amount/refund" }.into())
+                }
+                () if order.amount != self.total => {
+                    Err(MerchantRefusal::OutRefundNoUsed { field: "/amount/total" }.into())
+                }
+                () => Ok((old, order)),
+            };
+        }
+        let refunded = self.check(tx, &order)?;
+        // The fee comes back cumulatively, so that the parts of a whole refund give back all of it.
+        let fee_after =
+            order.fee.share_floor(refunded.minor(), order.amount.minor()).expect("a share of a fee fits");
+        let fee_back = fee_after.checked_sub(order.fee_returned).expect("a cumulative share never falls");
+        let payer = order.payer.expect("a paid order has its payer");
+        let original = order.attempt.filter(|_| order.card.is_some());
+        let network = match original {
+            Some(attempt) => Some(
+                tx.rows().attempt.get(&attempt).or_stop()?.expect("a paid order's attempt exists").network,
+            ),
+            None => None,
+        };
+        let (merchant, fees) = (AccountId::merchant(self.mchid), AccountId::fees());
+        let target = network.map_or(AccountId::person(payer), AccountId::refund_in_flight);
+        tx.prepare(&[merchant, fees, target, AccountId::person(payer)]).or_stop()?;
+        let funds = tx.standing(merchant, self.amount.currency()).or_stop()?;
+        let funds = funds.checked_add(fee_back).map_err(|_| MerchantRefusal::NotEnoughFunds)?;
+        funds.checked_sub(self.amount).map_err(|_| MerchantRefusal::NotEnoughFunds)?;
+
+        let now = tx.now();
+        let mut refund = Refund {
+            id: RefundId(tx.fresh_id()),
+            mchid: self.mchid,
+            out_refund_no: self.out_refund_no.clone(),
+            order: order.id,
+            amount: self.amount,
+            reason: self.reason.clone(),
+            notify_url: self.notify_url.clone(),
+            state: RefundState::Processing,
+            payer,
+            card: order.card,
+            attempt: None,
+            fee_returned: fee_back,
+            created_at: now,
+            success_at: None,
+        };
+        let mut postings = vec![];
+        push_posting(&mut postings, fees, merchant, fee_back);
+        postings.push(Posting { debit: merchant, credit: target, amount: self.amount });
+        let kind =
+            if original.is_some() { JournalKind::CardRefundAccepted } else { JournalKind::BalanceRefund };
+        let also = [AccountId::person(payer)];
+        tx.post(kind, refund.id.0, self.amount.currency(), postings, &also);
+        if let Some(original) = original {
+            refund.attempt =
+                Some(call_back(tx, &refund, &order, original, network.expect("it was just found")));
+        } else {
+            refund.state = RefundState::Success;
+            refund.success_at = Some(now);
+        }
+        order.refunded = refunded;
+        order.fee_returned = fee_after;
+        order.refunds += 1;
+        tx.announce(Event::OrderChanged(order.id));
+        tx.rows().refund_number.put(RefundNumber { key, refund: refund.id });
+        tx.rows().refund.insert(refund.clone());
+        tx.rows().order.put(order.clone());
+        Ok((refund, order))
+    }
+}
+
+impl RequestRefund {
+    fn find_order(&self, tx: &mut Tx<'_>) -> Result<Order, Stop<MerchantRefusal>> {
+        match &self.order {
+            OrderName::Number(number) => order_by_number(tx, self.mchid, number),
+            OrderName::Id(id) => {
+                let order = tx.rows().order.get(id).or_stop()?.filter(|o| o.mchid == self.mchid);
+                Ok(order.cloned().ok_or(MerchantRefusal::OrderUnknown)?)
+            }
+        }
+    }
+
+    /// Whether the order may be refunded by this much; what is refunded of it then.
+    fn check(&self, tx: &Tx<'_>, order: &Order) -> Result<Money, MerchantRefusal> {
+        let Some(paid_at) = order.paid_at.filter(|_| order.state == OrderState::Paid) else {
+            return Err(MerchantRefusal::OrderNotPaid);
+        };
+        if order.amount != self.total {
+            return Err(MerchantRefusal::RefundTotalMismatch);
+        }
+        let rest =
+            order.amount.checked_sub(order.refunded).expect("an order is not refunded beyond its amount");
+        if rest.checked_sub(self.amount).is_err() || self.amount.is_zero() {
+            return Err(MerchantRefusal::RefundExceedsRest { rest_minor: rest.minor() });
+        }
+        if order.refunds >= tx.policy().refunds_most {
+            return Err(MerchantRefusal::TooManyRefunds);
+        }
+        if tx.now().since(paid_at) > tx.policy().refund_window_ms {
+            return Err(MerchantRefusal::RefundTooLate);
+        }
+        Ok(order.refunded.checked_add(self.amount).expect("it is within the order's amount"))
+    }
+}
+
+/// Records the call that brings a refund back to the card it came from.
+fn call_back(
+    tx: &mut Tx<'_>,
+    refund: &Refund,
+    order: &Order,
+    original: AttemptId,
+    network: crate::ledger::NetworkId,
+) -> AttemptId {
+    let id = AttemptId(tx.fresh_id());
+    open_attempt(
+        tx,
+        Attempt {
+            id,
+            kind: AttemptKind::CardRefund,
+            person: refund.payer,
+            card: order.card.expect("a card refund has its card"),
+            network,
+            amount: refund.amount,
+            order: Some(order.id),
+            refund: Some(refund.id),
+            original: Some(original),
+            state: AttemptState::Open,
+            refusal: None,
+            network_ref: None,
+            created_at: Timestamp(0),
+            ended_at: None,
+            epoch: 0,
+        },
+    );
+    id
+}

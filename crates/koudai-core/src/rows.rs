@@ -1,0 +1,715 @@
+//! Every row of the wallet, each declared once: its fields, its columns and what it is found by.
+//!
+//! A field with a natural unique number (a phone, an `out_trade_no`) has a table of its own that is keyed by it.
+//! Source and derived rows are marked; no row is both.
+
+use crate::card::CardKind;
+use crate::column::{Cells, Column, Row, Value, compound_key, worded};
+use crate::id::{AttemptId, BindingId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq, StaffId};
+use crate::identity::Phone;
+use crate::ledger::{AccountId, NetworkId};
+use crate::money::{Currency, Money};
+use crate::time::Timestamp;
+
+macro_rules! rows {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident in $table:ident as $slot:ident $(checked $checked:literal)? {
+            $(#[$key_doc:meta])* $key:ident: $key_type:ty,
+            $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)?
+        }
+    )*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq)]
+            pub struct $name {
+                $(#[$key_doc])* pub $key: $key_type,
+                $($(#[$field_doc])* pub $field: $type),*
+            }
+
+            impl Row for $name {
+                type Key = $key_type;
+                const TABLE: &'static str = stringify!($table);
+                const FIELDS: &'static [(&'static str, &'static [&'static str])] = &[
+                    (stringify!($key), <$key_type as Column>::PARTS),
+                    $((stringify!($field), <$type as Column>::PARTS)),*
+                ];
+                const CHECKED: bool = false $(|| $checked)?;
+
+                fn key(&self) -> Self::Key {
+                    self.$key.clone()
+                }
+                fn write(&self, out: &mut Vec<Value>) {
+                    Column::write(&self.$key, out);
+                    $(Column::write(&self.$field, out);)*
+                }
+                fn read(cells: &mut Cells<'_>) -> Result<Self, &'static str> {
+                    Ok(Self {
+                        $key: Column::read(cells).ok_or(stringify!($key))?,
+                        $($field: Column::read(cells).ok_or(stringify!($field))?),*
+                    })
+                }
+            }
+        )*
+
+        /// The loaded rows of every table.
+        #[derive(Debug, Default)]
+        pub struct Rows {
+            $(#[doc = concat!("Rows of `", stringify!($table), "`.")] pub $slot: crate::state::Cache<$name>),*
+        }
+
+        impl Rows {
+            /// Shows every table's rows to a visitor, in a fixed order.
+            ///
+            /// # Errors
+            /// The visitor's first.
+            pub fn visit<V: crate::state::TableVisitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+                $(visitor.table(&mut self.$slot)?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+compound_key! {
+    /// A number a person's device chose for one request of theirs.
+    ClientNumber {
+        /// Whose number it is.
+        person: PersonId,
+        /// 8 to 40 letters, digits, `-` and `_`.
+        number: String,
+    }
+}
+
+compound_key! {
+    /// A merchant's own number for an order.
+    OutTradeNo {
+        /// The merchant.
+        mchid: MchId,
+        /// 6 to 32 letters, digits and `_-|*`.
+        out_trade_no: String,
+    }
+}
+
+compound_key! {
+    /// A merchant's own number for a refund.
+    OutRefundNo {
+        /// The merchant.
+        mchid: MchId,
+        /// 1 to 64 letters, digits and `_-|*@`.
+        out_refund_no: String,
+    }
+}
+
+compound_key! {
+    /// One certificate of a merchant.
+    CertificateKey {
+        /// The merchant.
+        mchid: MchId,
+        /// Upper-case hex without leading zeros.
+        serial: String,
+    }
+}
+
+compound_key! {
+    /// One event a merchant could not be told at the first attempt.
+    NoticeKey {
+        /// The merchant.
+        mchid: MchId,
+        /// The journal that is the event.
+        seq: Seq,
+    }
+}
+
+compound_key! {
+    /// A phone number and what a code sent to it is for.
+    CodeKey {
+        /// The phone.
+        phone: Phone,
+        /// What the code allows.
+        purpose: CodePurpose,
+    }
+}
+
+worded! {
+    /// What a one-time code allows.
+    CodePurpose {
+        /// To sign in, and to register by it.
+        SignIn = "sign_in",
+    }
+}
+
+worded! {
+    /// How far an order is.
+    OrderState {
+        /// Nobody has paid.
+        Unpaid = "unpaid",
+        /// A card payment is under way; the order takes no other until it ends.
+        Paying = "paying",
+        /// Paid; whether some of it was refunded stands beside it.
+        Paid = "paid",
+        /// Closed by the merchant. An order past its time is closed too, by the clock and without a write.
+        Closed = "closed",
+    }
+}
+
+worded! {
+    /// How a merchant's order is brought to the payer.
+    Product {
+        /// The merchant shows a code.
+        Native = "native",
+        /// Inside the wallet's browser.
+        Jsapi = "jsapi",
+        /// From a merchant's app.
+        App = "app",
+        /// From a phone's browser.
+        H5 = "h5",
+        /// The payer shows a code.
+        CodePay = "codepay",
+    }
+}
+
+worded! {
+    /// How far a refund is.
+    RefundState {
+        /// On its way to the card.
+        Processing = "processing",
+        /// Arrived.
+        Success = "success",
+        /// The bank refused it for good; the money waits for a decision.
+        Abnormal = "abnormal",
+    }
+}
+
+worded! {
+    /// What a call to a network is to do.
+    AttemptKind {
+        /// Debit a card and credit the person's balance.
+        TopUp = "top_up",
+        /// Debit a card and credit the order's merchant.
+        CardPayment = "card_payment",
+        /// Credit a card from a merchant's money.
+        CardRefund = "card_refund",
+    }
+}
+
+worded! {
+    /// How a call to a network stands. An answer that has not come is `Open`: unknown is not failed.
+    AttemptState {
+        /// Recorded, perhaps sent; the outcome is not known.
+        Open = "open",
+        /// The network did it.
+        Succeeded = "succeeded",
+        /// The network did not and will not do it.
+        Failed = "failed",
+    }
+}
+
+worded! {
+    /// Why a network did not do something, folded to what a person can act on.
+    NetworkRefusal {
+        /// Not enough money on the card.
+        InsufficientFunds = "insufficient_funds",
+        /// The card is lost, frozen, expired or unbound at the bank.
+        CardNotUsable = "card_not_usable",
+        /// The network could not be reached, and nothing was sent.
+        Unavailable = "unavailable",
+        /// It was withdrawn before the bank did it.
+        Withdrawn = "withdrawn",
+        /// Anything else.
+        Refused = "refused",
+    }
+}
+
+worded! {
+    /// How far the binding of a card is.
+    BindingState {
+        /// Recorded; the bank has not said that it sent a code.
+        Asked = "asked",
+        /// The bank sent its code.
+        CodeSent = "code_sent",
+        /// Bound.
+        Bound = "bound",
+        /// Over without a card.
+        Failed = "failed",
+    }
+}
+
+worded! {
+    /// What one of the operator's staff may do.
+    StaffRole {
+        /// Everything, the staff included.
+        Owner = "owner",
+        /// Settlement and reconciliation.
+        Finance = "finance",
+        /// Customers' cases.
+        Service = "service",
+        /// Merchants' set-up.
+        Merchants = "merchants",
+        /// Looks, changes nothing.
+        Auditor = "auditor",
+    }
+}
+
+rows! {
+    /// A person with a wallet. Source.
+    Person in person as person {
+        /// The person.
+        id: PersonId,
+        /// The phone they sign in by.
+        phone: Phone,
+        /// When they registered.
+        created_at: Timestamp,
+        /// Whether staff or the person froze the account.
+        frozen: bool,
+        /// How many cards are bound.
+        cards: u8,
+        /// Failed bindings on `failed_bindings_day`.
+        failed_bindings: u8,
+        /// The day in China that `failed_bindings` counts.
+        failed_bindings_day: i64,
+    }
+
+    /// Who holds a phone number. Source.
+    PhoneOwner in phone_owner as phone_owner {
+        /// The number.
+        phone: Phone,
+        /// Its holder.
+        person: PersonId,
+    }
+
+    /// Who a person is, as first proven by a bank. No name or number is kept: masks for the screen, a keyed hash to
+    /// compare. Source.
+    Identity in identity as identity {
+        /// The person.
+        person: PersonId,
+        /// HMAC of name and ID number.
+        mac: [u8; 32],
+        /// `**明`.
+        name_masked: String,
+        /// `1****************X`.
+        id_number_masked: String,
+        /// When it was proven.
+        proven_at: Timestamp,
+    }
+
+    /// A signed-in device, found by the hash of its token. Source.
+    Session in session as session {
+        /// SHA-256 of the token, which itself is kept nowhere.
+        token_hash: [u8; 32],
+        /// Who is signed in.
+        person: PersonId,
+        /// Since when.
+        created_at: Timestamp,
+        /// Until when.
+        expires_at: Timestamp,
+    }
+
+    /// The one-time code last sent to a phone for a purpose. The code is a MAC of the nonce and is kept nowhere. Source.
+    OneTimeCode in one_time_code as one_time_code {
+        /// Phone and purpose.
+        key: CodeKey,
+        /// What the code is derived from.
+        nonce: [u8; 16],
+        /// When it was asked for.
+        asked_at: Timestamp,
+        /// Tries left; 0 once used or void.
+        tries_left: u8,
+        /// Start of the hour that `in_hour` counts.
+        hour_from: Timestamp,
+        /// Codes asked for in that hour.
+        in_hour: u8,
+        /// The day in China that `in_day` counts.
+        day: i64,
+        /// Codes asked for on that day.
+        in_day: u8,
+    }
+
+    /// A person's payment password, as a keyed MAC, with its tries. Source.
+    PaymentPassword in payment_password as payment_password {
+        /// The person.
+        person: PersonId,
+        /// Random, new at each change.
+        salt: [u8; 16],
+        /// HMAC under the operator's key.
+        mac: [u8; 32],
+        /// Wrong tries in a row, locks included.
+        wrong: u8,
+        /// No try is taken before this moment.
+        locked_until: Timestamp,
+        /// When it was last set.
+        set_at: Timestamp,
+    }
+
+    /// A card bound to a wallet. Of its number only the ends are kept. Source.
+    Card in card as card {
+        /// The card.
+        id: CardId,
+        /// Whose it is.
+        person: PersonId,
+        /// The network that reaches its bank.
+        network: NetworkId,
+        /// Keyed hash of the number, to find a second binding of the same card.
+        number_mac: [u8; 32],
+        /// The bank, in Chinese.
+        bank_zh: String,
+        /// The bank, in English.
+        bank_en: String,
+        /// Debit or credit.
+        kind: CardKind,
+        /// The first six digits.
+        bin: String,
+        /// The last four digits.
+        last4: String,
+        /// The network's token for it, sealed by the shell.
+        token_sealed: Vec<u8>,
+        /// When it was bound.
+        bound_at: Timestamp,
+        /// When it was removed; refunds still find it.
+        removed_at: Option<Timestamp>,
+    }
+
+    /// Who holds a card number at present. Source.
+    CardOwner in card_owner as card_owner {
+        /// Keyed hash of the number.
+        number_mac: [u8; 32],
+        /// Its holder.
+        person: PersonId,
+        /// Their card; `None` once removed.
+        card: Option<CardId>,
+    }
+
+    /// The binding of a card, from intent to outcome. Source.
+    Binding in binding as binding {
+        /// The binding, and its number at the bank.
+        id: BindingId,
+        /// Who binds.
+        person: PersonId,
+        /// The device's number for it.
+        number: String,
+        /// The network asked.
+        network: NetworkId,
+        /// Keyed hash of the card number.
+        number_mac: [u8; 32],
+        /// The first six digits.
+        bin: String,
+        /// The last four digits.
+        last4: String,
+        /// HMAC of name and ID number.
+        identity_mac: [u8; 32],
+        /// `**明`.
+        name_masked: String,
+        /// `1****************X`.
+        id_number_masked: String,
+        /// Where the bank's code goes: `138****8000`.
+        phone_masked: String,
+        /// Debit or credit as the person said.
+        kind: CardKind,
+        /// How far it is.
+        state: BindingState,
+        /// Why it failed, as the stable code of a refusal.
+        refusal: Option<String>,
+        /// The card, once bound.
+        card: Option<CardId>,
+        /// When it began.
+        created_at: Timestamp,
+        /// When it ends by itself.
+        expires_at: Timestamp,
+    }
+
+    /// A device's number for a binding. Source.
+    BindingNumber in binding_number as binding_number {
+        /// Person and number.
+        key: ClientNumber,
+        /// The binding.
+        binding: BindingId,
+    }
+
+    /// A merchant. Source.
+    Merchant in merchant as merchant {
+        /// The merchant's number.
+        mchid: MchId,
+        /// As payers read it.
+        name: String,
+        /// The app its orders name.
+        appid: String,
+        /// The products it may use, words of `Product` separated by blanks.
+        products: String,
+        /// Takes no payments.
+        suspended: bool,
+        /// What it pays on each payment, in parts per million.
+        fee_ppm: u32,
+        /// Its APIv3 key, sealed by the shell.
+        apiv3_key_sealed: Vec<u8>,
+        /// Whether the public key signs for it by default, instead of the platform certificate.
+        public_key_mode: bool,
+        /// Domains H5 payments may return to, separated by blanks.
+        h5_domains: String,
+        /// When it was created.
+        created_at: Timestamp,
+    }
+
+    /// The merchant an app belongs to. Source.
+    App in app as app {
+        /// The appid.
+        appid: String,
+        /// Its merchant.
+        mchid: MchId,
+    }
+
+    /// The number the next merchant gets. Source.
+    MerchantCount in merchant_count as merchant_count {
+        /// Always 1.
+        id: i64,
+        /// The next number.
+        next: MchId,
+    }
+
+    /// A certificate a merchant signs with. Source.
+    MerchantCertificate in merchant_certificate as merchant_certificate {
+        /// Merchant and serial.
+        key: CertificateKey,
+        /// The certificate.
+        pem: String,
+        /// From when it is accepted.
+        not_before: Timestamp,
+        /// Until when it is accepted.
+        not_after: Timestamp,
+        /// When it was withdrawn.
+        revoked_at: Option<Timestamp>,
+    }
+
+    /// A merchant's order. Source.
+    Order in trade_order as order {
+        /// The order; once paid, the protocol's `transaction_id`.
+        id: OrderId,
+        /// The merchant.
+        mchid: MchId,
+        /// The app it came from.
+        appid: String,
+        /// The merchant's number.
+        out_trade_no: String,
+        /// How it is brought to the payer.
+        product: Product,
+        /// What the payer reads.
+        description: String,
+        /// What the merchant gets back.
+        attach: Option<String>,
+        /// Where the merchant is told.
+        notify_url: String,
+        /// For coupons.
+        goods_tag: Option<String>,
+        /// As sent, in compact JSON.
+        detail: Option<String>,
+        /// As sent, in compact JSON.
+        scene_info: Option<String>,
+        /// As sent, in compact JSON.
+        settle_info: Option<String>,
+        /// What is to be paid.
+        amount: Money,
+        /// When it was placed.
+        created_at: Timestamp,
+        /// From then on it is closed.
+        expires_at: Timestamp,
+        /// How far it is.
+        state: OrderState,
+        /// Who paid or is paying.
+        payer: Option<PersonId>,
+        /// The card it is paid by; `None` for the balance.
+        card: Option<CardId>,
+        /// The card payment under way or done.
+        attempt: Option<AttemptId>,
+        /// When it was paid.
+        paid_at: Option<Timestamp>,
+        /// The journal of its payment.
+        paid_seq: Option<Seq>,
+        /// What the merchant paid for it.
+        fee: Money,
+        /// The sum of its refunds, those under way included.
+        refunded: Money,
+        /// The part of the fee given back with them.
+        fee_returned: Money,
+        /// How many refunds it has had.
+        refunds: u8,
+        /// The code that stands for it now.
+        code: [u8; 16],
+        /// Until when.
+        code_expires_at: Timestamp,
+    }
+
+    /// A merchant's number for an order. Source.
+    OrderNumber in order_number as order_number {
+        /// Merchant and number.
+        key: OutTradeNo,
+        /// The order.
+        order: OrderId,
+    }
+
+    /// A code that stands for an order; deleted when it expires. Source.
+    OrderCode in order_code as order_code {
+        /// 128 random bits.
+        token: [u8; 16],
+        /// The order.
+        order: OrderId,
+        /// Until when.
+        expires_at: Timestamp,
+    }
+
+    /// A refund of an order. Source.
+    Refund in refund as refund {
+        /// The refund.
+        id: RefundId,
+        /// The merchant.
+        mchid: MchId,
+        /// The merchant's number.
+        out_refund_no: String,
+        /// The order.
+        order: OrderId,
+        /// What goes back.
+        amount: Money,
+        /// What the payer reads.
+        reason: Option<String>,
+        /// Where the merchant is told; the order's place if absent.
+        notify_url: Option<String>,
+        /// How far it is.
+        state: RefundState,
+        /// Who gets it.
+        payer: PersonId,
+        /// The card it goes to; `None` for the balance.
+        card: Option<CardId>,
+        /// The call that brings it there.
+        attempt: Option<AttemptId>,
+        /// The part of the fee given back with it.
+        fee_returned: Money,
+        /// When it was accepted.
+        created_at: Timestamp,
+        /// When it arrived.
+        success_at: Option<Timestamp>,
+    }
+
+    /// A merchant's number for a refund. Source.
+    RefundNumber in refund_number as refund_number {
+        /// Merchant and number.
+        key: OutRefundNo,
+        /// The refund.
+        refund: RefundId,
+    }
+
+    /// A call to a network that moves money, from intent to outcome. Source.
+    Attempt in attempt as attempt {
+        /// The attempt, and its number at the network.
+        id: AttemptId,
+        /// What it is to do.
+        kind: AttemptKind,
+        /// Whose card.
+        person: PersonId,
+        /// The card.
+        card: CardId,
+        /// The network.
+        network: NetworkId,
+        /// How much.
+        amount: Money,
+        /// The order it pays or refunds.
+        order: Option<OrderId>,
+        /// The refund it brings.
+        refund: Option<RefundId>,
+        /// For a refund, the attempt whose money goes back.
+        original: Option<AttemptId>,
+        /// How it stands.
+        state: AttemptState,
+        /// Why it failed.
+        refusal: Option<NetworkRefusal>,
+        /// The network's own number for it.
+        network_ref: Option<String>,
+        /// When it was recorded.
+        created_at: Timestamp,
+        /// When its outcome was recorded.
+        ended_at: Option<Timestamp>,
+        /// The owner's epoch it was recorded in: the process that recorded it knows whether it was ever sent.
+        epoch: i64,
+    }
+
+    /// A person's number for a top-up. Source.
+    AttemptNumber in attempt_number as attempt_number {
+        /// Person and number.
+        key: ClientNumber,
+        /// The attempt.
+        attempt: AttemptId,
+    }
+
+    /// An attempt whose outcome is not known yet, and when to ask next. Source; deleted with the outcome.
+    OpenAttempt in open_attempt as open_attempt {
+        /// The attempt.
+        attempt: AttemptId,
+        /// When to send or ask next.
+        next_at: Timestamp,
+        /// How often it was tried.
+        tries: u32,
+        /// From then on it is withdrawn at the network instead of sent.
+        send_until: Timestamp,
+    }
+
+    /// A message on its way to a phone; its code is derived when it is sent. Source; deleted once sent or stale.
+    Message in message as message {
+        /// The message.
+        id: MessageId,
+        /// Where it goes.
+        phone: Phone,
+        /// What its code allows.
+        purpose: CodePurpose,
+        /// What its code is derived from.
+        nonce: [u8; 16],
+        /// When to try next.
+        next_at: Timestamp,
+        /// How often it was tried.
+        tries: u32,
+        /// From then on it is of no use.
+        expires_at: Timestamp,
+    }
+
+    /// How far a merchant has been told: every event up to here was answered or has a retry row. Source.
+    NoticeCursor in notice_cursor as notice_cursor {
+        /// The merchant.
+        mchid: MchId,
+        /// The last journal dealt with.
+        told: Seq,
+    }
+
+    /// An event whose first notification failed. Source; deleted once answered, kept when given up.
+    NoticeRetry in notice_retry as notice_retry {
+        /// Merchant and journal.
+        key: NoticeKey,
+        /// How often it was tried.
+        tries: u32,
+        /// When to try next; `None` once given up.
+        next_at: Option<Timestamp>,
+    }
+
+    /// One of the operator's staff. Source.
+    Staff in staff as staff {
+        /// Their sign-in name.
+        name: String,
+        /// Their number.
+        id: StaffId,
+        /// What they may do.
+        role: StaffRole,
+        /// SHA-256 of the token they enrol with.
+        enrolment_hash: [u8; 32],
+        /// When they were created.
+        created_at: Timestamp,
+    }
+
+    /// How an account stands. Derived from the journals; an account without a row stands at nothing.
+    Balance in balance as balance checked true {
+        /// The account.
+        account: AccountId,
+        /// The journal it is true at, which is the newest of its history.
+        as_of: Seq,
+        /// Its currency.
+        currency: Currency,
+        /// Everything ever debited to it, in minor units.
+        debits_minor: i64,
+        /// Everything ever credited to it, in minor units.
+        credits_minor: i64,
+    }
+}

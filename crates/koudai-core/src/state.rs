@@ -1,0 +1,514 @@
+//! What a decision works on: the rows loaded so far, the journals of the batch, and what the shell brings along.
+//!
+//! A decision asks for rows by key. One that is not loaded yet stops it with `Stop::Absent`; the engine loads what the
+//! whole batch is missing and decides again. Changes go straight into the rows, so later commands of the batch see them;
+//! a decision that stops on an absent row is undone.
+
+use std::collections::HashMap;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::column::Row;
+use crate::id::{IdSource, Seq};
+use crate::ledger::{AccountId, Journal, JournalKind, Line, Posting, standing};
+use crate::money::{Currency, Money, RatePpm};
+use crate::rows::{Balance, Rows};
+use crate::secret::Secret;
+use crate::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
+
+/// Why a decision did not come to a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop<R> {
+    /// It refuses, for this reason.
+    Refused(R),
+    /// A row it needs is not loaded *yet*, which is never "unknown".
+    Absent,
+}
+
+impl<R> From<R> for Stop<R> {
+    fn from(refusal: R) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A row that is not loaded yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Absent;
+
+/// Carries `Absent` into a decision's own kind of stop.
+pub trait OrStop<T> {
+    /// The value, or the stop.
+    ///
+    /// # Errors
+    /// `Stop::Absent`.
+    fn or_stop<R>(self) -> Result<T, Stop<R>>;
+}
+
+impl<T> OrStop<T> for Result<T, Absent> {
+    fn or_stop<R>(self) -> Result<T, Stop<R>> {
+        self.map_err(|Absent| Stop::Absent)
+    }
+}
+
+/// A command: everything one change of state needs to know, decided against the rows.
+pub trait Command: Send + 'static {
+    /// What the sender gets.
+    type Reply: Send + 'static;
+    /// Why it may be refused.
+    type Refusal: Send + 'static;
+
+    /// Decides the command.
+    ///
+    /// Checks come first and changes after, so that a refusal leaves nothing behind except what it means to leave.
+    ///
+    /// # Errors
+    /// A refusal, or `Absent` when a row has to be loaded first.
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Self::Reply, Stop<Self::Refusal>>;
+}
+
+#[derive(Debug)]
+struct Slot<R> {
+    /// `None` when the table has no such row.
+    row: Option<R>,
+    dirty: bool,
+}
+
+/// The loaded rows of one table.
+#[derive(Debug)]
+pub struct Cache<R: Row> {
+    slots: HashMap<R::Key, Slot<R>>,
+    wanted: std::cell::RefCell<Vec<R::Key>>,
+    dirty: Vec<R::Key>,
+    /// What the running decision replaced; `None` where nothing was loaded.
+    undo: Vec<(R::Key, Option<Slot<R>>)>,
+}
+
+impl<R: Row> Default for Cache<R> {
+    fn default() -> Self {
+        Self { slots: HashMap::new(), wanted: Vec::new().into(), dirty: Vec::new(), undo: Vec::new() }
+    }
+}
+
+/// Sees every table once; the store's loading and writing are visitors.
+pub trait TableVisitor {
+    /// What can go wrong.
+    type Error;
+    /// Deals with one table.
+    ///
+    /// # Errors
+    /// The visitor's own.
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error>;
+}
+
+impl<R: Row> Cache<R> {
+    /// The row of a key, or that there is none.
+    ///
+    /// # Errors
+    /// `Absent` if it is not loaded yet; it is then wanted.
+    pub fn get(&self, key: &R::Key) -> Result<Option<&R>, Absent> {
+        if let Some(slot) = self.slots.get(key) {
+            return Ok(slot.row.as_ref());
+        }
+        self.wanted.borrow_mut().push(key.clone());
+        Err(Absent)
+    }
+
+    /// Writes a row the decision has looked for.
+    pub fn put(&mut self, row: R) {
+        let key = row.key();
+        assert!(self.slots.contains_key(&key), "a decision reads a row before it writes it");
+        self.change(key, Some(row));
+    }
+
+    /// Writes a row whose key is a fresh id, so that no look-up is owed.
+    pub fn insert(&mut self, row: R) {
+        let key = row.key();
+        assert!(!self.slots.contains_key(&key), "a fresh id stands for nothing yet");
+        self.change(key, Some(row));
+    }
+
+    /// Deletes a row the decision has looked for.
+    pub fn delete(&mut self, key: R::Key) {
+        assert!(self.slots.contains_key(&key), "a decision reads a row before it deletes it");
+        self.change(key, None);
+    }
+
+    fn change(&mut self, key: R::Key, row: Option<R>) {
+        let old = self.slots.insert(key.clone(), Slot { row, dirty: true });
+        if old.as_ref().is_none_or(|slot| !slot.dirty) {
+            self.dirty.push(key.clone());
+        }
+        self.undo.push((key, old));
+    }
+
+    /// The keys wanted since the last call, each once.
+    pub fn take_wanted(&mut self) -> Vec<R::Key> {
+        let mut keys = self.wanted.take();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Puts what the table holds for a key that was wanted. A row that is loaded already stays as it is.
+    pub fn loaded(&mut self, key: R::Key, row: Option<R>) {
+        self.slots.entry(key).or_insert(Slot { row, dirty: false });
+    }
+
+    /// The rows changed since the last `written`, in key order: a row to write, or a key to delete.
+    pub fn changes(&mut self) -> Vec<(&R::Key, Option<&R>)> {
+        // An undone change leaves its key behind here; it may even stand here twice.
+        let slots = &self.slots;
+        self.dirty.retain(|key| slots.get(key).is_some_and(|slot| slot.dirty));
+        self.dirty.sort_unstable();
+        self.dirty.dedup();
+        self.dirty.iter().map(|key| (key, self.slots[key].row.as_ref())).collect()
+    }
+
+    /// Marks everything as written.
+    pub fn written(&mut self) {
+        for key in self.dirty.drain(..) {
+            if let Some(slot) = self.slots.get_mut(&key) {
+                slot.dirty = false;
+            }
+        }
+    }
+
+    /// Forgets clean rows down to about `keep`, so that memory stays bounded.
+    pub fn shrink(&mut self, keep: usize) {
+        if self.slots.len() > keep {
+            self.slots.retain(|_, slot| slot.dirty);
+        }
+    }
+
+    fn accept(&mut self) {
+        self.undo.clear();
+    }
+
+    fn undo(&mut self) {
+        while let Some((key, old)) = self.undo.pop() {
+            match old {
+                Some(slot) => self.slots.insert(key, slot),
+                None => self.slots.remove(&key),
+            };
+        }
+    }
+}
+
+struct Accept;
+impl TableVisitor for Accept {
+    type Error = std::convert::Infallible;
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        cache.accept();
+        Ok(())
+    }
+}
+
+struct Undo;
+impl TableVisitor for Undo {
+    type Error = std::convert::Infallible;
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        cache.undo();
+        Ok(())
+    }
+}
+
+/// The keys of the operator that decisions need. They come in with the batch and are stored nowhere in the database.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// For payment passwords.
+    pub payment_password: Secret<[u8; 32]>,
+    /// For one-time codes.
+    pub one_time_code: Secret<[u8; 32]>,
+}
+
+/// What the operator may set: limits, rates and times. Data, never constants in a decision.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// What a merchant pays on each payment unless agreed otherwise.
+    pub fee: RatePpm,
+    /// The least one top-up may be.
+    pub top_up_least: Money,
+    /// The most one top-up may be.
+    pub top_up_most: Money,
+    /// Youngest age of a holder in whole years.
+    pub minimum_age: i64,
+    /// How many cards a person may bind.
+    pub cards_most: u8,
+    /// Failed bindings a day.
+    pub failed_bindings_most: u8,
+    /// How long an order's code lives, ms.
+    pub code_life_ms: i64,
+    /// How long an order lives unless the merchant says, ms.
+    pub order_life_ms: i64,
+    /// The longest a merchant may let an order live, ms.
+    pub order_life_most_ms: i64,
+    /// The shortest, ms; shorter wishes are lifted to it.
+    pub order_life_least_ms: i64,
+    /// How long after the payment a refund may be asked for, ms.
+    pub refund_window_ms: i64,
+    /// How many refunds an order may have.
+    pub refunds_most: u8,
+    /// How long a network may be sent an attempt before it is withdrawn there, ms.
+    pub send_window_ms: i64,
+    /// How long a session lives, ms.
+    pub session_life_ms: i64,
+}
+
+impl Default for Policy {
+    /// The profile of a closed loop such as a campus, the orders' times as the protocol's specification has them.
+    fn default() -> Self {
+        let fen = |n| Money::fen(n).expect("above zero");
+        Self {
+            fee: RatePpm::new(6_000).expect("below one million"),
+            top_up_least: fen(1),
+            top_up_most: fen(5_000_000),
+            minimum_age: 14,
+            cards_most: 10,
+            failed_bindings_most: 5,
+            code_life_ms: 2 * HOUR,
+            order_life_ms: 7 * DAY,
+            order_life_most_ms: 90 * DAY,
+            order_life_least_ms: MINUTE,
+            refund_window_ms: 365 * DAY,
+            refunds_most: 50,
+            send_window_ms: 90 * SECOND,
+            session_life_ms: 30 * DAY,
+        }
+    }
+}
+
+/// What the rest of the house wants to know once a batch is committed. No event is ever the only trace of anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A call to a network is due.
+    AttemptOpened(crate::id::AttemptId),
+    /// A call to a network has its outcome.
+    AttemptEnded(crate::id::AttemptId),
+    /// An order changed its state.
+    OrderChanged(crate::id::OrderId),
+    /// A merchant has something to be told.
+    NoticeDue(crate::id::MchId),
+    /// A message is due.
+    MessageDue(crate::id::MessageId),
+}
+
+/// What does not belong to one batch: the rows, and where the ledger stands.
+#[derive(Debug)]
+pub struct State {
+    /// The loaded rows.
+    pub rows: Rows,
+    /// The number of the newest journal.
+    pub head: Seq,
+    /// Journals decided and not yet committed, in order of their numbers.
+    pub journals: Vec<Journal>,
+    /// Events of commands decided and not yet committed.
+    pub events: Vec<Event>,
+    ids: IdSource,
+    draws: u64,
+}
+
+/// What the shell brings to a batch.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// The batch's time. Never earlier than the batch before.
+    pub now: Timestamp,
+    /// Fresh random bytes of the shell's.
+    pub entropy: Secret<[u8; 32]>,
+    /// The operator's keys.
+    pub keys: &'a Keys,
+    /// The operator's settings.
+    pub policy: &'a Policy,
+    /// The epoch of this owner.
+    pub epoch: i64,
+}
+
+impl State {
+    /// A state with nothing loaded, whose ledger stands at `head` since `at`.
+    pub fn new(head: Seq, at: Timestamp) -> Self {
+        Self {
+            rows: Rows::default(),
+            head,
+            journals: Vec::new(),
+            events: Vec::new(),
+            ids: IdSource::new(at),
+            draws: 0,
+        }
+    }
+
+    /// Decides one command. On `Absent` nothing has changed but what is wanted.
+    ///
+    /// # Errors
+    /// What the decision stopped on.
+    pub fn decide<C: Command>(
+        &mut self,
+        batch: &Batch<'_>,
+        command: &C,
+    ) -> Result<C::Reply, Stop<C::Refusal>> {
+        self.ids.advance(batch.now);
+        let (head, journals, events) = (self.head, self.journals.len(), self.events.len());
+        let outcome = command.decide(&mut Tx { state: self, batch });
+        if matches!(outcome, Err(Stop::Absent)) {
+            let Ok(()) = self.rows.visit(&mut Undo);
+            self.head = head;
+            self.journals.truncate(journals);
+            self.events.truncate(events);
+        } else {
+            let Ok(()) = self.rows.visit(&mut Accept);
+        }
+        outcome
+    }
+}
+
+/// One decision's view of the state.
+#[derive(Debug)]
+pub struct Tx<'a> {
+    state: &'a mut State,
+    batch: &'a Batch<'a>,
+}
+
+impl Tx<'_> {
+    /// The time of the batch.
+    pub const fn now(&self) -> Timestamp {
+        self.batch.now
+    }
+
+    /// The operator's keys.
+    pub const fn keys(&self) -> &Keys {
+        self.batch.keys
+    }
+
+    /// The operator's settings.
+    pub const fn policy(&self) -> &Policy {
+        self.batch.policy
+    }
+
+    /// The epoch of this owner.
+    pub const fn epoch(&self) -> i64 {
+        self.batch.epoch
+    }
+
+    /// The rows.
+    pub const fn rows(&mut self) -> &mut Rows {
+        &mut self.state.rows
+    }
+
+    /// A fresh id.
+    pub const fn fresh_id(&mut self) -> i64 {
+        self.state.ids.fresh()
+    }
+
+    /// Sixteen random bytes, drawn from the batch's entropy.
+    pub fn random(&mut self) -> [u8; 16] {
+        self.state.draws += 1;
+        let mac = keyed_mac(self.batch.entropy.expose(), &[b"draw", &self.state.draws.to_be_bytes()]);
+        *mac.first_chunk().expect("a MAC of 32 bytes begins with 16")
+    }
+
+    /// Lets the rest of the house know, once this is committed.
+    pub fn announce(&mut self, event: Event) {
+        self.state.events.push(event);
+    }
+
+    /// How an account stands.
+    ///
+    /// # Errors
+    /// `Absent`.
+    pub fn standing(&mut self, account: AccountId, currency: Currency) -> Result<Money, Absent> {
+        Ok(match self.state.rows.balance.get(&account)? {
+            Some(b) => standing(account, b.debits_minor, b.credits_minor, b.currency)
+                .expect("no account stands on its wrong side"),
+            None => Money::zero(currency),
+        })
+    }
+
+    /// Loads what `post` will need, so that a decision can do all its looking before it changes anything.
+    ///
+    /// # Errors
+    /// `Absent`.
+    pub fn prepare(&mut self, accounts: &[AccountId]) -> Result<(), Absent> {
+        let mut loaded = Ok(());
+        for account in accounts {
+            if self.state.rows.balance.get(account).is_err() {
+                loaded = Err(Absent);
+            }
+        }
+        loaded
+    }
+
+    /// Appends a journal and brings its accounts' balances along. `also` names accounts that the fact belongs to the
+    /// history of without moving their money. Returns its number.
+    ///
+    /// The decision has `prepare`d the accounts and made sure that none goes below zero: past this point nothing fails.
+    pub fn post(
+        &mut self,
+        kind: JournalKind,
+        subject: i64,
+        currency: Currency,
+        postings: Vec<Posting>,
+        also: &[AccountId],
+    ) -> Seq {
+        let seq = Seq(self.state.head.0 + 1);
+        let mut accounts: Vec<AccountId> = postings.iter().flat_map(|p| [p.debit, p.credit]).collect();
+        accounts.extend(also);
+        accounts.sort_unstable();
+        accounts.dedup();
+        let mut lines = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            let old =
+                self.state.rows.balance.get(&account).expect("the decision prepared its accounts").cloned();
+            let previous = old.as_ref().map_or(Seq(0), |b| b.as_of);
+            let mut new =
+                old.unwrap_or(Balance { account, as_of: seq, currency, debits_minor: 0, credits_minor: 0 });
+            assert_eq!(new.currency, currency, "an account has one currency");
+            for p in &postings {
+                assert!(
+                    !p.amount.is_zero() && p.amount.currency() == currency,
+                    "a posting moves money of one currency"
+                );
+                let of = |side: AccountId| if side == account { p.amount.minor() } else { 0 };
+                let add = |total: i64, more| total.checked_add(more).expect("totals fit 63 bits");
+                new.debits_minor = add(new.debits_minor, of(p.debit));
+                new.credits_minor = add(new.credits_minor, of(p.credit));
+            }
+            standing(account, new.debits_minor, new.credits_minor, currency)
+                .expect("no account goes below zero");
+            new.as_of = seq;
+            lines.push(Line {
+                account,
+                debits_minor: new.debits_minor,
+                credits_minor: new.credits_minor,
+                previous,
+            });
+            if kind.is_told()
+                && let Some(merchant) = account.merchant_owner()
+            {
+                self.announce(Event::NoticeDue(merchant));
+            }
+            self.state.rows.balance.put(new);
+        }
+        let at = self.batch.now;
+        self.state.journals.push(Journal { seq, at, kind, subject, currency, postings, lines });
+        self.state.head = seq;
+        seq
+    }
+}
+
+/// HMAC-SHA-256 over parts, each preceded by its length so that no two lists of parts read alike.
+pub fn keyed_mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    mac_over(key, parts).finalize().into_bytes().into()
+}
+
+/// Whether `expected` is the MAC of the parts, compared in constant time.
+pub fn keyed_mac_matches(key: &[u8; 32], parts: &[&[u8]], expected: &[u8]) -> bool {
+    mac_over(key, parts).verify_slice(expected).is_ok()
+}
+
+fn mac_over(key: &[u8; 32], parts: &[&[u8]]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac
+}

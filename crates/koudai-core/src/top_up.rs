@@ -1,0 +1,74 @@
+//! Topping up the balance from a bound card.
+
+use crate::binding::card_of;
+use crate::id::{AttemptId, CardId, PersonId};
+use crate::money::Money;
+use crate::payment::open_attempt;
+use crate::payment_password::{self, Pin};
+use crate::refusal::Refusal;
+use crate::rows::{Attempt, AttemptKind, AttemptNumber, AttemptState, ClientNumber};
+use crate::state::{Command, OrStop, Stop, Tx};
+use crate::time::Timestamp;
+
+/// Asks a card's bank for money for the balance.
+#[derive(Debug)]
+pub struct StartTopUp {
+    /// Whose balance.
+    pub person: PersonId,
+    /// The device's number for it: the same number is the same top-up.
+    pub number: String,
+    /// The card.
+    pub card: CardId,
+    /// How much.
+    pub amount: Money,
+    /// The payment password.
+    pub pin: Pin,
+}
+
+impl Command for StartTopUp {
+    type Reply = Attempt;
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Attempt, Stop<Refusal>> {
+        let key = ClientNumber { person: self.person, number: self.number.clone() };
+        if let Some(known) = tx.rows().attempt_number.get(&key).or_stop()?.map(|n| n.attempt) {
+            let old =
+                tx.rows().attempt.get(&known).or_stop()?.cloned().expect("a number stands for an attempt");
+            let same = old.card == self.card && old.amount == self.amount;
+            return if same { Ok(old) } else { Err(Refusal::NumberReused.into()) };
+        }
+        let person = tx.rows().person.get(&self.person).or_stop()?.ok_or(Refusal::SignedOut)?;
+        if person.frozen {
+            return Err(Refusal::AccountFrozen.into());
+        }
+        let (least, most) = (tx.policy().top_up_least, tx.policy().top_up_most);
+        if self.amount.checked_sub(least).is_err() || most.checked_sub(self.amount).is_err() {
+            return Err(Refusal::AmountOutOfRange { least, most }.into());
+        }
+        let card = card_of(tx, self.person, self.card)?;
+        payment_password::check(tx, self.person, &self.pin)?;
+        let id = AttemptId(tx.fresh_id());
+        open_attempt(
+            tx,
+            Attempt {
+                id,
+                kind: AttemptKind::TopUp,
+                person: self.person,
+                card: card.id,
+                network: card.network,
+                amount: self.amount,
+                order: None,
+                refund: None,
+                original: None,
+                state: AttemptState::Open,
+                refusal: None,
+                network_ref: None,
+                created_at: Timestamp(0),
+                ended_at: None,
+                epoch: 0,
+            },
+        );
+        tx.rows().attempt_number.put(AttemptNumber { key, attempt: id });
+        Ok(tx.rows().attempt.get(&id).or_stop()?.cloned().expect("it was just recorded"))
+    }
+}
