@@ -1,1 +1,265 @@
-//! Placeholder.
+//! Group commit: commands come in from everywhere, are decided in batches, and every reply waits for its commit.
+//!
+//! One thread owns the rows and the writing connection. It takes whatever has queued, decides it, commits it in one
+//! durable transaction and only then answers; waiting to fill a batch would gain nothing.
+//!
+//! What it must never do: answer before the commit, decide anything itself, or go on after a commit whose outcome it
+//! does not know.
+
+mod clock;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+
+use koudai_core::secret::Secret;
+use koudai_core::state::{Batch, Command, Event, Keys, Policy, State, Stop};
+use koudai_core::time::{MINUTE, Timestamp};
+use koudai_store::sqlite::writer::CommitError;
+use koudai_store::{Opened, Reader, Readers, StoreError, Writer};
+use tokio::sync::{broadcast, oneshot};
+
+pub use clock::Clock;
+
+/// The most commands of one transaction: past it a batch only takes longer.
+const BATCH: usize = 4_096;
+/// Commands that may wait. Past it the caller is told to come back: a bounded queue is what keeps answers quick.
+const QUEUE: usize = 65_536;
+/// Events a slow listener may lag behind before it has to look at the database instead.
+const EVENTS: usize = 65_536;
+/// How far the wall clock may jump ahead of the ledger before somebody should look.
+const JUMP_MS: i64 = MINUTE;
+
+/// Why a command got no reply.
+#[derive(Debug)]
+pub enum Failed<R> {
+    /// It was refused.
+    Refused(R),
+    /// There is more work than the engine can take, or no room on the disk. Nothing was done.
+    Busy,
+    /// The engine has stopped. Whether the command was done is to be asked after the next start.
+    Stopped,
+}
+
+/// A handle to the engine; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    queue: SyncSender<Box<dyn Job>>,
+    events: broadcast::Sender<Event>,
+    readers: Readers,
+    clock: Clock,
+    epoch: i64,
+    policy: Arc<Policy>,
+    keys: Arc<Keys>,
+}
+
+impl Engine {
+    /// Opens a data directory, becomes its owner and starts the engine's thread. The thread ends, and frees the
+    /// directory, once every handle is gone.
+    ///
+    /// # Errors
+    /// What the store says, `Taken` by another process above all.
+    pub fn start(directory: &Path, keys: Keys, policy: Policy, clock: Clock) -> Result<Self, StoreError> {
+        let opened = Writer::open(directory, clock.now())?;
+        let epoch = opened.writer.epoch();
+        let (queue, jobs) = sync_channel(QUEUE);
+        let (events, _) = broadcast::channel(EVENTS);
+        let (policy, keys) = (Arc::new(policy), Arc::new(keys));
+        let worker = Worker {
+            last: opened.last_at,
+            opened,
+            jobs,
+            events: events.clone(),
+            keys: Arc::clone(&keys),
+            policy: Arc::clone(&policy),
+            clock: clock.clone(),
+        };
+        std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || worker.run())
+            .map_err(|source| StoreError::File { doing: "starting the engine's thread", source })?;
+        Ok(Self { queue, events, readers: Readers::new(directory), clock, epoch, policy, keys })
+    }
+
+    /// Decides and commits a command.
+    ///
+    /// # Errors
+    /// Its refusal, or why there is no reply.
+    pub async fn submit<C: Command>(&self, command: C) -> Result<C::Reply, Failed<C::Refusal>> {
+        let (sender, reply) = oneshot::channel();
+        let job = Box::new(Pending { command, outcome: None, sender });
+        match self.queue.try_send(job) {
+            Ok(()) => reply.await.unwrap_or(Err(Failed::Stopped)),
+            Err(TrySendError::Full(_)) => Err(Failed::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(Failed::Stopped),
+        }
+    }
+
+    /// Reads what is committed, on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// What the database or `work` says.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    {
+        let readers = self.readers.clone();
+        let task = tokio::task::spawn_blocking(move || readers.with(work)).await;
+        task.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    /// What is committed from now on, as it is committed. A listener that lags must look at the database.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// The clock.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The epoch this process owns the ledger by.
+    pub const fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    /// The operator's settings.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The operator's keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+}
+
+/// A command that waits for its decision and its commit.
+trait Job: Send {
+    /// Decides it; false if rows are missing.
+    fn decide(&mut self, state: &mut State, batch: &Batch<'_>) -> bool;
+    /// Answers it, once its batch is committed.
+    fn answer(self: Box<Self>);
+    /// Tells its sender that nothing was done.
+    fn give_up(self: Box<Self>);
+}
+
+struct Pending<C: Command> {
+    command: C,
+    outcome: Option<Result<C::Reply, C::Refusal>>,
+    sender: oneshot::Sender<Result<C::Reply, Failed<C::Refusal>>>,
+}
+
+impl<C: Command> Job for Pending<C> {
+    fn decide(&mut self, state: &mut State, batch: &Batch<'_>) -> bool {
+        self.outcome = match state.decide(batch, &self.command) {
+            Ok(reply) => Some(Ok(reply)),
+            Err(Stop::Refused(refusal)) => Some(Err(refusal)),
+            Err(Stop::Absent) => None,
+        };
+        self.outcome.is_some()
+    }
+
+    fn answer(self: Box<Self>) {
+        let outcome = self.outcome.expect("a job is decided before it is answered");
+        // A sender that has gone away does not need its answer; the work is done all the same.
+        let _gone = self.sender.send(outcome.map_err(Failed::Refused));
+    }
+
+    fn give_up(self: Box<Self>) {
+        let _gone = self.sender.send(Err(Failed::Busy));
+    }
+}
+
+struct Worker {
+    opened: Opened,
+    last: Timestamp,
+    jobs: Receiver<Box<dyn Job>>,
+    events: broadcast::Sender<Event>,
+    keys: Arc<Keys>,
+    policy: Arc<Policy>,
+    clock: Clock,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while let Ok(first) = self.jobs.recv() {
+            let mut jobs = vec![first];
+            while jobs.len() < BATCH {
+                match self.jobs.try_recv() {
+                    Ok(job) => jobs.push(job),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                }
+            }
+            self.batch(jobs);
+        }
+    }
+
+    /// Decides and commits one batch, then answers it.
+    fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let wall = self.clock.now();
+        if wall.since(self.last) < -JUMP_MS {
+            tracing::error!(behind_ms = -wall.since(self.last), "the clock stands before the newest commit");
+        }
+        self.last = self.last.max(wall);
+        let batch = Batch {
+            now: self.last,
+            entropy: self.clock.entropy(),
+            keys: &self.keys,
+            policy: &self.policy,
+            epoch: self.opened.writer.epoch(),
+        };
+        if let Err(error) = decide_all(&mut self.opened, &mut jobs, &batch) {
+            stop(&error, "loading rows");
+        }
+        match self.opened.writer.commit(&mut self.opened.state) {
+            Ok(()) => {}
+            Err(CommitError::NotCommitted(error)) if error.is_disk_full() => {
+                tracing::error!(%error, "the disk is full: nothing of this batch was done");
+                self.forget();
+                jobs.into_iter().for_each(Job::give_up);
+                return;
+            }
+            // On a failed write or sync only the next start, which reads the log anew, knows what is on the disk.
+            Err(error) => stop(&error, "committing"),
+        }
+        let events = std::mem::take(&mut self.opened.state.events);
+        jobs.into_iter().for_each(Job::answer);
+        for event in events {
+            let _nobody_listens = self.events.send(event);
+        }
+    }
+
+    /// Drops what was decided and not committed.
+    fn forget(&mut self) {
+        self.opened.state = State::new(self.opened.writer.seal().last, self.last.plus(1));
+    }
+}
+
+/// Decides every job, loading what they miss between rounds. Each round loads something, and a decision needs a handful of
+/// rows, so the rounds are few.
+fn decide_all(opened: &mut Opened, jobs: &mut [Box<dyn Job>], batch: &Batch<'_>) -> Result<(), StoreError> {
+    const ROUNDS: u32 = 64;
+    let mut open: Vec<&mut Box<dyn Job>> = jobs.iter_mut().collect();
+    for _ in 0..ROUNDS {
+        open.retain_mut(|job| !job.decide(&mut opened.state, batch));
+        if open.is_empty() {
+            return Ok(());
+        }
+        opened.writer.load(&mut opened.state)?;
+    }
+    panic!("a decision keeps asking for rows");
+}
+
+/// Ends the process: what is on the disk is for the next start to say.
+fn stop(error: &dyn std::error::Error, doing: &'static str) -> ! {
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(%error, cause, doing, "the engine cannot go on; start again to recover");
+    std::process::abort();
+}
+
+/// A secret of 32 random bytes, for keys the shell makes.
+pub fn random_bytes() -> Secret<[u8; 32]> {
+    clock::random_bytes()
+}

@@ -1,0 +1,260 @@
+//! The protocol's edge of the sandbox bank: signatures in and out, calls to decisions, refusals to statuses.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use koudai_wechatpay::authorization::Authorization;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::bindings::{self, CodeMessage};
+use super::cards::Behaviour;
+use super::{BankError, Decision, Refused, SandboxBank, debits, now_ms, store};
+use crate::issuer::signing::{self, NONCE_HEADER, Received, SIGNATURE_HEADER, TIMESTAMP_HEADER};
+use crate::issuer::wire::{
+    BASE_PATH, BOOK_PAGE_LINES, BindRequest, ConfirmRequest, DebitRequest, ErrorReply, IssuerCode, MAX_BODY_BYTES,
+    RefundRequest, UnbindRequest,
+};
+
+/// When an answer leaves. The work is done by then in every case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    Prompt,
+    Late,
+    Never,
+}
+
+/// An answer before it is signed.
+struct Answer {
+    status: StatusCode,
+    body: Vec<u8>,
+    pace: Pace,
+    /// For the log.
+    outcome: &'static str,
+}
+
+/// Answers one call of the protocol.
+pub(super) async fn answer(State(bank): State<SandboxBank>, request: Request) -> Response {
+    let started = Instant::now();
+    let (head, body) = request.into_parts();
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let authorization = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let method = head.method.as_str();
+    let answer = match axum::body::to_bytes(body, MAX_BODY_BYTES).await {
+        Err(_) => refusal(Refused::because(IssuerCode::BadRequest)),
+        Ok(body) => {
+            let received = Received { method, target: &target, body: &body };
+            let app = &bank.bank.app;
+            match signing::verify_request(authorization, &app.id, &app.key, now_ms() / 1_000, received) {
+                Ok(_) => dispatch(&bank, method, &target, body).await,
+                Err(why) => {
+                    tracing::warn!(%why, "the bank refused a request's signature");
+                    refusal(Refused::because(IssuerCode::SignError))
+                }
+            }
+        }
+    };
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(method, target, outcome = answer.outcome, pace = ?answer.pace, elapsed_ms, "bank call");
+    match answer.pace {
+        Pace::Prompt => {}
+        Pace::Late => tokio::time::sleep(bank.bank.timing.late).await,
+        Pace::Never => {
+            tokio::time::sleep(bank.bank.timing.silence).await;
+            return Body::new(HangUp).into_response();
+        }
+    }
+    // A request that cannot be read has no nonce to answer to; its sender will find the reply unknown.
+    let nonce = Authorization::parse_scheme(signing::SCHEME, authorization).map_or("-".into(), |found| found.nonce_str);
+    signed(&bank, &nonce, answer)
+}
+
+fn signed(bank: &SandboxBank, nonce: &str, answer: Answer) -> Response {
+    let now_s = now_ms() / 1_000;
+    let signature = bank.bank.signer.sign_reply(now_s, nonce, &answer.body);
+    let mut response = (answer.status, answer.body).into_response();
+    let text = |value: String| HeaderValue::from_str(&value).expect("visible ASCII, checked when it was read");
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(TIMESTAMP_HEADER, text(now_s.to_string()));
+    headers.insert(NONCE_HEADER, text(nonce.to_owned()));
+    headers.insert(SIGNATURE_HEADER, text(signature));
+    response
+}
+
+/// Which call it is, and its answer.
+async fn dispatch(bank: &SandboxBank, method: &str, target: &str, body: Bytes) -> Answer {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let segments: Vec<&str> = path.strip_prefix(BASE_PATH).unwrap_or("").split('/').skip(1).collect();
+    let now = now_ms();
+    match (method, segments.as_slice()) {
+        ("POST", ["bindings"]) => {
+            let Some(request) = read::<BindRequest>(&body) else { return malformed() };
+            let decided = bank.run(move |tx, bank| bindings::bind(tx, bank, now, &request)).await;
+            after_sending(bank, decided)
+        }
+        ("POST", ["bindings", id, "resend"]) => {
+            let id = (*id).to_owned();
+            let decided = bank.run(move |tx, bank| bindings::resend(tx, bank, now, &id)).await;
+            after_sending(bank, decided)
+        }
+        ("POST", ["bindings", id, "confirm"]) => {
+            let Some(ConfirmRequest { code }) = read(&body) else { return malformed() };
+            if code.expose().len() > 16 {
+                return malformed();
+            }
+            let id = (*id).to_owned();
+            prompt(bank.run(move |tx, bank| bindings::confirm(tx, bank, now, &id, &code)).await)
+        }
+        ("GET", ["bindings", id]) => {
+            let id = (*id).to_owned();
+            prompt(bank.run(move |tx, _| bindings::query(tx, &id)).await)
+        }
+        ("POST", ["tokens", "unbind"]) => {
+            let Some(UnbindRequest { token }) = read(&body) else { return malformed() };
+            prompt(bank.run(move |tx, _| bindings::unbind(tx, now, &token)).await)
+        }
+        ("POST", ["debits"]) => {
+            let Some(request) = read::<DebitRequest>(&body) else { return malformed() };
+            let decided = bank.run(move |tx, bank| debits::debit(tx, bank, now, &request)).await;
+            paced(decided, |(reply, behaviour)| {
+                let pace = match behaviour {
+                    Behaviour::Plain | Behaviour::Mismatch => Pace::Prompt,
+                    Behaviour::Late => Pace::Late,
+                    Behaviour::Silent => Pace::Never,
+                };
+                (reply, pace)
+            })
+        }
+        ("POST", ["debits", id, "close"]) => {
+            let id = (*id).to_owned();
+            prompt(bank.run(move |tx, _| debits::close_debit(tx, now, &id)).await)
+        }
+        ("GET", ["debits", id]) => {
+            let id = (*id).to_owned();
+            prompt(bank.run(move |tx, _| debits::query_debit(tx, &id)).await)
+        }
+        ("POST", ["refunds"]) => {
+            let Some(request) = read::<RefundRequest>(&body) else { return malformed() };
+            let decided = bank.run(move |tx, _| debits::refund(tx, now, &request)).await;
+            paced(decided, |done| {
+                let silent = done.first && done.behaviour == Behaviour::Silent;
+                (done.reply, if silent { Pace::Never } else { Pace::Prompt })
+            })
+        }
+        ("GET", ["refunds", id]) => {
+            let id = (*id).to_owned();
+            prompt(bank.run(move |tx, _| debits::query_refund(tx, &id)).await)
+        }
+        ("GET", ["books"]) => {
+            let Some(after) = query.strip_prefix("after=").and_then(|text| text.parse().ok()) else {
+                return malformed();
+            };
+            prompt(bank.run(move |tx, _| Ok(Ok(store::book_lines(tx, after, BOOK_PAGE_LINES)?))).await)
+        }
+        _ => refusal(Refused::because(IssuerCode::NotFound)),
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    serde_json::from_slice(body).ok()
+}
+
+fn malformed() -> Answer {
+    refusal(Refused::because(IssuerCode::BadRequest))
+}
+
+fn prompt<T: Serialize>(decided: Decision<T>) -> Answer {
+    paced(decided, |reply| (reply, Pace::Prompt))
+}
+
+fn paced<T, R: Serialize>(decided: Decision<T>, split: impl FnOnce(T) -> (R, Pace)) -> Answer {
+    match decided {
+        Ok(Ok(done)) => {
+            let (reply, pace) = split(done);
+            let body = serde_json::to_vec(&reply).expect("the wire types are plain JSON");
+            Answer { status: StatusCode::OK, body, pace, outcome: "done" }
+        }
+        Ok(Err(refused)) => refusal(refused),
+        Err(error) => broken(&error),
+    }
+}
+
+/// Sends the code, which is committed by now, and answers without waiting for it: a holder who gets none asks again.
+fn after_sending<R: Serialize>(bank: &SandboxBank, decided: Decision<(R, Option<CodeMessage>)>) -> Answer {
+    paced(decided, |(reply, message)| {
+        if let Some(message) = message {
+            let sms = bank.bank.sms.clone();
+            tokio::spawn(async move {
+                match sms {
+                    None => tracing::warn!("the bank has no message gateway, so nobody gets its codes"),
+                    Some(sms) => {
+                        if let Err(error) = sms.send(&message.to, message.text.expose()).await {
+                            tracing::warn!(%error, "the bank's code was not handed over");
+                        }
+                    }
+                }
+            });
+        }
+        (reply, Pace::Prompt)
+    })
+}
+
+fn refusal(refused: Refused) -> Answer {
+    let Refused { code, tries_left } = refused;
+    let (status, message) = wording(code);
+    let reply = ErrorReply { code, message: message.to_owned(), tries_left };
+    let body = serde_json::to_vec(&reply).expect("the wire types are plain JSON");
+    Answer { status, body, pace: Pace::Prompt, outcome: code.word() }
+}
+
+fn broken(error: &BankError) -> Answer {
+    tracing::error!(%error, "the bank could not do its work");
+    let body = br#"{"message":"The bank could not do its work; ask again."}"#.to_vec();
+    Answer { status: StatusCode::INTERNAL_SERVER_ERROR, body, pace: Pace::Prompt, outcome: "broken" }
+}
+
+/// Status and sentence of each code, as `docs/issuer-protocol.md` lists them.
+fn wording(code: IssuerCode) -> (StatusCode, &'static str) {
+    match code {
+        IssuerCode::BadRequest => (StatusCode::BAD_REQUEST, "A field is missing or malformed."),
+        IssuerCode::SignError => (StatusCode::UNAUTHORIZED, "The signature, its time or its sender is not right."),
+        IssuerCode::NotFound => (StatusCode::NOT_FOUND, "There is nothing under this id."),
+        IssuerCode::TokenUnknown => (StatusCode::NOT_FOUND, "The token is unknown or has been unbound."),
+        IssuerCode::IdReused => (StatusCode::CONFLICT, "The id stands for something with other content."),
+        IssuerCode::TooSoon => (StatusCode::TOO_MANY_REQUESTS, "Another code was asked for too early."),
+        IssuerCode::TooMany => (StatusCode::TOO_MANY_REQUESTS, "No more codes are sent for this binding."),
+        IssuerCode::CardUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "No card of this bank has this number."),
+        IssuerCode::DetailsMismatch => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "The details do not match the bank's record.")
+        }
+        IssuerCode::CardFrozen => (StatusCode::UNPROCESSABLE_ENTITY, "The card is lost, frozen or expired."),
+        IssuerCode::CodeWrong => (StatusCode::UNPROCESSABLE_ENTITY, "The code is wrong."),
+        IssuerCode::CodeExpired => (StatusCode::UNPROCESSABLE_ENTITY, "The code is past its life or used up."),
+        IssuerCode::InsufficientFunds => (StatusCode::UNPROCESSABLE_ENTITY, "The card does not cover the amount."),
+        IssuerCode::Limit => (StatusCode::UNPROCESSABLE_ENTITY, "The amount is above what is allowed."),
+        IssuerCode::Closed => (StatusCode::UNPROCESSABLE_ENTITY, "The debit was closed before it arrived."),
+        IssuerCode::Other => (StatusCode::UNPROCESSABLE_ENTITY, "Refused."),
+    }
+}
+
+/// A body that fails before its first byte, upon which the server closes the connection with nothing sent.
+struct HangUp;
+
+impl HttpBody for HangUp {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionAborted.into())))
+    }
+}

@@ -1,0 +1,61 @@
+//! What can go wrong between the rows and the database.
+
+use std::path::PathBuf;
+
+/// An operational failure. None of these is an answer to a person.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the data directory.
+    #[error("another koudai is running on {directory}: stop it first, or use its commands")]
+    Taken {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The database holds something the schema or its own checks forbid.
+    #[error("the database is damaged: table {table}, {what}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The row and column.
+        what: String,
+    },
+    /// The database was made by a newer Koudai.
+    #[error("the database has version {found}, this program knows up to {known}: use the newer program")]
+    TooNew {
+        /// Its version.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// The database could not be used.
+    #[error("{doing}")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A file could not be used.
+    #[error("{doing}")]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl StoreError {
+    /// Puts a database error into its context.
+    pub(crate) const fn database(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Database { doing, source }
+    }
+
+    /// Whether the disk is full: nothing was written, and room may come back.
+    pub fn is_disk_full(&self) -> bool {
+        use rusqlite::ErrorCode::DiskFull;
+        matches!(self, Self::Database { source, .. } if source.sqlite_error_code() == Some(DiskFull))
+    }
+}

@@ -1,0 +1,34 @@
+//! What the pages show.
+//!
+//! Each page is one struct of plain data and one template of the same name in `templates/`. A handler fills the
+//! struct and calls `render()` (from [`askama::Template`], re-exported here); it never builds text for people:
+//!
+//! - `l` is the reader's language. Wording lives in the templates and in [`crate::catalogue`]; data that comes in
+//!   languages (a bank's name) is passed in the reader's.
+//! - Money is [`Money`], moments are [`Timestamp`], masked things (`138****5678`, `**明`) come in masked: a page never
+//!   receives what it must not show.
+//! - A form that was refused is shown again with `refused: Some(Refused::new(..))` and the status of
+//!   [`crate::catalogue::status`]. Fields worth keeping come back in the struct; secrets never do.
+//! - Ids and tokens go into paths as they are, so they must be URL-safe (digits, letters, `-`, `_`).
+//!
+//! What a page needs of JavaScript it names in its `scripts` block. All pages work without: see `static/*.js`.
+
+mod accounts;
+mod cards;
+mod info;
+mod payments;
+mod pieces;
+mod records;
+
+pub use accounts::{HomePage, LoginPage, PaymentPasswordPage, RefundNotice};
+pub use askama::Template;
+pub use cards::{BindingPage, BindingState, CardNewPage, CardPage, CardsPage, Holder};
+pub use info::{RefusalPage, StatusPage, TermsPage};
+pub use payments::{
+    LandingPage, Method, PayPage, PayResultPage, PayState, ScanPage, TopUpPage, TopUpResultPage, TopUpState, Unusable,
+};
+pub use pieces::{Amount, CardKind, CardLine, Icon, Refused};
+pub use records::{Direction, Event, MonthOfRecords, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage};
+
+#[cfg(doc)]
+use koudai_core::{money::Money, time::Timestamp};

@@ -1,0 +1,69 @@
+//! Signing in, the payment password, and the first page.
+
+use askama::Template;
+use koudai_core::money::Money;
+
+use super::pieces::{Icon, Refused};
+use super::records::RecordLine;
+use crate::assets;
+use crate::say::Lang;
+
+/// `GET /login`, and the answer of `POST /login/code` and of a refused `POST /login`.
+#[derive(Template)]
+#[template(path = "login.html")]
+pub struct LoginPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The path to go on to, checked by the handler to be one of ours.
+    pub next: Option<String>,
+    /// The number as typed; with `code_sent` the page asks for the code sent to it.
+    pub phone: String,
+    /// Whether the page is at its second step, the code.
+    pub code_sent: bool,
+    /// Seconds until another code may be asked for; 0 is at once.
+    pub resend_in_s: u32,
+    /// What was refused.
+    pub refused: Option<Refused>,
+}
+
+/// `GET /payment-password`, and a refused `POST`.
+#[derive(Template)]
+#[template(path = "payment_password.html")]
+pub struct PaymentPasswordPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The path to go on to.
+    pub next: Option<String>,
+    /// What was refused.
+    pub refused: Option<Refused>,
+}
+
+/// `GET /`.
+#[derive(Template)]
+#[template(path = "home.html")]
+pub struct HomePage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The person's number, masked.
+    pub phone: String,
+    /// The balance.
+    pub balance: Money,
+    /// How many cards are bound.
+    pub cards: usize,
+    /// Whether a payment password is set; a banner asks for it if not.
+    pub has_payment_password: bool,
+    /// A refund that has come in and has not been looked at.
+    pub refund: Option<RefundNotice>,
+    /// The newest records, three at most.
+    pub recent: Vec<RecordLine>,
+}
+
+/// A refund to tell about on the first page.
+pub struct RefundNotice {
+    /// What came back.
+    pub amount: Money,
+    /// From whom.
+    pub merchant: String,
+    /// The record's id.
+    pub record_id: String,
+}

@@ -1,0 +1,100 @@
+//! Bank cards.
+
+use askama::Template;
+
+use super::pieces::{CardKind, CardLine, Icon, Refused};
+use crate::assets;
+use crate::say::Lang;
+
+/// `GET /cards`.
+#[derive(Template)]
+#[template(path = "cards.html")]
+pub struct CardsPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The bound cards.
+    pub cards: Vec<CardLine>,
+}
+
+/// `GET /cards/new`, and a refused `POST /cards`.
+///
+/// The form sends `kind` (`debit` or `credit`), which only decides which fields it shows; the card's number says what
+/// the card is.
+#[derive(Template)]
+#[template(path = "card_new.html")]
+pub struct CardNewPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The number this binding goes by, made with the page, so that sending it twice binds once. Digits.
+    pub binding_id: String,
+    /// Who the account was verified for: shown masked, and the form sends no `name` or `id_number`.
+    pub holder: Option<Holder>,
+    /// The name as typed before, or empty.
+    pub name: String,
+    /// The bank's phone as typed before, or empty.
+    pub phone: String,
+    /// Which fields show first.
+    pub kind: CardKind,
+    /// What was refused.
+    pub refused: Option<Refused>,
+}
+
+/// The person an account was verified for, masked.
+pub struct Holder {
+    /// Such as `**明`.
+    pub name: String,
+    /// Such as `3****************X`.
+    pub id_number: String,
+}
+
+/// `GET /cards/bindings/{id}`, and a refused `POST …/confirm` or `…/resend`.
+#[derive(Template)]
+#[template(path = "binding.html")]
+pub struct BindingPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The binding's number.
+    pub binding_id: String,
+    /// The card that is being bound.
+    pub bank: String,
+    /// Debit or credit.
+    pub kind: CardKind,
+    /// Its last four digits.
+    pub last4: String,
+    /// The bank's phone, masked.
+    pub phone: String,
+    /// Where it stands.
+    pub state: BindingState,
+    /// Seconds until another code may be asked for; 0 is at once.
+    pub resend_in_s: u32,
+    /// What was refused last, while a code may still be tried.
+    pub refused: Option<Refused>,
+}
+
+/// Where a binding stands.
+pub enum BindingState {
+    /// The bank has sent its code.
+    CodeSent,
+    /// The bank was asked and has not answered; the page asks again by itself.
+    Verifying,
+    /// Done; the card's id.
+    Bound(String),
+    /// Over.
+    Failed(Refused),
+}
+
+/// `GET /cards/{card_id}`, and a refused `POST …/remove`.
+#[derive(Template)]
+#[template(path = "card.html")]
+pub struct CardPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The card.
+    pub card: CardLine,
+    /// Whether it was bound a moment ago: says so at the top.
+    pub just_bound: bool,
+    /// Whether a payment password is set: removing asks for it, and a new card suggests it.
+    pub has_payment_password: bool,
+    /// What was refused.
+    pub refused: Option<Refused>,
+}

@@ -1,0 +1,265 @@
+//! Topping up, scanning and paying.
+
+use askama::Template;
+use koudai_core::money::Money;
+use koudai_core::time::Timestamp;
+
+use super::pieces::{CardLine, Icon, Refused};
+use crate::assets;
+use crate::say::Lang;
+
+/// `GET /top-up`, and a refused `POST /top-up`.
+#[derive(Template)]
+#[template(path = "top_up.html")]
+pub struct TopUpPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The number this attempt goes by, made with the page, so that sending it twice charges once.
+    pub attempt_id: String,
+    /// The cards to choose from; none shows how to add one.
+    pub cards: Vec<CardLine>,
+    /// The card chosen before; the first usable one otherwise.
+    pub chosen: Option<String>,
+    /// The amount as typed before, or empty.
+    pub amount: String,
+    /// The balance now.
+    pub balance: Money,
+    /// The least one top-up may be.
+    pub least: Money,
+    /// The most one top-up may be.
+    pub most: Money,
+    /// Whether a payment password is set; the button leads there if not.
+    pub has_payment_password: bool,
+    /// What was refused.
+    pub refused: Option<Refused>,
+}
+
+impl TopUpPage {
+    fn is_chosen(&self, card: &CardLine) -> bool {
+        let usable = |id: &str| self.cards.iter().any(|c| c.usable && c.card_id == id);
+        match self.chosen.as_deref().filter(|id| usable(id)) {
+            Some(id) => card.card_id == id,
+            None => self.cards.iter().find(|c| c.usable).is_some_and(|c| c.card_id == card.card_id),
+        }
+    }
+
+    fn can_pay(&self) -> bool {
+        self.cards.iter().any(|card| card.usable)
+    }
+}
+
+/// `GET /top-up/{attempt_id}`.
+#[derive(Template)]
+#[template(path = "top_up_result.html")]
+pub struct TopUpResultPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The attempt's number.
+    pub attempt_id: String,
+    /// How it went.
+    pub state: TopUpState,
+    /// How much.
+    pub amount: Money,
+    /// The card it came from, as [`CardLine::name`] says it.
+    pub card: String,
+    /// When it was asked for.
+    pub at: Timestamp,
+}
+
+/// How a top-up went.
+pub enum TopUpState {
+    /// The money is here; the record's id.
+    Succeeded {
+        /// The record's id.
+        record_id: String,
+        /// The balance with it.
+        balance: Money,
+    },
+    /// The bank was asked at this moment and has not answered; the page asks again by itself.
+    Pending {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It was refused.
+    Failed(Refused),
+}
+
+/// `GET /scan`, and a refused `POST /scan`.
+#[derive(Template)]
+#[template(path = "scan.html")]
+pub struct ScanPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// What was refused.
+    pub refused: Option<Refused>,
+}
+
+/// `GET /q/{token}`: a code opened by any scanner. Its signature is in the link's fragment, which never reaches the
+/// server by itself; the script sends the whole link on as the `text` of `POST /scan`.
+#[derive(Template)]
+#[template(path = "landing.html")]
+pub struct LandingPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The order's token in the link.
+    pub token: String,
+    /// Who is to be paid.
+    pub merchant: String,
+    /// Whether the operator has verified the merchant.
+    pub verified: bool,
+    /// Whether there is a session; if not, the button leads to signing in and back here.
+    pub signed_in: bool,
+}
+
+/// `GET /pay/{token}` of an order that can be paid, and a refused `POST` of one.
+#[derive(Template)]
+#[template(path = "pay.html")]
+pub struct PayPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The order's token.
+    pub token: String,
+    /// Who is paid.
+    pub merchant: String,
+    /// Whether the operator has verified the merchant.
+    pub verified: bool,
+    /// Whether this person has never paid this merchant.
+    pub first_time: bool,
+    /// What for.
+    pub description: String,
+    /// How much.
+    pub amount: Money,
+    /// The merchant's number of the order.
+    pub order_no: String,
+    /// The ways to pay, the balance first; those that cannot be used say why.
+    pub methods: Vec<Method>,
+    /// The method chosen before; the first usable one otherwise.
+    pub chosen: Option<String>,
+    /// Whether a payment password is set; the button leads there if not.
+    pub has_payment_password: bool,
+    /// What was refused.
+    pub refused: Option<Refused>,
+}
+
+impl PayPage {
+    fn is_chosen(&self, method: &Method) -> bool {
+        let usable = |id: &str| self.methods.iter().any(|m| m.unusable.is_none() && m.method == id);
+        match self.chosen.as_deref().filter(|id| usable(id)) {
+            Some(id) => method.method == id,
+            None => {
+                self.methods.iter().find(|m| m.unusable.is_none()).is_some_and(|m| m.method == method.method)
+            }
+        }
+    }
+
+    fn can_pay(&self) -> bool {
+        self.methods.iter().any(|method| method.unusable.is_none())
+    }
+}
+
+/// One way to pay.
+pub struct Method {
+    /// What the form sends: `balance` or a card's id.
+    pub method: String,
+    /// What people know it by: `零钱 ¥35.10` is made from `balance`, a card from [`CardLine::name`].
+    pub label: String,
+    /// The balance, for the balance.
+    pub balance: Option<Money>,
+    /// Why it cannot be used, if so.
+    pub unusable: Option<Unusable>,
+}
+
+/// Why a way to pay cannot be used for this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// The balance is less than the amount.
+    NotEnough,
+    /// The bank cannot be reached.
+    BankDown,
+    /// The card is suspended, lost or expired.
+    CardNotUsable,
+    /// The merchant takes no credit cards.
+    NoCreditCards,
+    /// More than one payment with it may be.
+    OverLimit(Money),
+}
+
+impl Unusable {
+    /// The reason, as `why` in JSON and under the method on the page.
+    pub fn wording(self, l: Lang) -> String {
+        match self {
+            Self::NotEnough => l.say("余额不足", "Not enough").to_owned(),
+            Self::BankDown => l.say("银行维护中", "Bank maintenance").to_owned(),
+            Self::CardNotUsable => l.say("该卡暂不可用", "This card cannot be used now").to_owned(),
+            Self::NoCreditCards => {
+                l.say("商户不支持信用卡", "Merchant does not take credit cards").to_owned()
+            }
+            Self::OverLimit(most) => {
+                let sign = most.currency().sign();
+                match l {
+                    Lang::Zh => format!("超过单笔限额 {sign}{most}"),
+                    Lang::En => format!("Over {sign}{most} per payment"),
+                }
+            }
+        }
+    }
+}
+
+/// `GET /pay/{token}` of an order that cannot be paid (any more, or for the moment).
+#[derive(Template)]
+#[template(path = "pay_result.html")]
+pub struct PayResultPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The order's token.
+    pub token: String,
+    /// Who is paid.
+    pub merchant: String,
+    /// How much.
+    pub amount: Money,
+    /// The merchant's number of the order.
+    pub order_no: String,
+    /// How it stands.
+    pub state: PayState,
+}
+
+/// How an order stands for the person who looks at it.
+pub enum PayState {
+    /// Paid by this person.
+    Paid {
+        /// With what, as [`Method::label`] says it.
+        method: String,
+        /// When.
+        at: Timestamp,
+        /// The record's id.
+        record_id: String,
+        /// Where the merchant asked to send the payer back to, if anywhere; checked by the handler to be `https:`,
+        /// or `http:` on this machine.
+        merchant_url: Option<String>,
+    },
+    /// This person is paying and the bank has not answered; the page asks again by itself.
+    Pending {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The bank or the wallet refused for good; the order may be paid another way.
+    Refused(Refused),
+    /// The merchant closed it.
+    Closed,
+    /// It is past its time.
+    Expired,
+    /// Somebody else paid it.
+    PaidByAnother,
+}
+
+impl PayResultPage {
+    fn word(&self) -> &'static str {
+        match self.state {
+            PayState::Paid { .. } | PayState::PaidByAnother => "paid",
+            PayState::Pending { .. } => "pending",
+            PayState::Refused(_) => "refused",
+            PayState::Closed => "closed",
+            PayState::Expired => "expired",
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The pieces every page is made of, each written once.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use koudai_core::money::{Currency, Money};
+use koudai_core::refusal::Refusal;
+
+use super::records::Direction;
+use crate::catalogue::{self, Step, Wording};
+use crate::say::Lang;
+
+/// A figure of money, the only way a page shows one: the sign at 0.6 of the size, the minor units in `data-minor`, and
+/// a label that a screen reader reads as money.
+#[derive(Template)]
+#[template(path = "pieces/amount.html")]
+pub struct Amount {
+    l: Lang,
+    money: Money,
+    direction: Option<Direction>,
+}
+
+// Its template escapes what it shows; pages put it in as it is.
+impl HtmlSafe for Amount {}
+
+impl Amount {
+    fn size(&self) -> &'static str {
+        // A hero's figure has to fit a narrow phone: ten characters at full size, fourteen at most below it.
+        match self.money.to_string().len() {
+            0..=10 => "",
+            11..=14 => " long",
+            _ => " longer",
+        }
+    }
+
+    fn spoken(&self) -> String {
+        let unit = match (self.money.currency(), self.l) {
+            (Currency::Cny, Lang::Zh) => "元",
+            (Currency::Hkd, Lang::Zh) => "港元",
+            (Currency::Usd, Lang::Zh) => "美元",
+            (Currency::Eur, Lang::Zh) => "欧元",
+            (Currency::Jpy, Lang::Zh) => "日元",
+            (Currency::Cny, Lang::En) => " yuan",
+            (Currency::Hkd, Lang::En) => " Hong Kong dollars",
+            (Currency::Usd, Lang::En) => " US dollars",
+            (Currency::Eur, Lang::En) => " euros",
+            (Currency::Jpy, Lang::En) => " yen",
+        };
+        let way = match self.direction {
+            None => "",
+            Some(Direction::In) => self.l.say("收入 ", "received "),
+            Some(Direction::Out) => self.l.say("支出 ", "paid "),
+        };
+        format!("{way}{}{unit}", self.money)
+    }
+}
+
+impl Lang {
+    /// An amount, without a sign.
+    pub fn amount(self, money: Money) -> Amount {
+        Amount { l: self, money, direction: None }
+    }
+
+    /// An amount that came in (`+`) or went out (`−`).
+    pub fn signed(self, money: Money, direction: Direction) -> Amount {
+        Amount { l: self, money, direction: Some(direction) }
+    }
+}
+
+/// A drawing of our own set: strokes of 1.75 in a box of 24.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Template)]
+#[template(path = "pieces/icon.html")]
+pub enum Icon {
+    /// The mark: a pocket in two strokes.
+    Pocket,
+    /// Four corners and a line: scan.
+    Scan,
+    /// A coin going in: top up.
+    TopUp,
+    /// A bank card.
+    Card,
+    /// A list on a slip: bills.
+    Records,
+    /// A question in a circle: help and status.
+    Help,
+    /// Further.
+    Chevron,
+    /// Back.
+    Back,
+    /// An open eye.
+    Eye,
+    /// A struck eye.
+    EyeOff,
+    /// A tick.
+    Tick,
+    /// A clock.
+    Clock,
+    /// A cross.
+    Cross,
+    /// An exclamation mark in a triangle.
+    Warning,
+    /// A shield with a tick: verified.
+    Verified,
+    /// A padlock: the payment password.
+    Lock,
+    /// A picture.
+    Picture,
+    /// A plus.
+    Plus,
+    /// A bank's front.
+    Bank,
+    /// An arrow that turns back: a refund.
+    Refund,
+    /// A speech bubble: messages.
+    Message,
+}
+
+// It is markup and holds no text of anybody's.
+impl HtmlSafe for Icon {}
+
+/// A refusal as a page shows it.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What happened, whether money moved, what to do.
+    pub wording: Wording,
+    /// Where the button leads, where there is one.
+    pub step: Step,
+    /// The number to give to staff.
+    pub reference: String,
+}
+
+impl Refused {
+    /// The refusal in words, with the reference number the log has it under.
+    pub fn new(refusal: Refusal, l: Lang, reference: impl Into<String>) -> Self {
+        Self {
+            wording: catalogue::wording(refusal, l),
+            step: catalogue::step(refusal),
+            reference: reference.into(),
+        }
+    }
+}
+
+/// Debit or credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CardKind {
+    /// 储蓄卡.
+    Debit,
+    /// 信用卡.
+    Credit,
+}
+
+impl CardKind {
+    /// The word people use.
+    pub const fn word(self, l: Lang) -> &'static str {
+        match self {
+            Self::Debit => l.say("储蓄卡", "debit"),
+            Self::Credit => l.say("信用卡", "credit"),
+        }
+    }
+}
+
+/// A bound card in a list.
+#[derive(Clone, Debug)]
+pub struct CardLine {
+    /// Its id in paths and in the field `card_id` or `method`.
+    pub card_id: String,
+    /// The bank's name in the reader's language.
+    pub bank: String,
+    /// Debit or credit.
+    pub kind: CardKind,
+    /// The last four digits.
+    pub last4: String,
+    /// Whether it can pay at present.
+    pub usable: bool,
+}
+
+impl CardLine {
+    /// How people tell it from others: `招商银行 储蓄卡 (1234)`.
+    pub fn name(&self, l: Lang) -> String {
+        format!("{} {} ({})", self.bank, self.kind.word(l), self.last4)
+    }
+}
+
+/// The first character, for the soft circle before a name.
+pub(super) fn initial(name: &str) -> String {
+    name.chars().find(|c| c.is_alphanumeric()).map_or_else(|| "·".to_owned(), |c| c.to_uppercase().to_string())
+}

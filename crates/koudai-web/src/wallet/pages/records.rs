@@ -1,0 +1,184 @@
+//! Bills: what came in and went out.
+
+use askama::Template;
+use koudai_core::money::Money;
+use koudai_core::time::Timestamp;
+
+use super::pieces::{Icon, initial};
+use crate::assets;
+use crate::say::Lang;
+
+/// Which way the money went, as the person sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To the person.
+    In,
+    /// From the person.
+    Out,
+}
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    /// Paid to a merchant.
+    Payment,
+    /// From a card to the balance.
+    TopUp,
+    /// Back from a merchant.
+    Refund,
+}
+
+impl RecordKind {
+    /// What people call it.
+    pub const fn word(self, l: Lang) -> &'static str {
+        match self {
+            Self::Payment => l.say("付款", "Payment"),
+            Self::TopUp => l.say("充值", "Top-up"),
+            Self::Refund => l.say("退款", "Refund"),
+        }
+    }
+}
+
+/// How a record stands. Plain success is not said in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordState {
+    /// Done.
+    Succeeded,
+    /// Not known yet.
+    Pending,
+    /// Nothing moved.
+    Failed,
+    /// A payment of which some came back.
+    PartlyRefunded,
+    /// A payment of which all came back.
+    Refunded,
+}
+
+impl RecordState {
+    /// What people read.
+    pub const fn word(self, l: Lang) -> &'static str {
+        match self {
+            Self::Succeeded => l.say("成功", "Succeeded"),
+            Self::Pending => l.say("处理中", "In progress"),
+            Self::Failed => l.say("未成功，未扣款", "Failed, not charged"),
+            Self::PartlyRefunded => l.say("部分退款", "Partly refunded"),
+            Self::Refunded => l.say("已全额退款", "Refunded"),
+        }
+    }
+}
+
+/// A record in a list.
+pub struct RecordLine {
+    /// Its id in `/records/{id}`.
+    pub id: String,
+    /// What it is about.
+    pub kind: RecordKind,
+    /// The merchant, or the bank of a top-up.
+    pub name: String,
+    /// Which way.
+    pub direction: Direction,
+    /// How much.
+    pub amount: Money,
+    /// When.
+    pub at: Timestamp,
+    /// How it stands.
+    pub state: RecordState,
+}
+
+impl RecordLine {
+    fn initial(&self) -> String {
+        initial(&self.name)
+    }
+}
+
+/// `GET /records`.
+#[derive(Template)]
+#[template(path = "records.html")]
+pub struct RecordsPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// Newest first.
+    pub months: Vec<MonthOfRecords>,
+    /// The value of `before` that shows what is older, if there is more.
+    pub older: Option<String>,
+}
+
+/// A month's records with the month's totals (of the whole month, also when a page shows part of it).
+pub struct MonthOfRecords {
+    /// Such as 2026.
+    pub year: i64,
+    /// 1 to 12.
+    pub month: u8,
+    /// What came in.
+    pub total_in: Money,
+    /// What went out.
+    pub total_out: Money,
+    /// Newest first.
+    pub lines: Vec<RecordLine>,
+}
+
+/// `GET /records/{id}`.
+#[derive(Template)]
+#[template(path = "record.html")]
+pub struct RecordPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The record itself.
+    pub line: RecordLine,
+    /// What for.
+    pub description: Option<String>,
+    /// What it was paid with, or where it came back to.
+    pub method: Option<String>,
+    /// How the amount is made up, when there is more than one part: a label and its amount.
+    pub breakdown: Vec<(String, Money)>,
+    /// What has come back so far, of a payment.
+    pub refunded: Option<Money>,
+    /// The merchant's number of the order.
+    pub order_no: Option<String>,
+    /// The wallet's number of the payment or refund, as the merchant knows it.
+    pub transaction_id: Option<String>,
+    /// The bank's number.
+    pub bank_reference: Option<String>,
+    /// What happened, oldest first.
+    pub timeline: Vec<(Timestamp, Event)>,
+}
+
+/// A step in a record's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The merchant made the order.
+    Ordered,
+    /// The person asked for it with the payment password.
+    Submitted,
+    /// The bank was asked.
+    SentToBank,
+    /// The bank agreed.
+    BankAgreed,
+    /// The bank, or the wallet, refused.
+    Refused,
+    /// The merchant was paid.
+    Paid,
+    /// The money is in the balance.
+    InBalance,
+    /// The merchant gave money back.
+    RefundAccepted,
+    /// The money is back.
+    RefundArrived,
+}
+
+impl Event {
+    /// What people read.
+    pub const fn word(self, l: Lang) -> &'static str {
+        match self {
+            Self::Ordered => l.say("商家下单", "Ordered"),
+            Self::Submitted => l.say("已提交", "Submitted"),
+            Self::SentToBank => l.say("已交银行处理", "Sent to the bank"),
+            Self::BankAgreed => l.say("银行已同意", "The bank agreed"),
+            Self::Refused => l.say("未成功，未扣款", "Refused, not charged"),
+            Self::Paid => l.say("支付成功", "Paid"),
+            Self::InBalance => l.say("已存入零钱", "In your balance"),
+            Self::RefundAccepted => l.say("商家已退款", "The merchant refunded"),
+            Self::RefundArrived => l.say("退款已到账", "The refund has arrived"),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+// Sends a payment or a top-up over a network that may fail at any moment, and always says truthfully whether it went
+// out. The server knows one payment by its number, so looking again and sending again never charge twice; all state is
+// there, so a reload at any moment shows where it stands. The payment password is never kept for a second try.
+import { look, say, wait, waitOrOnline } from "./say.js";
+
+const form = document.querySelector("form[data-careful]");
+const state = form?.dataset.careful;
+const pin = form?.querySelector("[data-pin]");
+const sheet = form?.querySelector("[data-sheet]");
+const slow = document.querySelector('[data-net="slow"]');
+let sending = false;
+
+form?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (sending) return;
+  sending = true;
+  const fields = new URLSearchParams(new FormData(form));
+  for (const input of pin.querySelectorAll("input")) input.value = "";
+  note(say("正在提交…", "Sending…"));
+  const slowly = setTimeout(() => note(say("网络较慢，请稍候", "Slow network, please wait")), 8000);
+  try {
+    await send(fields);
+  } finally {
+    clearTimeout(slowly);
+    fields.delete("payment_password");
+    sending = false;
+  }
+});
+
+async function send(fields) {
+  // Before sending: is anybody there? If not, nothing has left this phone, and we can say so.
+  try {
+    if (!navigator.onLine) throw new TypeError("offline");
+    const { body } = await look(state);
+    if (isSettled(body)) return location.replace(state);
+  } catch {
+    return refuse({
+      title: say("网络不可用，付款未提交，未扣款", "No network. Not sent, not charged"),
+      code: "NO_NETWORK",
+      next: say("网络恢复后再试一次", "Try again when the network is back"),
+    });
+  }
+
+  let answer, body;
+  try {
+    answer = await fetch(form.action, {
+      method: "POST",
+      body: fields,
+      headers: { Accept: "application/json" },
+      credentials: "same-origin",
+      cache: "no-store",
+      signal: AbortSignal.timeout(20_000),
+    });
+    body = await answer.json();
+  } catch {
+    // Sent, perhaps; no answer, or one that was cut off, or one that is not ours.
+    return check();
+  }
+  if (answer.ok) return location.replace(state);
+  if (answer.status === 401) return location.replace(`/login?next=${encodeURIComponent(location.pathname)}`);
+  if (!body?.code) return check();
+  // Somebody's payment of this order is on record: its page says how it stands.
+  if (["ORDER_ALREADY_PAID", "ORDER_BEING_PAID", "ORDER_CLOSED", "ORDER_EXPIRED"].includes(body.code)) return location.replace(state);
+  return refuse(body);
+}
+
+// The answer is not known: say so, and ask until it is.
+async function check() {
+  if (sheet?.open) sheet.close();
+  const main = document.querySelector("main");
+  const page = [...main.childNodes];
+  main.replaceChildren(document.getElementById("checking").content.cloneNode(true));
+  const title = main.querySelector("[data-say]");
+  const then = main.querySelector("[data-then]");
+  const choices = main.querySelector("[data-choices]");
+  let again = false;
+  main.querySelector("[data-again]").addEventListener("click", () => {
+    again = true;
+    main.replaceChildren(...page);
+    done();
+  });
+
+  const began = Date.now();
+  for (let turn = 1; !again; turn += 1) {
+    await waitOrOnline(Math.min(turn, 5) * 1000);
+    if (again) return;
+    try {
+      const { status, body } = await look(state);
+      if (again) return;
+      if (isSettled(body) || status === 401) return location.replace(state);
+      if (status === 404 || body?.state === "payable") {
+        // It may still be on its way, so we go on looking while the person decides.
+        title.textContent = say("还没有收到这次付款，未扣款", "This payment has not arrived and you have not been charged");
+        then.textContent = say("可以再试，不会重复扣款", "You can retry; you will never be charged twice");
+        choices.hidden = false;
+        continue;
+      }
+    } catch { /* No network yet. */ }
+    if (Date.now() - began > 60_000 && choices.hidden) {
+      then.textContent = say("结果稍后通知，订单已锁定防止重复扣款", "We will notify you; order locked against double charge");
+    }
+  }
+}
+
+// Whether the server has this payment: anything it can be but waiting for one.
+const isSettled = (body) => Boolean(body?.state) && body.state !== "payable";
+
+function refuse(refusal) {
+  done();
+  const block = document.createElement("div");
+  block.className = "refused";
+  block.setAttribute("role", "alert");
+  block.dataset.state = "refused";
+  block.dataset.refusal = refusal.code;
+  const text = document.createElement("div");
+  const line = (tag, words, name) => {
+    if (!words) return;
+    const element = document.createElement(tag);
+    element.textContent = words;
+    if (name) element.className = name;
+    text.append(element);
+  };
+  const stop = say("。", ". ");
+  line("b", refusal.title);
+  line("p", [refusal.money, refusal.next].filter(Boolean).join(stop) + stop.trim());
+  if (refusal.reference) line("p", `${say("参考号", "Ref.")} ${refusal.reference}`, "ref");
+  block.append(text);
+
+  // A wrong password is told where it was typed and may be tried at once; anything else is told on the page.
+  document.querySelector(".refused")?.remove();
+  if (refusal.code === "PAYMENT_PASSWORD_WRONG" && sheet?.open) {
+    pin.prepend(block);
+  } else {
+    if (sheet?.open) sheet.close();
+    document.querySelector("main").prepend(block);
+    wait(50).then(() => block.scrollIntoView({ block: "center" }));
+  }
+}
+
+function note(text) {
+  const line = pin.querySelector("[data-note]");
+  line.textContent = text;
+}
+
+function done() {
+  note("");
+  slow.hidden = true;
+  pin.dispatchEvent(new Event("koudai:clear"));
+}

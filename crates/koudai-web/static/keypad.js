@@ -1,0 +1,146 @@
+// The payment password by our own keys: six dots, the order of the keys fixed. The digits stand in the field only until
+// they are sent, and are gone when the sheet closes or the page is left.
+import { say } from "./say.js";
+
+const DIGITS = 6;
+
+// One set of dots and keys over one field, or over two that must agree.
+function pad(pin) {
+  const fields = [...pin.querySelectorAll("input")];
+  const dots = [...pin.querySelectorAll(".dots i")];
+  const prompt = pin.querySelector("[data-prompt]");
+  const note = pin.querySelector("[data-note]");
+  const form = pin.closest("form");
+  const firstPrompt = prompt.textContent;
+  const field = fields[0];
+  let first = null; // What was entered the first time, when it is asked for twice.
+
+  for (const input of fields) {
+    // Text, so that no browser offers to keep it; it is invisible and masked all the same.
+    input.type = "text";
+    input.required = false;
+    input.setAttribute("inputmode", "none");
+  }
+
+  const draw = () => {
+    const count = field.value.length;
+    dots.forEach((dot, i) => {
+      dot.classList.toggle("on", i < count);
+      dot.classList.toggle("at", i === Math.min(count, DIGITS - 1));
+    });
+  };
+  const tell = (text, bad) => {
+    note.textContent = text;
+    note.classList.toggle("bad", bad);
+  };
+  const clear = () => {
+    first = null;
+    for (const input of fields) input.value = "";
+    prompt.textContent = firstPrompt;
+    draw();
+  };
+  const changed = () => {
+    field.value = field.value.replace(/\D/g, "").slice(0, DIGITS);
+    draw();
+    if (field.value.length < DIGITS || pin.ariaBusy === "true") return;
+    if (fields.length === 2) {
+      if (first === null) {
+        first = field.value;
+        field.value = "";
+        prompt.textContent = pin.dataset.again;
+        draw();
+        return;
+      }
+      const agree = first === field.value;
+      if (!agree) {
+        clear();
+        tell(pin.dataset.differ, true);
+        return;
+      }
+      fields[1].value = field.value;
+    }
+    form.requestSubmit();
+  };
+  field.addEventListener("input", changed);
+
+  const keys = document.createElement("div");
+  keys.className = "keys";
+  for (const key of ["1", "2", "3", "4", "5", "6", "7", "8", "9", "", "0", "⌫"]) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = key;
+    if (key === "") {
+      button.className = "blank";
+      button.disabled = true;
+      button.ariaHidden = "true";
+    } else if (key === "⌫") {
+      button.className = "rub";
+      button.ariaLabel = say("删除", "Delete");
+    } else {
+      button.dataset.key = key;
+    }
+    // Taken on press, not release, so that quick fingers lose nothing; focus stays where it is.
+    button.addEventListener("pointerdown", (event) => event.preventDefault());
+    button.addEventListener("click", () => {
+      field.value = key === "⌫" ? field.value.slice(0, -1) : field.value + key;
+      changed();
+    });
+    keys.append(button);
+  }
+  pin.append(keys);
+
+  // A form that is sent the plain way shows that it is under way. careful.js sends its own, and clears and counts itself.
+  form.addEventListener("submit", () => { pin.ariaBusy = "true"; });
+  addEventListener("pagehide", clear);
+  pin.addEventListener("koudai:clear", () => {
+    pin.ariaBusy = "false";
+    clear();
+  });
+  draw();
+  return { field, clear };
+}
+
+for (const pin of document.querySelectorAll("[data-pin]")) {
+  const { field, clear } = pad(pin);
+  const sheet = pin.closest("[data-sheet]");
+  if (!sheet) {
+    field.focus({ preventScroll: true });
+    continue;
+  }
+
+  // The sheet: shut until the page's button opens it.
+  const form = sheet.closest("form");
+  const opener = form.querySelector("[data-open]");
+  sheet.close();
+  opener.type = "button";
+  opener.addEventListener("click", () => {
+    if (!form.reportValidity()) return;
+    for (const mirror of sheet.querySelectorAll("[data-mirror]")) mirror.textContent = chosen(form, mirror.dataset.mirror);
+    sheet.showModal();
+    field.focus({ preventScroll: true });
+  });
+  sheet.addEventListener("cancel", (event) => { if (pin.ariaBusy === "true") event.preventDefault(); });
+  sheet.addEventListener("close", clear);
+  sheet.querySelector("[data-close]").addEventListener("click", () => { if (pin.ariaBusy !== "true") sheet.close(); });
+  // Keys typed on a keyboard land in the field wherever the focus is.
+  sheet.addEventListener("keydown", (event) => {
+    if (/^\d$/.test(event.key) && document.activeElement !== field) field.focus({ preventScroll: true });
+  });
+
+  // A swipe down, or a tap beside the sheet, cancels.
+  let from = null;
+  sheet.addEventListener("touchstart", (event) => { from = sheet.scrollTop === 0 ? event.touches[0].clientY : null; }, { passive: true });
+  sheet.addEventListener("touchend", (event) => {
+    if (from !== null && event.changedTouches[0].clientY - from > 80 && pin.ariaBusy !== "true") sheet.close();
+    from = null;
+  }, { passive: true });
+  sheet.addEventListener("click", (event) => { if (event.target === sheet && pin.ariaBusy !== "true") sheet.close(); });
+}
+
+// The label of the chosen option, or what was typed.
+function chosen(form, name) {
+  const field = form.elements[name];
+  const option = field instanceof RadioNodeList ? [...field].find((input) => input.checked) : field;
+  if (option?.type !== "radio") return option?.value ?? "";
+  return option.labels[0].querySelector("b").textContent;
+}

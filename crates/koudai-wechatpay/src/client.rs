@@ -1,0 +1,453 @@
+//! A merchant's client: signs each request, checks each reply, and keeps "refused" and "unknown" apart.
+//!
+//! It never retries by itself. After [`ClientError::Unknown`] ask with a query, or send the same request with the
+//! same number again.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use reqwest::{
+    Method, Url,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    aead::ApiV3Key,
+    authorization::Authorization,
+    certificate::{Certificate, serial_matches},
+    headers::{PUBLIC_KEY_ID_PREFIX, PlatformKeys, SERIAL, SignedHeaders, VerifyError, verify_body},
+    json::{JsonError, MAX_BODY_BYTES, strict_json},
+    keys::PrivateKey,
+    nonce,
+    notice::{self, Notice, NoticeError},
+    types::{
+        CertificateList, CloseOrder, ErrorBody, NativeOrder, NativeReply, Refund, RefundRequest, Transaction,
+    },
+};
+
+/// How long one request may take, from connecting to the last byte. The platform answers within 5 s or not at all.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long connecting may take, out of [`TIMEOUT`].
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Idle connections are given up before the platform does, after about 8 s, so that none breaks on reuse.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// More certificates than are ever current at once.
+const MAX_CERTIFICATES: usize = 64;
+/// The longest numbers of orders and refunds, in characters.
+const MAX_TRADE_NO: usize = 32;
+const MAX_REFUND_NO: usize = 64;
+
+/// What a client is made of.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// Where the platform is, e.g. `https://api.mch.weixin.qq.com`. A path is kept, and signed.
+    pub base_url: String,
+    /// Merchant number, digits.
+    pub mchid: String,
+    /// Serial of the merchant's certificate.
+    pub serial_no: String,
+    /// The merchant's private key.
+    pub key: PrivateKey,
+    /// The merchant's `APIv3` key.
+    pub api_v3_key: ApiV3Key,
+    /// Platform keys known beforehand: public keys by id, certificates by serial. May be empty where the platform
+    /// hands out certificates, which are then fetched when first needed.
+    pub platform_keys: PlatformKeys,
+    /// The platform key to name in requests, so that replies are signed with it. None leaves it to the platform.
+    pub platform_serial: Option<String>,
+    /// The time in Unix seconds.
+    pub clock: fn() -> i64,
+}
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The platform refused it: nothing was done. Such replies carry no signature; what vouches for them is TLS.
+    #[error("refused with status {status}: {} {}", body.code, body.message)]
+    Refused {
+        /// 400 to 499.
+        status: u16,
+        /// Code and text.
+        body: ErrorBody,
+    },
+    /// Whether it was done is not known. Query, or send the same again.
+    #[error("outcome unknown: {0}")]
+    Unknown(#[from] Unknown),
+    /// It was never sent, because it cannot be: the value says what is wrong with it.
+    #[error("invalid: {0}")]
+    Invalid(&'static str),
+}
+
+/// Why the outcome of a call is unknown.
+#[derive(Debug, thiserror::Error)]
+pub enum Unknown {
+    /// No connection. This try was not sent; an earlier one with the same number may have been.
+    #[error("the platform cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// No complete reply within [`TIMEOUT`].
+    #[error("the platform did not answer in time")]
+    Timeout,
+    /// The connection broke.
+    #[error("the connection broke")]
+    Transport(#[source] reqwest::Error),
+    /// The reply is over 1 MiB.
+    #[error("the reply is too large")]
+    TooLarge,
+    /// 202, 3xx, 408, 429, 5xx, or 4xx without a readable body.
+    #[error("status {status}")]
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// Code and text, if there are any.
+        body: Option<ErrorBody>,
+    },
+    /// The reply's signature was not accepted.
+    #[error("the reply is not the platform's: {0}")]
+    Verify(#[source] VerifyError),
+    /// The reply is the platform's but not readable.
+    #[error("the reply is not as expected: {0}")]
+    Body(#[source] JsonError),
+    /// The reply is the platform's but about something else; the value names the field. A signature does not cover the
+    /// request, so an answer to one question could be passed off as the answer to another.
+    #[error("the reply is about another `{0}`")]
+    Mismatch(&'static str),
+    /// A platform certificate did not open, which means another `APIv3` key, or is not what it says.
+    #[error("a platform certificate cannot be read")]
+    Certificate,
+}
+
+struct Reply {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// A merchant's client. Use one for all calls: it keeps connections and platform keys.
+#[derive(Debug)]
+pub struct Client {
+    config: ClientConfig,
+    http: reqwest::Client,
+    /// Those of the configuration and those of the last download.
+    keys: RwLock<Arc<PlatformKeys>>,
+}
+
+impl Client {
+    /// Makes a client. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// `Invalid` for a base URL that is not plain http or https, a merchant number that is not digits, a serial that is
+    /// not one, or a system without root certificates when https is asked for.
+    pub fn new(mut config: ClientConfig) -> Result<Self, ClientError> {
+        let url = Url::parse(&config.base_url).map_err(|_| ClientError::Invalid("base_url"))?;
+        let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        if !plain || url.password().is_some() || !matches!(url.scheme(), "http" | "https") || !url.has_host()
+        {
+            return Err(ClientError::Invalid("base_url"));
+        }
+        config.base_url = url.as_str().trim_end_matches('/').to_owned();
+        let digits = config.mchid.bytes().all(|byte| byte.is_ascii_digit());
+        if config.mchid.is_empty() || config.mchid.len() > 32 || !digits {
+            return Err(ClientError::Invalid("mchid"));
+        }
+        let name = |text: &str| {
+            (1..=64).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        if !name(&config.serial_no) {
+            return Err(ClientError::Invalid("serial_no"));
+        }
+        if !config.platform_serial.as_deref().is_none_or(name) {
+            return Err(ClientError::Invalid("platform_serial"));
+        }
+        let mut builder = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .http1_only();
+        if url.scheme() == "http" {
+            // Without TLS there is nothing to trust, and a machine without root certificates will do.
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder.build().map_err(|_| ClientError::Invalid("the system's root certificates"))?;
+        let keys = RwLock::new(Arc::new(config.platform_keys.clone()));
+        Ok(Self { config, http, keys })
+    }
+
+    /// Places an order to be paid by scanning. The same order again gives the same or a fresh code.
+    ///
+    /// # Errors
+    /// See [`ClientError`]. `Invalid` if the order names another merchant or has no amount.
+    pub async fn native(&self, order: &NativeOrder) -> Result<NativeReply, ClientError> {
+        if order.mchid != self.config.mchid {
+            return Err(ClientError::Invalid("mchid"));
+        }
+        if order.amount.total < 1 {
+            return Err(ClientError::Invalid("amount.total"));
+        }
+        self.json(Method::POST, "/v3/pay/transactions/native", &body(order)?).await
+    }
+
+    /// Asks for an order by the merchant's number.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; an order the platform does not know is `Refused` with `ORDER_NOT_EXIST`.
+    pub async fn query_by_out_trade_no(&self, out_trade_no: &str) -> Result<Transaction, ClientError> {
+        let number = segment(out_trade_no, MAX_TRADE_NO, "out_trade_no")?;
+        let path = format!("/v3/pay/transactions/out-trade-no/{number}?mchid={}", self.config.mchid);
+        let found: Transaction = self.json(Method::GET, &path, &[]).await?;
+        same(&found.mchid, &self.config.mchid, "mchid")?;
+        same(&found.out_trade_no, out_trade_no, "out_trade_no")?;
+        Ok(found)
+    }
+
+    /// Asks for a paid order by the platform's number.
+    ///
+    /// # Errors
+    /// As [`query_by_out_trade_no`](Self::query_by_out_trade_no).
+    pub async fn query_by_transaction_id(&self, transaction_id: &str) -> Result<Transaction, ClientError> {
+        let number = segment(transaction_id, MAX_TRADE_NO, "transaction_id")?;
+        let path = format!("/v3/pay/transactions/id/{number}?mchid={}", self.config.mchid);
+        let found: Transaction = self.json(Method::GET, &path, &[]).await?;
+        same(&found.mchid, &self.config.mchid, "mchid")?;
+        same(found.transaction_id.as_deref().unwrap_or_default(), transaction_id, "transaction_id")?;
+        Ok(found)
+    }
+
+    /// Closes an unpaid order. Closing it again succeeds again.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a paid order is `Refused` with `ORDER_PAID`.
+    pub async fn close(&self, out_trade_no: &str) -> Result<(), ClientError> {
+        let number = segment(out_trade_no, MAX_TRADE_NO, "out_trade_no")?;
+        let path = format!("/v3/pay/transactions/out-trade-no/{number}/close");
+        let request = body(&CloseOrder { mchid: self.config.mchid.clone() })?;
+        self.verified(Method::POST, &path, &request).await.map(drop)
+    }
+
+    /// Asks for a refund. Success means accepted: the money has arrived only when the status says so.
+    ///
+    /// # Errors
+    /// See [`ClientError`]. `Invalid` if no order is named or the amounts cannot be.
+    pub async fn refund(&self, request: &RefundRequest) -> Result<Refund, ClientError> {
+        segment(&request.out_refund_no, MAX_REFUND_NO, "out_refund_no")?;
+        if request.transaction_id.is_none() && request.out_trade_no.is_none() {
+            return Err(ClientError::Invalid("out_trade_no"));
+        }
+        if request.amount.refund < 1 || request.amount.refund > request.amount.total {
+            return Err(ClientError::Invalid("amount.refund"));
+        }
+        let found: Refund = self.json(Method::POST, "/v3/refund/domestic/refunds", &body(request)?).await?;
+        same(&found.out_refund_no, &request.out_refund_no, "out_refund_no")?;
+        if found.amount.refund != request.amount.refund {
+            return Err(Unknown::Mismatch("amount.refund").into());
+        }
+        Ok(found)
+    }
+
+    /// Asks for a refund by the merchant's number.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a refund the platform does not know is `Refused` with `RESOURCE_NOT_EXISTS`.
+    pub async fn query_refund(&self, out_refund_no: &str) -> Result<Refund, ClientError> {
+        let number = segment(out_refund_no, MAX_REFUND_NO, "out_refund_no")?;
+        let found: Refund =
+            self.json(Method::GET, &format!("/v3/refund/domestic/refunds/{number}"), &[]).await?;
+        same(&found.out_refund_no, out_refund_no, "out_refund_no")?;
+        Ok(found)
+    }
+
+    /// Downloads the platform's certificates, keeps those valid now for the checks to come, and returns them. Call it
+    /// at least every 12 hours where the platform uses certificates.
+    ///
+    /// The reply is checked with a known key if one signed it, else with a key out of the reply itself: that key came
+    /// encrypted under the `APIv3` key, which only the platform shares.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a merchant that only uses a public key is `Refused` with `RESOURCE_NOT_EXISTS`.
+    pub async fn certificates(&self) -> Result<Vec<Certificate>, ClientError> {
+        let reply = self.exchange(Method::GET, "/v3/certificates?algorithm_type=RSA", &[]).await?;
+        let reply = settled(reply)?;
+        let list: CertificateList = strict_json(&reply.body).map_err(Unknown::Body)?;
+        if list.data.len() > MAX_CERTIFICATES {
+            return Err(Unknown::TooLarge.into());
+        }
+        let now_ms = (self.config.clock)().saturating_mul(1000);
+        let mut certificates = Vec::new();
+        let mut keys = self.config.platform_keys.clone();
+        for entry in &list.data {
+            let pem = entry.encrypt_certificate.open(&self.config.api_v3_key);
+            let certificate = pem
+                .ok()
+                .and_then(|pem| Certificate::from_pem(std::str::from_utf8(&pem).ok()?).ok())
+                .filter(|certificate| serial_matches(&certificate.serial, &entry.serial_no))
+                .ok_or(Unknown::Certificate)?;
+            if certificate.is_valid_at(now_ms) {
+                keys.insert(&certificate.serial, certificate.public_key.clone());
+                certificates.push(certificate);
+            }
+        }
+        match self.check(&reply, &self.platform_keys()) {
+            Err(VerifyError::UnknownSerial(_)) => self.check(&reply, &keys),
+            known => known,
+        }
+        .map_err(Unknown::Verify)?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(certificates)
+    }
+
+    /// Opens a notification from its headers and raw body. After `UnknownSerial` it is worth calling
+    /// [`certificates`](Self::certificates) and trying once more.
+    ///
+    /// # Errors
+    /// See [`NoticeError`].
+    pub fn open_notification(&self, headers: &SignedHeaders, body: &[u8]) -> Result<Notice, NoticeError> {
+        let ClientConfig { api_v3_key, mchid, clock, .. } = &self.config;
+        notice::open(headers, body, &self.platform_keys(), api_v3_key, mchid, clock())
+    }
+
+    /// The platform keys known now.
+    pub fn platform_keys(&self) -> Arc<PlatformKeys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &[u8],
+    ) -> Result<T, ClientError> {
+        let reply = self.verified(method, path, body).await?;
+        Ok(strict_json(&reply).map_err(Unknown::Body)?)
+    }
+
+    /// The body of a reply that is 2xx and the platform's.
+    async fn verified(&self, method: Method, path: &str, body: &[u8]) -> Result<Vec<u8>, ClientError> {
+        let reply = self.exchange(method, path, body).await?;
+        let reply = match settled(reply) {
+            // 202 says that the payer is just paying: a signed "ask again".
+            Ok(reply) if reply.status == 202 => {
+                self.check_refreshing(&reply).await?;
+                return Err(Unknown::Status { status: 202, body: strict_json(&reply.body).ok() }.into());
+            }
+            settled => settled?,
+        };
+        self.check_refreshing(&reply).await?;
+        Ok(reply.body)
+    }
+
+    /// Checks a reply, fetching the certificates once if its key is not known.
+    async fn check_refreshing(&self, reply: &Reply) -> Result<(), ClientError> {
+        match self.check(reply, &self.platform_keys()) {
+            Err(VerifyError::UnknownSerial(serial)) if !serial.starts_with(PUBLIC_KEY_ID_PREFIX) => {
+                // Whatever is wrong with the download, the outcome of the call itself is unknown, not refused.
+                if self.certificates().await.is_err() {
+                    return Err(Unknown::Verify(VerifyError::UnknownSerial(serial)).into());
+                }
+                Ok(self.check(reply, &self.platform_keys()).map_err(Unknown::Verify)?)
+            }
+            checked => Ok(checked.map_err(Unknown::Verify)?),
+        }
+    }
+
+    fn check(&self, reply: &Reply, keys: &PlatformKeys) -> Result<(), VerifyError> {
+        let headers =
+            SignedHeaders::read(|name| reply.headers.get(name).and_then(|value| value.to_str().ok()))?;
+        verify_body(&headers, keys, (self.config.clock)(), &reply.body)
+    }
+
+    /// Sends one signed request and takes in the reply, whatever it is.
+    async fn exchange(&self, method: Method, path: &str, body: &[u8]) -> Result<Reply, ClientError> {
+        let ClientConfig { base_url, mchid, serial_no, key, clock, platform_serial, .. } = &self.config;
+        let url = Url::parse(&format!("{base_url}{path}")).map_err(|_| ClientError::Invalid("path"))?;
+        // Signed is what the URL says after parsing, since that is what is sent.
+        let target =
+            url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        let authorization =
+            Authorization::sign(key, mchid, serial_no, method.as_str(), &target, clock(), &nonce(), body);
+        let mut request = self
+            .http
+            .request(method, url)
+            .header(AUTHORIZATION, authorization.header_value())
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, concat!("koudai/", env!("CARGO_PKG_VERSION")));
+        if let Some(serial) = platform_serial {
+            request = request.header(SERIAL, serial);
+        }
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.to_vec());
+        }
+        let mut response = request.send().await.map_err(broken)?;
+        let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if body.len() + chunk.len() > MAX_BODY_BYTES {
+                return Err(Unknown::TooLarge.into());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply { status, headers, body })
+    }
+}
+
+/// Passes on 2xx. Of the rest, only a 4xx that says in the protocol's own words what was wrong is a refusal: a 4xx
+/// without them may come from something in between, and 408 and 429 leave writes undecided.
+fn settled(reply: Reply) -> Result<Reply, ClientError> {
+    let status = reply.status;
+    if (200..=299).contains(&status) {
+        return Ok(reply);
+    }
+    match strict_json::<ErrorBody>(&reply.body).ok() {
+        Some(body) if (400..=499).contains(&status) && !matches!(status, 408 | 429) => {
+            Err(ClientError::Refused { status, body })
+        }
+        body => Err(Unknown::Status { status, body }.into()),
+    }
+}
+
+/// The URL goes out of the error: it carries merchant and order numbers.
+fn broken(error: reqwest::Error) -> Unknown {
+    let error = error.without_url();
+    if error.is_connect() {
+        Unknown::Unreachable(error)
+    } else if error.is_timeout() {
+        Unknown::Timeout
+    } else {
+        Unknown::Transport(error)
+    }
+}
+
+fn body(request: &impl Serialize) -> Result<Vec<u8>, ClientError> {
+    serde_json::to_vec(request).map_err(|_| ClientError::Invalid("the request"))
+}
+
+fn same(found: &str, asked: &str, field: &'static str) -> Result<(), ClientError> {
+    if found == asked { Ok(()) } else { Err(Unknown::Mismatch(field).into()) }
+}
+
+/// A number as a path segment. Of the characters numbers may have, only `|` has to be escaped.
+fn segment(number: &str, max: usize, field: &'static str) -> Result<String, ClientError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-|*@".contains(&byte);
+    if number.is_empty() || number.len() > max || !number.bytes().all(allowed) {
+        return Err(ClientError::Invalid(field));
+    }
+    Ok(number.replace('|', "%7C"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_characters_of_numbers_reach_a_path() {
+        assert_eq!(segment("a|b*c@d-e_1", 32, "x").unwrap(), "a%7Cb*c@d-e_1");
+        for number in ["", "a/b", "..", "a?b", "a#b", "a%2Fb", "a b", "口袋", &"1".repeat(33)] {
+            assert!(matches!(segment(number, 32, "x"), Err(ClientError::Invalid("x"))), "{number}");
+        }
+    }
+}
