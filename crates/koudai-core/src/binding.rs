@@ -1,7 +1,7 @@
 //! Binding a bank card: the intent is recorded, the bank is asked, it sends its own code, the person confirms.
 //!
-//! The number, the name and the ID number go to the bank and are not kept; a keyed hash finds the same card or the
-//! same person again.
+//! The card number goes to the bank and is not kept; keyed hashes find the same card or the same person again. Name
+//! and ID number are kept sealed, so that the next bank can be shown the same person.
 
 use crate::card::{CardKind, CardNumber};
 use crate::id::{BindingId, CardId, PersonId};
@@ -50,6 +50,8 @@ pub struct StartBinding {
     pub name_masked: String,
     /// `1****************X`.
     pub id_number_masked: String,
+    /// Name and ID number, sealed by the shell.
+    pub identity_sealed: Vec<u8>,
     /// The holder's age in years.
     pub age: i64,
     /// `138****8000`.
@@ -107,6 +109,7 @@ impl Command for StartBinding {
             identity_mac: self.identity_mac,
             name_masked: self.name_masked.clone(),
             id_number_masked: self.id_number_masked.clone(),
+            identity_sealed: self.identity_sealed.clone(),
             phone_masked: self.phone_masked.clone(),
             kind: self.kind,
             state: BindingState::Asked,
@@ -205,6 +208,7 @@ impl Command for RecordBinding {
                         mac: binding.identity_mac,
                         name_masked: binding.name_masked.clone(),
                         id_number_masked: binding.id_number_masked.clone(),
+                        sealed: binding.identity_sealed.clone(),
                         proven_at: now,
                     });
                 }

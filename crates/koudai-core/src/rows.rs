@@ -278,8 +278,8 @@ rows! {
         person: PersonId,
     }
 
-    /// Who a person is, as first proven by a bank. No name or number is kept: masks for the screen, a keyed hash to
-    /// compare. Source.
+    /// Who a person is, as first proven by a bank: masks for the screen, a keyed hash to compare, and the name and
+    /// number themselves only sealed, for the next bank that has to be shown them. Source.
     Identity in identity as identity {
         /// The person.
         person: PersonId,
@@ -289,6 +289,8 @@ rows! {
         name_masked: String,
         /// `1****************X`.
         id_number_masked: String,
+        /// Name and ID number, sealed by the shell.
+        sealed: Vec<u8>,
         /// When it was proven.
         proven_at: Timestamp,
     }
@@ -401,6 +403,8 @@ rows! {
         name_masked: String,
         /// `1****************X`.
         id_number_masked: String,
+        /// Name and ID number, sealed by the shell.
+        identity_sealed: Vec<u8>,
         /// Where the bank's code goes: `138****8000`.
         phone_masked: String,
         /// Debit or credit as the person said.

@@ -1,4 +1,79 @@
-//! What speaks to the world outside: banks, phones, and the servers beside which we test them.
+//! What speaks to the world outside: banks, phones and merchants' servers, and the servers beside which we test them.
+//!
+//! What it must never do: decide about money, take a missing answer for a failure, or send anything that was not
+//! recorded first. It sends what is due, under the number it was recorded with, and hands outcomes back as commands.
 
+pub mod courier;
 pub mod issuer;
+pub mod platform;
+pub mod protocol;
 pub mod sms;
+pub mod vault;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use issuer::IssuerClient;
+use platform::Platform;
+use sms::SmsGateway;
+use vault::Vault;
+
+/// Everything the house needs to reach the outside.
+#[derive(Debug)]
+pub struct Networks {
+    /// Keys for data at rest.
+    pub vault: Vault,
+    /// Keys that sign for the platform.
+    pub platform: Platform,
+    /// The issuer whose cards can be bound.
+    pub issuer: IssuerClient,
+    /// Where messages to phones go.
+    pub sms: SmsGateway,
+    /// Which notification addresses are allowed.
+    pub reach: Reach,
+    /// How the networks did when they were last called.
+    pub health: Health,
+}
+
+/// Where notifications may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Only https, only public addresses: a production server.
+    Public,
+    /// This machine too, over http: the demo and tests.
+    Local,
+}
+
+/// Whether each network answered when it was last called.
+#[derive(Debug)]
+pub struct Health {
+    bank: AtomicBool,
+    messages: AtomicBool,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { bank: AtomicBool::new(true), messages: AtomicBool::new(true) }
+    }
+}
+
+impl Health {
+    /// Whether the bank answered.
+    pub fn bank_up(&self) -> bool {
+        self.bank.load(Ordering::Relaxed)
+    }
+
+    /// Whether the message gateway answered.
+    pub fn messages_up(&self) -> bool {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Records whether the bank answered.
+    pub fn bank_answered(&self, up: bool) {
+        self.bank.store(up, Ordering::Relaxed);
+    }
+
+    /// Records whether the message gateway answered.
+    pub fn messages_answered(&self, up: bool) {
+        self.messages.store(up, Ordering::Relaxed);
+    }
+}

@@ -147,7 +147,7 @@ impl Client {
         {
             return Err(ClientError::Invalid("base_url"));
         }
-        config.base_url = url.as_str().trim_end_matches('/').to_owned();
+        url.as_str().trim_end_matches('/').clone_into(&mut config.base_url);
         let digits = config.mchid.bytes().all(|byte| byte.is_ascii_digit());
         if config.mchid.is_empty() || config.mchid.len() > 32 || !digits {
             return Err(ClientError::Invalid("mchid"));

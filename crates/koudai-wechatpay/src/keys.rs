@@ -123,7 +123,7 @@ struct Public {
 }
 
 impl PublicKey {
-    /// Reads a `PUBLIC KEY` (SubjectPublicKeyInfo) or takes the key out of a `CERTIFICATE`, whose dates and
+    /// Reads a `PUBLIC KEY` (`SubjectPublicKeyInfo`) or takes the key out of a `CERTIFICATE`, whose dates and
     /// issuer are not looked at.
     ///
     /// # Errors
@@ -156,7 +156,7 @@ impl PublicKey {
         Ok(Self(Arc::new(Public { parsed, pkcs1: key.as_ref().to_vec(), spki: spki.as_ref().to_vec() })))
     }
 
-    /// SubjectPublicKeyInfo PEM, the form in which platform public keys are handed out.
+    /// `SubjectPublicKeyInfo` PEM, the form in which platform public keys are handed out.
     pub fn to_pem(&self) -> String {
         let text = pem::encode("PUBLIC KEY", &self.0.spki);
         text.as_str().to_owned()

@@ -5,8 +5,8 @@
 //!
 //! What it must never do: read a clock (time is an argument), keep state across calls other than platform keys,
 //! decide anything about money, accept a reply or a notification whose signature it has not checked, treat a
-//! missing or unverifiable answer as a failure (it is an *unknown* outcome), or put a key or a plaintext into an
-//! error, a log line or a `Debug` output.
+//! missing or unverifiable answer as a failure (it is an *unknown* outcome), or put a key into an error, a log line
+//! or a `Debug` output.
 //!
 //! Rules come from the public documentation on pay.weixin.qq.com; `tests/vectors` holds the published examples.
 

@@ -613,7 +613,8 @@ pub struct RefundNotice {
 pub struct ErrorBody {
     /// For programs, see [`same_code`].
     pub code: String,
-    /// For people.
+    /// For people; empty if absent.
+    #[serde(default)]
     pub message: String,
     /// More about it; usually `field`, `value`, `issue`, `location`.
     #[serde(skip_serializing_if = "Option::is_none")]

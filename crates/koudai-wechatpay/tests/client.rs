@@ -1,6 +1,9 @@
 //! The client against a small platform of our own: what is sent, what is believed, what is unknown.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the report")]
+
 use std::{
+    fmt::Write as _,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
@@ -105,10 +108,10 @@ impl Platform {
                 let Some(answer) = answer else { continue };
                 let mut head = format!("HTTP/1.1 {} X\r\nconnection: close\r\n", answer.status);
                 if answer.status != 204 {
-                    head += &format!("content-length: {}\r\n", answer.body.len());
+                    write!(head, "content-length: {}\r\n", answer.body.len()).unwrap();
                 }
                 for (name, value) in &answer.headers {
-                    head += &format!("{name}: {value}\r\n");
+                    write!(head, "{name}: {value}\r\n").unwrap();
                 }
                 let _ = stream.write_all(&[head.as_bytes(), b"\r\n", &answer.body].concat());
             }
@@ -139,12 +142,13 @@ impl Platform {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what a platform's closure returns")]
 fn signed(key: &PrivateKey, serial: &str, status: u16, body: &str) -> Option<Answer> {
     let headers = sign_body(key, serial, NOW_S, &nonce(), body.as_bytes()).pairs().to_vec();
     Some(Answer { status, headers, body: body.into() })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the same shape as a signed answer")]
+#[expect(clippy::unnecessary_wraps, reason = "what a platform's closure returns")]
 fn unsigned(status: u16, body: &str) -> Option<Answer> {
     Some(Answer { status, headers: Vec::new(), body: body.into() })
 }
@@ -363,7 +367,11 @@ async fn an_unknown_certificate_is_fetched_once() {
             "/v3/refund/domestic/refunds/r-1"
         ]
     );
-    assert_eq!(client.certificates().await.unwrap(), [certificate.clone()], "the expired one is left out");
+    assert_eq!(
+        client.certificates().await.unwrap(),
+        std::slice::from_ref(&certificate),
+        "the expired one is left out"
+    );
     assert_eq!(client.platform_keys().serials().collect::<Vec<_>>(), [certificate.serial.as_str()]);
 }
 

@@ -67,6 +67,7 @@ CREATE TABLE identity (
     mac              BLOB    NOT NULL,
     name_masked      TEXT    NOT NULL,
     id_number_masked TEXT    NOT NULL,
+    sealed           BLOB    NOT NULL,
     proven_at        INTEGER NOT NULL
 ) STRICT;
 
@@ -132,6 +133,7 @@ CREATE TABLE binding (
     identity_mac     BLOB    NOT NULL,
     name_masked      TEXT    NOT NULL,
     id_number_masked TEXT    NOT NULL,
+    identity_sealed  BLOB    NOT NULL,
     phone_masked     TEXT    NOT NULL,
     kind             TEXT    NOT NULL,
     state            TEXT    NOT NULL,

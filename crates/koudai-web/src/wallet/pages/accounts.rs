@@ -4,7 +4,7 @@ use askama::Template;
 use koudai_core::money::Money;
 
 use super::pieces::{Icon, Refused};
-use super::records::RecordLine;
+use super::records::{Direction, RecordLine, RecordState};
 use crate::assets;
 use crate::say::Lang;
 

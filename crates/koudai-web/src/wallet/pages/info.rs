@@ -6,6 +6,7 @@ use koudai_core::time::Timestamp;
 
 use super::pieces::{Icon, Refused};
 use crate::assets;
+use crate::catalogue::Step;
 use crate::say::Lang;
 
 /// `GET /status`: help, and whether everything works.

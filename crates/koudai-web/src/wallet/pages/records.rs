@@ -86,7 +86,7 @@ pub struct RecordLine {
 }
 
 impl RecordLine {
-    fn initial(&self) -> String {
+    pub(super) fn initial(&self) -> String {
         initial(&self.name)
     }
 }

@@ -1,0 +1,1 @@
+//! Sends what is due and hands outcomes back as commands.

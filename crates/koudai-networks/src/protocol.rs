@@ -1,0 +1,139 @@
+//! Orders and refunds in the words of APIv3, for the gateway's replies and for notifications alike.
+
+use koudai_core::order::OrderStanding;
+use koudai_core::rows::{Card, Order, Product, Refund, RefundState};
+use koudai_core::time::Timestamp;
+use koudai_wechatpay::types::{
+    Payer, Refund as WireRefund, RefundAmount, RefundNotice, RefundStatus, SceneInfo, TradeState, Transaction,
+    TransactionAmount,
+};
+
+use crate::vault::Vault;
+
+/// An order as a query and a notification show it.
+pub fn transaction(order: &Order, vault: &Vault, now: Timestamp) -> Transaction {
+    let (trade_state, desc) = match order.standing(now) {
+        OrderStanding::Payable | OrderStanding::Paying => (TradeState::NotPay, "订单未支付"),
+        OrderStanding::Paid => (TradeState::Success, "支付成功"),
+        OrderStanding::Refunded => (TradeState::Refund, "订单发生过退款"),
+        OrderStanding::Closed | OrderStanding::Expired => (TradeState::Closed, "订单已关闭"),
+    };
+    let paid = order.paid_at;
+    let currency = order.amount.currency().code().to_owned();
+    Transaction {
+        appid: order.appid.clone(),
+        mchid: order.mchid.wire(),
+        out_trade_no: order.out_trade_no.clone(),
+        transaction_id: paid.map(|_| order.id.wire()),
+        trade_type: paid.map(|_| trade_type(order.product).to_owned()),
+        trade_state,
+        trade_state_desc: desc.to_owned(),
+        bank_type: paid.map(|_| "OTHERS".to_owned()),
+        attach: order.attach.clone(),
+        success_time: paid.map(Timestamp::rfc3339),
+        payer: Some(Payer {
+            openid: paid.and(order.payer).map(|person| vault.openid(&order.appid, person)),
+        }),
+        amount: Some(TransactionAmount {
+            total: order.amount.minor(),
+            payer_total: paid.map(|_| order.amount.minor()),
+            payer_currency: paid.map(|_| currency.clone()),
+            currency: Some(currency),
+        }),
+        scene_info: order.scene_info.as_deref().and_then(device).map(|device_id| SceneInfo {
+            device_id: Some(device_id),
+            ..SceneInfo::default()
+        }),
+        promotion_detail: None,
+    }
+}
+
+/// The merchant's device, the only part of a scene that comes back.
+fn device(scene_info: &str) -> Option<String> {
+    serde_json::from_str::<SceneInfo>(scene_info).ok()?.device_id
+}
+
+/// The protocol's word for how an order is brought to the payer.
+pub const fn trade_type(product: Product) -> &'static str {
+    match product {
+        Product::Native => "NATIVE",
+        Product::Jsapi => "JSAPI",
+        Product::App => "APP",
+        Product::H5 => "MWEB",
+        Product::CodePay => "MICROPAY",
+    }
+}
+
+/// A refund as the reply and the query show it.
+pub fn refund(refund: &Refund, order: &Order, card: Option<&Card>) -> WireRefund {
+    let minor = refund.amount.minor();
+    WireRefund {
+        refund_id: refund.id.wire(),
+        out_refund_no: refund.out_refund_no.clone(),
+        transaction_id: order.id.wire(),
+        out_trade_no: order.out_trade_no.clone(),
+        channel: "ORIGINAL".to_owned(),
+        user_received_account: received_by(card),
+        success_time: refund.success_at.map(Timestamp::rfc3339),
+        create_time: refund.created_at.rfc3339(),
+        status: status(refund.state),
+        funds_account: Some("UNSETTLED".to_owned()),
+        amount: RefundAmount {
+            settlement_total: Some(order.amount.minor()),
+            settlement_refund: Some(minor),
+            discount_refund: Some(0),
+            currency: Some(refund.amount.currency().code().to_owned()),
+            refund_fee: Some(refund.fee_returned.minor()),
+            ..four_amounts(refund, order)
+        },
+        promotion_detail: None,
+    }
+}
+
+/// A refund as a notification shows it.
+pub fn refund_notice(refund: &Refund, order: &Order, card: Option<&Card>) -> RefundNotice {
+    RefundNotice {
+        mchid: refund.mchid.wire(),
+        out_trade_no: order.out_trade_no.clone(),
+        transaction_id: order.id.wire(),
+        out_refund_no: refund.out_refund_no.clone(),
+        refund_id: refund.id.wire(),
+        refund_status: status(refund.state),
+        success_time: refund.success_at.map(Timestamp::rfc3339),
+        user_received_account: received_by(card),
+        amount: four_amounts(refund, order),
+    }
+}
+
+fn four_amounts(refund: &Refund, order: &Order) -> RefundAmount {
+    RefundAmount {
+        total: order.amount.minor(),
+        refund: refund.amount.minor(),
+        payer_total: order.amount.minor(),
+        payer_refund: refund.amount.minor(),
+        ..RefundAmount::default()
+    }
+}
+
+/// Where the money goes, in the words merchants know.
+fn received_by(card: Option<&Card>) -> String {
+    use koudai_core::card::CardKind;
+    match card {
+        None => "支付用户零钱".to_owned(),
+        Some(card) => {
+            let kind = match card.kind {
+                CardKind::Debit => "借记卡",
+                CardKind::Credit => "信用卡",
+            };
+            format!("{}{kind}{}", card.bank_zh, card.last4)
+        }
+    }
+}
+
+const fn status(state: RefundState) -> RefundStatus {
+    match state {
+        RefundState::Processing => RefundStatus::Processing,
+        RefundState::Success => RefundStatus::Success,
+        RefundState::Abnormal => RefundStatus::Abnormal,
+    }
+}

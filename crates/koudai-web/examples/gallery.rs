@@ -1,0 +1,380 @@
+//! Writes every page with sample data, in both languages, to the directory given as argument, with its stylesheet and
+//! scripts beside, so that the look can be judged without a running wallet:
+//!
+//! ```sh
+//! cargo run -p koudai-web --example gallery -- /tmp/gallery && python3 -m http.server -d /tmp/gallery 8000
+//! ```
+//!
+//! The pages are then at `http://localhost:8000/zh/home.html` and so on. `tests/pages.rs` reads the same samples.
+
+#![allow(dead_code, reason = "tests/pages.rs includes this file for its samples and leaves `main` alone")]
+
+use std::path::{Path, PathBuf};
+
+use koudai_core::money::Money;
+use koudai_core::refusal::Refusal;
+use koudai_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
+use koudai_web::assets;
+use koudai_web::say::Lang;
+use koudai_web::wallet::pages::{
+    BindingPage, BindingState, CardKind, CardLine, CardNewPage, CardPage, CardsPage, Direction, Event, Holder,
+    HomePage, LandingPage, LoginPage, Method, MonthOfRecords, PayPage, PayResultPage, PayState,
+    PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage, RefundNotice, RefusalPage,
+    Refused, ScanPage, StatusPage, Template, TermsPage, TopUpPage, TopUpResultPage, TopUpState, Unusable,
+};
+
+fn main() -> std::io::Result<()> {
+    let Some(directory) = std::env::args_os().nth(1).map(PathBuf::from) else {
+        eprintln!("usage: gallery DIRECTORY");
+        std::process::exit(2);
+    };
+    for l in [Lang::Zh, Lang::En] {
+        for (name, html) in pages(l) {
+            write(&directory.join(l.to_string()).join(format!("{name}.html")), html.as_bytes())?;
+        }
+    }
+    for path in assets::paths() {
+        let (bytes, _) = assets::find(path).expect("a listed path is found");
+        write(&directory.join(path.trim_start_matches('/')), bytes)?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    std::fs::create_dir_all(path.parent().expect("a file stands in a directory"))?;
+    std::fs::write(path, bytes)
+}
+
+/// 23 November 2026, 12:05:09 in China.
+const NOW: Timestamp = Timestamp(1_795_406_709_000);
+const TOKEN: &str = "7Qm2vXr9TzKp4bNd";
+const REFERENCE: &str = "2026112304050912345678901234";
+
+/// Every page there is, by name.
+pub fn pages(l: Lang) -> Vec<(&'static str, String)> {
+    let mut pages = Vec::new();
+    let mut add = |name, page: &dyn askama::DynTemplate| {
+        pages.push((name, page.dyn_render().expect("a page of plain data renders")));
+    };
+    accounts(l, &mut add);
+    cards(l, &mut add);
+    top_ups(l, &mut add);
+    payments(l, &mut add);
+    records(l, &mut add);
+    info(l, &mut add);
+    pages
+}
+
+type Add<'a> = dyn FnMut(&'static str, &dyn askama::DynTemplate) + 'a;
+
+fn accounts(l: Lang, add: &mut Add) {
+    let login = |code_sent, refused| LoginPage {
+        l,
+        next: Some(format!("/q/{TOKEN}")),
+        phone: if code_sent { "13800138000".into() } else { String::new() },
+        code_sent,
+        resend_in_s: 60,
+        refused,
+    };
+    add("login", &login(false, None));
+    add("login-code", &login(true, None));
+    add("login-refused", &login(true, Some(refused(l, Refusal::CodeWrong { tries_left: 3 }))));
+    add("payment-password", &PaymentPasswordPage { l, next: None, refused: None });
+    add(
+        "payment-password-refused",
+        &PaymentPasswordPage {
+            l,
+            next: Some("/".into()),
+            refused: Some(refused(l, Refusal::PaymentPasswordWeak)),
+        },
+    );
+    add(
+        "home-new",
+        &HomePage {
+            l,
+            phone: "138****8000".into(),
+            balance: fen(0),
+            cards: 0,
+            has_payment_password: false,
+            refund: None,
+            recent: Vec::new(),
+        },
+    );
+    add(
+        "home",
+        &HomePage {
+            l,
+            phone: "138****8000".into(),
+            balance: fen(123_456),
+            cards: 2,
+            has_payment_password: true,
+            refund: Some(RefundNotice {
+                amount: fen(2_999),
+                merchant: l.say("校园书店", "Campus Books").into(),
+                record_id: REFERENCE.into(),
+            }),
+            recent: lines(l).into_iter().take(3).collect(),
+        },
+    );
+}
+
+fn cards(l: Lang, add: &mut Add) {
+    add("cards-empty", &CardsPage { l, cards: Vec::new() });
+    add("cards", &CardsPage { l, cards: card_lines(l) });
+    let new = |kind, holder, refused| CardNewPage {
+        l,
+        binding_id: REFERENCE.into(),
+        holder,
+        name: String::new(),
+        phone: String::new(),
+        kind,
+        refused,
+    };
+    add("card-new", &new(CardKind::Debit, None, None));
+    let holder = Holder { name: "**明".into(), id_number: "3****************X".into() };
+    add("card-new-credit", &new(CardKind::Credit, Some(holder), Some(refused(l, Refusal::CardNumberInvalid))));
+    let binding = |state, refused| BindingPage {
+        l,
+        binding_id: REFERENCE.into(),
+        bank: l.say("招商银行", "China Merchants Bank").into(),
+        kind: CardKind::Debit,
+        last4: "1234".into(),
+        phone: "138****5678".into(),
+        state,
+        resend_in_s: 60,
+        refused,
+    };
+    add("binding", &binding(BindingState::CodeSent, None));
+    add("binding-wrong-code", &binding(BindingState::CodeSent, Some(refused(l, Refusal::BankCodeWrong))));
+    add("binding-verifying", &binding(BindingState::Verifying, None));
+    add("binding-bound", &binding(BindingState::Bound("1".into()), None));
+    add("binding-failed", &binding(BindingState::Failed(refused(l, Refusal::CardDetailsMismatch)), None));
+    let card = |just_bound, has_payment_password| CardPage {
+        l,
+        card: card_lines(l).remove(0),
+        just_bound,
+        has_payment_password,
+        refused: None,
+    };
+    add("card", &card(false, true));
+    add("card-just-bound", &card(true, false));
+}
+
+fn top_ups(l: Lang, add: &mut Add) {
+    let form = |cards, amount: &str, refused| TopUpPage {
+        l,
+        attempt_id: REFERENCE.into(),
+        cards,
+        chosen: None,
+        amount: amount.into(),
+        balance: fen(123_456),
+        least: fen(100),
+        most: fen(5_000_000),
+        has_payment_password: true,
+        refused,
+    };
+    add("top-up", &form(card_lines(l), "200.00", None));
+    add("top-up-no-card", &form(Vec::new(), "", None));
+    let range = Refusal::AmountOutOfRange { least: fen(100), most: fen(5_000_000) };
+    add("top-up-refused", &form(card_lines(l), "80000", Some(refused(l, range))));
+    let result = |state| TopUpResultPage {
+        l,
+        attempt_id: REFERENCE.into(),
+        state,
+        amount: fen(20_000),
+        card: card_lines(l)[0].name(l),
+        at: NOW,
+    };
+    let done = TopUpState::Succeeded { record_id: REFERENCE.into(), balance: fen(143_456) };
+    add("top-up-succeeded", &result(done));
+    add("top-up-pending", &result(TopUpState::Pending { since: NOW }));
+    add("top-up-failed", &result(TopUpState::Failed(refused(l, Refusal::CardInsufficientFunds))));
+}
+
+fn payments(l: Lang, add: &mut Add) {
+    let merchant = || l.say("学一食堂", "First Canteen").to_owned();
+    add("scan", &ScanPage { l, refused: None });
+    add("scan-refused", &ScanPage { l, refused: Some(refused(l, Refusal::CodeSwapped)) });
+    for (name, signed_in) in [("landing", true), ("landing-signed-out", false)] {
+        add(name, &LandingPage { l, token: TOKEN.into(), merchant: merchant(), verified: true, signed_in });
+    }
+    let pay = |balance: i64, has_payment_password, refused| PayPage {
+        l,
+        token: TOKEN.into(),
+        merchant: merchant(),
+        verified: true,
+        first_time: refused_none(&refused),
+        description: l.say("午餐套餐两份", "Two set lunches").into(),
+        amount: fen(8_800),
+        order_no: "CT20261123120500017".into(),
+        methods: methods(l, balance),
+        chosen: None,
+        has_payment_password,
+        refused,
+    };
+    add("pay", &pay(123_456, true, None));
+    add("pay-no-password", &pay(3_510, false, None));
+    let wrong = Refusal::PaymentPasswordWrong { tries_left: 2 };
+    add("pay-refused", &pay(3_510, true, Some(refused(l, wrong))));
+    let result = |state| PayResultPage {
+        l,
+        token: TOKEN.into(),
+        merchant: merchant(),
+        amount: fen(8_800),
+        order_no: "CT20261123120500017".into(),
+        state,
+    };
+    let paid = |merchant_url| PayState::Paid {
+        method: card_lines(l)[0].name(l),
+        at: NOW,
+        record_id: REFERENCE.into(),
+        merchant_url,
+    };
+    add("pay-paid", &result(paid(None)));
+    add("pay-paid-from-shop", &result(paid(Some("https://shop.example/orders/17".into()))));
+    add("pay-pending", &result(PayState::Pending { since: NOW }));
+    add("pay-bank-refused", &result(PayState::Refused(refused(l, Refusal::CardInsufficientFunds))));
+    add("pay-closed", &result(PayState::Closed));
+    add("pay-expired", &result(PayState::Expired));
+    add("pay-paid-by-another", &result(PayState::PaidByAnother));
+}
+
+fn records(l: Lang, add: &mut Add) {
+    add("records-empty", &RecordsPage { l, months: Vec::new(), older: None });
+    let (this, last) = lines(l).into_iter().partition(|line| line.at >= NOW.plus(-20 * DAY));
+    add(
+        "records",
+        &RecordsPage {
+            l,
+            months: vec![
+                month(2026, 11, fen(1_022_999), fen(46_680), this),
+                month(2026, 10, fen(50_000), fen(1_258_850), last),
+            ],
+            older: Some(REFERENCE.into()),
+        },
+    );
+    add(
+        "record",
+        &RecordPage {
+            l,
+            line: lines(l).remove(1),
+            description: Some(l.say("《数据密集型应用系统设计》等两本", "Two books on databases").into()),
+            method: Some(card_lines(l)[0].name(l)),
+            breakdown: vec![
+                (l.say("银行卡", "Card").into(), fen(2_999)),
+                (l.say("零钱", "Balance").into(), fen(2_001)),
+            ],
+            refunded: Some(fen(2_999)),
+            order_no: Some("BK20261122093011002".into()),
+            transaction_id: Some("4200002611220930110020001234".into()),
+            bank_reference: Some("CMB88012026112200012".into()),
+            timeline: vec![
+                (NOW.plus(-DAY - 4 * MINUTE), Event::Ordered),
+                (NOW.plus(-DAY - MINUTE), Event::Submitted),
+                (NOW.plus(-DAY - 59 * SECOND), Event::SentToBank),
+                (NOW.plus(-DAY - 58 * SECOND), Event::BankAgreed),
+                (NOW.plus(-DAY - 58 * SECOND), Event::Paid),
+                (NOW.plus(-2 * HOUR), Event::RefundArrived),
+            ],
+        },
+    );
+}
+
+fn info(l: Lang, add: &mut Add) {
+    add("status", &StatusPage { l, bank_up: true, messages_up: true, at: NOW });
+    add("status-degraded", &StatusPage { l, bank_up: false, messages_up: false, at: NOW });
+    add("refusal", &RefusalPage::new(Refusal::CodeStale, l, REFERENCE, "/"));
+    let locked = Refusal::PaymentPasswordLocked { until: NOW.plus(3 * HOUR) };
+    add("refusal-locked", &RefusalPage::new(locked, l, REFERENCE, "/"));
+    add("terms", &TermsPage { l, operator: l.say("示例大学后勤集团", "Example University Services").into() });
+}
+
+fn refused(l: Lang, refusal: Refusal) -> Refused {
+    Refused::new(refusal, l, REFERENCE)
+}
+
+fn refused_none(refused: &Option<Refused>) -> bool {
+    refused.is_none()
+}
+
+fn fen(fen: i64) -> Money {
+    Money::fen(fen).expect("the samples are not negative")
+}
+
+fn card_lines(l: Lang) -> Vec<CardLine> {
+    vec![
+        CardLine {
+            card_id: "1".into(),
+            bank: l.say("招商银行", "China Merchants Bank").into(),
+            kind: CardKind::Debit,
+            last4: "1234".into(),
+            usable: true,
+        },
+        CardLine {
+            card_id: "2".into(),
+            bank: l.say("中国工商银行", "ICBC").into(),
+            kind: CardKind::Credit,
+            last4: "5678".into(),
+            usable: false,
+        },
+    ]
+}
+
+fn methods(l: Lang, balance: i64) -> Vec<Method> {
+    let mut methods = vec![Method {
+        method: "balance".into(),
+        label: l.say("零钱", "Balance").into(),
+        balance: Some(fen(balance)),
+        unusable: (balance < 8_800).then_some(Unusable::NotEnough),
+    }];
+    methods.extend(card_lines(l).into_iter().map(|card| Method {
+        method: card.card_id.clone(),
+        label: card.name(l),
+        balance: None,
+        unusable: (card.kind == CardKind::Credit).then_some(Unusable::NoCreditCards),
+    }));
+    methods
+}
+
+fn month(
+    year: i64,
+    month: u8,
+    total_in: Money,
+    total_out: Money,
+    lines: Vec<RecordLine>,
+) -> MonthOfRecords {
+    MonthOfRecords { year, month, total_in, total_out, lines }
+}
+
+fn lines(l: Lang) -> Vec<RecordLine> {
+    use Direction::{In, Out};
+    use RecordKind::{Payment, Refund, TopUp};
+    use RecordState::{Failed, PartlyRefunded, Pending, Refunded, Succeeded};
+    let canteen = l.say("学一食堂", "First Canteen");
+    let books = l.say("校园书店", "Campus Books");
+    let bank = l.say("招商银行", "China Merchants Bank");
+    let laundry = l.say("一家名字特别特别长的自助洗衣与干洗连锁店", "The Very Long Named Laundry and Dry Cleaning Company");
+    [
+        (Refund, books, In, 2_999, -2 * HOUR, Succeeded),
+        (Payment, books, Out, 5_000, -DAY, PartlyRefunded),
+        (Payment, canteen, Out, 1_250, -DAY - 5 * HOUR, Succeeded),
+        (TopUp, bank, In, 20_000, -2 * DAY, Pending),
+        (TopUp, bank, In, 1_000_000, -3 * DAY, Succeeded),
+        (Payment, laundry, Out, 1_600, -4 * DAY, Succeeded),
+        (Payment, canteen, Out, 38_830, -30 * DAY, Refunded),
+        (TopUp, bank, In, 50_000, -31 * DAY, Failed),
+        (Payment, books, Out, 1_220_020, -33 * DAY, Succeeded),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(i, (kind, name, direction, minor, ago, state))| RecordLine {
+        id: format!("20261123040509123456789012{i:02}"),
+        kind,
+        name: name.into(),
+        direction,
+        amount: fen(minor),
+        at: NOW.plus(ago),
+        state,
+    })
+    .collect()
+}

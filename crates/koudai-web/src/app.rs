@@ -1,0 +1,21 @@
+//! What every handler has at hand.
+
+use std::sync::Arc;
+
+use koudai_engine::Engine;
+use koudai_networks::Networks;
+
+/// What every handler has at hand; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Where commands go and what is committed is read.
+    pub engine: Engine,
+    /// Keys and the outside.
+    pub networks: Arc<Networks>,
+    /// The public origin, without a slash at its end: `http://localhost:8080`.
+    pub origin: Arc<str>,
+    /// Who runs this wallet, as people read it.
+    pub operator: Arc<str>,
+    /// Whether the origin is https, so that cookies are for https only.
+    pub secure: bool,
+}
