@@ -7,6 +7,7 @@ pub mod courier;
 pub mod issuer;
 pub mod platform;
 pub mod protocol;
+mod reach;
 pub mod sms;
 pub mod vault;
 
@@ -16,6 +17,8 @@ use issuer::IssuerClient;
 use platform::Platform;
 use sms::SmsGateway;
 use vault::Vault;
+
+pub use reach::{Reach, reach_allows};
 
 /// Everything the house needs to reach the outside.
 #[derive(Debug)]
@@ -32,15 +35,6 @@ pub struct Networks {
     pub reach: Reach,
     /// How the networks did when they were last called.
     pub health: Health,
-}
-
-/// Where notifications may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Only https, only public addresses: a production server.
-    Public,
-    /// This machine too, over http: the demo and tests.
-    Local,
 }
 
 /// Whether each network answered when it was last called.

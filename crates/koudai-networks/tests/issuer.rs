@@ -82,8 +82,18 @@ struct Fixture {
     url: String,
     client: IssuerClient,
     timing: Timing,
-    /// The bank's own, so that stopping it drops whatever it was doing.
-    runtime: Option<Runtime>,
+    server: Server,
+}
+
+/// A runtime of the bank's own, so that stopping it drops whatever it was doing.
+struct Server(Option<Runtime>);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Fixture {
@@ -96,20 +106,19 @@ impl Fixture {
         let (bank_key, app_key) = (PrivateKey::generate(), PrivateKey::generate());
         let (inbox_url, messages) = inbox().await;
         let bank = open(dir.path(), &bank_key, &app_key, &inbox_url, timing);
-        let (url, runtime) = start(&bank).await;
+        let (url, server) = start(&bank).await;
         let client = client(&url, &app_key, &bank_key, timeout);
-        Self { dir, bank, bank_key, app_key, inbox_url, messages, url, client, timing, runtime: Some(runtime) }
+        Self { dir, bank, bank_key, app_key, inbox_url, messages, url, client, timing, server }
     }
 
     /// Stops the bank with everything it holds in memory, and starts it from its file.
-    async fn restart(mut self) -> Self {
-        self.runtime.take().unwrap().shutdown_background();
-        let Self { dir, bank, bank_key, app_key, inbox_url, messages, timing, .. } = self;
-        drop(bank);
+    async fn restart(self) -> Self {
+        let Self { dir, bank, bank_key, app_key, inbox_url, messages, timing, server, .. } = self;
+        drop((server, bank));
         let bank = open(dir.path(), &bank_key, &app_key, &inbox_url, timing);
-        let (url, runtime) = start(&bank).await;
+        let (url, server) = start(&bank).await;
         let client = client(&url, &app_key, &bank_key, PATIENCE);
-        Self { dir, bank, bank_key, app_key, inbox_url, messages, url, client, timing, runtime: Some(runtime) }
+        Self { dir, bank, bank_key, app_key, inbox_url, messages, url, client, timing, server }
     }
 
     async fn message(&mut self) -> Message {
@@ -138,14 +147,6 @@ impl Fixture {
     }
 }
 
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 fn open(dir: &Path, bank_key: &PrivateKey, app_key: &PrivateKey, inbox_url: &str, timing: Timing) -> SandboxBank {
     let app = App {
         id: APP.into(),
@@ -158,7 +159,7 @@ fn open(dir: &Path, bank_key: &PrivateKey, app_key: &PrivateKey, inbox_url: &str
     SandboxBank::open(dir, settings).unwrap()
 }
 
-async fn start(bank: &SandboxBank) -> (String, Runtime) {
+async fn start(bank: &SandboxBank) -> (String, Server) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let bank = bank.clone();
     let (sender, address) = tokio::sync::oneshot::channel();
@@ -167,7 +168,7 @@ async fn start(bank: &SandboxBank) -> (String, Runtime) {
         sender.send(address).unwrap();
         sandbox::serve(listener, bank).await.unwrap();
     });
-    (format!("http://{}", address.await.unwrap()), runtime)
+    (format!("http://{}", address.await.unwrap()), Server(Some(runtime)))
 }
 
 fn client(url: &str, app_key: &PrivateKey, bank_key: &PrivateKey, timeout: Duration) -> IssuerClient {
@@ -234,7 +235,7 @@ async fn a_card_is_bound_debited_refunded_and_unbound() {
     let mut f = Fixture::new().await;
     let reply = f.client.bind(&request("b1", 1)).await.done();
     let BindingState::CodeSent(face) = &reply.state else { panic!("{reply:?}") };
-    assert_eq!((face.phone_masked.as_str(), face.last4.as_str()), ("139****0001", "0010"));
+    assert_eq!((face.phone_masked.as_str(), face.last4.as_str()), ("139****0001", "0012"));
     assert_eq!((face.bank_name_zh.as_str(), face.bank_name_en.as_str()), ("沙盒银行", "Sandbox Bank"));
 
     let message = f.message().await;
@@ -243,8 +244,8 @@ async fn a_card_is_bound_debited_refunded_and_unbound() {
     assert_eq!(
         message.text,
         format!(
-            "【沙盒银行】验证码 {code},用于把尾号 0010 的银行卡添加到口袋钱包,5 分钟内有效。任何人索要都是诈骗。 / \
-             Code {code} to add your card ending 0010 to Koudai, valid 5 min. Anyone asking for it is a fraudster."
+            "【沙盒银行】验证码 {code},用于把尾号 0012 的银行卡添加到口袋钱包,5 分钟内有效。任何人索要都是诈骗。 / \
+             Code {code} to add your card ending 0012 to Koudai, valid 5 min. Anyone asking for it is a fraudster."
         )
     );
 

@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_code_is_written_as_its_word_and_an_unknown_one_is_read_as_other() {
-        let code = |text| serde_json::from_str::<IssuerCode>(text).unwrap();
+        let code = |text: &str| serde_json::from_str::<IssuerCode>(text).unwrap();
         for known in IssuerCode::ALL {
             assert_eq!(code(&format!("\"{}\"", known.word())), known);
             assert_eq!(serde_json::to_string(&known).unwrap(), format!("\"{}\"", known.word()));

@@ -1,1 +1,0 @@
-//! Sends what is due and hands outcomes back as commands.

@@ -1,0 +1,53 @@
+//! One-time codes on their way to phones. A code is derived when it is sent and stands nowhere before.
+
+use koudai_core::rows::{CodeKey, CodePurpose, Message};
+use koudai_core::sign_in::{CODE_LIFE_MS, MessageDone, MessageFailed, code_of};
+use koudai_core::time::MINUTE;
+use koudai_store::StoreError;
+use zeroize::Zeroizing;
+
+use super::{Courier, TAKE};
+
+impl Courier {
+    pub(super) async fn look_for_messages(&self) -> Result<(), StoreError> {
+        let now = self.engine.clock().now();
+        for message in self.engine.read(move |r| r.due_messages(now, TAKE)).await? {
+            if self.under_way.messages.claim(&message.id) {
+                let courier = self.clone();
+                tokio::spawn(async move {
+                    let id = message.id;
+                    courier.send(message).await;
+                    courier.under_way.messages.free(&id);
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&self, message: Message) {
+        let id = message.id;
+        if self.engine.clock().now() >= message.expires_at {
+            drop(self.engine.submit(MessageDone { message: id }).await);
+            return;
+        }
+        let key = CodeKey { phone: message.phone, purpose: message.purpose };
+        let code = code_of(self.engine.keys(), &key, &message.nonce);
+        let (zh, en) = match key.purpose {
+            CodePurpose::SignIn => ("登录", "sign-in"),
+        };
+        let (operator, minutes) = (&self.operator, CODE_LIFE_MS / MINUTE);
+        let text = Zeroizing::new(format!(
+            "【{operator}】验证码 {code}，用于{zh}，{minutes} 分钟内有效。任何人索要都是诈骗。 / \
+             Code {code} for {en}, valid {minutes} min. Anyone asking for it is a fraudster.",
+            code = code.expose()
+        ));
+        let sent = self.networks.sms.send(key.phone.digits(), &text).await;
+        self.networks.health.messages_answered(sent.is_ok());
+        tracing::info!(message = %id.wire(), purpose = key.purpose.word(), sent = sent.is_ok(), "message");
+        // A busy engine leaves the message due; at worst the code arrives twice.
+        match sent {
+            Ok(()) => drop(self.engine.submit(MessageDone { message: id }).await),
+            Err(_) => drop(self.engine.submit(MessageFailed { message: id }).await),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Sends what is due and hands outcomes back as commands: calls to banks, messages to phones, notices to merchants.
+//!
+//! It keeps nothing that the database does not have: events make it quick, and a look at the database every quarter of
+//! a second, and at its start, makes it sure.
+
+mod attempts;
+mod messages;
+mod notices;
+
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use koudai_core::order::SweepCodes;
+use koudai_core::state::Event;
+use koudai_engine::Engine;
+use koudai_store::StoreError;
+use tokio::sync::Semaphore;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinHandle;
+
+use crate::Networks;
+
+/// How often the database is looked at for what is due.
+const LOOK: Duration = Duration::from_millis(250);
+/// Looks between two sweeps of expired codes: once a minute.
+const SWEEP_EVERY: u32 = 240;
+/// The most of one kind taken up at one look.
+const TAKE: i64 = 256;
+/// Calls to banks under way at once: a bank that hangs must not take all of this machine's sockets.
+const CALLS: usize = 128;
+/// Notices under way at once.
+const NOTICES: usize = 128;
+
+/// The courier's working parts; cheap to clone.
+#[derive(Clone)]
+struct Courier {
+    engine: Engine,
+    networks: Arc<Networks>,
+    operator: Arc<str>,
+    http: reqwest::Client,
+    calls: Arc<Semaphore>,
+    notices: Arc<Semaphore>,
+    under_way: Arc<UnderWay>,
+}
+
+/// What is being worked on, so that no look takes it up twice.
+#[derive(Default)]
+struct UnderWay {
+    attempts: Claims<koudai_core::id::AttemptId>,
+    messages: Claims<koudai_core::id::MessageId>,
+    retries: Claims<koudai_core::rows::NoticeKey>,
+    merchants: notices::Merchants,
+}
+
+/// A set of things that one task each works on.
+#[derive(Debug)]
+struct Claims<T>(Mutex<HashSet<T>>);
+
+impl<T> Default for Claims<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone + Eq + Hash> Claims<T> {
+    /// Claims one; false if somebody has it.
+    fn claim(&self, thing: &T) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(thing.clone())
+    }
+
+    fn free(&self, thing: &T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(thing);
+    }
+}
+
+/// Starts the courier. It runs until the runtime ends; whatever is under way then is taken up at the next start.
+/// `operator` names the sender of messages.
+pub fn start(engine: Engine, networks: Arc<Networks>, operator: Arc<str>) -> JoinHandle<()> {
+    let http = crate::reach::client(networks.reach);
+    let courier = Courier {
+        engine,
+        networks,
+        operator,
+        http,
+        calls: Arc::new(Semaphore::new(CALLS)),
+        notices: Arc::new(Semaphore::new(NOTICES)),
+        under_way: Arc::default(),
+    };
+    tokio::spawn(courier.run())
+}
+
+impl Courier {
+    async fn run(self) {
+        let mut events = self.engine.events();
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.note(self.look_for_merchants().await, "looking for merchants to tell");
+        let mut looks = 0_u32;
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Ok(Event::AttemptOpened(attempt)) => self.take_attempt(attempt),
+                    Ok(Event::NoticeDue(merchant)) => self.take_merchant(merchant),
+                    Ok(Event::MessageDue(_)) => self.note(self.look_for_messages().await, "looking for messages"),
+                    Ok(Event::AttemptEnded(_) | Event::OrderChanged(_)) => {}
+                    Err(RecvError::Lagged(_)) => {
+                        self.note(self.look_for_merchants().await, "looking for merchants to tell");
+                    }
+                    Err(RecvError::Closed) => return,
+                },
+                _ = look.tick() => {
+                    self.note(self.look_for_attempts().await, "looking for attempts");
+                    self.note(self.look_for_messages().await, "looking for messages");
+                    self.note(self.look_for_retries().await, "looking for notices to retry");
+                    looks = looks.wrapping_add(1);
+                    if looks.is_multiple_of(SWEEP_EVERY) {
+                        self.note(self.sweep().await, "sweeping expired codes");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn sweep(&self) -> Result<(), StoreError> {
+        let now = self.engine.clock().now();
+        let expired = self.engine.read(move |r| r.expired_codes(now, TAKE)).await?;
+        if !expired.is_empty() {
+            let tokens = expired.into_iter().map(|code| code.token).collect();
+            // A busy engine only puts the sweep off.
+            let _later = self.engine.submit(SweepCodes { tokens }).await;
+        }
+        Ok(())
+    }
+
+    /// A look that failed is said in the log and taken again.
+    #[expect(clippy::unused_self, reason = "reads as what the courier does")]
+    fn note(&self, result: Result<(), StoreError>, doing: &'static str) {
+        if let Err(error) = result {
+            tracing::error!(%error, doing, "the courier could not look");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Telling merchants what happened to their orders, from the journal as the outbox.
+//!
+//! One task a merchant tells its events in order of their numbers, a few at once, and commits how far it came; a slow
+//! or dead merchant therefore holds up nobody else.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use koudai_core::id::{MchId, OrderId, RefundId, Seq};
+use koudai_core::ledger::{Journal, JournalKind};
+use koudai_core::notice::{RecordRetry, RecordTold};
+use koudai_core::rows::{Card, Merchant, NoticeCursor, NoticeKey, Order, Refund};
+use koudai_store::{Reader, StoreError};
+use koudai_wechatpay::aead::ApiV3Key;
+use koudai_wechatpay::types::{
+    ENCRYPTED_RESOURCE, Notification, REFUND_ABNORMAL, REFUND_SUCCESS, Resource, TRANSACTION_SUCCESS,
+};
+use serde::Serialize;
+
+use super::{Courier, TAKE};
+use crate::platform::SigningMode;
+use crate::vault::Sealed;
+use crate::{protocol, reach_allows};
+
+/// Events of one merchant under way at once.
+const AT_ONCE: i64 = 16;
+
+/// Merchants a task is telling, and whether something new came up meanwhile.
+#[derive(Default)]
+pub(super) struct Merchants(Mutex<HashMap<MchId, bool>>);
+
+impl Merchants {
+    /// Claims a merchant; if a task has it, lets that task know.
+    fn claim(&self, merchant: MchId) -> bool {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = map.contains_key(&merchant);
+        map.insert(merchant, taken);
+        !taken
+    }
+
+    /// Frees a merchant unless something new came up, in which case the task goes on.
+    fn free(&self, merchant: MchId) -> bool {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = map.insert(merchant, false) == Some(true);
+        if !again {
+            map.remove(&merchant);
+        }
+        !again
+    }
+}
+
+/// One event as it is to be sent.
+struct Event {
+    merchant: Merchant,
+    url: String,
+    event_type: &'static str,
+    summary: &'static str,
+    original_type: &'static str,
+    plain: Vec<u8>,
+    journal: Journal,
+}
+
+impl Courier {
+    pub(super) async fn look_for_merchants(&self) -> Result<(), StoreError> {
+        for merchant in self.engine.read(Reader::merchants_behind).await? {
+            self.take_merchant(merchant);
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_merchant(&self, merchant: MchId) {
+        if !self.under_way.merchants.claim(merchant) {
+            return;
+        }
+        let courier = self.clone();
+        tokio::spawn(async move {
+            loop {
+                match courier.tell(merchant).await {
+                    Ok(true) => {}
+                    Ok(false) if courier.under_way.merchants.free(merchant) => return,
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::error!(%error, mchid = merchant.0, "a merchant's events could not be read");
+                        courier.under_way.merchants.free(merchant);
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Tells a merchant its next events; false once there are none.
+    async fn tell(&self, mchid: MchId) -> Result<bool, StoreError> {
+        let journals = self
+            .engine
+            .read(move |r| {
+                let told = r.get::<NoticeCursor>(&mchid)?.map_or(Seq(0), |c| c.told);
+                r.merchant_journals(mchid, told, AT_ONCE)
+            })
+            .await?;
+        let Some(told) = journals.last().map(|j| j.seq) else { return Ok(false) };
+        let mut under_way = tokio::task::JoinSet::new();
+        for journal in journals.into_iter().filter(|j| j.kind.is_told()) {
+            let courier = self.clone();
+            under_way.spawn(async move { (journal.seq, courier.deliver(mchid, journal).await) });
+        }
+        let mut failed = Vec::new();
+        while let Some(done) = under_way.join_next().await {
+            let (seq, answered) = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+            if !answered? {
+                failed.push(seq);
+            }
+        }
+        failed.sort_unstable();
+        // If the engine is busy the cursor stays behind and the events are told again: at least once.
+        Ok(self.engine.submit(RecordTold { mchid, told, failed }).await.is_ok())
+    }
+
+    pub(super) async fn look_for_retries(&self) -> Result<(), StoreError> {
+        let now = self.engine.clock().now();
+        for retry in self.engine.read(move |r| r.due_retries(now, TAKE)).await? {
+            let key = retry.key;
+            if self.under_way.retries.claim(&key) {
+                let courier = self.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = courier.retry(&key).await {
+                        tracing::error!(%error, mchid = key.mchid.0, seq = key.seq.0, "an event could not be read");
+                    }
+                    courier.under_way.retries.free(&key);
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn retry(&self, key: &NoticeKey) -> Result<(), StoreError> {
+        let seq = key.seq;
+        let journal = self.engine.read(move |r| r.journal(seq)).await?;
+        let answered = match journal {
+            Some(journal) => self.deliver(key.mchid, journal).await?,
+            None => return Err(StoreError::Corrupt { table: "notice_retry", what: format!("journal {}", seq.0) }),
+        };
+        drop(self.engine.submit(RecordRetry { key: key.clone(), answered }).await);
+        Ok(())
+    }
+
+    /// Sends one event once. Whether the merchant answered 200 or 204.
+    async fn deliver(&self, mchid: MchId, journal: Journal) -> Result<bool, StoreError> {
+        let networks = self.networks.clone();
+        let now = self.engine.clock().now();
+        let event = self.engine.read(move |r| event(r, mchid, journal, &networks.vault, now)).await?;
+        let Ok(_permit) = self.notices.acquire().await else { return Ok(false) };
+        let answered = self.post(&event).await;
+        tracing::info!(
+            mchid = %mchid.wire(), seq = event.journal.seq.0, event = event.event_type,
+            subject = event.journal.subject, answered, "notice"
+        );
+        Ok(answered)
+    }
+
+    async fn post(&self, event: &Event) -> bool {
+        let vault = &self.networks.vault;
+        let key = vault.open_text(Sealed::ApiV3Key, &event.merchant.apiv3_key_sealed);
+        let Some(key) = key.ok().and_then(|k| ApiV3Key::new(k.expose()).ok()) else {
+            tracing::error!(mchid = event.merchant.mchid.0, "a merchant's key does not open with the operator's keys");
+            return false;
+        };
+        let Some(url) = reach_allows(self.networks.reach, &event.url) else { return false };
+        let notification = Notification {
+            // The journal's own number: the same on each retry.
+            id: format!("koudai-1-{:020}", event.journal.seq.0),
+            create_time: event.journal.at.rfc3339(),
+            resource_type: ENCRYPTED_RESOURCE.to_owned(),
+            event_type: event.event_type.to_owned(),
+            summary: event.summary.to_owned(),
+            resource: Resource::seal(&key, Some(event.original_type), event.original_type, &event.plain),
+        };
+        let body = json(&notification);
+        let mode = if event.merchant.public_key_mode { SigningMode::PublicKey } else { SigningMode::Certificate };
+        let signed = self.networks.platform.sign(mode, self.engine.clock().now(), &body);
+        let mut request = self.http.post(url).header("content-type", "application/json").body(body);
+        for (name, value) in signed.pairs() {
+            request = request.header(name, value);
+        }
+        matches!(request.send().await.map(|reply| reply.status().as_u16()), Ok(200 | 204))
+    }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("the protocol's types are plain data")
+}
+
+/// What a journal tells its merchant.
+fn event(
+    reader: &Reader,
+    mchid: MchId,
+    journal: Journal,
+    vault: &crate::vault::Vault,
+    now: koudai_core::time::Timestamp,
+) -> Result<Event, StoreError> {
+    let lost = |table| move || StoreError::Corrupt { table, what: "a journal's subject is missing".to_owned() };
+    let merchant = reader.get::<Merchant>(&mchid)?.ok_or_else(lost("merchant"))?;
+    let order = |id| reader.get::<Order>(&id)?.ok_or_else(lost("trade_order"));
+    let (event_type, summary) = match journal.kind {
+        JournalKind::BalancePayment | JournalKind::CardPayment => (TRANSACTION_SUCCESS, "支付成功"),
+        JournalKind::BalanceRefund | JournalKind::CardRefundDone => (REFUND_SUCCESS, "退款成功"),
+        JournalKind::CardRefundAbnormal => (REFUND_ABNORMAL, "退款异常"),
+        JournalKind::TopUp | JournalKind::CardRefundAccepted => unreachable!("nobody is told of these"),
+    };
+    if event_type == TRANSACTION_SUCCESS {
+        let mut order = order(OrderId(journal.subject))?;
+        let url = order.notify_url.clone();
+        // The event is the payment, whatever has been refunded since.
+        order.refunds = 0;
+        let plain = json(&protocol::transaction(&order, vault, now));
+        return Ok(Event { merchant, url, event_type, summary, original_type: "transaction", plain, journal });
+    }
+    let refund = reader.get::<Refund>(&RefundId(journal.subject))?.ok_or_else(lost("refund"))?;
+    let order = order(refund.order)?;
+    let card = match refund.card {
+        Some(card) => reader.get::<Card>(&card)?,
+        None => None,
+    };
+    let url = refund.notify_url.clone().unwrap_or_else(|| order.notify_url.clone());
+    let plain = json(&protocol::refund_notice(&refund, &order, card.as_ref()));
+    Ok(Event { merchant, url, event_type, summary, original_type: "refund", plain, journal })
+}
