@@ -111,6 +111,8 @@ impl Command for StartBinding {
             id_number_masked: self.id_number_masked.clone(),
             identity_sealed: self.identity_sealed.clone(),
             phone_masked: self.phone_masked.clone(),
+            bank_zh: String::new(),
+            bank_en: String::new(),
             kind: self.kind,
             state: BindingState::Asked,
             refusal: None,
@@ -124,19 +126,26 @@ impl Command for StartBinding {
     }
 }
 
+/// What a bank says of a card.
+#[derive(Clone, Debug)]
+pub struct BankFace {
+    /// The bank, in Chinese.
+    pub bank_zh: String,
+    /// The bank, in English.
+    pub bank_en: String,
+    /// Debit or credit, as the bank has it.
+    pub kind: CardKind,
+}
+
 /// What the bank said to a binding.
 #[derive(Clone, Debug)]
 pub enum BindingAnswer {
     /// It sent its code.
-    CodeSent,
+    CodeSent(BankFace),
     /// It bound the card.
     Bound {
-        /// The bank, in Chinese.
-        bank_zh: String,
-        /// The bank, in English.
-        bank_en: String,
-        /// Debit or credit, as the bank has it.
-        kind: CardKind,
+        /// The bank and the card's kind.
+        face: BankFace,
         /// The network's token, sealed by the shell.
         token_sealed: Vec<u8>,
     },
@@ -172,22 +181,26 @@ impl Command for RecordBinding {
         let taken = owner.is_some_and(|o| o.card.is_some());
         let stranger = identity.as_ref().is_some_and(|i| i.mac != binding.identity_mac);
         match &self.answer {
-            BindingAnswer::CodeSent => binding.state = BindingState::CodeSent,
+            BindingAnswer::CodeSent(face) => {
+                face.show_on(&mut binding);
+                binding.state = BindingState::CodeSent;
+            }
             BindingAnswer::Bound { .. } if taken => {
                 fail(tx, &mut binding, &mut person, Refusal::CardBoundElsewhere);
             }
             BindingAnswer::Bound { .. } if stranger => {
                 fail(tx, &mut binding, &mut person, Refusal::NotTheSamePerson);
             }
-            BindingAnswer::Bound { bank_zh, bank_en, kind, token_sealed } => {
+            BindingAnswer::Bound { face, token_sealed } => {
+                face.show_on(&mut binding);
                 let card = Card {
                     id: CardId(tx.fresh_id()),
                     person: binding.person,
                     network: binding.network,
                     number_mac: binding.number_mac,
-                    bank_zh: bank_zh.clone(),
-                    bank_en: bank_en.clone(),
-                    kind: *kind,
+                    bank_zh: face.bank_zh.clone(),
+                    bank_en: face.bank_en.clone(),
+                    kind: face.kind,
                     bin: binding.bin.clone(),
                     last4: binding.last4.clone(),
                     token_sealed: token_sealed.clone(),
@@ -219,6 +232,14 @@ impl Command for RecordBinding {
         }
         tx.rows().binding.put(binding.clone());
         Ok(binding)
+    }
+}
+
+impl BankFace {
+    fn show_on(&self, binding: &mut Binding) {
+        binding.bank_zh.clone_from(&self.bank_zh);
+        binding.bank_en.clone_from(&self.bank_en);
+        binding.kind = self.kind;
     }
 }
 

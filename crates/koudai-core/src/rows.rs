@@ -407,6 +407,10 @@ rows! {
         identity_sealed: Vec<u8>,
         /// Where the bank's code goes: `138****8000`.
         phone_masked: String,
+        /// The bank, in Chinese; empty until it has answered.
+        bank_zh: String,
+        /// The bank, in English; empty until it has answered.
+        bank_en: String,
         /// Debit or credit as the person said.
         kind: CardKind,
         /// How far it is.

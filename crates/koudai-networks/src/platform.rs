@@ -84,7 +84,13 @@ impl Platform {
     }
 
     /// Whether a code's signature fits its token, its payee and its expiry.
-    pub fn code_is_ours(&self, signature: &str, token: &[u8; 16], payee: MchId, expires_at: Timestamp) -> bool {
+    pub fn code_is_ours(
+        &self,
+        signature: &str,
+        token: &[u8; 16],
+        payee: MchId,
+        expires_at: Timestamp,
+    ) -> bool {
         let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
         let key = UnparsedPublicKey::new(&ED25519, self.codes.public_key().as_ref());
         key.verify(&code_message(token, payee, expires_at), &signature).is_ok()

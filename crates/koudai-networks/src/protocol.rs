@@ -4,8 +4,8 @@ use koudai_core::order::OrderStanding;
 use koudai_core::rows::{Card, Order, Product, Refund, RefundState};
 use koudai_core::time::Timestamp;
 use koudai_wechatpay::types::{
-    Payer, Refund as WireRefund, RefundAmount, RefundNotice, RefundStatus, SceneInfo, TradeState, Transaction,
-    TransactionAmount,
+    Payer, Refund as WireRefund, RefundAmount, RefundNotice, RefundStatus, SceneInfo, TradeState,
+    Transaction, TransactionAmount,
 };
 
 use crate::vault::Vault;
@@ -31,19 +31,18 @@ pub fn transaction(order: &Order, vault: &Vault, now: Timestamp) -> Transaction 
         bank_type: paid.map(|_| "OTHERS".to_owned()),
         attach: order.attach.clone(),
         success_time: paid.map(Timestamp::rfc3339),
-        payer: Some(Payer {
-            openid: paid.and(order.payer).map(|person| vault.openid(&order.appid, person)),
-        }),
+        payer: Some(Payer { openid: paid.and(order.payer).map(|person| vault.openid(&order.appid, person)) }),
         amount: Some(TransactionAmount {
             total: order.amount.minor(),
             payer_total: paid.map(|_| order.amount.minor()),
             payer_currency: paid.map(|_| currency.clone()),
             currency: Some(currency),
         }),
-        scene_info: order.scene_info.as_deref().and_then(device).map(|device_id| SceneInfo {
-            device_id: Some(device_id),
-            ..SceneInfo::default()
-        }),
+        scene_info: order
+            .scene_info
+            .as_deref()
+            .and_then(device)
+            .map(|device_id| SceneInfo { device_id: Some(device_id), ..SceneInfo::default() }),
         promotion_detail: None,
     }
 }

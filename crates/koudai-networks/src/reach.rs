@@ -73,7 +73,8 @@ fn is_public(address: IpAddr) -> bool {
         IpAddr::V4(ip) => {
             let [a, b, c, _] = ip.octets();
             let shared = a == 100 && (64..128).contains(&b);
-            let special = (a == 192 && b == 0 && c == 0) || (a == 198 && (b == 18 || b == 19)) || a == 0 || a >= 240;
+            let special =
+                (a == 192 && b == 0 && c == 0) || (a == 198 && (b == 18 || b == 19)) || a == 0 || a >= 240;
             let inner = ip.is_private() || ip.is_loopback() || ip.is_link_local();
             !(inner || shared || special || ip.is_multicast() || ip.is_documentation())
         }
@@ -141,7 +142,12 @@ mod tests {
         for good in ["http://localhost:8081/notify", "http://127.0.0.1:9/n", "https://merchant.example/n"] {
             assert!(reach_allows(Reach::Local, good).is_some(), "{good}");
         }
-        for bad in ["http://10.0.0.1/", "http://169.254.169.254/", "https://192.168.0.1/", "http://merchant.example/"] {
+        for bad in [
+            "http://10.0.0.1/",
+            "http://169.254.169.254/",
+            "https://192.168.0.1/",
+            "http://merchant.example/",
+        ] {
             assert!(reach_allows(Reach::Local, bad).is_none(), "{bad}");
         }
     }

@@ -79,7 +79,8 @@ impl Vault {
         let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(DoesNotOpen)?;
         let mut body = body.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = self.data.open_in_place(nonce, Aad::from(what.label()), &mut body).map_err(|_| DoesNotOpen)?;
+        let plain =
+            self.data.open_in_place(nonce, Aad::from(what.label()), &mut body).map_err(|_| DoesNotOpen)?;
         Ok(Secret::new(plain.to_vec()))
     }
 

@@ -20,7 +20,7 @@ use koudai_web::wallet::pages::{
     BindingPage, BindingState, CardKind, CardLine, CardNewPage, CardPage, CardsPage, Direction, Event, Holder,
     HomePage, LandingPage, LoginPage, Method, MonthOfRecords, PayPage, PayResultPage, PayState,
     PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage, RefundNotice, RefusalPage,
-    Refused, ScanPage, StatusPage, Template, TermsPage, TopUpPage, TopUpResultPage, TopUpState, Unusable,
+    Refused, ScanPage, StatusPage, TermsPage, TopUpPage, TopUpResultPage, TopUpState, Unusable,
 };
 
 fn main() -> std::io::Result<()> {
@@ -131,7 +131,7 @@ fn cards(l: Lang, add: &mut Add) {
         refused,
     };
     add("card-new", &new(CardKind::Debit, None, None));
-    let holder = Holder { name: "**明".into(), id_number: "3****************X".into() };
+    let holder = Holder { name: l.say("**明", "J*** S***").into(), id_number: "3****************X".into() };
     add("card-new-credit", &new(CardKind::Credit, Some(holder), Some(refused(l, Refusal::CardNumberInvalid))));
     let binding = |state, refused| BindingPage {
         l,
@@ -198,12 +198,12 @@ fn payments(l: Lang, add: &mut Add) {
     for (name, signed_in) in [("landing", true), ("landing-signed-out", false)] {
         add(name, &LandingPage { l, token: TOKEN.into(), merchant: merchant(), verified: true, signed_in });
     }
-    let pay = |balance: i64, has_payment_password, refused| PayPage {
+    let pay = |balance: i64, has_payment_password, refused: Option<Refused>| PayPage {
         l,
         token: TOKEN.into(),
         merchant: merchant(),
         verified: true,
-        first_time: refused_none(&refused),
+        first_time: refused.is_none(),
         description: l.say("午餐套餐两份", "Two set lunches").into(),
         amount: fen(8_800),
         order_no: "CT20261123120500017".into(),
@@ -291,10 +291,6 @@ fn info(l: Lang, add: &mut Add) {
 
 fn refused(l: Lang, refusal: Refusal) -> Refused {
     Refused::new(refusal, l, REFERENCE)
-}
-
-fn refused_none(refused: &Option<Refused>) -> bool {
-    refused.is_none()
 }
 
 fn fen(fen: i64) -> Money {

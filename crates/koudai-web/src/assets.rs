@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn scripts_import_each_other_by_served_names() {
-        for path in paths().filter(|path| path.ends_with(".js")) {
+        for path in paths() {
             let (bytes, _) = find(path).unwrap();
             let text = std::str::from_utf8(bytes).unwrap();
             assert!(!text.contains("from \"./"), "{path} imports a name that is not served");

@@ -278,6 +278,7 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one table, one line or two for each refusal")]
 fn next(refusal: Refusal, l: Lang) -> &'static str {
     match refusal {
         Refusal::PhoneInvalid => {

@@ -8,3 +8,8 @@ pub mod say;
 pub mod wallet;
 
 pub use app::App;
+
+/// The whole server: the wallet's pages and JSON, and the merchants' gateway under `/v3`.
+pub fn router(app: App) -> axum::Router {
+    gateway::router().merge(wallet::router()).with_state(app)
+}

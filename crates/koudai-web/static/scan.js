@@ -11,22 +11,24 @@ if (finder) camera(finder);
 
 async function camera(finder) {
   const caption = finder.querySelector("[data-caption]");
+  const without = document.querySelector("[data-no-camera]");
   const video = finder.querySelector("video");
   const form = document.getElementById("scan");
   const formats = await globalThis.BarcodeDetector?.getSupportedFormats().catch(() => []);
-  if (!formats?.includes("qr_code") || !navigator.mediaDevices?.getUserMedia) {
-    caption.textContent = say("此浏览器不支持直接扫码，请选择图片", "This browser cannot scan by itself. Choose a picture");
-    return;
-  }
+  if (!formats?.includes("qr_code") || !navigator.mediaDevices?.getUserMedia) return;
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch {
-    caption.textContent = say("没有相机权限，请选择图片", "The camera is not allowed. Choose a picture");
+    without.querySelector("[data-why]").textContent = say(
+      "没有相机权限，请选择收款码的图片",
+      "The camera is not allowed. Choose a picture of the code",
+    );
     return;
   }
   const stop = () => video.srcObject.getTracks().forEach((track) => track.stop());
   addEventListener("pagehide", stop);
-  video.hidden = false;
+  without.hidden = true;
+  finder.hidden = false;
   await video.play();
   const detector = new BarcodeDetector({ formats: ["qr_code"] });
   for (;;) {

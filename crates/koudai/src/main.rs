@@ -1,2 +1,74 @@
-//! Placeholder.
-fn main() {}
+//! The `koudai` program: the only reader of configuration, and what puts the other crates together.
+//!
+//! What it must never do: decide about money, or start with a setting it has doubts about.
+
+mod cli;
+mod control;
+mod demo;
+mod directory;
+mod durable;
+mod failure;
+mod house;
+mod keys;
+mod merchant;
+mod sandbox;
+mod serve;
+mod staff;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use cli::{Cli, Command, MerchantCommand, SandboxCommand, StaffCommand};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match log_to_stderr(&cli).and_then(|filter| run(cli, filter)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("koudai: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// Starts the log and returns the filter it follows: `--log`, else `RUST_LOG`, else what suits the command.
+fn log_to_stderr(cli: &Cli) -> Result<String, Failure> {
+    let from_environment = || std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+    let filter = cli.log.clone().or_else(from_environment).unwrap_or_else(|| {
+        let quiet = !matches!(cli.command, Some(Command::Serve(_)));
+        if quiet { "warn".to_owned() } else { "info".to_owned() }
+    });
+    let parsed = EnvFilter::try_new(&filter)
+        .map_err(|error| Failure::usage(format!("--log {filter}: {error}; try info, or koudai=debug,warn")))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    Ok(filter)
+}
+
+fn run(cli: Cli, log: String) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::because("starting", &error))?;
+    let done = runtime.block_on(async {
+        match cli.command.unwrap_or_else(|| Command::Demo(cli::DemoArgs::default())) {
+            Command::Demo(args) => demo::run(args, log).await,
+            Command::Serve(args) => serve::run(*args).await,
+            Command::Sandbox(SandboxCommand::Bank(args)) => sandbox::run(args).await,
+            Command::Keys(cli::KeysCommand::Create(args)) => keys::run(&args),
+            Command::Merchant(MerchantCommand::Create(args)) => merchant::run_create(args).await,
+            Command::Merchant(MerchantCommand::Set(args)) => merchant::run_set(args).await,
+            Command::Staff(StaffCommand::Create(args)) => staff::run(args).await,
+        }
+    });
+    // Whatever still runs has nothing left to say; a blocked thread must not keep the program from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    done
+}

@@ -3,7 +3,9 @@
 
 use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
 use koudai_core::id::AttemptId;
-use koudai_core::rows::{Attempt, AttemptKind, AttemptState, Card, Merchant, NetworkRefusal, OpenAttempt, Order};
+use koudai_core::rows::{
+    Attempt, AttemptKind, AttemptState, Card, Merchant, NetworkRefusal, OpenAttempt, Order,
+};
 use koudai_core::secret::Secret;
 use koudai_store::StoreError;
 
@@ -65,16 +67,19 @@ impl Courier {
         if attempt.state != AttemptState::Open {
             return Ok(());
         }
+        // Only the process that recorded the attempt, at its first call, knows that no earlier call was made. What the
+        // row says of earlier tries may lag, so this process also remembers for itself.
+        let first =
+            self.under_way.called.claim(&id) && open.tries == 0 && attempt.epoch == self.engine.epoch();
         let found = match attempt.kind {
-            AttemptKind::TopUp | AttemptKind::CardPayment => self.debit(&open, &attempt, &card, merchant).await,
-            AttemptKind::CardRefund => self.refund(&open, &attempt).await,
+            AttemptKind::TopUp | AttemptKind::CardPayment => {
+                self.debit(first, &open, &attempt, &card, merchant).await
+            }
+            AttemptKind::CardRefund => self.refund(first, &attempt).await,
         };
-        self.networks.health.bank_answered(!matches!(
-            found,
-            Found::Unknown | Found::NothingDone(NetworkRefusal::Unavailable)
-        ));
-        // Only the process that recorded the attempt, at its first try, knows that no earlier call was made.
-        let first = open.tries == 0 && attempt.epoch == self.engine.epoch();
+        if matches!(found, Found::Ended(_) | Found::NotThere) {
+            self.networks.health.bank_answered(true);
+        }
         let outcome = match found {
             Found::Ended(outcome) => Some(outcome),
             Found::NothingDone(refusal) if first => Some(Outcome::Failed(refusal)),
@@ -93,20 +98,29 @@ impl Courier {
         );
         // A busy engine leaves the attempt open; the next look takes it up.
         match outcome {
-            Some(outcome) => drop(self.engine.submit(EndAttempt { attempt: id, outcome }).await),
+            Some(outcome) => {
+                if self.engine.submit(EndAttempt { attempt: id, outcome }).await.is_ok() {
+                    self.under_way.called.free(&id);
+                }
+            }
             None => drop(self.engine.submit(AttemptUnknown { attempt: id }).await),
         }
         Ok(())
     }
 
-    async fn debit(&self, open: &OpenAttempt, attempt: &Attempt, card: &Card, merchant: Option<String>) -> Found {
+    async fn debit(
+        &self,
+        open: &OpenAttempt,
+        attempt: &Attempt,
+        card: &Card,
+        merchant: Option<String>,
+    ) -> Found {
         let number = attempt.id.wire();
         let issuer = &self.networks.issuer;
         let found = |answer: Answer<crate::issuer::DebitReply>| found(answer, |r| (r.outcome, r.bank_ref));
         if self.engine.clock().now() >= open.send_until {
             return found(issuer.close_debit(&number).await);
         }
-        let first = open.tries == 0 && attempt.epoch == self.engine.epoch();
         if !first {
             match found(issuer.query_debit(&number).await) {
                 Found::NotThere => {}
@@ -122,11 +136,10 @@ impl Courier {
         found(issuer.debit(&number, token, attempt.amount, &what).await)
     }
 
-    async fn refund(&self, open: &OpenAttempt, attempt: &Attempt) -> Found {
+    async fn refund(&self, first: bool, attempt: &Attempt) -> Found {
         let number = attempt.id.wire();
         let original = attempt.original.expect("a refund names the debit it gives back").wire();
         let found = |answer: Answer<crate::issuer::RefundReply>| found(answer, |r| (r.outcome, r.bank_ref));
-        let first = open.tries == 0 && attempt.epoch == self.engine.epoch();
         if !first {
             match found(self.networks.issuer.query_refund(&number).await) {
                 Found::NotThere => {}
@@ -154,7 +167,9 @@ fn found<T>(answer: Answer<T>, read: impl FnOnce(T) -> (Final, String)) -> Found
 const fn refusal(code: IssuerCode) -> NetworkRefusal {
     match code {
         IssuerCode::InsufficientFunds => NetworkRefusal::InsufficientFunds,
-        IssuerCode::CardFrozen | IssuerCode::TokenUnknown | IssuerCode::CardUnknown => NetworkRefusal::CardNotUsable,
+        IssuerCode::CardFrozen | IssuerCode::TokenUnknown | IssuerCode::CardUnknown => {
+            NetworkRefusal::CardNotUsable
+        }
         IssuerCode::Closed => NetworkRefusal::Withdrawn,
         IssuerCode::DetailsMismatch
         | IssuerCode::CodeWrong

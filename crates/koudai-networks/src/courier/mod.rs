@@ -21,11 +21,14 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
 use crate::Networks;
+use crate::issuer::Answer;
 
 /// How often the database is looked at for what is due.
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks between two sweeps of expired codes: once a minute.
 const SWEEP_EVERY: u32 = 240;
+/// Looks between two calls that only ask whether the bank is there: five seconds.
+const PROBE_EVERY: u32 = 20;
 /// The most of one kind taken up at one look.
 const TAKE: i64 = 256;
 /// Calls to banks under way at once: a bank that hangs must not take all of this machine's sockets.
@@ -49,6 +52,9 @@ struct Courier {
 #[derive(Default)]
 struct UnderWay {
     attempts: Claims<koudai_core::id::AttemptId>,
+    /// Attempts this process has called a bank about and that have not ended. Only one that is not here, and that this
+    /// process recorded, is known never to have been sent.
+    called: Claims<koudai_core::id::AttemptId>,
     messages: Claims<koudai_core::id::MessageId>,
     retries: Claims<koudai_core::rows::NoticeKey>,
     merchants: notices::Merchants,
@@ -114,6 +120,9 @@ impl Courier {
                     self.note(self.look_for_attempts().await, "looking for attempts");
                     self.note(self.look_for_messages().await, "looking for messages");
                     self.note(self.look_for_retries().await, "looking for notices to retry");
+                    if looks.is_multiple_of(PROBE_EVERY) {
+                        self.probe_bank();
+                    }
                     looks = looks.wrapping_add(1);
                     if looks.is_multiple_of(SWEEP_EVERY) {
                         self.note(self.sweep().await, "sweeping expired codes");
@@ -121,6 +130,15 @@ impl Courier {
                 }
             }
         }
+    }
+
+    /// Asks the bank about a debit that never was: any answer shows that it is there.
+    fn probe_bank(&self) {
+        let networks = Arc::clone(&self.networks);
+        tokio::spawn(async move {
+            let answer = networks.issuer.query_debit("probe").await;
+            networks.health.bank_answered(!matches!(answer, Answer::NotSent | Answer::Unknown));
+        });
     }
 
     async fn sweep(&self) -> Result<(), StoreError> {

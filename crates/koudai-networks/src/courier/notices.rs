@@ -138,7 +138,12 @@ impl Courier {
         let journal = self.engine.read(move |r| r.journal(seq)).await?;
         let answered = match journal {
             Some(journal) => self.deliver(key.mchid, journal).await?,
-            None => return Err(StoreError::Corrupt { table: "notice_retry", what: format!("journal {}", seq.0) }),
+            None => {
+                return Err(StoreError::Corrupt {
+                    table: "notice_retry",
+                    what: format!("journal {}", seq.0),
+                });
+            }
         };
         drop(self.engine.submit(RecordRetry { key: key.clone(), answered }).await);
         Ok(())
@@ -162,7 +167,10 @@ impl Courier {
         let vault = &self.networks.vault;
         let key = vault.open_text(Sealed::ApiV3Key, &event.merchant.apiv3_key_sealed);
         let Some(key) = key.ok().and_then(|k| ApiV3Key::new(k.expose()).ok()) else {
-            tracing::error!(mchid = event.merchant.mchid.0, "a merchant's key does not open with the operator's keys");
+            tracing::error!(
+                mchid = event.merchant.mchid.0,
+                "a merchant's key does not open with the operator's keys"
+            );
             return false;
         };
         let Some(url) = reach_allows(self.networks.reach, &event.url) else { return false };
@@ -176,7 +184,8 @@ impl Courier {
             resource: Resource::seal(&key, Some(event.original_type), event.original_type, &event.plain),
         };
         let body = json(&notification);
-        let mode = if event.merchant.public_key_mode { SigningMode::PublicKey } else { SigningMode::Certificate };
+        let mode =
+            if event.merchant.public_key_mode { SigningMode::PublicKey } else { SigningMode::Certificate };
         let signed = self.networks.platform.sign(mode, self.engine.clock().now(), &body);
         let mut request = self.http.post(url).header("content-type", "application/json").body(body);
         for (name, value) in signed.pairs() {
@@ -198,7 +207,8 @@ fn event(
     vault: &crate::vault::Vault,
     now: koudai_core::time::Timestamp,
 ) -> Result<Event, StoreError> {
-    let lost = |table| move || StoreError::Corrupt { table, what: "a journal's subject is missing".to_owned() };
+    let lost =
+        |table| move || StoreError::Corrupt { table, what: "a journal's subject is missing".to_owned() };
     let merchant = reader.get::<Merchant>(&mchid)?.ok_or_else(lost("merchant"))?;
     let order = |id| reader.get::<Order>(&id)?.ok_or_else(lost("trade_order"));
     let (event_type, summary) = match journal.kind {
@@ -213,7 +223,15 @@ fn event(
         // The event is the payment, whatever has been refunded since.
         order.refunds = 0;
         let plain = json(&protocol::transaction(&order, vault, now));
-        return Ok(Event { merchant, url, event_type, summary, original_type: "transaction", plain, journal });
+        return Ok(Event {
+            merchant,
+            url,
+            event_type,
+            summary,
+            original_type: "transaction",
+            plain,
+            journal,
+        });
     }
     let refund = reader.get::<Refund>(&RefundId(journal.subject))?.ok_or_else(lost("refund"))?;
     let order = order(refund.order)?;

@@ -71,7 +71,10 @@ pub struct IssuerClient {
 
 impl fmt::Debug for IssuerClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IssuerClient").field("base", &self.base).field("app_id", &self.app_id).finish_non_exhaustive()
+        f.debug_struct("IssuerClient")
+            .field("base", &self.base)
+            .field("app_id", &self.app_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,7 +107,8 @@ impl<'a> Call<'a> {
 enum Sent {
     /// A signed body with its status.
     Replied(u16, Zeroizing<Vec<u8>>),
-    NotSent,
+    /// No connection was made.
+    Nothing,
     Unknown(&'static str),
 }
 
@@ -157,8 +161,12 @@ impl IssuerClient {
 
     /// Has the bank send another code.
     pub async fn resend(&self, binding_id: &str) -> Answer<BindingReply> {
-        let call =
-            Call::post("resend", binding_id, format!("/bindings/{binding_id}/resend"), &serde_json::json!({}));
+        let call = Call::post(
+            "resend",
+            binding_id,
+            format!("/bindings/{binding_id}/resend"),
+            &serde_json::json!({}),
+        );
         self.ask(call, id_ok(binding_id), |reply: &BindingReply| reply.binding_id == binding_id).await
     }
 
@@ -253,14 +261,16 @@ impl IssuerClient {
         let (name, id) = (call.name, call.id);
         let started = Instant::now();
         let (answer, outcome) = match self.send(call).await {
-            Sent::NotSent => (Answer::NotSent, "not_sent"),
+            Sent::Nothing => (Answer::NotSent, "not_sent"),
             Sent::Unknown(why) => (Answer::Unknown, why),
             Sent::Replied(200..=299, body) => match serde_json::from_slice::<T>(&body) {
                 Ok(reply) if fits(&reply) => (Answer::Done(reply), "done"),
                 _ => (Answer::Unknown, "unknown: another body than was asked for"),
             },
             Sent::Replied(400..=499, body) => match serde_json::from_slice::<ErrorReply>(&body) {
-                Ok(ErrorReply { code, tries_left, .. }) => (Answer::Refused { code, tries_left }, code.word()),
+                Ok(ErrorReply { code, tries_left, .. }) => {
+                    (Answer::Refused { code, tries_left }, code.word())
+                }
                 Err(_) => (Answer::Unknown, "unknown: a refusal without a code"),
             },
             Sent::Replied(..) => (Answer::Unknown, "unknown: neither 2xx nor 4xx"),
@@ -271,7 +281,7 @@ impl IssuerClient {
     }
 
     async fn send(&self, call: Call<'_>) -> Sent {
-        let Ok(url) = format!("{}{}", self.base, call.path).parse::<Url>() else { return Sent::NotSent };
+        let Ok(url) = format!("{}{}", self.base, call.path).parse::<Url>() else { return Sent::Nothing };
         let target = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
@@ -292,14 +302,16 @@ impl IssuerClient {
         }
         let mut response = match request.send().await {
             Ok(response) => response,
-            Err(error) if error.is_connect() => return Sent::NotSent,
+            Err(error) if error.is_connect() => return Sent::Nothing,
             Err(error) if error.is_timeout() => return Sent::Unknown("unknown: timeout"),
             Err(_) => return Sent::Unknown("unknown: connection lost"),
         };
         let mut body = Zeroizing::new(Vec::with_capacity(1_024));
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_BODY_BYTES => body.extend_from_slice(&chunk),
+                Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_BODY_BYTES => {
+                    body.extend_from_slice(&chunk);
+                }
                 Ok(Some(_)) => return Sent::Unknown("unknown: body too large"),
                 Ok(None) => break,
                 Err(error) if error.is_timeout() => return Sent::Unknown("unknown: timeout"),

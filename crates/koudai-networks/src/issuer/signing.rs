@@ -55,7 +55,15 @@ impl Signer {
     }
 
     /// The `Authorization` header of a request. `target` is the raw path and query, `now_s` Unix seconds.
-    pub fn authorize(&self, app_id: &str, method: &str, target: &str, now_s: i64, nonce: &str, body: &[u8]) -> String {
+    pub fn authorize(
+        &self,
+        app_id: &str,
+        method: &str,
+        target: &str,
+        now_s: i64,
+        nonce: &str,
+        body: &[u8],
+    ) -> String {
         Authorization::sign(&self.key, app_id, &self.serial, method, target, now_s, nonce, body)
             .header_value_scheme(SCHEME)
     }
@@ -95,9 +103,7 @@ pub fn verify_request(
     if !in_time(found.timestamp, now_s) {
         return Err(SigningError::Time);
     }
-    found
-        .verify(key, request.method, request.target, request.body)
-        .map_err(|_| SigningError::Signature)?;
+    found.verify(key, request.method, request.target, request.body).map_err(|_| SigningError::Signature)?;
     Ok(found.nonce_str)
 }
 
@@ -123,7 +129,8 @@ pub fn verify_reply(
     nonce: &str,
     body: &[u8],
 ) -> Result<(), SigningError> {
-    let (Some(timestamp), Some(found), Some(signature)) = (headers.timestamp, headers.nonce, headers.signature)
+    let (Some(timestamp), Some(found), Some(signature)) =
+        (headers.timestamp, headers.nonce, headers.signature)
     else {
         return Err(SigningError::Malformed);
     };
@@ -142,8 +149,10 @@ pub fn verify_reply(
 pub fn serial(key: &PublicKey) -> String {
     let pem = key.to_pem();
     let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    let der = base64::engine::general_purpose::STANDARD.decode(base64).expect("a PEM block we wrote is base64");
-    digest::digest(&digest::SHA256, &der).as_ref().iter().take(20).map(|byte| format!("{byte:02X}")).collect()
+    let der =
+        base64::engine::general_purpose::STANDARD.decode(base64).expect("a PEM block we wrote is base64");
+    let digest = digest::digest(&digest::SHA256, &der);
+    digest.as_ref().iter().take(20).fold(String::with_capacity(40), |hex, byte| hex + &format!("{byte:02X}"))
 }
 
 /// 128 random bits in 22 URL-safe characters: nonces and tokens.
@@ -190,14 +199,16 @@ mod tests {
         let key = PrivateKey::generate();
         let (public, signer) = (key.public_key(), Signer::new(key));
         let signature = signer.sign_reply(1_000, "n1", b"{}");
-        let good =
-            ReplyHeaders { timestamp: Some("1000"), nonce: Some("n1"), signature: Some(&signature) };
+        let good = ReplyHeaders { timestamp: Some("1000"), nonce: Some("n1"), signature: Some(&signature) };
         let check = |headers, now, nonce, body| verify_reply(headers, &public, now, nonce, body);
         assert_eq!(check(good, 1_000, "n1", b"{}"), Ok(()));
         assert_eq!(check(good, 1_301, "n1", b"{}"), Err(SigningError::Time));
         assert_eq!(check(good, 1_000, "n2", b"{}"), Err(SigningError::Nonce));
         assert_eq!(check(good, 1_000, "n1", b"{ }"), Err(SigningError::Signature));
-        assert_eq!(check(ReplyHeaders { nonce: None, ..good }, 1_000, "n1", b"{}"), Err(SigningError::Malformed));
+        assert_eq!(
+            check(ReplyHeaders { nonce: None, ..good }, 1_000, "n1", b"{}"),
+            Err(SigningError::Malformed)
+        );
         let shifted = ReplyHeaders { timestamp: Some("1001"), ..good };
         assert_eq!(check(shifted, 1_000, "n1", b"{}"), Err(SigningError::Signature));
     }

@@ -135,6 +135,8 @@ CREATE TABLE binding (
     id_number_masked TEXT    NOT NULL,
     identity_sealed  BLOB    NOT NULL,
     phone_masked     TEXT    NOT NULL,
+    bank_zh          TEXT    NOT NULL,
+    bank_en          TEXT    NOT NULL,
     kind             TEXT    NOT NULL,
     state            TEXT    NOT NULL,
     refusal          TEXT,

@@ -1,10 +1,228 @@
-//! The merchants' gateway: the wire protocol of WeChat Pay APIv3.
+//! The merchants' gateway: the wire protocol of WeChat Pay APIv3, so that merchants' existing SDKs work unchanged but
+//! for base URL and keys.
+//!
+//! Every route goes through `guarded`: who asks is proven over the raw bytes before anything looks at them, and every
+//! 2xx reply is signed. What this face must never do: decide anything about money (the core does), re-serialise what was
+//! signed, or let a key, a signature or a code into a log line.
+
+mod authenticate;
+mod certificates;
+mod fault;
+mod fields;
+mod orders;
+mod refunds;
+
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{MatchedPath, OriginalUri, Path, Query, Request, State};
+use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, any, on};
+use koudai_core::rows::Merchant;
+use koudai_networks::platform::SigningMode;
+use koudai_wechatpay::strict_json;
+use serde::Serialize;
+use tracing::Instrument;
 
 use crate::App;
+use crate::say::Lang;
+use fault::Fault;
+use fields::{Fields, Place};
 
-/// The gateway's routes.
+/// The largest body read. The largest one a merchant has reason to send is an order whose `detail` has 6 KiB.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// How long a body may take to arrive.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// The charset is always said: one SDK verifies the decoded text.
+const JSON: &str = "application/json; charset=utf-8";
+
+/// The gateway's routes, all under `/v3`.
 pub fn router() -> Router<App> {
+    let native = guarded(MethodFilter::POST, orders::place_native);
+    let by_number = guarded(MethodFilter::GET, orders::by_number);
+    let by_id = guarded(MethodFilter::GET, orders::by_id);
+    let close = guarded(MethodFilter::POST, orders::close);
+    let refund = guarded(MethodFilter::POST, refunds::request);
+    let refund_by_number = guarded(MethodFilter::GET, refunds::by_number);
     Router::new()
+        .route("/v3/pay/transactions/native", native)
+        .route("/v3/pay/transactions/out-trade-no/{out_trade_no}", by_number)
+        .route("/v3/pay/transactions/id/{transaction_id}", by_id)
+        .route("/v3/pay/transactions/out-trade-no/{out_trade_no}/close", close)
+        .route("/v3/refund/domestic/refunds", refund)
+        .route("/v3/refund/domestic/refunds/{out_refund_no}", refund_by_number)
+        .route("/v3/certificates", guarded(MethodFilter::GET, certificates::list))
+        .method_not_allowed_fallback(|headers: HeaderMap| refused(headers, Fault::method_not_allowed()))
+        .route("/v3", any(|headers: HeaderMap| refused(headers, Fault::no_such_path())))
+        .route("/v3/{*rest}", any(|headers: HeaderMap| refused(headers, Fault::no_such_path())))
+}
+
+/// A request of a merchant that has proven who it is.
+struct Call {
+    app: App,
+    merchant: Merchant,
+    /// The one variable segment of the path, decoded; `None` if there is none or it is not UTF-8.
+    segment: Option<String>,
+    uri: Uri,
+    body: Bytes,
+}
+
+/// What a handler gives back; every one of them is signed.
+enum Reply {
+    /// 200 with a body.
+    Json(Vec<u8>),
+    /// 204.
+    Empty,
+}
+
+impl Reply {
+    fn json(value: &impl Serialize) -> Self {
+        Self::Json(serde_json::to_vec(value).expect("the wire types are plain JSON"))
+    }
+}
+
+impl Call {
+    /// The body's fields. If it names a merchant, that is the one who signed.
+    fn fields<T>(&self, read: impl FnOnce(&Fields<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        let value = strict_json(&self.body).map_err(|error| Fault::bad_json(&error))?;
+        let fields = Fields::of(&value)?;
+        if let Some(mchid) = fields.text("mchid", 1..=32)? {
+            self.same_merchant(mchid, Place::Body)?;
+        }
+        read(&fields)
+    }
+
+    /// A parameter of the query; given twice it is refused, since programs disagree about which one counts.
+    fn parameter(&self, name: &str) -> Result<Option<String>, Fault> {
+        let bad = |issue| Fault::parameter(Place::Query, name, None, issue);
+        let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(&self.uri) else {
+            return Err(bad(fields::UNREADABLE));
+        };
+        let mut found = pairs.into_iter().filter(|(key, _)| key == name).map(|(_, value)| value);
+        let first = found.next();
+        if found.next().is_some() { Err(bad(fields::TWICE)) } else { Ok(first) }
+    }
+
+    /// The query's `mchid`, which queries for orders have to carry, is the one who signed.
+    fn check_query_merchant(&self) -> Result<(), Fault> {
+        match self.parameter("mchid")? {
+            Some(mchid) => self.same_merchant(&mchid, Place::Query),
+            None => Err(Fault::parameter(Place::Query, "mchid", None, fields::MISSING)),
+        }
+    }
+
+    fn same_merchant(&self, mchid: &str, place: Place) -> Result<(), Fault> {
+        if mchid == self.merchant.mchid.wire() { Ok(()) } else { Err(Fault::other_merchant(mchid, place)) }
+    }
+}
+
+/// A route that only an authenticated merchant reaches.
+fn guarded<H, F>(method: MethodFilter, handler: H) -> MethodRouter<App>
+where
+    H: Fn(Call) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, Fault>> + Send + 'static,
+{
+    let serve = move |State(app): State<App>,
+                      route: MatchedPath,
+                      OriginalUri(uri): OriginalUri,
+                      path: Result<Path<Vec<(String, String)>>, PathRejection>,
+                      request: Request| async move {
+        let started = Instant::now();
+        let request_id = koudai_wechatpay::nonce();
+        let (mchid, out_trade_no) = (tracing::field::Empty, tracing::field::Empty);
+        let span = tracing::info_span!("gateway", request_id, route = route.as_str(), mchid, out_trade_no);
+        let lang = language(request.headers());
+        let segment = path.ok().and_then(|Path(segments)| Some(segments.into_iter().next()?.1));
+        let work = async {
+            let mut mode = None;
+            let outcome = answer(&app, &mut mode, segment, uri, request, handler).await;
+            let response = respond(&app, mode, &request_id, lang, &outcome);
+            let code = outcome.as_ref().err().map_or("-", |fault| fault.code);
+            let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(status = response.status().as_u16(), code, elapsed_ms, "answered");
+            response
+        };
+        work.instrument(span).await
+    };
+    on(method, serve)
+}
+
+/// Reads, authenticates and handles one request. `mode` is set once it is known who asks.
+async fn answer<H, F>(
+    app: &App,
+    mode: &mut Option<SigningMode>,
+    segment: Option<String>,
+    uri: Uri,
+    request: Request,
+    handler: H,
+) -> Result<Reply, Fault>
+where
+    H: Fn(Call) -> F,
+    F: Future<Output = Result<Reply, Fault>>,
+{
+    let (head, body) = request.into_parts();
+    let body = match tokio::time::timeout(BODY_WITHIN, to_bytes(body, MAX_BODY_BYTES)).await {
+        Ok(Ok(body)) => body,
+        // A body that broke off ends here too; nobody is left to read the answer.
+        Ok(Err(_)) => return Err(Fault::too_large(MAX_BODY_BYTES)),
+        Err(_) => return Err(Fault::too_slow()),
+    };
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    let asked = authenticate::Asked { method: head.method.as_str(), target, headers: &head.headers, body: &body };
+    let merchant = authenticate::merchant(app, &asked).await?;
+    *mode = Some(authenticate::signing_mode(app, &merchant, &head.headers));
+    handler(Call { app: app.clone(), merchant, segment, uri, body }).await
+}
+
+/// The language of messages: Chinese unless English is preferred.
+fn language(headers: &HeaderMap) -> Lang {
+    let wish = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Lang::from_accept_language(wish.unwrap_or_default())
+}
+
+/// A reply to a request that reached no route.
+async fn refused(headers: HeaderMap, fault: Fault) -> Response {
+    let request_id = koudai_wechatpay::nonce();
+    tracing::info!(request_id, status = fault.status.as_u16(), code = fault.code, "answered outside of every route");
+    head(fault.status, &request_id, fault.number, fault.body(language(&headers)))
+}
+
+/// The response to an outcome: every 2xx signed, a 202 that is no success included, and nothing else.
+fn respond(
+    app: &App,
+    mode: Option<SigningMode>,
+    request_id: &str,
+    lang: Lang,
+    outcome: &Result<Reply, Fault>,
+) -> Response {
+    let (status, number, body) = match outcome {
+        Ok(Reply::Json(body)) => (StatusCode::OK, 0, body.clone()),
+        Ok(Reply::Empty) => (StatusCode::NO_CONTENT, 0, Vec::new()),
+        Err(fault) => (fault.status, fault.number, fault.body(lang)),
+    };
+    let signed = mode
+        .filter(|_| status.is_success())
+        .map(|mode| app.networks.platform.sign(mode, app.engine.clock().now(), &body));
+    let mut response = head(status, request_id, number, body);
+    for (name, value) in signed.iter().flat_map(koudai_wechatpay::headers::SignedHeaders::pairs) {
+        let value = HeaderValue::from_str(&value).expect("what signs is ASCII");
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    response
+}
+
+fn head(status: StatusCode, request_id: &str, number: u32, body: Vec<u8>) -> Response {
+    let mut response = (status, [(CACHE_CONTROL, "no-store")], body).into_response();
+    let id = HeaderValue::from_str(&format!("{request_id}-{number}")).expect("an id is letters and digits");
+    response.headers_mut().insert(HeaderName::from_static("request-id"), id);
+    if status == StatusCode::NO_CONTENT {
+        response.headers_mut().remove(CONTENT_TYPE);
+    } else {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    }
+    response
 }

@@ -1,3 +1,72 @@
 //! The consumers' face: pages for browsers, the same routes as JSON for programs.
+//!
+//! A route is one handler with one permission check and one set of errors; `visit` reads the request and `answer`
+//! writes the reply in the form that was asked for.
 
+mod answer;
+mod cards;
+mod fields;
+mod home;
 pub mod pages;
+mod pay;
+mod records;
+mod scan;
+mod sign_in;
+mod top_up;
+mod visit;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use koudai_core::refusal::Refusal;
+
+use crate::{App, assets};
+use visit::Visit;
+
+/// The wallet's routes. `app` also serves the layer that names and logs requests.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/", get(home::home))
+        .route("/login", get(sign_in::page).post(sign_in::sign_in))
+        .route("/login/code", post(sign_in::send_code))
+        .route("/logout", post(sign_in::sign_out))
+        .route("/lang/{lang}", get(home::language))
+        .route("/terms", get(home::terms))
+        .route("/status", get(home::status))
+        .route("/payment-password", get(home::payment_password).post(home::set_payment_password))
+        .route("/cards", get(cards::list).post(cards::bind))
+        .route("/cards/new", get(cards::form))
+        .route("/cards/bindings/{id}", get(cards::binding))
+        .route("/cards/bindings/{id}/confirm", post(cards::confirm))
+        .route("/cards/bindings/{id}/resend", post(cards::resend))
+        .route("/cards/{id}", get(cards::card))
+        .route("/cards/{id}/remove", post(cards::remove))
+        .route("/top-up", get(top_up::form).post(top_up::start))
+        .route("/top-up/{id}", get(top_up::result))
+        .route("/scan", get(scan::page).post(scan::scan).layer(DefaultBodyLimit::max(scan::PICTURE_BYTES)))
+        .route("/q/{token}", get(scan::landing))
+        .route("/pay/{token}", get(pay::page).post(pay::pay))
+        .route("/records", get(records::list))
+        .route("/records/{id}", get(records::record))
+        .route("/static/{file}", get(asset))
+        .fallback(nothing_here)
+        .layer(middleware::from_fn(answer::protect))
+        .layer(middleware::from_fn(visit::name_and_log))
+}
+
+async fn asset(Path(file): Path<String>) -> Response {
+    match assets::find(&format!("/static/{file}")) {
+        // The name carries the content's hash, so it may be kept for ever.
+        Some((bytes, kind)) => {
+            ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")], bytes).into_response()
+        }
+        None => axum::http::StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn nothing_here(visit: Visit) -> Response {
+    visit.refuse(Refusal::RecordUnknown)
+}

@@ -17,8 +17,8 @@ use super::cards::Behaviour;
 use super::{BankError, Decision, Refused, SandboxBank, debits, now_ms, store};
 use crate::issuer::signing::{self, NONCE_HEADER, Received, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use crate::issuer::wire::{
-    BASE_PATH, BOOK_PAGE_LINES, BindRequest, ConfirmRequest, DebitRequest, ErrorReply, IssuerCode, MAX_BODY_BYTES,
-    RefundRequest, UnbindRequest,
+    BASE_PATH, BOOK_PAGE_LINES, BindRequest, ConfirmRequest, DebitRequest, ErrorReply, IssuerCode,
+    MAX_BODY_BYTES, RefundRequest, UnbindRequest,
 };
 
 /// When an answer leaves. The work is done by then in every case.
@@ -43,7 +43,8 @@ pub(super) async fn answer(State(bank): State<SandboxBank>, request: Request) ->
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let authorization = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let authorization =
+        head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
     let method = head.method.as_str();
     let answer = match axum::body::to_bytes(body, MAX_BODY_BYTES).await {
         Err(_) => refusal(Refused::because(IssuerCode::BadRequest)),
@@ -70,7 +71,8 @@ pub(super) async fn answer(State(bank): State<SandboxBank>, request: Request) ->
         }
     }
     // A request that cannot be read has no nonce to answer to; its sender will find the reply unknown.
-    let nonce = Authorization::parse_scheme(signing::SCHEME, authorization).map_or("-".into(), |found| found.nonce_str);
+    let nonce = Authorization::parse_scheme(signing::SCHEME, authorization)
+        .map_or("-".into(), |found| found.nonce_str);
     signed(&bank, &nonce, answer)
 }
 
@@ -78,7 +80,8 @@ fn signed(bank: &SandboxBank, nonce: &str, answer: Answer) -> Response {
     let now_s = now_ms() / 1_000;
     let signature = bank.bank.signer.sign_reply(now_s, nonce, &answer.body);
     let mut response = (answer.status, answer.body).into_response();
-    let text = |value: String| HeaderValue::from_str(&value).expect("visible ASCII, checked when it was read");
+    let text =
+        |value: String| HeaderValue::from_str(&value).expect("visible ASCII, checked when it was read");
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -224,20 +227,28 @@ fn broken(error: &BankError) -> Answer {
 fn wording(code: IssuerCode) -> (StatusCode, &'static str) {
     match code {
         IssuerCode::BadRequest => (StatusCode::BAD_REQUEST, "A field is missing or malformed."),
-        IssuerCode::SignError => (StatusCode::UNAUTHORIZED, "The signature, its time or its sender is not right."),
+        IssuerCode::SignError => {
+            (StatusCode::UNAUTHORIZED, "The signature, its time or its sender is not right.")
+        }
         IssuerCode::NotFound => (StatusCode::NOT_FOUND, "There is nothing under this id."),
         IssuerCode::TokenUnknown => (StatusCode::NOT_FOUND, "The token is unknown or has been unbound."),
         IssuerCode::IdReused => (StatusCode::CONFLICT, "The id stands for something with other content."),
         IssuerCode::TooSoon => (StatusCode::TOO_MANY_REQUESTS, "Another code was asked for too early."),
         IssuerCode::TooMany => (StatusCode::TOO_MANY_REQUESTS, "No more codes are sent for this binding."),
-        IssuerCode::CardUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "No card of this bank has this number."),
+        IssuerCode::CardUnknown => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "No card of this bank has this number.")
+        }
         IssuerCode::DetailsMismatch => {
             (StatusCode::UNPROCESSABLE_ENTITY, "The details do not match the bank's record.")
         }
         IssuerCode::CardFrozen => (StatusCode::UNPROCESSABLE_ENTITY, "The card is lost, frozen or expired."),
         IssuerCode::CodeWrong => (StatusCode::UNPROCESSABLE_ENTITY, "The code is wrong."),
-        IssuerCode::CodeExpired => (StatusCode::UNPROCESSABLE_ENTITY, "The code is past its life or used up."),
-        IssuerCode::InsufficientFunds => (StatusCode::UNPROCESSABLE_ENTITY, "The card does not cover the amount."),
+        IssuerCode::CodeExpired => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "The code is past its life or used up.")
+        }
+        IssuerCode::InsufficientFunds => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "The card does not cover the amount.")
+        }
         IssuerCode::Limit => (StatusCode::UNPROCESSABLE_ENTITY, "The amount is above what is allowed."),
         IssuerCode::Closed => (StatusCode::UNPROCESSABLE_ENTITY, "The debit was closed before it arrived."),
         IssuerCode::Other => (StatusCode::UNPROCESSABLE_ENTITY, "Refused."),

@@ -79,15 +79,8 @@ pub(super) fn bind(
     };
     let (code, hash) = fresh_code(&bank.hasher, binding_id);
     let expires_ms = now_ms.saturating_add(bank.timing.code_life_ms);
-    tx.prepare_cached("INSERT INTO binding VALUES (?1, ?2, ?3, NULL, ?4, ?5, ?6, 1, ?7)")?.execute(params![
-        binding_id,
-        content,
-        i64::from(card.printed.no),
-        hash,
-        expires_ms,
-        TRIES,
-        now_ms
-    ])?;
+    tx.prepare_cached("INSERT INTO binding VALUES (?1, ?2, ?3, NULL, ?4, ?5, ?6, 1, ?7)")?
+        .execute(params![binding_id, content, i64::from(card.printed.no), hash, expires_ms, TRIES, now_ms])?;
     let message = message(bank, &card, &code);
     let state = BindingState::CodeSent(face(&card));
     Ok(Ok((BindingReply { binding_id: binding_id.clone(), state }, Some(message))))
@@ -103,7 +96,8 @@ fn judge(card: Option<Card>, request: &BindRequest) -> Result<Card, IssuerCode> 
         && *request.phone.expose() == printed.phone
         && printed.behaviour != Behaviour::Mismatch;
     let back = printed.kind == CardKind::Debit
-        || (typed(&request.expiry).as_deref() == printed.expiry && typed(&request.cvv).as_deref() == printed.cvv);
+        || (typed(&request.expiry).as_deref() == printed.expiry
+            && typed(&request.cvv).as_deref() == printed.cvv);
     if !holder || !back {
         return Err(IssuerCode::DetailsMismatch);
     }
@@ -286,7 +280,7 @@ fn message(bank: &Bank, card: &Card, code: &Secret<String>) -> CodeMessage {
     let (code, last4, app) = (code.expose(), last4(&card.printed.number), &bank.app);
     let minutes = (bank.timing.code_life_ms / 60_000).max(1);
     let text = format!(
-        "【{}】验证码 {code},用于把尾号 {last4} 的银行卡添加到{},{minutes} 分钟内有效。任何人索要都是诈骗。 / \
+        "【{}】验证码 {code}，用于把尾号 {last4} 的银行卡添加到{}，{minutes} 分钟内有效。任何人索要都是诈骗。 / \
          Code {code} to add your card ending {last4} to {}, valid {minutes} min. Anyone asking for it is a fraudster.",
         super::NAME_ZH,
         app.name_zh,

@@ -182,9 +182,7 @@ fn refund_row(tx: &Transaction<'_>, refund_id: &str) -> Result<Option<(RefundRep
         .prepare_cached(
             "SELECT refund_no, debit_id, amount_minor, refusal, at_ms FROM refund WHERE refund_id = ?1",
         )?
-        .query_row([refund_id], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })
+        .query_row([refund_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
         .optional()?;
     let Some((no, debit_id, amount_minor, refusal, at_ms)) = found else { return Ok(None) };
     let reply = refund_reply(refund_id, &debit_id, no, store::refusal(refusal)?, at_ms);

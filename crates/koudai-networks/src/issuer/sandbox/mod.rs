@@ -67,7 +67,7 @@ impl Default for Timing {
             code_life_ms: 5 * 60 * 1_000,
             resend_gap_ms: 60 * 1_000,
             late: Duration::from_secs(12),
-            silence: Duration::from_secs(60),
+            silence: Duration::from_mins(1),
         }
     }
 }

@@ -58,7 +58,8 @@ struct LineView {
 
 /// The page at `/`.
 pub(super) async fn home(State(bank): State<SandboxBank>, headers: HeaderMap) -> Response {
-    let zh = chinese(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or(""));
+    let zh =
+        chinese(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or(""));
     let found = bank.run(|tx, _| Ok((store::all_cards(tx)?, store::newest_lines(tx, LINES)?))).await;
     let page = found.and_then(|(cards, lines)| {
         let mut cards = cards.iter().map(|card| card_view(card, zh)).collect::<Result<Vec<_>, _>>()?;
@@ -69,7 +70,8 @@ pub(super) async fn home(State(bank): State<SandboxBank>, headers: HeaderMap) ->
         page.render().map_err(|_| BankError::Corrupt("the page"))
     });
     match page {
-        Ok(html) => ([(header::CACHE_CONTROL, "no-store"), (header::VARY, "accept-language")], Html(html)).into_response(),
+        Ok(html) => ([(header::CACHE_CONTROL, "no-store"), (header::VARY, "accept-language")], Html(html))
+            .into_response(),
         Err(error) => {
             tracing::error!(%error, "the bank's page");
             (StatusCode::INTERNAL_SERVER_ERROR, "The bank could not read its books.").into_response()
@@ -125,19 +127,19 @@ fn story(card: &TestCard, frozen: bool, zh: bool) -> (&'static str, &'static str
             (Behaviour::Mismatch, _) => [
                 "信息不符",
                 "Details never match",
-                "银行预留的是另一个手机号,绑定总是被拒绝。",
+                "银行预留的是另一个手机号，绑定总是被拒绝。",
                 "The bank has another phone on file, so adding it is always refused.",
             ],
             (Behaviour::Late, _) => [
                 "回复很慢",
                 "Answers late",
-                "扣款立即完成,但银行 12 秒后才回复:钱包会先显示「确认中」。",
+                "扣款立即完成，但银行 12 秒后才回复：钱包会先显示“确认中”。",
                 "Charged at once, answered 12 s later: the wallet says it is checking.",
             ],
             (Behaviour::Silent, _) => [
                 "从不回复",
                 "Never answers",
-                "扣款立即完成,但银行不回复;钱包要自己去查。退款的第一次请求也没有回复。",
+                "扣款立即完成，但银行不回复；钱包要自己去查。退款的第一次请求也没有回复。",
                 "Charged at once, never answered; the wallet has to ask. The first try of a refund is not answered either.",
             ],
             (Behaviour::Plain, CardKind::Credit) => [
@@ -149,15 +151,12 @@ fn story(card: &TestCard, frozen: bool, zh: bool) -> (&'static str, &'static str
             (Behaviour::Plain, CardKind::Debit) if card.funds_minor == 0 => [
                 "没有钱的储蓄卡",
                 "Debit card without money",
-                "可以绑定,扣款因余额不足被拒绝。",
+                "可以绑定，扣款因余额不足被拒绝。",
                 "Can be added; charges are refused for lack of funds.",
             ],
-            (Behaviour::Plain, CardKind::Debit) => [
-                "储蓄卡",
-                "Debit card",
-                "一切正常。",
-                "Everything works.",
-            ],
+            (Behaviour::Plain, CardKind::Debit) => {
+                ["储蓄卡", "Debit card", "一切正常。", "Everything works."]
+            }
         }
     };
     if zh { (title_zh, story_zh) } else { (title_en, story_en) }

@@ -6,6 +6,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use aws_lc_rs::{hmac, rand};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
@@ -138,6 +139,8 @@ pub(super) fn open(dir: &Path, now_ms: i64) -> Result<(Connection, Hasher), Bank
     fs::create_dir_all(dir)?;
     let hasher = hasher(&dir.join("bank.key"))?;
     let mut connection = Connection::open(dir.join("bank.db"))?;
+    // Long enough for a bank in this process that is just being dropped.
+    connection.busy_timeout(Duration::from_secs(1))?;
     connection.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
@@ -185,17 +188,31 @@ fn seed(tx: &Transaction<'_>, now_ms: i64) -> Result<(), BankError> {
         let no = i64::from(card.no);
         // A credit card has a limit to lend against, a debit card has money.
         let limit_minor = if card.expiry.is_some() { card.funds_minor } else { 0 };
-        tx.execute("INSERT INTO card VALUES (?1, ?2, ?3, ?4)", params![no, card.number, limit_minor, card.frozen])?;
+        tx.execute(
+            "INSERT INTO card VALUES (?1, ?2, ?3, ?4)",
+            params![no, card.number, limit_minor, card.frozen],
+        )?;
         account(no)?;
         if limit_minor == 0 && card.funds_minor > 0 {
             let id = format!("card {no}");
-            post(tx, Posting { kind: "opening", id: &id, debit: OWN_FUNDS, credit: no, amount_minor: card.funds_minor }, now_ms)?;
+            post(
+                tx,
+                Posting {
+                    kind: "opening",
+                    id: &id,
+                    debit: OWN_FUNDS,
+                    credit: no,
+                    amount_minor: card.funds_minor,
+                },
+                now_ms,
+            )?;
         }
     }
     Ok(())
 }
 
 /// One movement of money, both ends at once.
+#[derive(Clone, Copy)]
 struct Posting<'a> {
     kind: &'static str,
     id: &'a str,
@@ -256,7 +273,8 @@ fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, bool, i64)> {
 
 /// The card with this number on it.
 pub(super) fn card_by_number(tx: &Transaction<'_>, number: &str) -> Result<Option<Card>, BankError> {
-    let row = tx.prepare_cached(&format!("{CARD} WHERE number = ?1"))?.query_row([number], columns).optional()?;
+    let row =
+        tx.prepare_cached(&format!("{CARD} WHERE number = ?1"))?.query_row([number], columns).optional()?;
     row.map(card_of).transpose()
 }
 

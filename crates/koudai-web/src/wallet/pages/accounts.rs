@@ -26,6 +26,16 @@ pub struct LoginPage {
     pub refused: Option<Refused>,
 }
 
+impl LoginPage {
+    /// This page's own path, for coming back to it in the other language.
+    fn here(&self) -> String {
+        match &self.next {
+            Some(next) => format!("/login?next={}", askama::filters::urlencode_strict(next).expect("text encodes")),
+            None => "/login".to_owned(),
+        }
+    }
+}
+
 /// `GET /payment-password`, and a refused `POST`.
 #[derive(Template)]
 #[template(path = "payment_password.html")]

@@ -149,7 +149,15 @@ pub enum CardKind {
 }
 
 impl CardKind {
-    /// The word people use.
+    /// What it is called on its own.
+    pub const fn title(self, l: Lang) -> &'static str {
+        match self {
+            Self::Debit => l.say("储蓄卡", "Debit card"),
+            Self::Credit => l.say("信用卡", "Credit card"),
+        }
+    }
+
+    /// The word behind a bank's name.
     pub const fn word(self, l: Lang) -> &'static str {
         match self {
             Self::Debit => l.say("储蓄卡", "debit"),

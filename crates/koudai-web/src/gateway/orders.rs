@@ -1,0 +1,199 @@
+//! Orders: placed, asked for, closed (protocol specification 2.1 to 2.3).
+
+use koudai_core::id::{MchId, OrderId};
+use koudai_core::money::{Currency, Money};
+use koudai_core::order::{CloseOrder, PlaceOrder};
+use koudai_core::refusal::MerchantRefusal;
+use koudai_core::rows::{Order, OrderNumber, OutTradeNo, Product};
+use koudai_core::time::Timestamp;
+use koudai_networks::{Reach, protocol, reach_allows};
+use koudai_wechatpay::types::{
+    GoodsDetail, NativeReply, OrderDetail, SceneInfo, SettleInfo, StoreInfo,
+};
+use serde::Serialize;
+
+use super::fault::{Asked, Fault, failed, refusal, said};
+use super::fields::{Fields, OUT_TRADE_NO};
+use super::{Call, Reply};
+
+/// The largest amount of one order or refund, in fen: some SDKs hold amounts in 32 bits.
+pub(super) const MOST_FEN: i64 = i32::MAX as i64;
+/// The largest `detail`, in bytes of compact JSON.
+const MOST_DETAIL_BYTES: usize = 6_144;
+
+/// `POST /v3/pay/transactions/native`.
+pub(super) async fn place_native(call: Call) -> Result<Reply, Fault> {
+    if !call.merchant.may_use(Product::Native) {
+        return Err(refusal(Asked::Place, MerchantRefusal::ProductNotEnabled));
+    }
+    let (mchid, reach) = (call.merchant.mchid, call.app.networks.reach);
+    let order = call.fields(|fields| native_order(fields, mchid, reach))?;
+    note(&order.out_trade_no);
+    let placed = call.app.engine.submit(order).await.map_err(|why| failed(Asked::Place, why))?;
+    let platform = &call.app.networks.platform;
+    let code_url = platform.code_url(&call.app.origin, &placed.code, placed.mchid, placed.code_expires_at);
+    Ok(Reply::json(&NativeReply { code_url }))
+}
+
+/// `GET /v3/pay/transactions/out-trade-no/{out_trade_no}?mchid=`.
+pub(super) async fn by_number(mut call: Call) -> Result<Reply, Fault> {
+    let out_trade_no = OUT_TRADE_NO.in_path(call.segment.take())?;
+    call.check_query_merchant()?;
+    note(&out_trade_no);
+    let key = OutTradeNo { mchid: call.merchant.mchid, out_trade_no };
+    let found = call.app.engine.read(move |reader| {
+        let number = reader.get::<OrderNumber>(&key)?;
+        number.map_or(Ok(None), |number| reader.get::<Order>(&number.order))
+    });
+    show(&call, found.await?)
+}
+
+/// `GET /v3/pay/transactions/id/{transaction_id}?mchid=`. An order has this number once it is paid; one of another
+/// merchant is as unknown as one that never was.
+pub(super) async fn by_id(mut call: Call) -> Result<Reply, Fault> {
+    let id = call.segment.take().and_then(|text| OrderId::parse(&text));
+    call.check_query_merchant()?;
+    let found = match id {
+        Some(id) => call.app.engine.read(move |reader| reader.get::<Order>(&id)).await?,
+        None => None,
+    };
+    let mchid = call.merchant.mchid;
+    let found = found.filter(|order| order.mchid == mchid && order.paid_at.is_some());
+    if let Some(order) = &found {
+        note(&order.out_trade_no);
+    }
+    show(&call, found)
+}
+
+/// `POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close`.
+pub(super) async fn close(mut call: Call) -> Result<Reply, Fault> {
+    let out_trade_no = OUT_TRADE_NO.in_path(call.segment.take())?;
+    call.fields(|fields| fields.required_text("mchid", 1..=32).map(drop))?;
+    note(&out_trade_no);
+    let close = CloseOrder { mchid: call.merchant.mchid, out_trade_no };
+    call.app.engine.submit(close).await.map_err(|why| failed(Asked::Close, why))?;
+    Ok(Reply::Empty)
+}
+
+fn show(call: &Call, order: Option<Order>) -> Result<Reply, Fault> {
+    let order = order.ok_or_else(|| refusal(Asked::Query, MerchantRefusal::OrderUnknown))?;
+    let now = call.app.engine.clock().now();
+    Ok(Reply::json(&protocol::transaction(&order, &call.app.networks.vault, now)))
+}
+
+/// Lets the request's log line name the order.
+pub(super) fn note(out_trade_no: &str) {
+    tracing::Span::current().record("out_trade_no", out_trade_no);
+}
+
+/// The order a body asks for. `support_fapiao` and `limit_pay` are accepted and change nothing.
+fn native_order(fields: &Fields<'_>, mchid: MchId, reach: Reach) -> Result<PlaceOrder, Fault> {
+    let appid = fields.required_text("appid", 1..=32)?;
+    fields.required_text("mchid", 1..=32)?;
+    let description = fields.required_text("description", 1..=127)?;
+    let out_trade_no = OUT_TRADE_NO.required_in_body(fields)?;
+    let time_expire = fields.text("time_expire", 1..=64)?.map(|text| {
+        let issue = said("应为带时区的 RFC 3339 时间", "must be an RFC 3339 time with a zone");
+        Timestamp::parse_rfc3339(text).ok_or_else(|| fields.refuse("time_expire", issue))
+    });
+    let time_expire = time_expire.transpose()?;
+    let attach = fields.owned("attach", 128)?;
+    let notify_url = fields.required_text("notify_url", 1..=255)?;
+    check_notify_url(fields, notify_url, reach)?;
+    let goods_tag = fields.owned("goods_tag", 32)?;
+    fields.flag("support_fapiao")?;
+    let amount = fields.required_object("amount")?;
+    let total = amount.required_integer("total", 1..=MOST_FEN)?;
+    if let Some(currency) = amount.text("currency", 1..=16)? {
+        check_currency(&amount, currency)?;
+    }
+    let detail = fields.object("detail")?.map(|detail| order_detail(&detail)).transpose()?.map(|d| compact(&d));
+    if detail.as_ref().is_some_and(|detail| detail.len() > MOST_DETAIL_BYTES) {
+        let issue = said("总长度不得超过 6144 字节", "must not exceed 6144 bytes");
+        return Err(fields.refuse("detail", issue));
+    }
+    let scene_info = fields.object("scene_info")?.map(|scene| scene_info(&scene)).transpose()?;
+    let settle_info = match fields.object("settle_info")? {
+        Some(settle) => Some(SettleInfo { profit_sharing: settle.flag("profit_sharing")? }),
+        None => None,
+    };
+    Ok(PlaceOrder {
+        mchid,
+        appid: appid.to_owned(),
+        out_trade_no,
+        product: Product::Native,
+        description: description.to_owned(),
+        attach,
+        notify_url: notify_url.to_owned(),
+        goods_tag,
+        detail,
+        scene_info: scene_info.map(|scene| compact(&scene)),
+        settle_info: settle_info.map(|settle| compact(&settle)),
+        amount: fen(total),
+        time_expire,
+    })
+}
+
+/// An address that notifications may go to. What its name resolves to is judged again whenever one is sent.
+pub(super) fn check_notify_url(fields: &Fields<'_>, address: &str, reach: Reach) -> Result<(), Fault> {
+    if reach_allows(reach, address).is_some() {
+        return Ok(());
+    }
+    let issue = said(
+        "必须是外网可访问的 https 地址，不能带查询参数",
+        "must be a public https address without a query string",
+    );
+    Err(fields.refuse("notify_url", issue))
+}
+
+/// Only one currency is dealt in.
+pub(super) fn check_currency(amount: &Fields<'_>, currency: &str) -> Result<(), Fault> {
+    if currency == Currency::Cny.code() {
+        return Ok(());
+    }
+    Err(amount.refuse("currency", said("仅支持 CNY", "must be CNY")))
+}
+
+/// An amount that was checked to be one.
+pub(super) fn fen(total: i64) -> Money {
+    Money::fen(total).expect("the field's range begins above zero")
+}
+
+fn order_detail(fields: &Fields<'_>) -> Result<OrderDetail, Fault> {
+    let line = |goods: &Fields<'_>| {
+        Ok(GoodsDetail {
+            merchant_goods_id: goods.required_text("merchant_goods_id", 1..=32)?.to_owned(),
+            wechatpay_goods_id: goods.owned("wechatpay_goods_id", 32)?,
+            goods_name: goods.owned("goods_name", 256)?,
+            quantity: goods.required_integer("quantity", 1..=MOST_FEN)?,
+            unit_price: goods.required_integer("unit_price", 0..=MOST_FEN)?,
+        })
+    };
+    let goods = fields.objects("goods_detail")?;
+    Ok(OrderDetail {
+        cost_price: fields.integer("cost_price", 0..=MOST_FEN)?,
+        invoice_id: fields.owned("invoice_id", 32)?,
+        goods_detail: goods.map(|goods| goods.iter().map(line).collect::<Result<_, Fault>>()).transpose()?,
+    })
+}
+
+fn scene_info(fields: &Fields<'_>) -> Result<SceneInfo, Fault> {
+    let store = |store: Fields<'_>| {
+        Ok::<_, Fault>(StoreInfo {
+            id: store.required_text("id", 1..=32)?.to_owned(),
+            name: store.owned("name", 256)?,
+            area_code: store.owned("area_code", 32)?,
+            address: store.owned("address", 512)?,
+        })
+    };
+    Ok(SceneInfo {
+        payer_client_ip: Some(fields.required_text("payer_client_ip", 1..=45)?.to_owned()),
+        device_id: fields.owned("device_id", 32)?,
+        store_info: fields.object("store_info")?.map(store).transpose()?,
+    })
+}
+
+/// The one spelling of a value, so that the same content in another order of keys is the same content.
+fn compact(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("the wire types are plain JSON")
+}

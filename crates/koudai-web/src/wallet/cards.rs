@@ -1,0 +1,499 @@
+//! Bank cards: bound with the bank's own code, looked at, removed. What the bank must see goes to it from memory.
+
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::response::Response;
+use koudai_core::binding::{
+    BankFace, BindingAnswer, RecordBinding, RemoveCard, StartBinding, card_mac, identity_mac,
+};
+use koudai_core::card::{CardKind, CardNumber, cvv_ok, expiry_ok};
+use koudai_core::id::{BindingId, CardId, PersonId};
+use koudai_core::identity::{IdNumber, PersonName, Phone};
+use koudai_core::ledger::ISSUER_NETWORK;
+use koudai_core::refusal::Refusal;
+use koudai_core::rows::{
+    Binding, BindingNumber, BindingState, Card, ClientNumber, Identity, PaymentPassword,
+};
+use koudai_core::secret::Secret;
+use koudai_networks::issuer::{
+    Answer, BindRequest, BindingReply, BindingState as BankState, CardFace, IssuerCode, wire,
+};
+use koudai_networks::vault::Sealed;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::answer;
+use super::fields::{Fields, Sent};
+use super::pages::{self, BindingPage, CardNewPage, CardPage, CardsPage, Holder};
+use super::visit::Visit;
+use crate::catalogue;
+
+/// Gap between two codes of the bank, as the issuer protocol has it.
+const RESEND_S: u32 = 60;
+
+pub(super) async fn list(visit: Visit) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        let cards = visit.read(move |r| r.cards_of(person)).await?;
+        if visit.json {
+            let cards: Vec<_> = cards.iter().map(|c| answer::card_json(c, visit.l)).collect();
+            return Ok(answer::data(json!({ "cards": cards })));
+        }
+        let cards = cards.iter().map(|c| answer::card_line(c, visit.l)).collect();
+        Ok(answer::ok(&CardsPage { l: visit.l, cards }))
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+pub(super) async fn form(visit: Visit) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        Ok(answer::ok(&empty_form(&visit, person).await?))
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+async fn empty_form(visit: &Visit, person: PersonId) -> Result<CardNewPage, Refusal> {
+    let identity = visit.read(move |r| r.get::<Identity>(&person)).await?;
+    Ok(CardNewPage {
+        l: visit.l,
+        binding_id: fresh_number(),
+        holder: identity.map(|i| Holder { name: i.name_masked, id_number: i.id_number_masked }),
+        name: String::new(),
+        phone: String::new(),
+        kind: pages::CardKind::Debit,
+        refused: None,
+    })
+}
+
+/// A number for something a page may send twice: 20 random digits.
+pub(super) fn fresh_number() -> String {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system has random bytes");
+    format!("{:020}", u128::from_be_bytes(bytes) % 10_u128.pow(20))
+}
+
+/// A person as shown to a bank; stands in the database only sealed.
+#[derive(Serialize, Deserialize)]
+struct Shown {
+    name: String,
+    id_number: String,
+}
+
+/// What a person typed about a card, checked.
+struct Typed {
+    number: CardNumber,
+    kind: CardKind,
+    name: PersonName,
+    id_number: IdNumber,
+    phone: Phone,
+    expiry: Option<Secret<String>>,
+    cvv: Option<Secret<String>>,
+}
+
+impl Typed {
+    fn read(visit: &Visit, fields: &Fields, identity: Option<&Identity>) -> Result<Self, Refusal> {
+        let now = visit.now();
+        let number = CardNumber::parse(fields.text("number")).ok_or(Refusal::CardNumberInvalid)?;
+        let kind = match fields.get("kind") {
+            Some(word) => CardKind::from_word(word).ok_or(Refusal::RequestMalformed)?,
+            None if fields.get("expiry").is_some() => CardKind::Credit,
+            None => CardKind::Debit,
+        };
+        // A person who has been proven is shown to every bank as proven; what they typed must not change it.
+        let shown = match identity {
+            Some(identity) => {
+                let sealed = visit.app.networks.vault.open(Sealed::Identity, &identity.sealed);
+                let plain = sealed.map_err(|error| {
+                    tracing::error!(%error, person = identity.person.0, "an identity does not open");
+                    Refusal::OutOfOrder
+                })?;
+                serde_json::from_slice(plain.expose()).map_err(|_| Refusal::OutOfOrder)?
+            }
+            None => {
+                Shown { name: fields.text("name").to_owned(), id_number: fields.text("id_number").to_owned() }
+            }
+        };
+        let name = PersonName::parse(&shown.name).ok_or(Refusal::NameInvalid)?;
+        let id_number = IdNumber::parse(&shown.id_number, now).ok_or(Refusal::IdNumberInvalid)?;
+        let phone = Phone::parse(fields.text("phone")).ok_or(Refusal::PhoneInvalid)?;
+        let (mut expiry, mut cvv) = (None, None);
+        if kind == CardKind::Credit {
+            let (date, code) = (fields.text("expiry").trim(), fields.text("cvv").trim());
+            if !expiry_ok(date, now) {
+                return Err(Refusal::CardExpiryInvalid);
+            }
+            if !cvv_ok(code) {
+                return Err(Refusal::CardCvvInvalid);
+            }
+            expiry = Some(Secret::new(date.to_owned()));
+            cvv = Some(Secret::new(code.to_owned()));
+        }
+        Ok(Self { number, kind, name, id_number, phone, expiry, cvv })
+    }
+
+    fn command(&self, visit: &Visit, person: PersonId, number: String) -> StartBinding {
+        let vault = &visit.app.networks.vault;
+        let shown =
+            Shown { name: self.name.expose().to_owned(), id_number: self.id_number.expose().to_owned() };
+        let plain = Zeroizing::new(serde_json::to_vec(&shown).expect("two texts are JSON"));
+        StartBinding {
+            person,
+            number,
+            network: ISSUER_NETWORK,
+            card_mac: card_mac(vault.compare_key(), &self.number),
+            bin: self.number.bin().to_owned(),
+            last4: self.number.last4().to_owned(),
+            identity_mac: identity_mac(vault.compare_key(), &self.name, &self.id_number),
+            name_masked: self.name.masked(),
+            id_number_masked: self.id_number.masked(),
+            identity_sealed: vault.seal(Sealed::Identity, &plain),
+            age: self.id_number.age(visit.now()),
+            phone_masked: self.phone.masked(),
+            kind: self.kind,
+        }
+    }
+
+    fn request(self, binding: BindingId) -> BindRequest {
+        BindRequest {
+            binding_id: binding.wire(),
+            card_number: Secret::new(self.number.expose().to_owned()),
+            name: Secret::new(self.name.expose().to_owned()),
+            id_number: Secret::new(self.id_number.expose().to_owned()),
+            phone: Secret::new(self.phone.digits().to_owned()),
+            expiry: self.expiry,
+            cvv: self.cvv,
+        }
+    }
+}
+
+pub(super) async fn bind(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        let number = fields.number("binding_id")?;
+        let identity = visit.read(move |r| r.get::<Identity>(&person)).await?;
+        let typed = Typed::read(&visit, &fields, identity.as_ref())?;
+        let (binding, fresh) = visit.submit(typed.command(&visit, person, number)).await?;
+        let binding = if fresh {
+            // Recorded first, sent second. Without an answer it stays "asked", and looking at it asks the bank again.
+            let answer = visit.app.networks.issuer.bind(&typed.request(binding.id)).await;
+            record(&visit, binding, answer).await?
+        } else {
+            binding
+        };
+        match stored_refusal(&binding) {
+            Some(refusal) => Err(refusal),
+            None => Ok(binding),
+        }
+    };
+    match result.await {
+        Ok(binding) if visit.json => answer::data(binding_json(&visit, &binding)),
+        Ok(binding) => answer::go(&format!("/cards/bindings/{}", binding.number)),
+        Err(refusal) if visit.json || refusal == Refusal::SignedOut => visit.refuse(refusal),
+        Err(refusal) => {
+            let again = async {
+                let mut page = empty_form(&visit, visit.person()?).await?;
+                fields.text("name").clone_into(&mut page.name);
+                fields.text("phone").clone_into(&mut page.phone);
+                if fields.text("kind") == "credit" {
+                    page.kind = pages::CardKind::Credit;
+                }
+                page.refused = Some(answer::refused(&visit, refusal));
+                Ok(answer::page(answer::status(refusal), &page))
+            };
+            let again = again.await;
+            visit.settle(again)
+        }
+    }
+}
+
+/// Records what the bank answered to any call about a binding.
+async fn record(visit: &Visit, binding: Binding, answer: Answer<BindingReply>) -> Result<Binding, Refusal> {
+    let answer = match answer {
+        Answer::Done(reply) => match reply.state {
+            BankState::CodeSent(face) => BindingAnswer::CodeSent(bank_face(face)),
+            BankState::Bound { token, card } => BindingAnswer::Bound {
+                face: bank_face(card),
+                token_sealed: visit.app.networks.vault.seal(Sealed::CardToken, token.expose().as_bytes()),
+            },
+            BankState::Failed { code } => BindingAnswer::Failed(bank_refusal(code)),
+        },
+        Answer::Refused { code, .. } => BindingAnswer::Failed(bank_refusal(code)),
+        Answer::NotSent if binding.state == BindingState::Asked => {
+            BindingAnswer::Failed(Refusal::BankUnavailable)
+        }
+        Answer::NotSent | Answer::Unknown => return Ok(binding),
+    };
+    visit.submit(RecordBinding { binding: binding.id, answer }).await
+}
+
+fn bank_face(face: CardFace) -> BankFace {
+    let kind = match face.kind {
+        wire::CardKind::Debit => CardKind::Debit,
+        wire::CardKind::Credit => CardKind::Credit,
+    };
+    BankFace { bank_zh: face.bank_name_zh, bank_en: face.bank_name_en, kind }
+}
+
+const fn bank_refusal(code: IssuerCode) -> Refusal {
+    match code {
+        IssuerCode::DetailsMismatch => Refusal::CardDetailsMismatch,
+        IssuerCode::CardUnknown => Refusal::CardUnsupported,
+        IssuerCode::CardFrozen => Refusal::CardNotUsable,
+        IssuerCode::CodeWrong | IssuerCode::CodeExpired => Refusal::BankCodeWrong,
+        IssuerCode::TooMany => Refusal::TooManyBindings,
+        IssuerCode::TooSoon => Refusal::CodeTooSoon { wait_s: RESEND_S },
+        IssuerCode::Closed | IssuerCode::NotFound => Refusal::BindingExpired,
+        IssuerCode::InsufficientFunds
+        | IssuerCode::TokenUnknown
+        | IssuerCode::Limit
+        | IssuerCode::IdReused
+        | IssuerCode::SignError
+        | IssuerCode::BadRequest
+        | IssuerCode::Other => Refusal::BankRefused,
+    }
+}
+
+/// Why a binding failed, from the code it is stored as.
+fn stored_refusal(binding: &Binding) -> Option<Refusal> {
+    let code = binding.refusal.as_deref()?;
+    Some(catalogue::every().into_iter().find(|r| r.code() == code).unwrap_or(Refusal::BankRefused))
+}
+
+/// A person's binding by the device's number; asks the bank if how it stands is not known.
+async fn find(visit: &Visit, number: &str) -> Result<Binding, Refusal> {
+    let person = visit.person()?;
+    let key = ClientNumber { person, number: number.chars().take(64).collect() };
+    let binding = visit.read(move |r| match r.get::<BindingNumber>(&key)? {
+        Some(known) => r.get::<Binding>(&known.binding),
+        None => Ok(None),
+    });
+    binding.await?.ok_or(Refusal::BindingUnknown)
+}
+
+async fn refresh(visit: &Visit, binding: Binding) -> Result<Binding, Refusal> {
+    if matches!(binding.state, BindingState::Bound | BindingState::Failed) {
+        return Ok(binding);
+    }
+    let answer = visit.app.networks.issuer.binding(&binding.id.wire()).await;
+    let binding = record(visit, binding, answer).await?;
+    let over = visit.now() >= binding.expires_at;
+    if over && matches!(binding.state, BindingState::Asked | BindingState::CodeSent) {
+        let answer = BindingAnswer::Failed(Refusal::BindingExpired);
+        return visit.submit(RecordBinding { binding: binding.id, answer }).await;
+    }
+    Ok(binding)
+}
+
+fn binding_json(visit: &Visit, binding: &Binding) -> Value {
+    let state = match binding.state {
+        BindingState::Asked => "verifying",
+        BindingState::CodeSent => "code_sent",
+        BindingState::Bound => "bound",
+        BindingState::Failed => "failed",
+    };
+    let mut value = json!({
+        "binding_id": binding.number,
+        "state": state,
+        "phone": binding.phone_masked,
+        "bank": visit.l.say(&binding.bank_zh, &binding.bank_en),
+        "kind": binding.kind.word(),
+        "last4": binding.last4,
+    });
+    if let Some(card) = binding.card {
+        value["card_id"] = card.wire().into();
+    }
+    if let Some(refusal) = stored_refusal(binding) {
+        value["refusal"] = answer::refusal_json(visit, refusal);
+    }
+    value
+}
+
+fn binding_page(visit: &Visit, binding: &Binding, resend_in_s: u32, refusal: Option<Refusal>) -> BindingPage {
+    let state = match (binding.state, binding.card, stored_refusal(binding)) {
+        (BindingState::Asked, ..) => pages::BindingState::Verifying,
+        (BindingState::CodeSent, ..) => pages::BindingState::CodeSent,
+        (BindingState::Bound, Some(card), _) => pages::BindingState::Bound(card.wire()),
+        (BindingState::Bound | BindingState::Failed, _, refusal) => {
+            pages::BindingState::Failed(answer::refused(visit, refusal.unwrap_or(Refusal::BankRefused)))
+        }
+    };
+    BindingPage {
+        l: visit.l,
+        binding_id: binding.number.clone(),
+        bank: visit.l.say(&binding.bank_zh, &binding.bank_en).to_owned(),
+        kind: answer::card_kind(binding.kind),
+        last4: binding.last4.clone(),
+        phone: binding.phone_masked.clone(),
+        state,
+        resend_in_s,
+        refused: refusal.map(|r| answer::refused(visit, r)),
+    }
+}
+
+pub(super) async fn binding(visit: Visit, Path(number): Path<String>) -> Response {
+    let result = async {
+        let binding = find(&visit, &number).await?;
+        let binding = refresh(&visit, binding).await?;
+        if visit.json {
+            return Ok(answer::data(binding_json(&visit, &binding)));
+        }
+        let since = visit.now().since(binding.created_at) / 1_000;
+        let resend_in_s = RESEND_S.saturating_sub(u32::try_from(since).unwrap_or(0));
+        Ok(answer::ok(&binding_page(&visit, &binding, resend_in_s, None)))
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+pub(super) async fn confirm(SentTo(visit, fields, number): SentTo) -> Response {
+    let found = match find(&visit, &number).await {
+        Ok(binding) => binding,
+        Err(refusal) => return visit.refuse(refusal),
+    };
+    let code = fields.text("code").trim();
+    let result = async {
+        if found.state == BindingState::Bound {
+            return Ok(found.clone());
+        }
+        if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Refusal::BankCodeWrong);
+        }
+        let answer = visit.app.networks.issuer.confirm(&found.id.wire(), Secret::new(code.to_owned())).await;
+        match answer {
+            // A wrong code may be tried again; the bank counts.
+            Answer::Refused { code: IssuerCode::CodeWrong, tries_left } if tries_left != Some(0) => {
+                Err(Refusal::BankCodeWrong)
+            }
+            Answer::Refused { code: IssuerCode::CodeExpired, .. } => Err(Refusal::BankCodeWrong),
+            Answer::NotSent => Err(Refusal::BankUnavailable),
+            Answer::Unknown => {
+                let mut binding = found.clone();
+                binding.state = BindingState::Asked;
+                Ok(binding)
+            }
+            answer => record(&visit, found.clone(), answer).await,
+        }
+    };
+    match result.await {
+        Ok(binding) if visit.json => answer::data(binding_json(&visit, &binding)),
+        Ok(Binding { card: Some(card), .. }) => answer::go(&format!("/cards/{}?bound=1", card.wire())),
+        Ok(binding) => answer::ok(&binding_page(&visit, &binding, 0, None)),
+        Err(refusal) if visit.json => visit.refuse(refusal),
+        Err(refusal) => {
+            answer::page(answer::status(refusal), &binding_page(&visit, &found, 0, Some(refusal)))
+        }
+    }
+}
+
+pub(super) async fn resend(SentTo(visit, _, number): SentTo) -> Response {
+    let found = match find(&visit, &number).await {
+        Ok(binding) => binding,
+        Err(refusal) => return visit.refuse(refusal),
+    };
+    let refusal = match visit.app.networks.issuer.resend(&found.id.wire()).await {
+        Answer::Done(_) => None,
+        Answer::Refused { code, .. } => Some(bank_refusal(code)),
+        Answer::NotSent | Answer::Unknown => Some(Refusal::BankUnavailable),
+    };
+    match refusal {
+        None if visit.json => answer::data(binding_json(&visit, &found)),
+        None => answer::ok(&binding_page(&visit, &found, RESEND_S, None)),
+        Some(refusal) if visit.json => visit.refuse(refusal),
+        Some(refusal) => {
+            answer::page(answer::status(refusal), &binding_page(&visit, &found, RESEND_S, Some(refusal)))
+        }
+    }
+}
+
+/// A request with its fields and the one parameter of its path.
+pub(super) struct SentTo(pub(super) Visit, pub(super) Fields, pub(super) String);
+
+impl axum::extract::FromRequest<crate::App> for SentTo {
+    type Rejection = Response;
+
+    async fn from_request(request: axum::extract::Request, app: &crate::App) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let name = <Path<String> as axum::extract::FromRequestParts<crate::App>>::from_request_parts(
+            &mut parts, app,
+        );
+        let name = name.await.map_or_else(|_| String::new(), |Path(name)| name);
+        let Sent(visit, fields) =
+            Sent::from_request(axum::extract::Request::from_parts(parts, body), app).await?;
+        Ok(Self(visit, fields, name))
+    }
+}
+
+/// A person's card that is still bound; the same answer for somebody else's as for none.
+async fn own_card(visit: &Visit, id: &str) -> Result<Card, Refusal> {
+    let person = visit.person()?;
+    let id = CardId::parse(id).ok_or(Refusal::CardUnknown)?;
+    let card = visit.read(move |r| r.get::<Card>(&id)).await?;
+    card.filter(|c| c.person == person && c.removed_at.is_none()).ok_or(Refusal::CardUnknown)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Bound {
+    bound: Option<u8>,
+}
+
+async fn card_page(
+    visit: &Visit,
+    card: &Card,
+    just_bound: bool,
+    refusal: Option<Refusal>,
+) -> Result<Response, Refusal> {
+    let person = card.person;
+    let page = CardPage {
+        l: visit.l,
+        card: answer::card_line(card, visit.l),
+        just_bound,
+        has_payment_password: visit.read(move |r| r.get::<PaymentPassword>(&person)).await?.is_some(),
+        refused: refusal.map(|r| answer::refused(visit, r)),
+    };
+    Ok(answer::page(refusal.map_or(StatusCode::OK, answer::status), &page))
+}
+
+pub(super) async fn card(visit: Visit, Path(id): Path<String>, Query(query): Query<Bound>) -> Response {
+    let result = async {
+        let card = own_card(&visit, &id).await?;
+        if visit.json {
+            return Ok(answer::data(answer::card_json(&card, visit.l)));
+        }
+        card_page(&visit, &card, query.bound.is_some(), None).await
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+pub(super) async fn remove(SentTo(visit, fields, id): SentTo) -> Response {
+    let card = match own_card(&visit, &id).await {
+        Ok(card) => card,
+        Err(refusal) => return visit.refuse(refusal),
+    };
+    let removed = async {
+        let pin = fields.pin("payment_password")?;
+        visit.submit(RemoveCard { person: card.person, card: card.id, pin }).await
+    };
+    match removed.await {
+        Ok(()) => {
+            // The bank is told as a courtesy: the wallet no longer debits the card whatever it answers.
+            let networks = visit.app.networks.clone();
+            let sealed = card.token_sealed.clone();
+            tokio::spawn(async move {
+                if let Ok(token) = networks.vault.open_text(Sealed::CardToken, &sealed) {
+                    drop(networks.issuer.unbind(token).await);
+                }
+            });
+            if visit.json { answer::data(json!({})) } else { answer::go("/cards") }
+        }
+        Err(refusal) if visit.json => visit.refuse(refusal),
+        Err(refusal) => {
+            let again = card_page(&visit, &card, false, Some(refusal)).await;
+            visit.settle(again)
+        }
+    }
+}

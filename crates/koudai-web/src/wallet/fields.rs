@@ -1,0 +1,119 @@
+//! What a form or a JSON body holds: named texts, bounded, each name once, wiped when done with.
+
+use std::collections::BTreeMap;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
+use koudai_core::id::CardId;
+use koudai_core::money::{Currency, Money};
+use koudai_core::payment_password::Pin;
+use koudai_core::refusal::Refusal;
+use zeroize::Zeroize;
+
+use super::visit::Visit;
+use crate::App;
+
+/// No form of ours comes near it.
+const BODY_BYTES: usize = 16 << 10;
+
+/// A request's fields. No `Debug`: some are secrets.
+pub(super) struct Fields(BTreeMap<String, String>);
+
+impl Drop for Fields {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(Zeroize::zeroize);
+    }
+}
+
+/// A request with its fields.
+pub(super) struct Sent(pub(super) Visit, pub(super) Fields);
+
+impl FromRequest<App> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let visit =
+            <Visit as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, app).await?;
+        let kind =
+            parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let body = to_bytes(body, BODY_BYTES).await.map_err(|_| visit.refuse(Refusal::RequestTooLarge))?;
+        match Fields::parse(&kind, &body) {
+            Some(fields) => Ok(Self(visit, fields)),
+            None => Err(visit.refuse(Refusal::RequestMalformed)),
+        }
+    }
+}
+
+impl Fields {
+    fn parse(kind: &str, body: &[u8]) -> Option<Self> {
+        if body.is_empty() {
+            return Some(Self(BTreeMap::new()));
+        }
+        if kind.starts_with("application/json") {
+            let values: BTreeMap<String, serde_json::Value> = koudai_wechatpay::strict_json(body).ok()?;
+            let text = |(name, value)| match value {
+                serde_json::Value::String(text) => Some((name, text)),
+                _ => None,
+            };
+            return values.into_iter().map(text).collect::<Option<_>>().map(Self);
+        }
+        if !kind.starts_with("application/x-www-form-urlencoded") {
+            return None;
+        }
+        let mut fields = BTreeMap::new();
+        for (name, value) in serde_urlencoded::from_bytes::<Vec<(String, String)>>(body).ok()? {
+            if fields.insert(name, value).is_some() {
+                return None;
+            }
+        }
+        Some(Self(fields))
+    }
+
+    /// A field's text, or none if it is missing or empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A field's text, or an empty one.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// A number the device chose: 8 to 40 letters, digits, `-` and `_`.
+    ///
+    /// # Errors
+    /// `RequestMalformed`.
+    pub(super) fn number(&self, name: &str) -> Result<String, Refusal> {
+        let text = self.text(name);
+        let fine = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let fits = (8..=40).contains(&text.len()) && text.bytes().all(fine);
+        if fits { Ok(text.to_owned()) } else { Err(Refusal::RequestMalformed) }
+    }
+
+    /// The payment password.
+    ///
+    /// # Errors
+    /// `PaymentPasswordMalformed`.
+    pub(super) fn pin(&self, name: &str) -> Result<Pin, Refusal> {
+        Pin::parse(self.text(name)).ok_or(Refusal::PaymentPasswordMalformed)
+    }
+
+    /// A card's id.
+    ///
+    /// # Errors
+    /// `CardUnknown`.
+    pub(super) fn card(&self, name: &str) -> Result<CardId, Refusal> {
+        CardId::parse(self.text(name)).ok_or(Refusal::CardUnknown)
+    }
+
+    /// An amount in yuan.
+    ///
+    /// # Errors
+    /// `AmountInvalid`.
+    pub(super) fn amount(&self, name: &str) -> Result<Money, Refusal> {
+        Money::parse_major(self.text(name).trim(), Currency::Cny).map_err(|_| Refusal::AmountInvalid)
+    }
+}

@@ -1,0 +1,129 @@
+//! The first page, the payment password, and pages that inform.
+
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use koudai_core::ledger::{AccountId, standing};
+use koudai_core::money::{Currency, Money};
+use koudai_core::payment_password::SetPaymentPassword;
+use koudai_core::refusal::Refusal;
+use koudai_core::rows::{Balance, PaymentPassword};
+use koudai_store::{Reader, StoreError};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::fields::Sent;
+use super::pages::{HomePage, PaymentPasswordPage, StatusPage, TermsPage};
+use super::sign_in::{own_path, set_cookie};
+use super::visit::{LANGUAGE, Visit};
+use super::{answer, records};
+use crate::say::Lang;
+
+/// How many records the first page shows.
+const RECENT: usize = 3;
+
+/// What a person's account stands at.
+pub(super) fn balance(reader: &Reader, account: AccountId) -> Result<Money, StoreError> {
+    let wrong =
+        |_| StoreError::Corrupt { table: "balance", what: format!("account {}: below zero", account.0) };
+    match reader.get::<Balance>(&account)? {
+        Some(b) => standing(account, b.debits_minor, b.credits_minor, b.currency).map_err(wrong),
+        None => Ok(Money::zero(Currency::Cny)),
+    }
+}
+
+pub(super) async fn home(visit: Visit) -> Response {
+    let result = async {
+        let person = visit.person_row().await?;
+        let id = person.id;
+        let (balance, cards, has_payment_password) = visit
+            .read(move |r| {
+                let password = r.get::<PaymentPassword>(&id)?.is_some();
+                Ok((balance(r, AccountId::person(id))?, r.cards_of(id)?, password))
+            })
+            .await?;
+        if visit.json {
+            let cards: Vec<_> = cards.iter().map(|c| answer::card_json(c, visit.l)).collect();
+            return Ok(answer::data(json!({
+                "balance": answer::money(balance),
+                "phone": person.phone.masked(),
+                "cards": cards,
+                "has_payment_password": has_payment_password,
+            })));
+        }
+        let mut recent = records::newest(&visit, id).await?;
+        recent.truncate(RECENT);
+        Ok(answer::ok(&HomePage {
+            l: visit.l,
+            phone: person.phone.masked(),
+            balance,
+            cards: cards.len(),
+            has_payment_password,
+            refund: None,
+            recent,
+        }))
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Next {
+    next: Option<String>,
+}
+
+pub(super) async fn payment_password(visit: Visit, Query(query): Query<Next>) -> Response {
+    let next = own_path(query.next.as_deref());
+    let result = visit.person().map(|_| answer::ok(&PaymentPasswordPage { l: visit.l, next, refused: None }));
+    visit.settle(result)
+}
+
+pub(super) async fn set_payment_password(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        let pin = fields.pin("payment_password")?;
+        if fields.get("payment_password_again").is_some_and(|again| again != fields.text("payment_password"))
+        {
+            return Err(Refusal::PaymentPasswordsDiffer);
+        }
+        visit.submit(SetPaymentPassword { person, pin }).await
+    };
+    let next = own_path(fields.get("next"));
+    match result.await {
+        Ok(()) if visit.json => answer::data(json!({})),
+        Ok(()) => answer::go(next.as_deref().unwrap_or("/")),
+        Err(refusal) if visit.json || refusal == Refusal::SignedOut => visit.refuse(refusal),
+        Err(refusal) => {
+            let refused = Some(answer::refused(&visit, refusal));
+            answer::page(answer::status(refusal), &PaymentPasswordPage { l: visit.l, next, refused })
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Back {
+    back: Option<String>,
+}
+
+pub(super) async fn language(visit: Visit, Path(lang): Path<String>, Query(query): Query<Back>) -> Response {
+    if Lang::from_code(&lang).is_none() {
+        return visit.refuse(Refusal::RecordUnknown);
+    }
+    let mut response = answer::go(own_path(query.back.as_deref()).as_deref().unwrap_or("/"));
+    let secure = if visit.app.secure { "; Secure" } else { "" };
+    set_cookie(&mut response, &format!("{LANGUAGE}={lang}; Path=/; Max-Age=31536000; SameSite=Lax{secure}"));
+    response
+}
+
+pub(super) async fn terms(visit: Visit) -> Response {
+    answer::ok(&TermsPage { l: visit.l, operator: visit.app.operator.to_string() })
+}
+
+pub(super) async fn status(visit: Visit) -> Response {
+    let health = &visit.app.networks.health;
+    let (bank_up, messages_up) = (health.bank_up(), health.messages_up());
+    if visit.json {
+        let word = |up| if up { "up" } else { "down" };
+        return answer::data(json!({"wallet": "up", "bank": word(bank_up), "messages": word(messages_up)}));
+    }
+    answer::ok(&StatusPage { l: visit.l, bank_up, messages_up, at: visit.now() })
+}

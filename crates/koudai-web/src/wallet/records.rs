@@ -1,0 +1,403 @@
+//! Bills: what came in and went out, from the journals of a person's account, and what is still under way.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use koudai_core::id::{AttemptId, OrderId, PersonId, RefundId, Seq};
+use koudai_core::ledger::{AccountId, Journal, JournalKind};
+use koudai_core::money::{Currency, Money};
+use koudai_core::refusal::Refusal;
+use koudai_core::rows::{Attempt, AttemptKind, AttemptState, Card, Merchant, Order, Refund, RefundState};
+use koudai_core::time::{DAY, HOUR, Timestamp, days_from_civil};
+use koudai_store::{Reader, StoreError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer;
+use super::pages::{
+    Direction, Event, MonthOfRecords, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage,
+};
+use super::visit::Visit;
+use crate::say::Lang;
+
+/// Records on one page.
+const PAGE: i64 = 30;
+/// Attempts looked at for those under way and failed.
+const ATTEMPTS: i64 = 50;
+/// How far back a month's totals are added up; a person with more sees the totals of the newest so many.
+const MONTH_MOST: usize = 5_000;
+
+#[derive(Deserialize)]
+pub(super) struct Before {
+    before: Option<i64>,
+}
+
+/// A person's newest records.
+///
+/// # Errors
+/// `OutOfOrder`.
+pub(super) async fn newest(visit: &Visit, person: PersonId) -> Result<Vec<RecordLine>, Refusal> {
+    let l = visit.l;
+    Ok(visit.read(move |r| page_lines(r, person, None, l)).await?.0)
+}
+
+/// The records of one page, newest first, and where the next page begins.
+fn page_lines(
+    reader: &Reader,
+    person: PersonId,
+    before: Option<Seq>,
+    l: Lang,
+) -> Result<(Vec<RecordLine>, Option<Seq>), StoreError> {
+    let journals = reader.history(AccountId::person(person), before, PAGE)?;
+    let full = i64::try_from(journals.len()).is_ok_and(|n| n == PAGE);
+    let next = journals.last().filter(|_| full).map(|j| j.seq);
+    let oldest = journals.last().filter(|_| full).map_or(Timestamp(0), |j| j.at);
+    let mut lines = Vec::new();
+    for journal in &journals {
+        lines.extend(journal_line(reader, journal, l)?);
+    }
+    // What has no journal stands only in the attempts: under way, or failed.
+    if before.is_none() {
+        for attempt in reader.attempts_of(person, ATTEMPTS)? {
+            if attempt.state != AttemptState::Succeeded
+                && attempt.refund.is_none()
+                && attempt.created_at >= oldest
+            {
+                lines.extend(attempt_line(reader, &attempt, l)?);
+            }
+        }
+        lines.sort_by_key(|line| std::cmp::Reverse(line.at));
+    }
+    Ok((lines, next))
+}
+
+fn bank(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<String, StoreError> {
+    let card = reader.get::<Card>(&attempt.card)?.expect("an attempt has its card");
+    Ok(l.say(&card.bank_zh, &card.bank_en).to_owned())
+}
+
+fn merchant_name(reader: &Reader, order: &Order) -> Result<String, StoreError> {
+    Ok(reader.get::<Merchant>(&order.mchid)?.expect("an order has its merchant").name)
+}
+
+/// The record a journal stands for; the later steps of a refund belong to the record of its first.
+fn journal_line(reader: &Reader, journal: &Journal, l: Lang) -> Result<Option<RecordLine>, StoreError> {
+    let missing =
+        || StoreError::Corrupt { table: "journal", what: format!("row {}: no subject", journal.seq.0) };
+    Ok(match journal.kind {
+        JournalKind::TopUp => {
+            let attempt = reader.get::<Attempt>(&AttemptId(journal.subject))?.ok_or_else(missing)?;
+            Some(RecordLine {
+                id: attempt.id.wire(),
+                kind: RecordKind::TopUp,
+                name: bank(reader, &attempt, l)?,
+                direction: Direction::In,
+                amount: attempt.amount,
+                at: journal.at,
+                state: RecordState::Succeeded,
+            })
+        }
+        JournalKind::BalancePayment | JournalKind::CardPayment => {
+            let order = reader.get::<Order>(&OrderId(journal.subject))?.ok_or_else(missing)?;
+            Some(order_line(reader, &order, journal.at)?)
+        }
+        JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => {
+            let refund = reader.get::<Refund>(&RefundId(journal.subject))?.ok_or_else(missing)?;
+            Some(refund_line(reader, &refund)?)
+        }
+        JournalKind::CardRefundDone | JournalKind::CardRefundAbnormal => None,
+    })
+}
+
+fn order_line(reader: &Reader, order: &Order, at: Timestamp) -> Result<RecordLine, StoreError> {
+    let state = match order.refunded.minor() {
+        0 => RecordState::Succeeded,
+        back if back == order.amount.minor() => RecordState::Refunded,
+        _ => RecordState::PartlyRefunded,
+    };
+    Ok(RecordLine {
+        id: order.id.wire(),
+        kind: RecordKind::Payment,
+        name: merchant_name(reader, order)?,
+        direction: Direction::Out,
+        amount: order.amount,
+        at,
+        state,
+    })
+}
+
+fn refund_line(reader: &Reader, refund: &Refund) -> Result<RecordLine, StoreError> {
+    let order = reader.get::<Order>(&refund.order)?.expect("a refund has its order");
+    Ok(RecordLine {
+        id: refund.id.wire(),
+        kind: RecordKind::Refund,
+        name: merchant_name(reader, &order)?,
+        direction: Direction::In,
+        amount: refund.amount,
+        at: refund.created_at,
+        state: match refund.state {
+            RefundState::Processing | RefundState::Abnormal => RecordState::Pending,
+            RefundState::Success => RecordState::Succeeded,
+        },
+    })
+}
+
+fn attempt_line(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<RecordLine>, StoreError> {
+    let (kind, name, direction) = match (attempt.kind, attempt.order) {
+        (AttemptKind::TopUp, _) => (RecordKind::TopUp, bank(reader, attempt, l)?, Direction::In),
+        (AttemptKind::CardPayment, Some(order)) => {
+            let order = reader.get::<Order>(&order)?.expect("an attempt has its order");
+            (RecordKind::Payment, merchant_name(reader, &order)?, Direction::Out)
+        }
+        (AttemptKind::CardPayment | AttemptKind::CardRefund, _) => return Ok(None),
+    };
+    Ok(Some(RecordLine {
+        id: attempt.id.wire(),
+        kind,
+        name,
+        direction,
+        amount: attempt.amount,
+        at: attempt.created_at,
+        state: match attempt.state {
+            AttemptState::Open => RecordState::Pending,
+            AttemptState::Succeeded => RecordState::Succeeded,
+            AttemptState::Failed => RecordState::Failed,
+        },
+    }))
+}
+
+/// What came in and went out in a month of China's calendar.
+fn month_totals(
+    reader: &Reader,
+    person: PersonId,
+    (year, month): (i64, u8),
+) -> Result<(Money, Money), StoreError> {
+    let start = |year, month| Timestamp(days_from_civil(year, month, 1) * DAY - 8 * HOUR);
+    let from = start(year, i64::from(month));
+    let until = if month == 12 { start(year + 1, 1) } else { start(year, i64::from(month) + 1) };
+    let (mut came, mut went) = (Money::zero(Currency::Cny), Money::zero(Currency::Cny));
+    let mut before = None;
+    let mut seen = 0;
+    loop {
+        let journals = reader.history(AccountId::person(person), before, 200)?;
+        for journal in journals.iter().filter(|j| (from..until).contains(&j.at)) {
+            let Some(first) = journal.postings.last() else { continue };
+            let amount = match journal.kind {
+                // The order's amount is the first posting of a payment, the refund's the last of a refund.
+                JournalKind::BalancePayment | JournalKind::CardPayment => journal.postings[0].amount,
+                _ => first.amount,
+            };
+            let sum = match journal.kind {
+                JournalKind::BalancePayment | JournalKind::CardPayment => &mut went,
+                JournalKind::TopUp | JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => {
+                    &mut came
+                }
+                JournalKind::CardRefundDone | JournalKind::CardRefundAbnormal => continue,
+            };
+            *sum = sum.checked_add(amount).unwrap_or(*sum);
+        }
+        seen += journals.len();
+        match journals.last() {
+            Some(last) if last.at >= from && seen < MONTH_MOST => before = Some(last.seq),
+            _ => return Ok((came, went)),
+        }
+    }
+}
+
+fn line_json(line: &RecordLine, l: Lang) -> Value {
+    json!({
+        "id": line.id,
+        "kind": match line.kind {
+            RecordKind::Payment => "payment",
+            RecordKind::TopUp => "top_up",
+            RecordKind::Refund => "refund",
+        },
+        "name": line.name,
+        "direction": match line.direction { Direction::In => "in", Direction::Out => "out" },
+        "amount": answer::money(line.amount),
+        "at_ms": line.at.0,
+        "state": match line.state {
+            RecordState::Succeeded => "succeeded",
+            RecordState::Pending => "pending",
+            RecordState::Failed => "failed",
+            RecordState::PartlyRefunded => "partly_refunded",
+            RecordState::Refunded => "refunded",
+        },
+        "state_text": line.state.word(l),
+    })
+}
+
+pub(super) async fn list(visit: Visit, Query(query): Query<Before>) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        let (l, before) = (visit.l, query.before.map(Seq));
+        let (lines, next) = visit.read(move |r| page_lines(r, person, before, l)).await?;
+        let older = next.map(|seq| seq.0.to_string());
+        if visit.json {
+            let lines: Vec<Value> = lines.iter().map(|line| line_json(line, l)).collect();
+            let mut value = json!({ "records": lines });
+            if let Some(older) = older {
+                value["next"] = older.into();
+            }
+            return Ok(answer::data(value));
+        }
+        let mut months: BTreeMap<(i64, u8), Vec<RecordLine>> = BTreeMap::new();
+        for line in lines {
+            let t = line.at.china();
+            months.entry((t.year, t.month)).or_default().push(line);
+        }
+        let shown: Vec<(i64, u8)> = months.keys().copied().collect();
+        let totals = visit.read(move |r| {
+            shown.into_iter().map(|m| month_totals(r, person, m)).collect::<Result<Vec<_>, _>>()
+        });
+        let totals = totals.await?;
+        let months =
+            months.into_iter().zip(totals).rev().map(|(((year, month), lines), (total_in, total_out))| {
+                MonthOfRecords { year, month, total_in, total_out, lines }
+            });
+        Ok(answer::ok(&RecordsPage { l, months: months.collect(), older }))
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+pub(super) async fn record(visit: Visit, Path(id): Path<String>) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        let l = visit.l;
+        let page = visit.read(move |r| detail(r, person, &id, l)).await?.ok_or(Refusal::RecordUnknown)?;
+        if visit.json {
+            let mut value = line_json(&page.line, l);
+            value["description"] = page.description.clone().into();
+            value["method"] = page.method.clone().into();
+            value["order_no"] = page.order_no.clone().into();
+            value["transaction_id"] = page.transaction_id.clone().into();
+            value["bank_reference"] = page.bank_reference.clone().into();
+            value["refunded"] = page.refunded.map(answer::money).into();
+            return Ok(answer::data(value));
+        }
+        Ok(answer::ok(&page))
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+/// One record by its id, if it is this person's.
+fn detail(reader: &Reader, person: PersonId, id: &str, l: Lang) -> Result<Option<RecordPage>, StoreError> {
+    if let Some(id) = OrderId::parse(id) {
+        return match reader.get::<Order>(&id)?.filter(|o| o.payer == Some(person)) {
+            Some(order) => order_detail(reader, &order, l).map(Some),
+            None => Ok(None),
+        };
+    }
+    if let Some(id) = RefundId::parse(id) {
+        return match reader.get::<Refund>(&id)?.filter(|r| r.payer == person) {
+            Some(refund) => refund_detail(reader, &refund, l).map(Some),
+            None => Ok(None),
+        };
+    }
+    let Some(id) = AttemptId::parse(id) else { return Ok(None) };
+    match reader.get::<Attempt>(&id)?.filter(|a| a.person == person) {
+        Some(attempt) => attempt_detail(reader, &attempt, l),
+        None => Ok(None),
+    }
+}
+
+fn card_name(reader: &Reader, card: Option<koudai_core::id::CardId>, l: Lang) -> Result<String, StoreError> {
+    let Some(card) = card else { return Ok(l.say("零钱", "Balance").to_owned()) };
+    let card = reader.get::<Card>(&card)?.expect("what was paid by a card has it");
+    Ok(answer::card_line(&card, l).name(l))
+}
+
+fn attempt_of(reader: &Reader, id: Option<AttemptId>) -> Result<Option<Attempt>, StoreError> {
+    match id {
+        Some(id) => reader.get::<Attempt>(&id),
+        None => Ok(None),
+    }
+}
+
+fn order_detail(reader: &Reader, order: &Order, l: Lang) -> Result<RecordPage, StoreError> {
+    let attempt = attempt_of(reader, order.attempt)?;
+    let mut line = order_line(reader, order, order.paid_at.unwrap_or(order.created_at))?;
+    let mut timeline = vec![(order.created_at, Event::Ordered)];
+    if let Some(attempt) = &attempt {
+        timeline.push((attempt.created_at, Event::SentToBank));
+    }
+    match order.paid_at {
+        Some(at) => timeline.push((at, Event::Paid)),
+        None => line.state = RecordState::Pending,
+    }
+    for refund in reader.refunds_of(order.id)? {
+        timeline.push((refund.created_at, Event::RefundAccepted));
+        if let Some(at) = refund.success_at {
+            timeline.push((at, Event::RefundArrived));
+        }
+    }
+    timeline.sort_by_key(|(at, _)| *at);
+    Ok(RecordPage {
+        l,
+        description: Some(order.description.clone()),
+        method: Some(card_name(reader, order.card, l)?),
+        breakdown: vec![],
+        refunded: (!order.refunded.is_zero()).then_some(order.refunded),
+        order_no: Some(order.out_trade_no.clone()),
+        transaction_id: Some(order.id.wire()),
+        bank_reference: attempt.and_then(|a| a.network_ref),
+        line,
+        timeline,
+    })
+}
+
+fn refund_detail(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordPage, StoreError> {
+    let order = reader.get::<Order>(&refund.order)?.expect("a refund has its order");
+    let attempt = attempt_of(reader, refund.attempt)?;
+    let mut timeline = vec![(refund.created_at, Event::RefundAccepted)];
+    if refund.card.is_some() {
+        timeline.push((refund.created_at, Event::SentToBank));
+    }
+    if let Some(at) = refund.success_at {
+        timeline.push((at, Event::RefundArrived));
+    }
+    Ok(RecordPage {
+        l,
+        line: refund_line(reader, refund)?,
+        description: refund.reason.clone().or(Some(order.description.clone())),
+        method: Some(card_name(reader, refund.card, l)?),
+        breakdown: vec![],
+        refunded: None,
+        order_no: Some(order.out_trade_no),
+        transaction_id: Some(refund.id.wire()),
+        bank_reference: attempt.and_then(|a| a.network_ref),
+        timeline,
+    })
+}
+
+fn attempt_detail(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<RecordPage>, StoreError> {
+    let Some(line) = attempt_line(reader, attempt, l)? else { return Ok(None) };
+    let order = match attempt.order {
+        Some(order) => reader.get::<Order>(&order)?,
+        None => None,
+    };
+    let mut timeline = vec![(attempt.created_at, Event::SentToBank)];
+    if let Some(at) = attempt.ended_at {
+        let end = match (attempt.state, attempt.kind) {
+            (AttemptState::Failed, _) => Event::Refused,
+            (_, AttemptKind::TopUp) => Event::InBalance,
+            _ => Event::Paid,
+        };
+        timeline.push((at, end));
+    }
+    Ok(Some(RecordPage {
+        l,
+        line,
+        description: order.as_ref().map(|o| o.description.clone()),
+        method: Some(card_name(reader, Some(attempt.card), l)?),
+        breakdown: vec![],
+        refunded: None,
+        order_no: order.map(|o| o.out_trade_no),
+        transaction_id: Some(attempt.id.wire()),
+        bank_reference: attempt.network_ref.clone(),
+        timeline,
+    }))
+}

@@ -1,0 +1,181 @@
+//! Topping up the balance from a card.
+
+use std::time::Duration;
+
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use koudai_core::binding::person_refusal;
+use koudai_core::id::AttemptId;
+use koudai_core::ledger::AccountId;
+use koudai_core::refusal::Refusal;
+use koudai_core::rows::{Attempt, AttemptNumber, AttemptState, Card, ClientNumber, PaymentPassword};
+use koudai_core::state::Event;
+use koudai_core::top_up::StartTopUp;
+use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
+
+use super::answer;
+use super::cards::fresh_number;
+use super::fields::{Fields, Sent};
+use super::home::balance;
+use super::pages::{TopUpPage, TopUpResultPage, TopUpState};
+use super::visit::Visit;
+
+/// How long a request waits for a bank before it says "not known yet".
+pub(super) const PATIENCE: Duration = Duration::from_millis(3_500);
+
+pub(super) async fn form(visit: Visit) -> Response {
+    let result = form_page(&visit, None, None).await;
+    visit.settle(result)
+}
+
+async fn form_page(
+    visit: &Visit,
+    fields: Option<&Fields>,
+    refusal: Option<Refusal>,
+) -> Result<Response, Refusal> {
+    let person = visit.person()?;
+    let (cards, balance, password) = visit
+        .read(move |r| {
+            let password = r.get::<PaymentPassword>(&person)?.is_some();
+            Ok((r.cards_of(person)?, balance(r, AccountId::person(person))?, password))
+        })
+        .await?;
+    let policy = visit.app.engine.policy();
+    let page = TopUpPage {
+        l: visit.l,
+        attempt_id: fresh_number(),
+        cards: cards.iter().map(|c| answer::card_line(c, visit.l)).collect(),
+        chosen: fields.and_then(|f| f.get("card_id")).map(str::to_owned),
+        amount: fields.map_or_else(String::new, |f| f.text("amount").chars().take(20).collect()),
+        balance,
+        least: policy.top_up_least,
+        most: policy.top_up_most,
+        has_payment_password: password,
+        refused: refusal.map(|r| answer::refused(visit, r)),
+    };
+    Ok(answer::page(refusal.map_or(StatusCode::OK, answer::status), &page))
+}
+
+pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        let number = fields.number("attempt_id")?;
+        let (card, amount) = (fields.card("card_id")?, fields.amount("amount")?);
+        let pin = fields.pin("payment_password")?;
+        let mut events = visit.app.engine.events();
+        let attempt = visit.submit(StartTopUp { person, number, card, amount, pin }).await?;
+        let attempt = outcome(&visit, &mut events, attempt).await?;
+        match failure(&attempt) {
+            Some(refusal) => Err(refusal),
+            None => Ok(attempt),
+        }
+    };
+    let result = result.await;
+    match result {
+        Ok(attempt) if visit.json => {
+            let number = fields.text("attempt_id").to_owned();
+            let result = top_up_json(&visit, &number, &attempt).await.map(answer::data);
+            visit.settle(result)
+        }
+        Ok(_) => answer::go(&format!("/top-up/{}", fields.text("attempt_id"))),
+        Err(refusal) if visit.json || refusal == Refusal::SignedOut => visit.refuse(refusal),
+        Err(refusal) => {
+            let again = form_page(&visit, Some(&fields), Some(refusal)).await;
+            visit.settle(again)
+        }
+    }
+}
+
+/// The attempt once its outcome is known, or as it stands when patience runs out.
+pub(super) async fn outcome(
+    visit: &Visit,
+    events: &mut Receiver<Event>,
+    attempt: Attempt,
+) -> Result<Attempt, Refusal> {
+    let id = attempt.id;
+    if attempt.state == AttemptState::Open {
+        let ended = async {
+            // An event that was missed is found by looking, so a lag ends the wait too.
+            while !matches!(events.recv().await, Ok(Event::AttemptEnded(ended)) if ended == id) {
+                if events.is_closed() {
+                    return;
+                }
+            }
+        };
+        let _late = tokio::time::timeout(PATIENCE, ended).await;
+    }
+    read_attempt(visit, id).await
+}
+
+pub(super) async fn read_attempt(visit: &Visit, id: AttemptId) -> Result<Attempt, Refusal> {
+    visit.read(move |r| r.get::<Attempt>(&id)).await?.ok_or(Refusal::RecordUnknown)
+}
+
+/// Why an attempt failed, in a person's words.
+pub(super) fn failure(attempt: &Attempt) -> Option<Refusal> {
+    attempt.refusal.map(person_refusal)
+}
+
+const fn state_word(state: AttemptState) -> &'static str {
+    match state {
+        AttemptState::Open => "pending",
+        AttemptState::Succeeded => "succeeded",
+        AttemptState::Failed => "failed",
+    }
+}
+
+async fn top_up_json(visit: &Visit, number: &str, attempt: &Attempt) -> Result<Value, Refusal> {
+    let card = attempt.card;
+    let card = visit.read(move |r| r.get::<Card>(&card)).await?.ok_or(Refusal::CardUnknown)?;
+    let mut value = json!({
+        "attempt_id": number,
+        "state": state_word(attempt.state),
+        "amount": answer::money(attempt.amount),
+        "card": answer::card_json(&card, visit.l),
+        "since_ms": attempt.created_at.0,
+        "record": format!("/records/{}", attempt.id.wire()),
+    });
+    if let Some(refusal) = failure(attempt) {
+        value["refusal"] = answer::refusal_json(visit, refusal);
+    }
+    Ok(value)
+}
+
+pub(super) async fn result(visit: Visit, Path(number): Path<String>) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        let key = ClientNumber { person, number: number.chars().take(64).collect() };
+        let found = visit
+            .read(move |r| {
+                let Some(known) = r.get::<AttemptNumber>(&key)? else { return Ok(None) };
+                let attempt = r.get::<Attempt>(&known.attempt)?.expect("a number stands for an attempt");
+                let card = r.get::<Card>(&attempt.card)?.expect("an attempt has its card");
+                Ok(Some((attempt, card, balance(r, AccountId::person(person))?)))
+            })
+            .await?;
+        let (attempt, card, balance) = found.ok_or(Refusal::RecordUnknown)?;
+        if visit.json {
+            return top_up_json(&visit, &number, &attempt).await.map(answer::data);
+        }
+        let state = match attempt.state {
+            AttemptState::Open => TopUpState::Pending { since: attempt.created_at },
+            AttemptState::Succeeded => TopUpState::Succeeded { record_id: attempt.id.wire(), balance },
+            AttemptState::Failed => {
+                let refusal = failure(&attempt).unwrap_or(Refusal::BankRefused);
+                TopUpState::Failed(answer::refused(&visit, refusal))
+            }
+        };
+        Ok(answer::ok(&TopUpResultPage {
+            l: visit.l,
+            attempt_id: number.clone(),
+            state,
+            amount: attempt.amount,
+            card: answer::card_line(&card, visit.l).name(visit.l),
+            at: attempt.created_at,
+        }))
+    };
+    let result = result.await;
+    visit.settle(result)
+}

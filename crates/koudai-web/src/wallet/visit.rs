@@ -1,0 +1,179 @@
+//! One request as the wallet sees it: who, in which language, and in which form the answer is wanted.
+
+use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::http::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+use koudai_core::id::PersonId;
+use koudai_core::refusal::Refusal;
+use koudai_core::rows::{Person, Session};
+use koudai_core::time::Timestamp;
+use koudai_engine::Failed;
+use koudai_store::{Reader, StoreError};
+
+use super::answer;
+use crate::App;
+use crate::say::Lang;
+
+/// The wallet's session cookie. Each face has a name of its own, since a browser shares cookies between ports.
+pub(super) const SESSION: &str = "koudai_wallet";
+/// The language a person chose.
+pub(super) const LANGUAGE: &str = "koudai_lang";
+
+/// The number a person can give to staff, and the log has a request under.
+#[derive(Clone, Debug)]
+pub(super) struct Reference(pub(super) String);
+
+/// One request.
+#[derive(Clone, Debug)]
+pub(super) struct Visit {
+    pub(super) app: App,
+    pub(super) l: Lang,
+    pub(super) json: bool,
+    pub(super) reference: String,
+    /// Where the request came to, without its query.
+    pub(super) path: String,
+    session: Option<(PersonId, [u8; 32])>,
+}
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let headers = &parts.headers;
+        let text = |name| headers.get(name).and_then(|v: &axum::http::HeaderValue| v.to_str().ok());
+        let chosen = cookie(headers, LANGUAGE).and_then(Lang::from_code);
+        let asked = || Lang::from_accept_language(text(ACCEPT_LANGUAGE).unwrap_or_default());
+        let reference = parts.extensions.get::<Reference>().map(|r| r.0.clone()).unwrap_or_default();
+        let mut visit = Self {
+            app: app.clone(),
+            l: chosen.unwrap_or_else(asked),
+            json: text(ACCEPT).is_some_and(|a| a.contains("application/json")),
+            reference,
+            path: parts.uri.path().to_owned(),
+            session: None,
+        };
+        let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+        let by_cookie = bearer.is_none();
+        if by_cookie && parts.method != Method::GET && parts.method != Method::HEAD && !same_origin(headers) {
+            return Err(visit.refuse(Refusal::ForeignOrigin));
+        }
+        if let Some(token) = bearer.or_else(|| cookie(headers, SESSION)) {
+            visit.session = visit.find_session(token_hash(token)).await.map_err(|r| visit.refuse(r))?;
+        }
+        Ok(visit)
+    }
+}
+
+/// What a session token is found by.
+pub(super) fn token_hash(token: &str) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// Whether a browser says that a page of this very origin made the request. A program that uses the cookie has to say so
+/// too; with a bearer token nobody can be tricked into sending it.
+fn same_origin(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin";
+    }
+    let authority = text(ORIGIN.as_str()).and_then(|o| o.split_once("://")).map(|(_, authority)| authority);
+    authority.is_some() && authority == text(HOST.as_str())
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let all = headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok());
+    all.flat_map(|v| v.split(';')).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+impl Visit {
+    async fn find_session(&self, hash: [u8; 32]) -> Result<Option<(PersonId, [u8; 32])>, Refusal> {
+        let now = self.now();
+        let session = self.read(move |r| r.get::<Session>(&hash)).await?;
+        Ok(session.filter(|s| now < s.expires_at).map(|s| (s.person, hash)))
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.app.engine.clock().now()
+    }
+
+    /// Who is signed in.
+    ///
+    /// # Errors
+    /// `SignedOut`.
+    pub(super) fn person(&self) -> Result<PersonId, Refusal> {
+        self.session.map(|(person, _)| person).ok_or(Refusal::SignedOut)
+    }
+
+    pub(super) fn session_hash(&self) -> Option<[u8; 32]> {
+        self.session.map(|(_, hash)| hash)
+    }
+
+    /// The row of who is signed in.
+    ///
+    /// # Errors
+    /// `SignedOut`.
+    pub(super) async fn person_row(&self) -> Result<Person, Refusal> {
+        let person = self.person()?;
+        self.read(move |r| r.get::<Person>(&person)).await?.ok_or(Refusal::SignedOut)
+    }
+
+    /// Reads what is committed.
+    ///
+    /// # Errors
+    /// `OutOfOrder`, with the cause in the log.
+    pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.app.engine.read(work).await.map_err(|error| {
+            tracing::error!(%error, reference = self.reference, "a page could not be read");
+            Refusal::OutOfOrder
+        })
+    }
+
+    /// Has a command decided and committed.
+    ///
+    /// # Errors
+    /// Its refusal, or `Busy`.
+    pub(super) async fn submit<C>(&self, command: C) -> Result<C::Reply, Refusal>
+    where
+        C: koudai_core::state::Command<Refusal = Refusal>,
+    {
+        match self.app.engine.submit(command).await {
+            Ok(reply) => Ok(reply),
+            Err(Failed::Refused(refusal)) => Err(refusal),
+            Err(Failed::Busy) => Err(Refusal::Busy),
+            // The process is ending and whether the command was committed is not known: saying nothing is the truth,
+            // and the person's page asks again.
+            Err(Failed::Stopped) => std::future::pending().await,
+        }
+    }
+
+    /// A refusal on a page of its own, or as JSON.
+    pub(super) fn refuse(&self, refusal: Refusal) -> Response {
+        answer::refusal(self, refusal)
+    }
+
+    /// The answer, or the refusal in its place.
+    pub(super) fn settle(&self, result: Result<Response, Refusal>) -> Response {
+        result.unwrap_or_else(|refusal| self.refuse(refusal))
+    }
+}
+
+/// Gives the request its reference and logs how it went. Paths are logged as patterns, since real ones carry tokens.
+pub(super) async fn name_and_log(mut request: Request, next: Next) -> Response {
+    let reference = koudai_wechatpay::nonce12();
+    request.extensions_mut().insert(Reference(reference.clone()));
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
+    let began = std::time::Instant::now();
+    let response = next.run(request).await;
+    let (status, ms) = (response.status().as_u16(), began.elapsed().as_millis());
+    tracing::info!(%method, route, status, ms, reference, "wallet");
+    response
+}

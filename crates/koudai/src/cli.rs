@@ -1,0 +1,309 @@
+//! The command line.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A digital wallet that an organisation runs itself.
+#[derive(Debug, Parser)]
+#[command(name = "koudai", version, after_help = "Without a command, koudai starts the demo.")]
+pub(crate) struct Cli {
+    /// What to log to standard error: error, warn, info, debug, or as in RUST_LOG
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Everything on this machine to try it: wallet, gateway, a shop, a bank and an inbox for codes
+    Demo(DemoArgs),
+    /// The wallet and the gateway for real, without sandbox
+    Serve(Box<ServeArgs>),
+    /// Servers that stand in for the outside world
+    #[command(subcommand)]
+    Sandbox(SandboxCommand),
+    /// The operator's keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Merchants
+    #[command(subcommand)]
+    Merchant(MerchantCommand),
+    /// The operator's staff
+    #[command(subcommand)]
+    Staff(StaffCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where the wallet and the gateway listen; shop, bank and inbox take the next free ports
+    /// [default: 127.0.0.1:8080, or the next free port]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The data directory
+    #[arg(long, value_name = "DIR", default_value = "./.koudai")]
+    pub(crate) data: PathBuf,
+    /// Print the addresses as one JSON object once all of them answer
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Who runs this wallet, as people read it
+    #[arg(long, value_name = "NAME", default_value = "口袋", value_parser = name)]
+    pub(crate) operator: String,
+    /// A sandbox bank that runs already, on this demo's `bank` directory; for crash tests
+    #[arg(long, value_name = "URL", hide = true)]
+    pub(crate) bank_url: Option<String>,
+}
+
+impl Default for DemoArgs {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            data: "./.koudai".into(),
+            json: false,
+            operator: "口袋".to_owned(),
+            bank_url: None,
+        }
+    }
+}
+
+/// Settings may stand on the command line, in the environment, or in a file of lines `name = value` with the names of
+/// the options; the first of them that has a setting wins.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ServeArgs {
+    /// A file of settings, one `name = value` a line; names are those of the options below
+    #[arg(long, value_name = "FILE", env = "KOUDAI_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The data directory, made by `koudai keys create`
+    #[arg(long, value_name = "DIR", env = "KOUDAI_DATA")]
+    pub(crate) data: Option<String>,
+    /// Where to listen; an address other than this machine's own needs TLS
+    #[arg(long, value_name = "ADDR:PORT", env = "KOUDAI_LISTEN")]
+    pub(crate) listen: Option<String>,
+    /// The address people and merchants use: https://pay.example.org
+    #[arg(long, value_name = "URL", env = "KOUDAI_ORIGIN")]
+    pub(crate) origin: Option<String>,
+    /// Who runs this wallet, as people read it
+    #[arg(long, value_name = "NAME", env = "KOUDAI_OPERATOR")]
+    pub(crate) operator: Option<String>,
+    /// The certificate chain for TLS, PEM; without it a proxy on this machine has to bring TLS
+    #[arg(long, value_name = "FILE", env = "KOUDAI_TLS_CERT")]
+    pub(crate) tls_cert: Option<String>,
+    /// The private key of the certificate, PEM
+    #[arg(long, value_name = "FILE", env = "KOUDAI_TLS_KEY")]
+    pub(crate) tls_key: Option<String>,
+    /// The card issuer's address, https
+    #[arg(long, value_name = "URL", env = "KOUDAI_ISSUER_URL")]
+    pub(crate) issuer_url: Option<String>,
+    /// The issuer's public key, PEM
+    #[arg(long, value_name = "FILE", env = "KOUDAI_ISSUER_KEY")]
+    pub(crate) issuer_key: Option<String>,
+    /// What the issuer knows this wallet as
+    #[arg(long, value_name = "ID", env = "KOUDAI_ISSUER_APP_ID")]
+    pub(crate) issuer_app_id: Option<String>,
+    /// Where messages to phones are posted as {"to","text"}, https
+    #[arg(long, value_name = "URL", env = "KOUDAI_SMS_URL")]
+    pub(crate) sms_url: Option<String>,
+    /// The file with the bearer token for it
+    #[arg(long, value_name = "FILE", env = "KOUDAI_SMS_TOKEN_FILE")]
+    pub(crate) sms_token_file: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxCommand {
+    /// A bank with numbered test customers and cards
+    Bank(BankArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BankArgs {
+    /// The bank's own directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Where to listen; this machine only
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
+    pub(crate) listen: SocketAddr,
+    /// The public key of the app it serves, PEM [default: app_public_key.pem in its directory]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) app_key: Option<PathBuf>,
+    /// What that app calls itself
+    #[arg(long, value_name = "ID", default_value = "koudai-demo")]
+    pub(crate) app_id: String,
+    /// The app's name as card holders read it
+    #[arg(long, value_name = "NAME", default_value = "口袋", value_parser = name)]
+    pub(crate) app_name: String,
+    /// Where its messages are posted; without it nobody can confirm a card
+    #[arg(long, value_name = "URL", requires = "sms_token_file")]
+    pub(crate) sms_url: Option<String>,
+    /// The file with the bearer token for it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sms_token_file: Option<PathBuf>,
+    /// Where people read those messages
+    #[arg(long, value_name = "URL")]
+    pub(crate) inbox_url: Option<String>,
+    /// End when standard input ends, which is how the demo's bank goes with the demo
+    #[arg(long, hide = true)]
+    pub(crate) while_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Makes a data directory with fresh keys
+    Create(KeysCreateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysCreateArgs {
+    /// The data directory to make; absent or empty
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Make a demo's directory, which `serve` will never take
+    #[arg(long)]
+    pub(crate) demo: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MerchantCommand {
+    /// Makes a merchant and prints as JSON what its engineers need
+    Create(MerchantCreateArgs),
+    /// Changes a merchant's rights
+    Set(MerchantSetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MerchantCreateArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The merchant's name as payers read it, at most 64 characters
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) name: String,
+    /// A signing request (PEM) of the merchant's own key, which then never leaves the merchant
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csr: Option<PathBuf>,
+    /// What it may use
+    #[arg(long, value_name = "PRODUCT,…", value_delimiter = ',', default_value = "native")]
+    pub(crate) products: Vec<ProductName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MerchantSetArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The merchant's number, ten digits
+    #[arg(value_name = "MCHID")]
+    pub(crate) mchid: String,
+    /// What it may use from now on; nothing else stays
+    #[arg(long, value_name = "PRODUCT,…", value_delimiter = ',')]
+    pub(crate) products: Option<Vec<ProductName>>,
+    /// A domain H5 payments may return to; may be repeated, and replaces those before
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) h5_domain: Option<Vec<String>>,
+    /// Take no payments for it
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) suspend: bool,
+    /// Take payments for it again
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Which of the platform's keys signs for it when it does not say
+    #[arg(long, value_name = "MODE")]
+    pub(crate) key_mode: Option<KeyMode>,
+}
+
+/// How an order is brought to the payer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum ProductName {
+    /// The merchant shows a code
+    Native,
+    /// Inside the wallet's browser
+    Jsapi,
+    /// From a merchant's app
+    App,
+    /// From a phone's browser
+    H5,
+    /// The payer shows a code
+    CodePay,
+}
+
+/// Which of the platform's keys signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyMode {
+    /// The platform certificate's
+    Certificate,
+    /// The platform public key
+    PublicKey,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StaffCommand {
+    /// Makes one of the operator's staff and prints the token they enrol with
+    Create(StaffCreateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StaffCreateArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Their sign-in name: 2 to 32 of a-z, 0-9, `.`, `-` and `_`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+    /// What they may do
+    #[arg(long)]
+    pub(crate) role: Role,
+}
+
+/// What one of the staff may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Everything, the staff included
+    Owner,
+    /// Settlement and reconciliation
+    Finance,
+    /// Customers' cases
+    Service,
+    /// Merchants' set-up
+    Merchants,
+    /// Looks, changes nothing
+    Auditor,
+}
+
+/// `ADDR:PORT`, where `localhost` is a way to write 127.0.0.1.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    if let Some(port) = text.strip_prefix("localhost:") {
+        let port = port.parse().map_err(|_| format!("{port:?} is not a port"))?;
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    text.parse().map_err(|_| "write an address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
+/// A name that people will read: 1 to 64 characters, none of them a control character, no blanks around it.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    let length = text.chars().count();
+    if !(1..=64).contains(&length) || text.chars().any(char::is_control) || text.trim() != text {
+        return Err("a name has 1 to 64 characters, no blanks around it and no control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn localhost_is_a_way_to_write_the_address() {
+        assert_eq!(listen_address("localhost:80"), Ok(SocketAddr::from(([127, 0, 0, 1], 80))));
+        assert_eq!(listen_address("[::1]:80").unwrap().port(), 80);
+        for wrong in ["", "localhost", "localhost:http", "127.0.0.1", "8080", "example.org:80"] {
+            assert!(listen_address(wrong).is_err(), "{wrong}");
+        }
+    }
+}

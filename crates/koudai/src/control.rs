@@ -1,0 +1,159 @@
+//! The control socket: the commands of this program that change something, done by the server that runs on the data
+//! directory, since only one process may write there. When none runs, the command opens the directory itself.
+//!
+//! One line of JSON asks, one line answers. The socket is its owner's alone.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use koudai_core::state::Policy;
+use koudai_engine::{Clock, Engine};
+use koudai_networks::Networks;
+use koudai_networks::platform::Platform;
+use koudai_networks::vault::Vault;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::failure::Failure;
+use crate::{directory, keys, merchant, staff};
+
+const SOCKET: &str = "control.sock";
+/// The longest line either way; a signing request takes two kilobytes.
+const MAX_LINE_BYTES: u64 = 64 * 1024;
+/// How long one request may take. Longer than the engine ever makes a command wait.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a command asks for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// Make a merchant.
+    MerchantCreate(merchant::Create),
+    /// Change a merchant's rights.
+    MerchantSet(merchant::Set),
+    /// Make one of the staff.
+    StaffCreate(staff::Create),
+}
+
+/// What comes back.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reply {
+    Done(serde_json::Value),
+    Refused(String),
+}
+
+/// Does what was asked.
+async fn act(engine: &Engine, vault: &Vault, platform: &Platform, request: Request) -> Reply {
+    let done = match request {
+        Request::MerchantCreate(create) => merchant::create(engine, vault, platform, create)
+            .await
+            .map(|made| serde_json::to_value(made).expect("credentials are plain JSON")),
+        Request::MerchantSet(set) => merchant::set(engine, set).await,
+        Request::StaffCreate(create) => staff::create(engine, create).await,
+    };
+    done.map_or_else(Reply::Refused, Reply::Done)
+}
+
+/// Asks the server that runs on a data directory, or does it here when none runs.
+///
+/// # Errors
+/// If it was refused, or nobody can do it.
+pub(crate) async fn ask(data: &Path, request: Request) -> Result<serde_json::Value, Failure> {
+    if directory::kind(data)?.is_none() {
+        return Err(Failure::usage(format!("{} is not a data directory", data.display())));
+    }
+    let reply = match UnixStream::connect(data.join(SOCKET)).await {
+        Ok(stream) => tokio::time::timeout(TIMEOUT, converse(stream, &request))
+            .await
+            .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+            .map_err(|error| Failure::because("asking the running server; whether it was done is not known", &error))?,
+        // Nobody listens: none was ever started, or it went without a word.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            alone(data, request).await?
+        }
+        Err(error) => return Err(Failure::because("reaching the running server", &error)),
+    };
+    match reply {
+        Reply::Done(value) => Ok(value),
+        Reply::Refused(why) => Err(Failure::new(why)),
+    }
+}
+
+async fn converse(mut stream: UnixStream, request: &Request) -> std::io::Result<Reply> {
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    Ok(serde_json::from_slice(&read_line(&mut stream).await?)?)
+}
+
+async fn alone(data: &Path, request: Request) -> Result<Reply, Failure> {
+    let keys = keys::load(data)?;
+    let engine = Engine::start(data, keys.decisions, Policy::default(), Clock::wall())
+        .map_err(|error| Failure::because(format!("opening {}", data.display()), &error))?;
+    Ok(act(&engine, &keys.vault, &keys.platform, request).await)
+}
+
+async fn read_line(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    BufReader::new(stream.take(MAX_LINE_BYTES)).read_until(b'\n', &mut line).await?;
+    match line.pop() {
+        Some(b'\n') => Ok(line),
+        _ => Err(ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Answers commands until the task is dropped. Whoever calls this owns the directory, so a socket that lies there is
+/// one of a process that has ended.
+///
+/// # Errors
+/// If the socket cannot be made.
+pub(crate) fn serve(data: &Path, engine: Engine, networks: Arc<Networks>) -> Result<(), Failure> {
+    let path = data.join(SOCKET);
+    let bind = || {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        // Until here, the directory's own mode keeps others away.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
+    };
+    let listener = bind().map_err(|error| {
+        let long = path.as_os_str().len() > 100;
+        let hint = if long { " (its path is too long for a socket; use a shorter one)" } else { "" };
+        Failure::because(format!("making {}{hint}", path.display()), &error)
+    })?;
+    tokio::spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let (engine, networks) = (engine.clone(), Arc::clone(&networks));
+                    tokio::spawn(tokio::time::timeout(TIMEOUT, answer(stream, engine, networks)));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the control socket");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn answer(mut stream: UnixStream, engine: Engine, networks: Arc<Networks>) {
+    let Ok(line) = read_line(&mut stream).await else { return };
+    let reply = match serde_json::from_slice(&line) {
+        Ok(request) => act(&engine, &networks.vault, &networks.platform, request).await,
+        Err(_) => Reply::Refused("the server does not know this command; is it of another version?".to_owned()),
+    };
+    let mut line = serde_json::to_vec(&reply).expect("a reply is plain JSON");
+    line.push(b'\n');
+    // A command that has gone away does not need its answer; what it asked for is done all the same.
+    let _gone = stream.write_all(&line).await;
+}

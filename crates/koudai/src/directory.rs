@@ -1,0 +1,114 @@
+//! A data directory and what it is for. A demo's keys and cards are public knowledge, so `serve` never runs on its
+//! directory, and a demo never on a real one.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use koudai_store::DirectoryLock;
+
+use crate::durable;
+use crate::failure::Failure;
+
+/// The file that says what a data directory is for.
+const MARKER: &str = "kind";
+
+/// What a data directory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// For trying things.
+    Demo,
+    /// For real.
+    Serve,
+}
+
+impl Kind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Serve => "serve",
+        }
+    }
+}
+
+/// What a directory is for; `None` if it is not there, or is no data directory yet.
+///
+/// # Errors
+/// If it cannot be read, or its marker is none of ours.
+pub(crate) fn kind(directory: &Path) -> Result<Option<Kind>, Failure> {
+    match durable::read(&directory.join(MARKER)) {
+        Ok(bytes) => match bytes.trim_ascii() {
+            b"demo" => Ok(Some(Kind::Demo)),
+            b"serve" => Ok(Some(Kind::Serve)),
+            _ => Err(Failure::new(format!(
+                "{}: the file `{MARKER}` says neither demo nor serve; this directory was not made by this program",
+                directory.display()
+            ))),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::because(format!("reading {}", directory.join(MARKER).display()), &error)),
+    }
+}
+
+/// Why a directory of one kind cannot serve as the other.
+pub(crate) fn wrong_kind(directory: &Path, found: Kind) -> String {
+    let directory = directory.display();
+    match found {
+        Kind::Demo => format!(
+            "{directory} is a demo's data directory, and nothing of a demo may become real: \
+             make another with `koudai keys create --data DIR`"
+        ),
+        Kind::Serve => format!(
+            "{directory} is the data directory of a real server, which a demo must not touch: \
+             choose another with --data DIR"
+        ),
+    }
+}
+
+/// Makes an absent or empty directory a data directory of this kind; one that is of this kind already stays so.
+///
+/// # Errors
+/// If it is of the other kind, or holds anything that is not ours.
+pub(crate) fn prepare(directory: &Path, wanted: Kind) -> Result<(), Failure> {
+    match kind(directory)? {
+        Some(found) if found == wanted => return Ok(()),
+        Some(found) => return Err(Failure::usage(wrong_kind(directory, found))),
+        None => {}
+    }
+    let make = || -> std::io::Result<bool> {
+        durable::make_directory(directory)?;
+        // A start that was cut short may have left the lock, and nothing else.
+        let strange = std::fs::read_dir(directory)?
+            .filter_map(Result::ok)
+            .any(|entry| entry.file_name() != "koudai.lock" && !is_leftover(&entry.file_name().to_string_lossy()));
+        if strange {
+            return Ok(false);
+        }
+        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))?;
+        durable::write(&directory.join(MARKER), format!("{}\n", wanted.word()).as_bytes())?;
+        Ok(true)
+    };
+    match make() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::usage(format!(
+            "{} is not empty and no data directory of ours; choose an empty or absent one with --data DIR",
+            directory.display()
+        ))),
+        Err(error) => {
+            Err(Failure::because(format!("making the data directory {}", directory.display()), &error))
+        }
+    }
+}
+
+/// A temporary name of [`durable::write`]'s.
+fn is_leftover(name: &str) -> bool {
+    name.starts_with(".kind.") && name.ends_with(".new")
+}
+
+/// Keeps other processes of ours off a directory while it is being set up.
+///
+/// # Errors
+/// If one is running there.
+pub(crate) fn lock(directory: &Path) -> Result<DirectoryLock, Failure> {
+    DirectoryLock::take(directory).map_err(|error| Failure::because("opening the data directory", &error))
+}

@@ -1,0 +1,139 @@
+//! What a demo and a real server have in common: the engine, the networks, the faces over HTTP, and a quiet end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use koudai_core::secret::Secret;
+use koudai_core::state::Policy;
+use koudai_engine::{Clock, Engine};
+use koudai_networks::issuer::IssuerClient;
+use koudai_networks::issuer::client::DEFAULT_TIMEOUT;
+use koudai_networks::sms::SmsGateway;
+use koudai_networks::{Health, Networks, Reach, courier};
+use koudai_wechatpay::keys::PublicKey;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::control;
+use crate::failure::Failure;
+use crate::keys::Keys;
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests under way may take to end once the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Where a house is and whom it speaks to.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    /// The data directory.
+    pub(crate) data: &'a Path,
+    /// The public origin, without a slash at its end.
+    pub(crate) origin: String,
+    /// Who runs this wallet, as people read it.
+    pub(crate) operator: String,
+    /// The issuer's address.
+    pub(crate) issuer_url: String,
+    /// What the issuer knows this wallet as.
+    pub(crate) issuer_app_id: String,
+    /// Checks the issuer's replies.
+    pub(crate) issuer_key: PublicKey,
+    /// Where messages go.
+    pub(crate) sms_url: String,
+    /// The bearer token for it.
+    pub(crate) sms_token: Secret<String>,
+    /// Where notifications may go.
+    pub(crate) reach: Reach,
+}
+
+/// Opens a data directory and starts all that works on it: the engine, the courier, the control socket.
+///
+/// # Errors
+/// If the directory is in use or damaged, or an address cannot be used.
+pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<koudai_web::App, Failure> {
+    let issuer = IssuerClient::new(
+        &plan.issuer_url,
+        &plan.issuer_app_id,
+        keys.issuer_app,
+        plan.issuer_key,
+        unix_seconds,
+        DEFAULT_TIMEOUT,
+    )
+    .map_err(|error| Failure::because("the card issuer", &error))?;
+    let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
+        .map_err(|error| Failure::because("the message gateway", &error))?;
+    let engine = Engine::start(plan.data, keys.decisions, Policy::default(), Clock::wall())
+        .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
+    let networks = Arc::new(Networks {
+        vault: keys.vault,
+        platform: keys.platform,
+        issuer,
+        sms,
+        reach: plan.reach,
+        health: Health::default(),
+    });
+    let operator: Arc<str> = plan.operator.into();
+    courier::start(engine.clone(), Arc::clone(&networks), Arc::clone(&operator));
+    control::serve(plan.data, engine.clone(), Arc::clone(&networks))?;
+    let secure = plan.origin.starts_with("https://");
+    Ok(koudai_web::App { engine, networks, origin: plan.origin.into(), operator, secure })
+}
+
+/// Unix seconds, for the clients that sign.
+pub(crate) fn unix_seconds() -> i64 {
+    Clock::wall().now().0.div_euclid(1_000)
+}
+
+/// A server that answers until it is stopped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    handle: Handle<SocketAddr>,
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Serves `router` on a listener, with TLS if there is a configuration for it.
+    ///
+    /// # Errors
+    /// If the listener cannot be used.
+    pub(crate) fn start(listener: TcpListener, router: Router, tls: Option<RustlsConfig>) -> std::io::Result<Self> {
+        let handle = Handle::new();
+        let service = router.into_make_service();
+        let task = match tls {
+            None => {
+                let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
+                server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
+                tokio::spawn(async move { server.serve(service).await })
+            }
+            Some(tls) => {
+                let mut server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle.clone());
+                server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
+                tokio::spawn(async move { server.serve(service).await })
+            }
+        };
+        Ok(Self { handle, task })
+    }
+
+    /// Takes no new connections, lets requests under way end, and ends.
+    pub(crate) async fn stop(self) {
+        self.handle.graceful_shutdown(Some(GRACE));
+        match self.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "a server ended"),
+            Err(error) => tracing::error!(%error, "a server ended"),
+        }
+    }
+}
+
+/// Waits for Ctrl-C or a polite request to end.
+pub(crate) async fn stop_signal() {
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be waited for");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
