@@ -43,7 +43,7 @@ async function send(fields) {
 
   let answer, body;
   try {
-    answer = await fetch(form.action, {
+    const going = fetch(form.action, {
       method: "POST",
       body: fields,
       headers: { Accept: "application/json" },
@@ -51,6 +51,9 @@ async function send(fields) {
       cache: "no-store",
       signal: AbortSignal.timeout(20_000),
     });
+    // It is on its way; nothing here needs the password any more.
+    fields.delete("payment_password");
+    answer = await going;
     body = await answer.json();
   } catch {
     // Sent, perhaps; no answer, or one that was cut off, or one that is not ours.
@@ -73,20 +76,17 @@ async function check() {
   const title = main.querySelector("[data-say]");
   const then = main.querySelector("[data-then]");
   const choices = main.querySelector("[data-choices]");
-  let again = false;
-  main.querySelector("[data-again]").addEventListener("click", () => {
-    again = true;
-    main.replaceChildren(...page);
-    done();
+  const again = new Promise((chosen) => {
+    main.querySelector("[data-again]").addEventListener("click", () => chosen());
   });
 
   const began = Date.now();
-  for (let turn = 1; !again; turn += 1) {
-    await waitOrOnline(Math.min(turn, 5) * 1000);
-    if (again) return;
+  for (let turn = 1; ; turn += 1) {
+    if (await Promise.race([again.then(() => true), waitOrOnline(Math.min(turn, 5) * 1000)])) break;
     try {
-      const { status, body } = await look(state);
-      if (again) return;
+      const seen = await Promise.race([again.then(() => null), look(state)]);
+      if (!seen) break;
+      const { status, body } = seen;
       if (isSettled(body) || status === 401) return location.replace(state);
       if (status === 404 || body?.state === "payable") {
         // It may still be on its way, so we go on looking while the person decides.
@@ -100,6 +100,8 @@ async function check() {
       then.textContent = say("结果稍后通知，订单已锁定防止重复扣款", "We will notify you; order locked against double charge");
     }
   }
+  main.replaceChildren(...page);
+  done();
 }
 
 // Whether the server has this payment: anything it can be but waiting for one.

@@ -110,6 +110,7 @@ impl Courier {
 
     async fn debit(
         &self,
+        first: bool,
         open: &OpenAttempt,
         attempt: &Attempt,
         card: &Card,

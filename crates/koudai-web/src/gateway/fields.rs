@@ -166,7 +166,7 @@ fn length_issue(length: &RangeInclusive<usize>) -> Said {
 }
 
 /// A merchant's number for something: its own characters and length, whether it came in a path or in a body.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct NumberRule {
     name: &'static str,
     least: usize,
@@ -176,7 +176,7 @@ pub(super) struct NumberRule {
 }
 
 /// `out_trade_no`.
-pub(super) const OUT_TRADE_NO: NumberRule = NumberRule {
+pub(super) static OUT_TRADE_NO: NumberRule = NumberRule {
     name: "out_trade_no",
     least: 6,
     most: 32,
@@ -185,7 +185,7 @@ pub(super) const OUT_TRADE_NO: NumberRule = NumberRule {
 };
 
 /// `out_refund_no`.
-pub(super) const OUT_REFUND_NO: NumberRule = NumberRule {
+pub(super) static OUT_REFUND_NO: NumberRule = NumberRule {
     name: "out_refund_no",
     least: 1,
     most: 64,
@@ -194,7 +194,7 @@ pub(super) const OUT_REFUND_NO: NumberRule = NumberRule {
 };
 
 impl NumberRule {
-    fn problem(self, text: &str) -> Option<Said> {
+    fn problem(&self, text: &str) -> Option<Said> {
         if !(self.least..=self.most).contains(&text.chars().count()) {
             return Some(length_issue(&(self.least..=self.most)));
         }
@@ -203,7 +203,7 @@ impl NumberRule {
     }
 
     /// The number in a body.
-    pub(super) fn in_body(self, fields: &Fields<'_>) -> Result<Option<String>, Fault> {
+    pub(super) fn in_body(&self, fields: &Fields<'_>) -> Result<Option<String>, Fault> {
         let Some(text) = fields.text(self.name, self.least..=self.most)? else { return Ok(None) };
         match self.problem(text) {
             Some(issue) => Err(fields.refuse(self.name, issue)),
@@ -212,13 +212,13 @@ impl NumberRule {
     }
 
     /// The number in a body that has to have it.
-    pub(super) fn required_in_body(self, fields: &Fields<'_>) -> Result<String, Fault> {
+    pub(super) fn required_in_body(&self, fields: &Fields<'_>) -> Result<String, Fault> {
         let number = self.in_body(fields)?;
         fields.require(self.name, number)
     }
 
     /// The number in a path.
-    pub(super) fn in_path(self, segment: Option<String>) -> Result<String, Fault> {
+    pub(super) fn in_path(&self, segment: Option<String>) -> Result<String, Fault> {
         let Some(text) = segment else {
             return Err(Fault::parameter(Place::Url, self.name, None, UNREADABLE));
         };
