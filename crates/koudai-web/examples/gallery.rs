@@ -17,10 +17,10 @@ use koudai_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use koudai_web::assets;
 use koudai_web::say::Lang;
 use koudai_web::wallet::pages::{
-    BindingPage, BindingState, CardKind, CardLine, CardNewPage, CardPage, CardsPage, Direction, Event, Holder,
-    HomePage, LandingPage, LoginPage, Method, MonthOfRecords, PayPage, PayResultPage, PayState,
-    PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage, RefundNotice, RefusalPage,
-    Refused, ScanPage, StatusPage, TermsPage, TopUpPage, TopUpResultPage, TopUpState, Unusable,
+    BindingPage, BindingState, CardKind, CardLine, CardNewPage, CardPage, CardsPage, Direction, Event,
+    Holder, HomePage, LandingPage, LoginPage, Method, MonthOfRecords, PayPage, PayResultPage, PayState,
+    PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage, RefundNotice,
+    RefusalPage, Refused, ScanPage, StatusPage, TermsPage, TopUpPage, TopUpResultPage, TopUpState, Unusable,
 };
 
 fn main() -> std::io::Result<()> {
@@ -132,7 +132,10 @@ fn cards(l: Lang, add: &mut Add) {
     };
     add("card-new", &new(CardKind::Debit, None, None));
     let holder = Holder { name: l.say("**明", "J*** S***").into(), id_number: "3****************X".into() };
-    add("card-new-credit", &new(CardKind::Credit, Some(holder), Some(refused(l, Refusal::CardNumberInvalid))));
+    add(
+        "card-new-credit",
+        &new(CardKind::Credit, Some(holder), Some(refused(l, Refusal::CardNumberInvalid))),
+    );
     let binding = |state, refused| BindingPage {
         l,
         binding_id: REFERENCE.into(),
@@ -332,13 +335,7 @@ fn methods(l: Lang, balance: i64) -> Vec<Method> {
     methods
 }
 
-fn month(
-    year: i64,
-    month: u8,
-    total_in: Money,
-    total_out: Money,
-    lines: Vec<RecordLine>,
-) -> MonthOfRecords {
+fn month(year: i64, month: u8, total_in: Money, total_out: Money, lines: Vec<RecordLine>) -> MonthOfRecords {
     MonthOfRecords { year, month, total_in, total_out, lines }
 }
 
@@ -349,7 +346,10 @@ fn lines(l: Lang) -> Vec<RecordLine> {
     let canteen = l.say("学一食堂", "First Canteen");
     let books = l.say("校园书店", "Campus Books");
     let bank = l.say("招商银行", "China Merchants Bank");
-    let laundry = l.say("一家名字特别特别长的自助洗衣与干洗连锁店", "The Very Long Named Laundry and Dry Cleaning Company");
+    let laundry = l.say(
+        "一家名字特别特别长的自助洗衣与干洗连锁店",
+        "The Very Long Named Laundry and Dry Cleaning Company",
+    );
     [
         (Refund, books, In, 2_999, -2 * HOUR, Succeeded),
         (Payment, books, Out, 5_000, -DAY, PartlyRefunded),

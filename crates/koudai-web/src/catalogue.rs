@@ -78,7 +78,12 @@ impl Step {
 
 /// The refusal in the language.
 pub fn wording(refusal: Refusal, l: Lang) -> Wording {
-    Wording { code: refusal.code(), title: title(refusal, l), money: money(refusal, l), next: next(refusal, l) }
+    Wording {
+        code: refusal.code(),
+        title: title(refusal, l),
+        money: money(refusal, l),
+        next: next(refusal, l),
+    }
 }
 
 #[expect(clippy::too_many_lines, reason = "one table, one line or two for each refusal")]
@@ -151,23 +156,16 @@ fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::CardUnsupported => {
             plain("暂不支持该银行或卡种", "This bank or card type is not supported yet")
         }
-        Refusal::CardExpiryInvalid => {
-            plain("有效期有误或卡片已过期", "Expiry date is wrong or has passed")
-        }
-        Refusal::CardCvvInvalid => {
-            plain("安全码应为卡背面的 3 位数字", "The security code is three digits")
-        }
+        Refusal::CardExpiryInvalid => plain("有效期有误或卡片已过期", "Expiry date is wrong or has passed"),
+        Refusal::CardCvvInvalid => plain("安全码应为卡背面的 3 位数字", "The security code is three digits"),
         Refusal::CardAlreadyBound => plain("你已经添加过这张卡", "You have already added this card"),
         Refusal::CardBoundElsewhere => plain("该卡已绑定在其他账号", "Card belongs to another account"),
         Refusal::TooManyCards => plain("最多添加 10 张银行卡", "Ten cards are the most"),
         Refusal::TooManyBindings => plain("今日绑卡次数已用完", "No more attempts today"),
-        Refusal::CardDetailsMismatch => plain(
-            "银行预留信息不符，请核对姓名、证件号、手机号",
-            "Details do not match your bank's record",
-        ),
-        Refusal::CardNotUsable => {
-            plain("卡片状态异常（挂失、冻结或过期）", "Card lost, frozen or expired")
+        Refusal::CardDetailsMismatch => {
+            plain("银行预留信息不符，请核对姓名、证件号、手机号", "Details do not match your bank's record")
         }
+        Refusal::CardNotUsable => plain("卡片状态异常（挂失、冻结或过期）", "Card lost, frozen or expired"),
         Refusal::BankCodeWrong => plain("验证码错误或已失效", "Wrong or expired code"),
         Refusal::BindingExpired => plain("本次绑卡已超时", "This took too long and has ended"),
         Refusal::BindingUnknown => plain("没有找到这次绑卡", "We cannot find this card request"),
@@ -185,9 +183,7 @@ fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::BankRefused => plain("发卡行拒绝了这笔交易", "Your bank refused"),
         Refusal::BankUnavailable => plain("银行暂时无法连接", "The bank cannot be reached"),
         Refusal::CodeUnreadable => plain("没有识别到二维码", "No QR code found"),
-        Refusal::CodeNotOurs => {
-            plain("这不是本钱包的收款码，已阻止", "Not a code of this wallet, blocked")
-        }
+        Refusal::CodeNotOurs => plain("这不是本钱包的收款码，已阻止", "Not a code of this wallet, blocked"),
         Refusal::CodeSwapped => plain("二维码可能被调换", "This code may have been swapped"),
         Refusal::CodeStale => plain("二维码已过期", "Code expired"),
         Refusal::OrderUnknown => plain("没有找到这个订单", "We cannot find this order"),
@@ -291,15 +287,11 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         }
         Refusal::CodeWrong { .. } => l.say("请核对最新一条短信", "Check the latest message"),
         Refusal::SignedOut => l.say("请重新登录后继续", "Sign in to go on"),
-        Refusal::AccountFrozen => {
-            l.say("请联系客服核实身份", "Contact support to confirm that it is you")
-        }
+        Refusal::AccountFrozen => l.say("请联系客服核实身份", "Contact support to confirm that it is you"),
         Refusal::PaymentPasswordNotSet => {
             l.say("请先设置 6 位支付密码", "Set a payment password of six digits first")
         }
-        Refusal::PaymentPasswordAlreadySet => {
-            l.say("可以直接用它付款", "You can pay with it right away")
-        }
+        Refusal::PaymentPasswordAlreadySet => l.say("可以直接用它付款", "You can pay with it right away"),
         Refusal::PaymentPasswordMalformed | Refusal::PaymentPasswordWeak => {
             l.say("请换一个 6 位数字密码", "Choose six other digits")
         }
@@ -310,14 +302,12 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         Refusal::PaymentPasswordLocked { .. } => {
             l.say("到时间后可以再试", "You can try again after that time")
         }
-        Refusal::PaymentPasswordResetNeeded => {
-            l.say("请联系客服重置支付密码", "Contact support to reset it")
-        }
+        Refusal::PaymentPasswordResetNeeded => l.say("请联系客服重置支付密码", "Contact support to reset it"),
         Refusal::NameInvalid => l.say("请填写与证件一致的姓名", "Write the name as on the ID"),
-        Refusal::IdNumberInvalid => l.say("请核对 18 位身份证号码", "Check the 18 characters of the ID number"),
-        Refusal::HolderTooYoung => {
-            l.say("请使用其他持卡人的账户", "Ask an adult to use their own account")
+        Refusal::IdNumberInvalid => {
+            l.say("请核对 18 位身份证号码", "Check the 18 characters of the ID number")
         }
+        Refusal::HolderTooYoung => l.say("请使用其他持卡人的账户", "Ask an adult to use their own account"),
         Refusal::NotTheSamePerson => l.say("只能添加你本人的银行卡", "Only your own cards can be added"),
         Refusal::CardNumberInvalid => l.say("请对照卡面重新输入", "Type it again from the card"),
         Refusal::CardUnsupported
@@ -334,29 +324,26 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         }
         Refusal::TooManyCards => l.say("请先解除一张不用的卡", "Remove one you do not use first"),
         Refusal::TooManyBindings => l.say("请明天再试", "Try again tomorrow"),
-        Refusal::CardDetailsMismatch => {
-            l.say("以银行预留的信息为准，更改请联系银行", "What your bank has on file counts; ask it to change that")
-        }
+        Refusal::CardDetailsMismatch => l.say(
+            "以银行预留的信息为准，更改请联系银行",
+            "What your bank has on file counts; ask it to change that",
+        ),
         Refusal::BankCodeWrong => {
             l.say("请核对银行发来的短信，或重新获取", "Check your bank's message, or ask for a new code")
         }
-        Refusal::BindingExpired | Refusal::BindingUnknown => {
-            l.say("请重新添加银行卡", "Add the card again")
-        }
+        Refusal::BindingExpired | Refusal::BindingUnknown => l.say("请重新添加银行卡", "Add the card again"),
         Refusal::CardUnknown => l.say("请换一张卡", "Choose another card"),
-        Refusal::AmountInvalid => {
-            l.say("请输入金额，最多两位小数", "Enter an amount, at most two decimals")
-        }
+        Refusal::AmountInvalid => l.say("请输入金额，最多两位小数", "Enter an amount, at most two decimals"),
         Refusal::AmountOutOfRange { .. } => l.say("请修改金额", "Change the amount"),
-        Refusal::InsufficientBalance { .. } => l.say("请用银行卡付款，或先充值", "Pay by card, or top up first"),
+        Refusal::InsufficientBalance { .. } => {
+            l.say("请用银行卡付款，或先充值", "Pay by card, or top up first")
+        }
         Refusal::BankUnavailable => l.say("请稍后再试，或换一种方式", "Try later, or another way"),
         Refusal::CodeUnreadable => {
             l.say("请对准二维码，或换一张清晰的图片", "Aim at the code, or use a sharper picture")
         }
         Refusal::CodeNotOurs => l.say("请确认收款方后再扫", "Make sure whose code it is"),
-        Refusal::CodeSwapped => {
-            l.say("请向商家核实，不要付款", "Ask the merchant and do not pay")
-        }
+        Refusal::CodeSwapped => l.say("请向商家核实，不要付款", "Ask the merchant and do not pay"),
         Refusal::CodeStale => l.say("请商家刷新二维码", "Ask the merchant for a new one"),
         Refusal::OrderUnknown => l.say("请商家重新出示二维码", "Ask the merchant to show the code again"),
         Refusal::OrderClosed | Refusal::OrderExpired => {
@@ -366,16 +353,19 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         Refusal::OrderBeingPaid => {
             l.say("请稍候，结果会自动显示", "Wait a moment, the result will show by itself")
         }
-        Refusal::ProductNotEnabled => l.say("请告知商户，或换一种方式", "Tell the merchant, or pay another way"),
+        Refusal::ProductNotEnabled => {
+            l.say("请告知商户，或换一种方式", "Tell the merchant, or pay another way")
+        }
         Refusal::MerchantSuspended => l.say("请联系商户", "Ask the merchant"),
         Refusal::NumberReused => l.say("请返回重新开始", "Go back and start again"),
         Refusal::RecordUnknown => l.say("请从账单中重新选择", "Choose it from your bills"),
         Refusal::RequestMalformed => l.say("请检查后重新提交", "Check what you entered and send it again"),
         Refusal::RequestTooLarge => l.say("请换一张 5 MB 以内的图片", "Use a picture under 5 MB"),
         Refusal::ForeignOrigin => l.say("请在本钱包中操作", "Do this inside the wallet"),
-        Refusal::OutOfOrder => {
-            l.say("请稍后再试；如需帮助，请提供参考号", "Try again later; if you need help, give the reference")
-        }
+        Refusal::OutOfOrder => l.say(
+            "请稍后再试；如需帮助，请提供参考号",
+            "Try again later; if you need help, give the reference",
+        ),
     }
 }
 
@@ -460,7 +450,9 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::ProductNotEnabled
         | Refusal::MerchantSuspended
         | Refusal::ForeignOrigin => 403,
-        Refusal::BindingUnknown | Refusal::CardUnknown | Refusal::OrderUnknown | Refusal::RecordUnknown => 404,
+        Refusal::BindingUnknown | Refusal::CardUnknown | Refusal::OrderUnknown | Refusal::RecordUnknown => {
+            404
+        }
         Refusal::PaymentPasswordAlreadySet
         | Refusal::CardAlreadyBound
         | Refusal::CardBoundElsewhere

@@ -1,7 +1,7 @@
 // Sends a payment or a top-up over a network that may fail at any moment, and always says truthfully whether it went
 // out. The server knows one payment by its number, so looking again and sending again never charge twice; all state is
 // there, so a reload at any moment shows where it stands. The payment password is never kept for a second try.
-import { look, say, wait, waitOrOnline } from "./say.js";
+import { look, say, wait, waitOrOnline, within } from "./say.js";
 
 const form = document.querySelector("form[data-careful]");
 const state = form?.dataset.careful;
@@ -32,6 +32,8 @@ async function send(fields) {
   try {
     if (!navigator.onLine) throw new TypeError("offline");
     const { body } = await look(state);
+    // An answer that is not ours comes from something in between, such as a café's sign-in page.
+    if (!body) throw new TypeError("not ours");
     if (isSettled(body)) return location.replace(state);
   } catch {
     return refuse({
@@ -49,7 +51,7 @@ async function send(fields) {
       headers: { Accept: "application/json" },
       credentials: "same-origin",
       cache: "no-store",
-      signal: AbortSignal.timeout(20_000),
+      signal: within(20_000),
     });
     // It is on its way; nothing here needs the password any more.
     fields.delete("payment_password");

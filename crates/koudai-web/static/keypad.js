@@ -4,6 +4,9 @@ import { say } from "./say.js";
 
 const DIGITS = 6;
 
+const isBusy = (pin) => pin.getAttribute("aria-busy") === "true";
+const setBusy = (pin, busy) => pin.setAttribute("aria-busy", busy);
+
 // One set of dots and keys over one field, or over two that must agree.
 function pad(pin) {
   const fields = [...pin.querySelectorAll("input")];
@@ -42,7 +45,7 @@ function pad(pin) {
   const changed = () => {
     field.value = field.value.replace(/\D/g, "").slice(0, DIGITS);
     draw();
-    if (field.value.length < DIGITS || pin.ariaBusy === "true") return;
+    if (field.value.length < DIGITS || isBusy(pin)) return;
     if (fields.length === 2) {
       if (first === null) {
         first = field.value;
@@ -72,10 +75,10 @@ function pad(pin) {
     if (key === "") {
       button.className = "blank";
       button.disabled = true;
-      button.ariaHidden = "true";
+      button.setAttribute("aria-hidden", "true");
     } else if (key === "⌫") {
       button.className = "rub";
-      button.ariaLabel = say("删除", "Delete");
+      button.setAttribute("aria-label", say("删除", "Delete"));
     } else {
       button.dataset.key = key;
     }
@@ -89,11 +92,18 @@ function pad(pin) {
   }
   pin.append(keys);
 
-  // A form that is sent the plain way shows that it is under way. careful.js sends its own, and clears and counts itself.
-  form.addEventListener("submit", () => { pin.ariaBusy = "true"; });
+  // Enter on half a password sends nothing. Otherwise it is under way, until careful.js says that it is not.
+  form.addEventListener("submit", (event) => {
+    if (field.value.length === DIGITS) {
+      setBusy(pin, true);
+      return;
+    }
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  });
   addEventListener("pagehide", clear);
   pin.addEventListener("koudai:clear", () => {
-    pin.ariaBusy = "false";
+    setBusy(pin, false);
     clear();
   });
   draw();
@@ -103,7 +113,7 @@ function pad(pin) {
 for (const pin of document.querySelectorAll("[data-pin]")) {
   const { field, clear } = pad(pin);
   const sheet = pin.closest("[data-sheet]");
-  if (!sheet) {
+  if (!sheet?.showModal) {
     field.focus({ preventScroll: true });
     continue;
   }
@@ -116,12 +126,16 @@ for (const pin of document.querySelectorAll("[data-pin]")) {
   opener.addEventListener("click", () => {
     if (!form.reportValidity()) return;
     for (const mirror of sheet.querySelectorAll("[data-mirror]")) mirror.textContent = chosen(form, mirror.dataset.mirror);
+    sheet.classList.add("up");
     sheet.showModal();
     field.focus({ preventScroll: true });
   });
-  sheet.addEventListener("cancel", (event) => { if (pin.ariaBusy === "true") event.preventDefault(); });
-  sheet.addEventListener("close", clear);
-  sheet.querySelector("[data-close]").addEventListener("click", () => { if (pin.ariaBusy !== "true") sheet.close(); });
+  sheet.addEventListener("cancel", (event) => { if (isBusy(pin)) event.preventDefault(); });
+  sheet.addEventListener("close", () => {
+    sheet.classList.remove("up");
+    clear();
+  });
+  sheet.querySelector("[data-close]").addEventListener("click", () => { if (!isBusy(pin)) sheet.close(); });
   // Keys typed on a keyboard land in the field wherever the focus is.
   sheet.addEventListener("keydown", (event) => {
     if (/^\d$/.test(event.key) && document.activeElement !== field) field.focus({ preventScroll: true });
@@ -131,10 +145,10 @@ for (const pin of document.querySelectorAll("[data-pin]")) {
   let from = null;
   sheet.addEventListener("touchstart", (event) => { from = sheet.scrollTop === 0 ? event.touches[0].clientY : null; }, { passive: true });
   sheet.addEventListener("touchend", (event) => {
-    if (from !== null && event.changedTouches[0].clientY - from > 80 && pin.ariaBusy !== "true") sheet.close();
+    if (from !== null && event.changedTouches[0].clientY - from > 80 && !isBusy(pin)) sheet.close();
     from = null;
   }, { passive: true });
-  sheet.addEventListener("click", (event) => { if (event.target === sheet && pin.ariaBusy !== "true") sheet.close(); });
+  sheet.addEventListener("click", (event) => { if (event.target === sheet && !isBusy(pin)) sheet.close(); });
 }
 
 // The label of the chosen option, or what was typed.

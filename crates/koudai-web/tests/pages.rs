@@ -99,7 +99,10 @@ fn every_field_has_a_label_and_every_button_a_name() {
 fn every_figure_of_money_carries_its_minor_units_and_is_read_as_money() {
     let mut figures = 0;
     for (l, name, html) in every_page() {
-        for tag in tags(&html).into_iter().filter(|tag| tag.starts_with("span class=\"amount") && tag.contains("data-")) {
+        for tag in tags(&html)
+            .into_iter()
+            .filter(|tag| tag.starts_with("span class=\"amount") && tag.contains("data-"))
+        {
             let minor = attribute(tag, "data-minor").unwrap_or_else(|| panic!("{name}: <{tag}>"));
             assert!(minor.parse::<i64>().is_ok_and(|minor| minor >= 0), "{name}: <{tag}>");
             let label = attribute(tag, "aria-label").unwrap_or_else(|| panic!("{name}: <{tag}>"));
@@ -123,7 +126,10 @@ fn payment_passwords_and_security_codes_are_never_filled_in_or_shown() {
             }
             if field == "agree" || field == "number" || field == "id_number" {
                 assert!(!has_attribute(tag, "checked"), "{name}: agreed to for the person");
-                assert!(field == "agree" || attribute(tag, "value").is_none(), "{name}: {field} is sent back");
+                assert!(
+                    field == "agree" || attribute(tag, "value").is_none(),
+                    "{name}: {field} is sent back"
+                );
             }
         }
     }
@@ -153,13 +159,8 @@ fn what_others_wrote_is_shown_as_text_and_never_runs() {
             has_payment_password: true,
             refused: None,
         };
-        let landing = LandingPage {
-            l,
-            token: "t".into(),
-            merchant: HOSTILE.into(),
-            verified: false,
-            signed_in: false,
-        };
+        let landing =
+            LandingPage { l, token: "t".into(), merchant: HOSTILE.into(), verified: false, signed_in: false };
         let login = LoginPage {
             l,
             next: Some(HOSTILE.into()),
@@ -188,7 +189,10 @@ fn a_bilingual_reader_finds_the_way_to_the_other_language_with_the_destination_k
     };
     let html = page.render().unwrap();
     // `back` is /login?next=/pay/a?b=c&d, whose next is percent-encoded once for each of the two addresses it is in.
-    assert!(html.contains("href=\"/lang/en?back=%2Flogin%3Fnext%3D%252Fpay%252Fa%253Fb%253Dc%2526d\""), "{html}");
+    assert!(
+        html.contains("href=\"/lang/en?back=%2Flogin%3Fnext%3D%252Fpay%252Fa%253Fb%253Dc%2526d\""),
+        "{html}"
+    );
 }
 
 #[test]

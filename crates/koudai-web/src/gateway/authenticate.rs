@@ -103,7 +103,8 @@ fn malformed(error: AuthorizationError) -> Fault {
 /// No such certificate of this merchant. The commonest confusion is to send the serial of the *platform's*.
 fn unknown_serial(app: &App, serial: &str) -> Fault {
     let platform = &app.networks.platform;
-    let platforms = serial_matches(serial, &platform.certificate.serial) || serial.starts_with(PUBLIC_KEY_PREFIX);
+    let platforms =
+        serial_matches(serial, &platform.certificate.serial) || serial.starts_with(PUBLIC_KEY_PREFIX);
     if platforms {
         let message = said(
             "商户证书序列号有误：这是平台证书序列号或平台公钥ID，请填写商户API证书的序列号",
@@ -124,7 +125,10 @@ fn check_active(certificate: &MerchantCertificate, now: Timestamp) -> Result<(),
     } else if now > certificate.not_after {
         (said("商户证书已过期", "The merchant's certificate has expired."), "expired certificate")
     } else if now < certificate.not_before {
-        (said("商户证书尚未生效", "The merchant's certificate is not valid yet."), "certificate not valid yet")
+        (
+            said("商户证书尚未生效", "The merchant's certificate is not valid yet."),
+            "certificate not valid yet",
+        )
     } else {
         return Ok(());
     };
@@ -139,7 +143,9 @@ fn check_clock(signed_s: i64, now_s: i64) -> Result<(), Fault> {
     let off_s = signed_s - now_s;
     let message = Said::new(
         "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟".to_owned(),
-        format!("The timestamp may lie at most {WINDOW_S} seconds from the server's time; it lies {off_s} off."),
+        format!(
+            "The timestamp may lie at most {WINDOW_S} seconds from the server's time; it lies {off_s} off."
+        ),
     );
     let seen = json!({ "timestamp": signed_s, "server_time": now_s, "off_by_seconds": off_s });
     Err(Fault::sign_error(message, "timestamp", "timestamp out of window", Some(seen)))
@@ -155,7 +161,8 @@ fn check_signature(authorization: &Authorization, key: &PublicKey, asked: &Asked
     if asked.body.is_empty() && key.verify(&signed[..signed.len() - 1], &authorization.signature).is_ok() {
         return Ok(());
     }
-    let lines = [asked.method, asked.target, &timestamp.to_string(), nonce].map(|line| sha256(line.as_bytes()));
+    let lines =
+        [asked.method, asked.target, &timestamp.to_string(), nonce].map(|line| sha256(line.as_bytes()));
     let [method, url, timestamp, nonce] = lines;
     let seen: Value = json!({
         "method": asked.method,

@@ -76,9 +76,18 @@ mod number {
 #[derive(Debug)]
 enum Detail {
     None,
-    Field { field: String, value: Option<String>, issue: Said, place: Place },
+    Field {
+        field: String,
+        value: Option<String>,
+        issue: Said,
+        place: Place,
+    },
     /// Of an authentication: what was wrong, and what the server saw.
-    Signature { field: &'static str, issue: &'static str, seen: Option<Value> },
+    Signature {
+        field: &'static str,
+        issue: &'static str,
+        seen: Option<Value>,
+    },
 }
 
 /// An answer that is not a success.
@@ -146,10 +155,8 @@ impl Fault {
 
     /// 413.
     pub(super) fn too_large(most: usize) -> Self {
-        let message = Said::new(
-            format!("请求体超过 {most} 字节"),
-            format!("The body is larger than {most} bytes."),
-        );
+        let message =
+            Said::new(format!("请求体超过 {most} 字节"), format!("The body is larger than {most} bytes."));
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "INVALID_REQUEST", number::BODY, message)
     }
 
@@ -173,14 +180,12 @@ impl Fault {
     /// 400: a field or parameter is missing or wrong.
     pub(super) fn parameter(place: Place, field: &str, value: Option<&Value>, issue: Said) -> Self {
         let name = if field.is_empty() { "body" } else { field };
-        let message =
-            Said::new(format!("参数错误：{name} {}", issue.zh), format!("Parameter error: {name} {}.", issue.en));
-        Self::new(StatusCode::BAD_REQUEST, "PARAM_ERROR", number::PARAMETER, message).detailed(Detail::Field {
-            field: field.to_owned(),
-            value: value.map(quoted),
-            issue,
-            place,
-        })
+        let message = Said::new(
+            format!("参数错误：{name} {}", issue.zh),
+            format!("Parameter error: {name} {}.", issue.en),
+        );
+        Self::new(StatusCode::BAD_REQUEST, "PARAM_ERROR", number::PARAMETER, message)
+            .detailed(Detail::Field { field: field.to_owned(), value: value.map(quoted), issue, place })
     }
 
     /// The same refusal, known to be about a value out of its range.
@@ -215,13 +220,19 @@ impl Fault {
 
     /// 404: there is no platform certificate to hand out.
     pub(super) fn no_certificate() -> Self {
-        let message = said("无可用的平台证书，请使用平台公钥", "No platform certificate is available; use the public key.");
+        let message = said(
+            "无可用的平台证书，请使用平台公钥",
+            "No platform certificate is available; use the public key.",
+        );
         Self::new(StatusCode::NOT_FOUND, "RESOURCE_NOT_EXISTS", number::NO_CERTIFICATE, message)
     }
 
     /// 500: a fault of ours.
     pub(super) fn system() -> Self {
-        let message = said("系统异常，请用相同参数重新调用", "System error. Send the same request again, with the same number.");
+        let message = said(
+            "系统异常，请用相同参数重新调用",
+            "System error. Send the same request again, with the same number.",
+        );
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "SYSTEM_ERROR", number::SYSTEM, message)
     }
 }
@@ -346,7 +357,8 @@ pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
         }
         MerchantRefusal::NotEnoughFunds => {
             let zh = "商户余额不足，请充值后用原退款单号重试";
-            let en = "The merchant's money does not cover the refund; retry later with the same out_refund_no.";
+            let en =
+                "The merchant's money does not cover the refund; retry later with the same out_refund_no.";
             fault(S::FORBIDDEN, "NOT_ENOUGH", number::NOT_ENOUGH, zh, en)
         }
         MerchantRefusal::Busy => {
@@ -384,6 +396,8 @@ mod tests {
         assert_eq!(code(Asked::Refund, MerchantRefusal::OrderUnknown), "RESOURCE_NOT_EXISTS");
         assert_eq!(refusal(Asked::Close, MerchantRefusal::UserPaying).status, StatusCode::ACCEPTED);
         assert_eq!(code(Asked::Refund, MerchantRefusal::Busy), "FREQUENCY_LIMITED");
+        assert_eq!(code(Asked::Refund, MerchantRefusal::NotEnoughFunds), "NOT_ENOUGH");
+        assert_eq!(failed(Asked::Place, Failed::Stopped).code, "SYSTEM_ERROR");
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub(super) const MISSING: Said = said("缺少必填参数", "is required");
 pub(super) const TWICE: Said = said("参数重复", "is given more than once");
 pub(super) const UNREADABLE: Said = said("无法解析", "cannot be read");
 const NOT_TEXT: Said = said("应为字符串", "must be a string");
-const NOT_INTEGER: Said = said("应为整数，不能带小数、指数或引号", "must be an integer without fraction, exponent or quotes");
+const NOT_INTEGER: Said =
+    said("应为整数，不能带小数、指数或引号", "must be an integer without fraction, exponent or quotes");
 const NOT_FLAG: Said = said("应为布尔值", "must be true or false");
 const NOT_OBJECT: Said = said("应为 JSON 对象", "must be a JSON object");
 const NOT_LIST: Said = said("应为 JSON 数组", "must be a JSON array");
@@ -159,10 +160,7 @@ impl<'a> Fields<'a> {
 
 fn length_issue(length: &RangeInclusive<usize>) -> Said {
     let (least, most) = (length.start(), length.end());
-    Said::new(
-        format!("长度应为 {least} 至 {most} 个字符"),
-        format!("must have {least} to {most} characters"),
-    )
+    Said::new(format!("长度应为 {least} 至 {most} 个字符"), format!("must have {least} to {most} characters"))
 }
 
 /// A merchant's number for something: its own characters and length, whether it came in a path or in a body.
@@ -239,7 +237,8 @@ mod tests {
 
     #[test]
     fn an_amount_has_one_spelling() {
-        let body = of(r#"{"a":100,"b":1.0,"c":1e2,"d":"1","e":2147483648,"f":null,"g":18446744073709551615}"#);
+        let body =
+            of(r#"{"a":100,"b":1.0,"c":1e2,"d":"1","e":2147483648,"f":null,"g":18446744073709551615}"#);
         let fields = Fields::of(&body).unwrap();
         assert_eq!(fields.integer("a", 1..=100).unwrap(), Some(100));
         assert_eq!(fields.integer("f", 1..=100).unwrap(), None);
@@ -258,7 +257,9 @@ mod tests {
 
     #[test]
     fn a_number_keeps_to_its_characters() {
-        for (number, fine) in [("abc_-|*1", true), ("short", false), ("with blank", false), ("口袋口袋口袋", false)] {
+        for (number, fine) in
+            [("abc_-|*1", true), ("short", false), ("with blank", false), ("口袋口袋口袋", false)]
+        {
             assert_eq!(OUT_TRADE_NO.in_path(Some(number.to_owned())).is_ok(), fine, "{number}");
         }
         assert!(OUT_REFUND_NO.in_path(Some("r@1".to_owned())).is_ok());

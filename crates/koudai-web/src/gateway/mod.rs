@@ -172,7 +172,8 @@ where
         Err(_) => return Err(Fault::too_slow()),
     };
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    let asked = authenticate::Asked { method: head.method.as_str(), target, headers: &head.headers, body: &body };
+    let asked =
+        authenticate::Asked { method: head.method.as_str(), target, headers: &head.headers, body: &body };
     let merchant = authenticate::merchant(app, &asked).await?;
     *mode = Some(authenticate::signing_mode(app, &merchant, &head.headers));
     handler(Call { app: app.clone(), merchant, segment, uri, body }).await
@@ -187,7 +188,12 @@ fn language(headers: &HeaderMap) -> Lang {
 /// A reply to a request that reached no route.
 async fn refused(headers: HeaderMap, fault: Fault) -> Response {
     let request_id = koudai_wechatpay::nonce();
-    tracing::info!(request_id, status = fault.status.as_u16(), code = fault.code, "answered outside of every route");
+    tracing::info!(
+        request_id,
+        status = fault.status.as_u16(),
+        code = fault.code,
+        "answered outside of every route"
+    );
     head(fault.status, &request_id, fault.number, fault.body(language(&headers)))
 }
 

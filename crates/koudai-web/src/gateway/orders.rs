@@ -7,9 +7,7 @@ use koudai_core::refusal::MerchantRefusal;
 use koudai_core::rows::{Order, OrderNumber, OutTradeNo, Product};
 use koudai_core::time::Timestamp;
 use koudai_networks::{Reach, protocol, reach_allows};
-use koudai_wechatpay::types::{
-    GoodsDetail, NativeReply, OrderDetail, SceneInfo, SettleInfo, StoreInfo,
-};
+use koudai_wechatpay::types::{GoodsDetail, NativeReply, OrderDetail, SceneInfo, SettleInfo, StoreInfo};
 use serde::Serialize;
 
 use super::fault::{Asked, Fault, failed, refusal, said};
@@ -107,7 +105,8 @@ fn native_order(fields: &Fields<'_>, mchid: MchId, reach: Reach) -> Result<Place
     if let Some(currency) = amount.text("currency", 1..=16)? {
         check_currency(&amount, currency)?;
     }
-    let detail = fields.object("detail")?.map(|detail| order_detail(&detail)).transpose()?.map(|d| compact(&d));
+    let detail =
+        fields.object("detail")?.map(|detail| order_detail(&detail)).transpose()?.map(|d| compact(&d));
     if detail.as_ref().is_some_and(|detail| detail.len() > MOST_DETAIL_BYTES) {
         let issue = said("总长度不得超过 6144 字节", "must not exceed 6144 bytes");
         return Err(fields.refuse("detail", issue));

@@ -25,10 +25,13 @@ pub use askama::Template;
 pub use cards::{BindingPage, BindingState, CardNewPage, CardPage, CardsPage, Holder};
 pub use info::{RefusalPage, StatusPage, TermsPage};
 pub use payments::{
-    LandingPage, Method, PayPage, PayResultPage, PayState, ScanPage, TopUpPage, TopUpResultPage, TopUpState, Unusable,
+    LandingPage, Method, PayPage, PayResultPage, PayState, ScanPage, TopUpPage, TopUpResultPage, TopUpState,
+    Unusable,
 };
 pub use pieces::{Amount, CardKind, CardLine, Icon, Refused};
-pub use records::{Direction, Event, MonthOfRecords, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage};
+pub use records::{
+    Direction, Event, MonthOfRecords, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage,
+};
 
 #[cfg(doc)]
 use koudai_core::{money::Money, time::Timestamp};

@@ -30,7 +30,9 @@ impl LoginPage {
     /// This page's own path, for coming back to it in the other language.
     fn here(&self) -> String {
         match &self.next {
-            Some(next) => format!("/login?next={}", askama::filters::urlencode_strict(next).expect("text encodes")),
+            Some(next) => {
+                format!("/login?next={}", askama::filters::urlencode_strict(next).expect("text encodes"))
+            }
             None => "/login".to_owned(),
         }
     }

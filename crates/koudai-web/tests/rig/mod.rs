@@ -1,0 +1,441 @@
+//! A gateway over a real engine in a directory of its own, with nothing else of the world: banks and messages lead to a
+//! closed port, and what a bank would say is said by the test.
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its own part of the rig")]
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a failed step is a failed test")]
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use koudai_core::attempt::{EndAttempt, Outcome};
+use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, StartBinding};
+use koudai_core::card::CardKind;
+use koudai_core::id::{CardId, MchId, OrderId, PersonId};
+use koudai_core::identity::Phone;
+use koudai_core::ledger::{AccountId, ISSUER_NETWORK};
+use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
+use koudai_core::money::Money;
+use koudai_core::payment::Pay;
+use koudai_core::payment_password::{Pin, SetPaymentPassword};
+use koudai_core::rows::{
+    Balance, CertificateKey, CodeKey, CodePurpose, Merchant, MerchantCertificate, OneTimeCode, Order,
+    OrderNumber, OutTradeNo, Product,
+};
+use koudai_core::secret::Secret;
+use koudai_core::sign_in::{RequestCode, SignIn, code_of};
+use koudai_core::state::{Command, Keys, OrStop, Policy, Stop, Tx};
+use koudai_core::time::{DAY, Timestamp};
+use koudai_core::top_up::StartTopUp;
+use koudai_engine::{Clock, Engine};
+use koudai_networks::issuer::IssuerClient;
+use koudai_networks::platform::Platform;
+use koudai_networks::sms::SmsGateway;
+use koudai_networks::vault::{Sealed, Vault};
+use koudai_networks::{Health, Networks, Reach};
+use koudai_web::App;
+use koudai_wechatpay::aead::ApiV3Key;
+use koudai_wechatpay::authorization::Authorization;
+use koudai_wechatpay::certificate::Authority;
+use koudai_wechatpay::client::{Client, ClientConfig};
+use koudai_wechatpay::headers::{PlatformKeys, SignedHeaders, verify_body};
+use koudai_wechatpay::keys::PrivateKey;
+use koudai_wechatpay::types::{NativeOrder, OrderAmount, RefundRequest, RefundRequestAmount};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+pub const PUBLIC_KEY_ID: &str = "PUB_KEY_ID_0119000000012026112300000000000001";
+const PIN: &str = "852016";
+
+// Making an RSA key takes long in a debug build, so each process makes its few once.
+static AUTHORITY: LazyLock<Authority> =
+    LazyLock::new(|| Authority::generate("Koudai test authority", now_s() * 1_000).unwrap());
+static CERTIFICATE_KEY: LazyLock<PrivateKey> = LazyLock::new(PrivateKey::generate);
+static PUBLIC_KEY: LazyLock<PrivateKey> = LazyLock::new(PrivateKey::generate);
+static MERCHANT_KEY: LazyLock<PrivateKey> = LazyLock::new(PrivateKey::generate);
+
+/// Unix seconds, as both sides of the wire have them.
+pub fn now_s() -> i64 {
+    Clock::wall().now().0 / 1_000
+}
+
+/// A merchant with everything it knows.
+#[derive(Clone)]
+pub struct Shop {
+    pub mchid: MchId,
+    pub appid: String,
+    pub serial: String,
+    pub key: PrivateKey,
+    pub api_v3_key: ApiV3Key,
+}
+
+/// A reply as it came over the wire.
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: HashMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap().to_owned()
+    }
+
+    /// Status and code, the two things programs branch on.
+    pub fn refusal(&self) -> (u16, String) {
+        (self.status, self.code())
+    }
+
+    /// The number behind the dash of `Request-ID`.
+    pub fn number(&self) -> u32 {
+        self.headers["request-id"].rsplit_once('-').unwrap().1.parse().unwrap()
+    }
+}
+
+/// A running gateway.
+pub struct Rig {
+    pub app: App,
+    pub address: SocketAddr,
+    people: AtomicU32,
+    _directory: TempDir,
+}
+
+impl Rig {
+    pub async fn start() -> Self {
+        Self::start_with(Reach::Local).await
+    }
+
+    pub async fn start_with(reach: Reach) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
+        let engine = Engine::start(directory.path(), keys, Policy::default(), Clock::wall()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = App {
+            engine,
+            networks: Arc::new(networks(reach)),
+            origin: format!("http://{address}").into(),
+            operator: "Koudai".into(),
+            secure: false,
+        };
+        let router = koudai_web::gateway::router().with_state(app.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { app, address, people: AtomicU32::new(0), _directory: directory }
+    }
+
+    pub async fn shop(&self) -> Shop {
+        self.shop_with(vec![Product::Native]).await
+    }
+
+    pub async fn shop_with(&self, products: Vec<Product>) -> Shop {
+        let mchid = self.app.engine.submit(NextMerchant).await.unwrap();
+        let key = MERCHANT_KEY.clone();
+        let issued = AUTHORITY.issue(&mchid.wire(), &key.public_key(), now_s() * 1_000, 5).unwrap();
+        let api_v3_key = ApiV3Key::generate();
+        let appid = format!("wx{:016}", mchid.0);
+        let create = CreateMerchant {
+            mchid,
+            name: "口袋咖啡".to_owned(),
+            appid: appid.clone(),
+            products,
+            apiv3_key_sealed: self.app.networks.vault.seal(Sealed::ApiV3Key, api_v3_key.expose().as_bytes()),
+            certificate: NewCertificate {
+                serial: issued.serial.clone(),
+                pem: issued.pem,
+                not_before: Timestamp(issued.not_before_ms),
+                not_after: Timestamp(issued.not_after_ms),
+            },
+        };
+        self.app.engine.submit(create).await.unwrap();
+        Shop { mchid, appid, serial: issued.serial, key, api_v3_key }
+    }
+
+    /// A person with this much balance and a payment password.
+    pub async fn person(&self, fen: i64) -> PersonId {
+        let (person, card) = self.person_with_card().await;
+        let top_up = StartTopUp {
+            person,
+            number: "top-up-1".to_owned(),
+            card,
+            amount: Money::fen(fen).unwrap(),
+            pin: Pin::parse(PIN).unwrap(),
+        };
+        let attempt = self.app.engine.submit(top_up).await.unwrap().id;
+        let outcome = Outcome::Succeeded { network_ref: "1".to_owned() };
+        self.app.engine.submit(EndAttempt { attempt, outcome }).await.unwrap();
+        person
+    }
+
+    /// A person with a bound card and a payment password, but no balance.
+    pub async fn person_with_card(&self) -> (PersonId, CardId) {
+        let engine = &self.app.engine;
+        let no = self.people.fetch_add(1, Ordering::Relaxed);
+        let phone = Phone::parse(&format!("138{no:08}")).unwrap();
+        let purpose = CodePurpose::SignIn;
+        engine.submit(RequestCode { phone: phone.clone(), purpose }).await.unwrap();
+        let key = CodeKey { phone: phone.clone(), purpose };
+        let wanted = key.clone();
+        let row = engine.read(move |reader| reader.get::<OneTimeCode>(&wanted)).await.unwrap().unwrap();
+        let code = code_of(engine.keys(), &key, &row.nonce);
+        let token_hash = sha256(&no.to_be_bytes());
+        let person = engine.submit(SignIn { phone, code, token_hash }).await.unwrap().person;
+        engine.submit(SetPaymentPassword { person, pin: Pin::parse(PIN).unwrap() }).await.unwrap();
+        let start = StartBinding {
+            person,
+            number: "binding-1".to_owned(),
+            network: ISSUER_NETWORK,
+            card_mac: sha256(format!("card {no}").as_bytes()),
+            bin: "629999".to_owned(),
+            last4: format!("{no:04}"),
+            identity_mac: sha256(format!("identity {no}").as_bytes()),
+            name_masked: "*明".to_owned(),
+            id_number_masked: "1****************0".to_owned(),
+            identity_sealed: vec![],
+            age: 30,
+            phone_masked: "138****0000".to_owned(),
+            kind: CardKind::Debit,
+        };
+        let binding = engine.submit(start).await.unwrap().0.id;
+        let face = BankFace {
+            bank_zh: "测试银行".to_owned(),
+            bank_en: "Test Bank".to_owned(),
+            kind: CardKind::Debit,
+        };
+        let answer = BindingAnswer::Bound { face, token_sealed: vec![] };
+        let bound = engine.submit(RecordBinding { binding, answer }).await.unwrap();
+        (person, bound.card.unwrap())
+    }
+
+    /// Lets a person pay an order, by balance or by a card whose bank has not answered yet.
+    pub async fn pay(
+        &self,
+        person: PersonId,
+        card: Option<CardId>,
+        shop: &Shop,
+        out_trade_no: &str,
+    ) -> Order {
+        let order = self.order(shop, out_trade_no).await.id;
+        let pay = Pay { person, order, card, pin: Pin::parse(PIN).unwrap() };
+        self.app.engine.submit(pay).await.unwrap()
+    }
+
+    /// Lets the bank of an order's card payment say that it was done.
+    pub async fn bank_pays(&self, order: &Order) {
+        let outcome = Outcome::Succeeded { network_ref: "1".to_owned() };
+        let end = EndAttempt { attempt: order.attempt.unwrap(), outcome };
+        self.app.engine.submit(end).await.unwrap();
+    }
+
+    pub async fn order(&self, shop: &Shop, out_trade_no: &str) -> Order {
+        let key = OutTradeNo { mchid: shop.mchid, out_trade_no: out_trade_no.to_owned() };
+        let found = self.app.engine.read(move |reader| {
+            let id: OrderId = reader.get::<OrderNumber>(&key)?.unwrap().order;
+            reader.get::<Order>(&id)
+        });
+        found.await.unwrap().unwrap()
+    }
+
+    /// What an account was credited less what it was debited, in fen.
+    pub async fn standing(&self, account: AccountId) -> i64 {
+        let row = self.app.engine.read(move |reader| reader.get::<Balance>(&account)).await.unwrap();
+        row.map_or(0, |row| row.credits_minor - row.debits_minor)
+    }
+
+    pub async fn orders_of_everyone(&self) -> usize {
+        self.app.engine.read(|reader| Ok(reader.all::<Order>()?.len())).await.unwrap()
+    }
+
+    /// Both platform keys, as merchants hold them.
+    pub fn platform_keys(&self) -> PlatformKeys {
+        let platform = &self.app.networks.platform;
+        [
+            (platform.certificate.serial.as_str(), platform.certificate.public_key.clone()),
+            (PUBLIC_KEY_ID, platform.public_key.public_key()),
+        ]
+        .into_iter()
+        .collect()
+    }
+
+    /// Our own client. In public-key mode it knows that key only; otherwise it knows none and has to fetch.
+    pub fn client(&self, shop: &Shop, public_key_mode: bool) -> Client {
+        let known = [(PUBLIC_KEY_ID, self.app.networks.platform.public_key.public_key())];
+        Client::new(ClientConfig {
+            base_url: format!("http://{}", self.address),
+            mchid: shop.mchid.wire(),
+            serial_no: shop.serial.clone(),
+            key: shop.key.clone(),
+            api_v3_key: shop.api_v3_key.clone(),
+            platform_keys: if public_key_mode { known.into_iter().collect() } else { PlatformKeys::new() },
+            platform_serial: public_key_mode.then(|| PUBLIC_KEY_ID.to_owned()),
+            clock: now_s,
+        })
+        .unwrap()
+    }
+
+    /// Sends a well-signed request and, for a 2xx, checks the reply's signature.
+    pub async fn ask(&self, shop: &Shop, method: &str, target: &str, body: &str) -> Answer {
+        self.ask_with(shop, method, target, body, &[]).await
+    }
+
+    pub async fn ask_with(
+        &self,
+        shop: &Shop,
+        method: &str,
+        target: &str,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let authorization = sign(shop, method, target, body, now_s()).header_value();
+        let mut all = vec![("Authorization", authorization.as_str())];
+        all.extend(headers);
+        let answer = self.send(method, target, &all, body.as_bytes()).await;
+        let signed = SignedHeaders::read(|name| answer.headers.get(name).map(String::as_str));
+        if (200..300).contains(&answer.status) {
+            verify_body(&signed.unwrap(), &self.platform_keys(), now_s(), &answer.body).unwrap();
+        } else {
+            assert!(signed.is_err(), "errors are not signed");
+        }
+        answer
+    }
+
+    /// Sends bytes as they are, over a connection of its own.
+    pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut head =
+            format!("{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !body.is_empty() {
+            head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+        }
+        head.push_str("\r\n");
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let sent = [head.as_bytes(), body].concat();
+        // A server that refuses early may close before it has read everything.
+        let _broken = stream.write_all(&sent).await;
+        let mut all = Vec::new();
+        let read = stream.read_to_end(&mut all);
+        let _reset = tokio::time::timeout(Duration::from_secs(20), read).await.expect("an answer in time");
+        parse(&all)
+    }
+}
+
+fn parse(all: &[u8]) -> Answer {
+    let end = all.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+    let head = std::str::from_utf8(&all[..end]).unwrap();
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers = lines.filter_map(|line| line.split_once(": "));
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+    Answer { status, headers, body: all[end + 4..].to_vec() }
+}
+
+/// Signs a request as a merchant.
+pub fn sign(shop: &Shop, method: &str, target: &str, body: &str, at_s: i64) -> Authorization {
+    let (mchid, nonce) = (shop.mchid.wire(), koudai_wechatpay::nonce());
+    Authorization::sign(&shop.key, &mchid, &shop.serial, method, target, at_s, &nonce, body.as_bytes())
+}
+
+/// An order of this shop.
+pub fn order(shop: &Shop, out_trade_no: &str, fen: i64) -> NativeOrder {
+    NativeOrder {
+        appid: shop.appid.clone(),
+        mchid: shop.mchid.wire(),
+        description: "拿铁 大杯".to_owned(),
+        out_trade_no: out_trade_no.to_owned(),
+        notify_url: "http://localhost:1/notify".to_owned(),
+        attach: Some("till 3".to_owned()),
+        amount: OrderAmount { total: fen, currency: None },
+        ..NativeOrder::default()
+    }
+}
+
+/// A refund of an order of `total` fen.
+pub fn refund(out_trade_no: &str, out_refund_no: &str, fen: i64, total: i64) -> RefundRequest {
+    RefundRequest {
+        out_trade_no: Some(out_trade_no.to_owned()),
+        out_refund_no: out_refund_no.to_owned(),
+        amount: RefundRequestAmount { refund: fen, total, currency: "CNY".to_owned(), from: None },
+        ..RefundRequest::default()
+    }
+}
+
+fn networks(reach: Reach) -> Networks {
+    let (byte, now_ms) = (|byte| Secret::new([byte; 32]), now_s() * 1_000);
+    let certificate = AUTHORITY.issue("Koudai platform", &CERTIFICATE_KEY.public_key(), now_ms, 5).unwrap();
+    let platform = Platform::new(
+        AUTHORITY.clone(),
+        (CERTIFICATE_KEY.clone(), certificate),
+        (PUBLIC_KEY.clone(), PUBLIC_KEY_ID.to_owned()),
+        &[7; 32],
+    );
+    // Port 1 is closed on any machine that runs tests.
+    let nowhere = "http://127.0.0.1:1";
+    let issuer = IssuerClient::new(
+        nowhere,
+        "koudai",
+        MERCHANT_KEY.clone(),
+        MERCHANT_KEY.public_key(),
+        now_s,
+        Duration::from_secs(1),
+    );
+    Networks {
+        vault: Vault::new(&byte(4), byte(5), byte(6)),
+        platform: platform.unwrap(),
+        issuer: issuer.unwrap(),
+        sms: SmsGateway::new(nowhere, &Secret::new("token".to_owned())).unwrap(),
+        reach,
+        health: Health::default(),
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest(&SHA256, bytes).as_ref().try_into().unwrap()
+}
+
+/// What is done to a certificate in a test.
+#[derive(Clone, Copy, Debug)]
+pub enum Spoil {
+    Revoke,
+    Expire,
+}
+
+/// Withdraws a certificate, as staff would.
+pub struct SpoilCertificate {
+    pub mchid: MchId,
+    pub serial: String,
+    pub how: Spoil,
+}
+
+impl Command for SpoilCertificate {
+    type Reply = ();
+    type Refusal = ();
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<()>> {
+        let now = tx.now();
+        let key = CertificateKey { mchid: self.mchid, serial: self.serial.clone() };
+        let row: Option<MerchantCertificate> = tx.rows().merchant_certificate.get(&key).or_stop()?.cloned();
+        let mut row = row.expect("the certificate exists");
+        match self.how {
+            Spoil::Revoke => row.revoked_at = Some(now),
+            Spoil::Expire => row.not_after = now.plus(-DAY),
+        }
+        tx.rows().merchant_certificate.put(row);
+        Ok(())
+    }
+}
+
+/// The merchant as it stands.
+pub async fn merchant_row(rig: &Rig, shop: &Shop) -> Merchant {
+    let mchid = shop.mchid;
+    rig.app.engine.read(move |reader| reader.get::<Merchant>(&mchid)).await.unwrap().unwrap()
+}

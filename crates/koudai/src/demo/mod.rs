@@ -1,0 +1,206 @@
+//! `koudai demo`: everything on this machine. The wallet and the gateway, a bank as a process of its own, a shop that
+//! orders through the gateway like any merchant, and an inbox where the codes arrive.
+
+mod bank;
+mod face;
+mod inbox;
+mod ports;
+mod shop;
+mod welcome;
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use koudai_core::secret::Secret;
+use koudai_engine::Clock;
+use koudai_networks::Reach;
+use koudai_wechatpay::keys::PublicKey;
+
+use crate::cli::DemoArgs;
+use crate::directory::{self, Kind};
+use crate::failure::Failure;
+use crate::house::{self, Plan, Server};
+use crate::keys::{self, Keys, Progress};
+use crate::{durable, sandbox};
+use bank::Bank;
+use ports::Ports;
+
+/// What the bank knows the demo's wallet as.
+const APP_ID: &str = "koudai-demo";
+/// How long everything may take to answer.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Where everything can be opened.
+#[derive(Clone, Debug, serde::Serialize)]
+struct Addresses {
+    wallet: String,
+    gateway: String,
+    shop: String,
+    bank: String,
+    inbox: String,
+}
+
+/// `koudai demo`: runs until it is told to end. `log` is the filter the bank's process logs by.
+///
+/// # Errors
+/// If a port, the data directory or one of the servers cannot be used.
+pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
+    let ports = Ports::take(args.listen)?;
+    let data = args.data.as_path();
+    directory::prepare(data, Kind::Demo)?;
+    if !keys::exist(data) {
+        let _lock = directory::lock(data)?;
+        create_keys(data, &Clock::wall())?;
+    }
+    let keys = keys::load(data)?;
+    prepare_bank(data, &keys)?;
+    let token = inbox_token(data)?;
+
+    let ip = ports.wallet.local_addr().map_err(port_failure)?.ip();
+    let inbox = ports::address(&ports.inbox)?;
+    let post_to = format!("{}/messages", ports::internal(&ports.inbox)?);
+    let inbox_server = start(ports.inbox, inbox::router(token.clone()))?;
+    let mut bank = match &args.bank_url {
+        Some(url) => Bank::running(url),
+        None => {
+            let settings = bank::Settings {
+                directory: data.join("bank"),
+                app_id: APP_ID,
+                app_name: args.operator.clone(),
+                sms_url: post_to.clone(),
+                sms_token_file: data.join(INBOX_TOKEN),
+                inbox_url: inbox.clone(),
+                log,
+            };
+            Bank::start(settings, ip, ports.bank).await?
+        }
+    };
+    let wallet = ports::address(&ports.wallet)?;
+    let shop = ports::address(&ports.shop)?;
+    let gateway = ports::internal(&ports.wallet)?;
+    let notify = format!("{}/notify", ports::internal(&ports.shop)?);
+    let plan = Plan {
+        data,
+        origin: wallet.clone(),
+        operator: args.operator,
+        issuer_url: bank.internal().to_owned(),
+        issuer_app_id: APP_ID.to_owned(),
+        issuer_key: PublicKey::from_pem(&sandbox::text(&data.join("bank").join(sandbox::PUBLIC_KEY))?)
+            .map_err(|error| Failure::because("the bank's public key", &error))?,
+        sms_url: post_to,
+        sms_token: token,
+        reach: Reach::Local,
+    };
+    let app = house::open(plan, keys)?;
+    let (engine, networks) = (app.engine.clone(), Arc::clone(&app.networks));
+    let wallet_server = start(ports.wallet, koudai_web::router(app))?;
+    let shop_server = start(ports.shop, shop::open(data, &engine, &networks, &gateway, notify).await?)?;
+
+    let addresses = Addresses { gateway: wallet.clone(), wallet, shop, bank: bank.address().to_owned(), inbox };
+    wait_for_answers(&addresses, bank.internal()).await?;
+    welcome(&addresses, data, args.json)?;
+
+    house::stop_signal().await;
+    tokio::join!(shop_server.stop(), wallet_server.stop(), inbox_server.stop());
+    bank.stop().await;
+    Ok(())
+}
+
+fn start(listener: TcpListener, router: axum::Router) -> Result<Server, Failure> {
+    Server::start(listener, router, None).map_err(|error| Failure::because("starting a server", &error))
+}
+
+fn port_failure(error: std::io::Error) -> Failure {
+    Failure::because("asking for a port", &error)
+}
+
+/// The inbox's token, which whoever posts a message has to show; beside the bank's files, for the bank posts too.
+const INBOX_TOKEN: &str = "bank/inbox_token";
+
+/// All keys of a demo's directory: the operator's and the bank's.
+///
+/// # Errors
+/// As the file system's.
+pub(crate) fn create_keys(data: &Path, clock: &Clock) -> Result<(), Failure> {
+    let mut progress = Progress::of(keys::SLOW_KEYS + 1);
+    keys::create(data, clock, &mut progress)?;
+    sandbox::create_key(&data.join("bank"), &progress.generate("sandbox bank"))?;
+    let keys = keys::load(data)?;
+    prepare_bank(data, &keys)?;
+    inbox_token(data).map(drop)
+}
+
+/// Tells the bank whom it serves, and makes its key if a first start was cut short before it.
+fn prepare_bank(data: &Path, keys: &Keys) -> Result<(), Failure> {
+    let directory = data.join("bank");
+    if !directory.join(sandbox::PUBLIC_KEY).exists() {
+        sandbox::create_key(&directory, &Progress::of(1).generate("sandbox bank"))?;
+    }
+    let app_key = keys.issuer_app.public_key().to_pem();
+    durable::write(&directory.join(sandbox::APP_KEY), app_key.as_bytes())
+        .map_err(|error| Failure::because("writing to the bank's directory", &error))
+}
+
+/// The inbox's token; made at the first start, and the same ever after, so that a bank that lives on can still post.
+fn inbox_token(data: &Path) -> Result<Secret<String>, Failure> {
+    let path = data.join(INBOX_TOKEN);
+    if !path.exists() {
+        let token = URL_SAFE_NO_PAD.encode(koudai_engine::random_bytes().expose());
+        durable::write(&path, token.as_bytes())
+            .map_err(|error| Failure::because(format!("writing {}", path.display()), &error))?;
+    }
+    Ok(Secret::new(sandbox::text(&path)?.trim().to_owned()))
+}
+
+/// Waits until every server answers, whatever it answers.
+async fn wait_for_answers(addresses: &Addresses, bank: &str) -> Result<(), Failure> {
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .timeout(Duration::from_secs(5))
+        .build()
+        .map_err(|error| Failure::because("starting a client", &error))?;
+    let all = [
+        ("wallet", format!("{}/status", addresses.wallet)),
+        ("shop", addresses.shop.clone()),
+        ("bank", bank.to_owned()),
+        ("inbox", addresses.inbox.clone()),
+    ];
+    for (name, url) in all {
+        let answers = async {
+            while let Err(error) = http.get(&url).send().await {
+                tracing::debug!(name, %error, "does not answer yet");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout(READY_WITHIN, answers).await.is_err() {
+            return Err(Failure::new(format!("the {name} does not answer at {url}")));
+        }
+    }
+    Ok(())
+}
+
+/// Prints what to open: one line of JSON for a script, a table for a person.
+fn welcome(addresses: &Addresses, data: &Path, json: bool) -> Result<(), Failure> {
+    let text = if json {
+        serde_json::to_string(addresses).expect("addresses are plain JSON") + "\n"
+    } else {
+        welcome::table(addresses, data)
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::because("writing to standard output", &error))
+}
+
+/// The public form of a listening address: `localhost` where it leads there, so that passkeys and the camera work.
+fn host(address: SocketAddr) -> String {
+    let ip = address.ip();
+    let localhost = [std::net::IpAddr::from([127, 0, 0, 1]), std::net::Ipv6Addr::LOCALHOST.into()].contains(&ip);
+    if localhost { format!("localhost:{}", address.port()) } else { address.to_string() }
+}

@@ -1,0 +1,318 @@
+//! `koudai serve`: the wallet and the gateway for real. It starts with every setting present and safe, or says of all
+//! of them at once what is wrong.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use axum_server::tls_rustls::RustlsConfig;
+use koudai_core::secret::Secret;
+use koudai_networks::Reach;
+use koudai_wechatpay::keys::PublicKey;
+
+use crate::cli::{self, ServeArgs};
+use crate::directory::{self, Kind};
+use crate::durable;
+use crate::failure::Failure;
+use crate::house::{self, Plan, Server};
+use crate::keys;
+use crate::sandbox::text;
+
+/// Every setting that `--config` may hold, by the name of its option.
+const NAMES: [&str; 11] = [
+    "data",
+    "listen",
+    "origin",
+    "operator",
+    "tls-cert",
+    "tls-key",
+    "issuer-url",
+    "issuer-key",
+    "issuer-app-id",
+    "sms-url",
+    "sms-token-file",
+];
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// Settings that were checked.
+#[derive(Debug)]
+struct Settings {
+    data: PathBuf,
+    listen: SocketAddr,
+    origin: String,
+    operator: String,
+    tls: Option<(PathBuf, PathBuf)>,
+    issuer_url: String,
+    issuer_key: PublicKey,
+    issuer_app_id: String,
+    sms_url: String,
+    sms_token: Secret<String>,
+}
+
+/// `koudai serve`: serves until it is told to end.
+///
+/// # Errors
+/// With a list of every setting that is missing or unsafe; else what went wrong.
+pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    let settings = check(args).map_err(|problems| {
+        Failure::usage(format!("not started, for {} reason(s):\n  - {}", problems.len(), problems.join("\n  - ")))
+    })?;
+    let tls = match &settings.tls {
+        None => None,
+        Some((certificate, key)) => Some(RustlsConfig::from_pem_file(certificate, key).await.map_err(|error| {
+            Failure::because(format!("tls-cert {} with its tls-key", certificate.display()), &error)
+        })?),
+    };
+    let listener = TcpListener::bind(settings.listen)
+        .map_err(|error| Failure::because(format!("listening on {}", settings.listen), &error))?;
+    let keys = keys::load(&settings.data)?;
+    let plan = Plan {
+        data: &settings.data,
+        origin: settings.origin.clone(),
+        operator: settings.operator,
+        issuer_url: settings.issuer_url,
+        issuer_app_id: settings.issuer_app_id,
+        issuer_key: settings.issuer_key,
+        sms_url: settings.sms_url,
+        sms_token: settings.sms_token,
+        reach: Reach::Public,
+    };
+    let app = house::open(plan, keys)?;
+    let server = Server::start(listener, koudai_web::router(app), tls)
+        .map_err(|error| Failure::because("starting the server", &error))?;
+    tracing::info!(listen = %settings.listen, origin = settings.origin, "serving");
+    house::stop_signal().await;
+    tracing::info!("stopping");
+    server.stop().await;
+    Ok(())
+}
+
+/// Collects what is wrong, so that nobody has to mend one setting to hear of the next.
+#[derive(Debug, Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn add(&mut self, problem: impl Into<String>) {
+        self.0.push(problem.into());
+    }
+
+    /// The value, or `None` with its problem noted.
+    fn note<T>(&mut self, checked: Result<T, String>) -> Option<T> {
+        checked.map_err(|problem| self.add(problem)).ok()
+    }
+}
+
+/// Checks every setting, and hands them over only if all are there and safe.
+fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
+    let mut problems = Problems::default();
+    let file = args.config.as_deref().map(|path| read_config(path, &mut problems)).unwrap_or_default();
+    let get = |name: &str, given: Option<String>| {
+        given.filter(|value| !value.is_empty()).or_else(|| file.get(name).cloned())
+    };
+    let need = |name: &str, given: Option<String>| get(name, given).ok_or_else(|| format!("{name} is missing"));
+
+    let data = need("data", args.data).map(PathBuf::from);
+    let data = problems.note(data).inspect(|data| problems.0.extend(data_problems(data)));
+    let tls = tls(get("tls-cert", args.tls_cert), get("tls-key", args.tls_key), &mut problems);
+    let listen = get("listen", args.listen).unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
+    let listen = problems.note(listen_address(&listen, tls.is_some()));
+    let origin = need("origin", args.origin).and_then(|text| origin(&text));
+    let origin = problems.note(origin);
+    let operator = need("operator", args.operator)
+        .and_then(|text| cli::name(&text).map_err(|problem| format!("operator: {problem}")));
+    let operator = problems.note(operator);
+    let issuer_url = need("issuer-url", args.issuer_url).and_then(|text| https("issuer-url", &text));
+    let issuer_url = problems.note(issuer_url);
+    let issuer_key = need("issuer-key", args.issuer_key).and_then(|path| public_key("issuer-key", &path));
+    let issuer_key = problems.note(issuer_key);
+    let issuer_app_id = problems.note(need("issuer-app-id", args.issuer_app_id));
+    let sms_url = need("sms-url", args.sms_url).and_then(|text| https("sms-url", &text));
+    let sms_url = problems.note(sms_url);
+    let sms_token = need("sms-token-file", args.sms_token_file).and_then(|path| token("sms-token-file", &path));
+    let sms_token = problems.note(sms_token);
+
+    let settings = || {
+        Some(Settings {
+            data: data?,
+            listen: listen?,
+            origin: origin?,
+            operator: operator?,
+            tls,
+            issuer_url: issuer_url?,
+            issuer_key: issuer_key?,
+            issuer_app_id: issuer_app_id?,
+            sms_url: sms_url?,
+            sms_token: sms_token?,
+        })
+    };
+    match settings() {
+        Some(settings) if problems.0.is_empty() => Ok(settings),
+        _ => Err(problems.0),
+    }
+}
+
+/// The settings of a file: `name = value` a line, `#` before a remark.
+fn read_config(path: &Path, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    let Some(text) = problems.note(text(path).map_err(|failure| format!("config: {failure}"))) else {
+        return settings;
+    };
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let at = format!("config {}, line {number}", path.display());
+        match line.split_once('=').map(|(name, value)| (name.trim(), value.trim())) {
+            None => problems.add(format!("{at}: write `name = value`")),
+            Some((name, _)) if !NAMES.contains(&name) => {
+                problems.add(format!("{at}: there is no setting `{name}`; there are {}", NAMES.join(", ")));
+            }
+            Some((name, value)) => {
+                if settings.insert(name.to_owned(), value.to_owned()).is_some() {
+                    problems.add(format!("{at}: `{name}` stands here twice"));
+                }
+            }
+        }
+    }
+    settings
+}
+
+fn data_problems(data: &Path) -> Vec<String> {
+    match directory::kind(data) {
+        Err(failure) => vec![format!("data: {failure}")],
+        Ok(Some(found @ Kind::Demo)) => vec![format!("data: {}", directory::wrong_kind(data, found))],
+        Ok(None) => vec![format!(
+            "data: {0} is not a data directory: make it with `koudai keys create --data {0}`",
+            data.display()
+        )],
+        Ok(Some(Kind::Serve)) => {
+            let mut problems: Vec<String> =
+                keys::problems(data).into_iter().map(|problem| format!("data: {problem}")).collect();
+            if durable::is_open_to_others(data).unwrap_or(true) {
+                let data = data.display();
+                problems.push(format!("data: {data} can be reached by others than its owner: chmod 700 {data}"));
+            }
+            problems
+        }
+    }
+}
+
+fn tls(certificate: Option<String>, key: Option<String>, problems: &mut Problems) -> Option<(PathBuf, PathBuf)> {
+    match (certificate, key) {
+        (None, None) => None,
+        (Some(_), None) => {
+            problems.add("tls-key is missing beside tls-cert");
+            None
+        }
+        (None, Some(_)) => {
+            problems.add("tls-cert is missing beside tls-key");
+            None
+        }
+        (Some(certificate), Some(key)) => {
+            if let Err(error) = durable::read(certificate.as_ref()) {
+                problems.add(format!("tls-cert {certificate}: {error}"));
+            }
+            problems.0.extend(secret_file_problem("tls-key", &key));
+            Some((certificate.into(), key.into()))
+        }
+    }
+}
+
+fn listen_address(text: &str, tls: bool) -> Result<SocketAddr, String> {
+    let listen = cli::listen_address(text).map_err(|problem| format!("listen {text:?}: {problem}"))?;
+    if listen.ip().is_loopback() || tls {
+        return Ok(listen);
+    }
+    Err(format!(
+        "listen {listen}: passwords and codes would cross the network in the clear; give tls-cert and tls-key, \
+         or listen on 127.0.0.1 behind a proxy that has TLS"
+    ))
+}
+
+/// An https origin, without a slash at its end.
+fn origin(text: &str) -> Result<String, String> {
+    let text = https("origin", text.trim_end_matches('/'))?;
+    let host = &text["https://".len()..];
+    if host.contains(['/', '?', '#', '@']) {
+        return Err(format!("origin {text:?}: only a host, with a port if need be, such as https://pay.example.org"));
+    }
+    Ok(text)
+}
+
+fn https(name: &str, text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").ok_or_else(|| format!("{name} {text:?} is not https"))?;
+    let plain = !host.is_empty() && !host.starts_with(['/', ':', '?', '#']);
+    if !plain || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(format!("{name} {text:?} is not an address"));
+    }
+    Ok(text.to_owned())
+}
+
+fn public_key(name: &str, path: &str) -> Result<PublicKey, String> {
+    let text = text(path.as_ref()).map_err(|failure| format!("{name}: {failure}"))?;
+    PublicKey::from_pem(&text).map_err(|error| format!("{name} {path}: {error}"))
+}
+
+fn token(name: &str, path: &str) -> Result<Secret<String>, String> {
+    if let Some(problem) = secret_file_problem(name, path) {
+        return Err(problem);
+    }
+    let text = text(path.as_ref()).map_err(|failure| format!("{name}: {failure}"))?;
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("{name} {path}: a token is one line of letters, digits and signs"));
+    }
+    Ok(Secret::new(token.to_owned()))
+}
+
+fn secret_file_problem(name: &str, path: &str) -> Option<String> {
+    match durable::is_open_to_others(path.as_ref()) {
+        Ok(false) => None,
+        Ok(true) => Some(format!("{name} {path} can be read by others than its owner: chmod 600 {path}")),
+        Err(error) => Some(format!("{name} {path}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_missing_is_said_at_once() {
+        let problems = check(ServeArgs::default()).unwrap_err();
+        for name in [
+            "data", "origin", "operator", "issuer-url", "issuer-key", "issuer-app-id", "sms-url", "sms-token-file",
+        ] {
+            assert!(problems.contains(&format!("{name} is missing")), "{name}: {problems:?}");
+        }
+        assert_eq!(problems.len(), 8);
+    }
+
+    #[test]
+    fn only_https_origins_without_a_path_will_do() {
+        assert_eq!(origin("https://pay.example.org/").as_deref(), Ok("https://pay.example.org"));
+        assert!(origin("https://pay.example.org:8443").is_ok());
+        for wrong in ["http://pay.example.org", "https://", "https:///x", "https://a.org/x", "https://u@a.org", "a.org"] {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn other_machines_are_served_over_tls_only() {
+        assert!(listen_address("127.0.0.1:80", false).is_ok() && listen_address("0.0.0.0:443", true).is_ok());
+        assert!(listen_address("0.0.0.0:80", false).unwrap_err().contains("in the clear"));
+    }
+
+    #[test]
+    fn a_file_of_settings_is_read_strictly() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("koudai.conf");
+        std::fs::write(&path, "# ours\n origin = https://a.org \n\nport = 80\norigin = x\nnonsense\n").unwrap();
+        let mut problems = Problems::default();
+        let settings = read_config(&path, &mut problems);
+        assert_eq!(settings.keys().collect::<Vec<_>>(), ["origin"]);
+        let [unknown, twice, shape] = problems.0.as_slice() else { panic!("{problems:?}") };
+        assert!(unknown.contains("`port`") && twice.contains("line 5") && shape.contains("line 6"));
+    }
+}

@@ -1,0 +1,297 @@
+//! Drives the real program from outside: starts it, registers people, pays. Shared by the tests that need the whole house.
+
+#![allow(dead_code, reason = "each test uses the part it needs")]
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use koudai_wechatpay::aead::ApiV3Key;
+use koudai_wechatpay::client::{Client, ClientConfig};
+use koudai_wechatpay::headers::PlatformKeys;
+use koudai_wechatpay::keys::{PrivateKey, PublicKey};
+use koudai_wechatpay::types::{NativeOrder, OrderAmount};
+use serde_json::{Value, json};
+
+/// The payment password of everybody in these tests.
+pub const PIN: &str = "738214";
+
+/// A command of the program under test.
+pub fn koudai() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_koudai"))
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Output {
+    command.output().expect("the program starts")
+}
+
+/// What a command printed as JSON.
+pub fn json_of(command: &mut Command) -> Value {
+    let output = run(command);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {complaint}");
+    serde_json::from_slice(&output.stdout).expect("JSON on standard output")
+}
+
+/// Some ports in a row that are free now; the demo takes four from the first on.
+pub fn free_ports() -> u16 {
+    for _ in 0..100 {
+        let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let first = probe.local_addr().expect("its address").port();
+        drop(probe);
+        if first < 65_000 && (0..8).all(|n| TcpListener::bind(("127.0.0.1", first + n)).is_ok()) {
+            return first;
+        }
+    }
+    panic!("no eight free ports in a row");
+}
+
+/// A program that is running and is killed when this goes.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Ends it at once, as a power cut would.
+    pub fn kill(&mut self) {
+        self.0.kill().expect("it can be killed");
+        self.0.wait().expect("it ends");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _over = self.0.kill();
+        let _over = self.0.wait();
+    }
+}
+
+/// A demo that answers.
+pub struct Demo {
+    pub process: Running,
+    pub addresses: Value,
+}
+
+impl Demo {
+    /// Starts a demo and waits for its addresses. Its log goes to `log`.
+    pub fn start(data: &Path, port: u16, bank_url: Option<&str>, log: &Path) -> Self {
+        let log = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
+        let mut command = koudai();
+        command.args(["--log", "debug", "demo", "--json", "--listen", &format!("127.0.0.1:{port}"), "--data"]);
+        command.arg(data).stdout(Stdio::piped()).stderr(log).stdin(Stdio::null());
+        if let Some(url) = bank_url {
+            command.args(["--bank-url", url]);
+        }
+        let mut child = command.spawn().expect("the demo starts");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("its standard output");
+        BufReader::new(out).read_line(&mut line).expect("its first line");
+        let process = Running(child);
+        let addresses = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the demo said {line:?}, see its log"));
+        Self { process, addresses }
+    }
+
+    pub fn address(&self, face: &str) -> String {
+        self.addresses[face].as_str().expect("an address").to_owned()
+    }
+}
+
+/// Starts the sandbox bank on its own, so that it lives on when the demo is killed.
+pub fn start_bank(data: &Path, port: u16, inbox: &str, log: &Path) -> (Running, String) {
+    let log = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
+    let (directory, url) = (data.join("bank"), format!("http://127.0.0.1:{port}"));
+    let mut command = koudai();
+    command
+        .args(["--log", "debug", "sandbox", "bank", "--listen", &format!("127.0.0.1:{port}"), "--data"])
+        .arg(&directory)
+        .args(["--sms-url", &format!("{inbox}/messages"), "--sms-token-file"])
+        .arg(directory.join("inbox_token"))
+        .stdout(Stdio::null())
+        .stderr(log)
+        .stdin(Stdio::null());
+    let child = Running(command.spawn().expect("the bank starts"));
+    let began = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(began.elapsed() < Duration::from_secs(20), "the bank does not answer");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    (child, url)
+}
+
+/// A merchant's engineer with their own client.
+pub fn merchant(data: &Path, gateway: &str) -> (Client, Value) {
+    let created = json_of(koudai().args(["merchant", "create", "--name", "测试食堂", "--data"]).arg(data));
+    (client(&created, gateway), created)
+}
+
+/// A client with what `koudai merchant create` printed.
+pub fn client(created: &Value, gateway: &str) -> Client {
+    let text = |name: &str| created[name].as_str().expect("a text").to_owned();
+    let key = PublicKey::from_pem(&text("platform_certificate_pem")).expect("the platform's certificate");
+    let platform_keys: PlatformKeys = [(text("platform_certificate_serial"), key)].into_iter().collect();
+    Client::new(ClientConfig {
+        base_url: gateway.to_owned(),
+        mchid: text("mchid"),
+        serial_no: text("serial_no"),
+        key: PrivateKey::from_pem(&text("private_key_pem")).expect("the merchant's key"),
+        api_v3_key: ApiV3Key::new(&text("apiv3_key")).expect("the merchant's APIv3 key"),
+        platform_keys,
+        platform_serial: None,
+        clock: || koudai_engine::Clock::wall().now().0 / 1_000,
+    })
+    .expect("a client")
+}
+
+/// An order of the merchant's.
+pub fn order(created: &Value, out_trade_no: &str, total: i64) -> NativeOrder {
+    let text = |name: &str| created[name].as_str().expect("a text").to_owned();
+    NativeOrder {
+        appid: text("appid"),
+        mchid: text("mchid"),
+        description: "午餐 Lunch".to_owned(),
+        out_trade_no: out_trade_no.to_owned(),
+        notify_url: "http://127.0.0.1:9/notify".to_owned(),
+        amount: OrderAmount { total, currency: Some("CNY".to_owned()) },
+        ..NativeOrder::default()
+    }
+}
+
+/// Why a request to the wallet brought nothing certain.
+#[derive(Debug)]
+pub struct NoAnswer;
+
+/// A person with a phone, speaking JSON.
+#[derive(Clone)]
+pub struct Phone {
+    http: reqwest::Client,
+    wallet: String,
+    inbox: String,
+    pub number: String,
+    token: String,
+}
+
+impl Phone {
+    /// Registers, or signs in, and sets the payment password.
+    pub async fn register(demo: &Demo, number: &str) -> Self {
+        let http = http();
+        let mut phone = Self {
+            http,
+            wallet: demo.address("wallet"),
+            inbox: demo.address("inbox"),
+            number: number.to_owned(),
+            token: String::new(),
+        };
+        phone.must("/login/code", json!({"phone": number})).await;
+        let code = phone.code(0).await;
+        let signed_in = phone.must("/login", json!({"phone": number, "code": code, "agree": "yes"})).await;
+        phone.token = signed_in["token"].as_str().expect("a token").to_owned();
+        phone.must("/payment-password", json!({"payment_password": PIN, "payment_password_again": PIN})).await;
+        phone
+    }
+
+    /// The newest code sent to this phone, once there are more than `seen` of them.
+    pub async fn code(&self, seen: usize) -> String {
+        for _ in 0..200 {
+            let url = format!("{}/inbox?to={}", self.inbox, self.number);
+            let messages = self.http.get(url).header("accept", "application/json").send().await;
+            let messages: Value = read(messages.expect("the inbox answers")).await.expect("the inbox's list");
+            let messages = messages.as_array().expect("a list").clone();
+            if messages.len() > seen {
+                let newest = messages.last().expect("it is not empty");
+                return newest["code"].as_str().expect("a code").to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("no code came to {}", self.number);
+    }
+
+    /// Binds a test card; returns its id.
+    pub async fn bind(&self, card: &koudai_networks::issuer::sandbox::TestCard) -> String {
+        let seen = self.code_count().await;
+        let kind = if card.cvv.is_some() { "credit" } else { "debit" };
+        let mut form = json!({
+            "binding_id": format!("bind-{}-{}", self.number, card.no), "number": card.number, "kind": kind,
+            "name": card.name, "id_number": card.id_number, "phone": card.phone,
+        });
+        if let (Some(expiry), Some(cvv)) = (card.expiry, card.cvv) {
+            form["expiry"] = expiry.into();
+            form["cvv"] = cvv.into();
+        }
+        let binding = self.must("/cards", form).await;
+        let id = binding["binding_id"].as_str().expect("a binding").to_owned();
+        let bank_phone = Self { number: card.phone.clone(), ..self.clone() };
+        let code = bank_phone.code(if card.phone == self.number { seen } else { 0 }).await;
+        let bound = self.must(&format!("/cards/bindings/{id}/confirm"), json!({"code": code})).await;
+        bound["card_id"].as_str().expect("a card").to_owned()
+    }
+
+    async fn code_count(&self) -> usize {
+        let url = format!("{}/inbox?to={}", self.inbox, self.number);
+        let messages = self.http.get(url).header("accept", "application/json").send().await;
+        let messages: Value = read(messages.expect("the inbox answers")).await.expect("the inbox's list");
+        messages.as_array().expect("a list").len()
+    }
+
+    /// Tops up, in yuan.
+    pub async fn top_up(&self, number: &str, card: &str, amount: &str) -> Value {
+        let form = json!({"attempt_id": number, "card_id": card, "amount": amount, "payment_password": PIN});
+        self.must("/top-up", form).await
+    }
+
+    /// From a code's link to the path of its payment page.
+    pub async fn scan(&self, code_url: &str) -> Result<String, NoAnswer> {
+        let (status, body) = self.post("/scan", json!({"text": code_url})).await?;
+        assert_eq!(status, 200, "{body}");
+        Ok(body["pay"].as_str().expect("a path").to_owned())
+    }
+
+    /// Pays; the status and the body, or that there was no answer.
+    pub async fn pay(&self, path: &str, method: &str) -> Result<(u16, Value), NoAnswer> {
+        self.post(path, json!({"method": method, "payment_password": PIN})).await
+    }
+
+    pub async fn get(&self, path: &str) -> Result<(u16, Value), NoAnswer> {
+        let request = self.http.get(format!("{}{path}", self.wallet)).header("accept", "application/json");
+        let reply = request.bearer_auth(&self.token).send().await.map_err(|_| NoAnswer)?;
+        let status = reply.status().as_u16();
+        Ok((status, read(reply).await?))
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Result<(u16, Value), NoAnswer> {
+        let request = self
+            .http
+            .post(format!("{}{path}", self.wallet))
+            .header("accept", "application/json")
+            .header("content-type", "application/json")
+            .bearer_auth(&self.token)
+            .body(body.to_string());
+        let reply = request.send().await.map_err(|_| NoAnswer)?;
+        let status = reply.status().as_u16();
+        Ok((status, read(reply).await?))
+    }
+
+    async fn must(&self, path: &str, body: Value) -> Value {
+        let (status, answer) = self.post(path, body).await.expect("the wallet answers");
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
+    }
+}
+
+/// A client for this machine only.
+pub fn http() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(15));
+    builder.redirect(reqwest::redirect::Policy::none()).build().expect("a client")
+}
+
+async fn read(reply: reqwest::Response) -> Result<Value, NoAnswer> {
+    let bytes = reply.bytes().await.map_err(|_| NoAnswer)?;
+    serde_json::from_slice(&bytes).map_err(|_| NoAnswer)
+}
+
+/// Where a test keeps what it makes.
+pub fn scratch() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_owned();
+    (directory, path)
+}
