@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn merkle_roots_follow_rfc_6962() {
         // Published values of the certificate-transparency test tree: the empty tree, and the tree of one empty leaf.
-        let hex = |bytes: [u8; 32]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hex = |bytes: [u8; 32]| bytes.map(|b| format!("{b:02x}")).concat();
         assert_eq!(hex(merkle_root(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(
             hex(merkle_root(&[vec![]])),

@@ -88,14 +88,12 @@ fn is_public(address: IpAddr) -> bool {
 
 /// The IPv4 address inside an IPv6 one: mapped, 6to4 or NAT64, any of which may lead back inside.
 fn embedded_v4(ip: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
-    let s = ip.segments();
     let pair = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        std::net::Ipv4Addr::new(a, b, c, d)
+        let ([first, second], [third, fourth]) = (high.to_be_bytes(), low.to_be_bytes());
+        std::net::Ipv4Addr::new(first, second, third, fourth)
     };
-    match s {
-        [0x2002, high, low, ..] => Some(pair(high, low)),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(pair(high, low)),
+    match ip.segments() {
+        [0x2002, high, low, ..] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(pair(high, low)),
         _ => ip.to_ipv4_mapped(),
     }
 }

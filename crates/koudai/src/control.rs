@@ -71,7 +71,9 @@ pub(crate) async fn ask(data: &Path, request: Request) -> Result<serde_json::Val
         Ok(stream) => tokio::time::timeout(TIMEOUT, converse(stream, &request))
             .await
             .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
-            .map_err(|error| Failure::because("asking the running server; whether it was done is not known", &error))?,
+            .map_err(|error| {
+                Failure::because("asking the running server; whether it was done is not known", &error)
+            })?,
         // Nobody listens: none was ever started, or it went without a word.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
             alone(data, request).await?
@@ -150,7 +152,9 @@ async fn answer(mut stream: UnixStream, engine: Engine, networks: Arc<Networks>)
     let Ok(line) = read_line(&mut stream).await else { return };
     let reply = match serde_json::from_slice(&line) {
         Ok(request) => act(&engine, &networks.vault, &networks.platform, request).await,
-        Err(_) => Reply::Refused("the server does not know this command; is it of another version?".to_owned()),
+        Err(_) => {
+            Reply::Refused("the server does not know this command; is it of another version?".to_owned())
+        }
     };
     let mut line = serde_json::to_vec(&reply).expect("a reply is plain JSON");
     line.push(b'\n');

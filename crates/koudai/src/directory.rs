@@ -78,9 +78,9 @@ pub(crate) fn prepare(directory: &Path, wanted: Kind) -> Result<(), Failure> {
     let make = || -> std::io::Result<bool> {
         durable::make_directory(directory)?;
         // A start that was cut short may have left the lock, and nothing else.
-        let strange = std::fs::read_dir(directory)?
-            .filter_map(Result::ok)
-            .any(|entry| entry.file_name() != "koudai.lock" && !is_leftover(&entry.file_name().to_string_lossy()));
+        let strange = std::fs::read_dir(directory)?.filter_map(Result::ok).any(|entry| {
+            entry.file_name() != "koudai.lock" && !is_leftover(&entry.file_name().to_string_lossy())
+        });
         if strange {
             return Ok(false);
         }

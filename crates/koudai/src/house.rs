@@ -100,7 +100,11 @@ impl Server {
     ///
     /// # Errors
     /// If the listener cannot be used.
-    pub(crate) fn start(listener: TcpListener, router: Router, tls: Option<RustlsConfig>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        listener: TcpListener,
+        router: Router,
+        tls: Option<RustlsConfig>,
+    ) -> std::io::Result<Self> {
         let handle = Handle::new();
         let service = router.into_make_service();
         let task = match tls {

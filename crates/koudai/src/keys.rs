@@ -177,8 +177,7 @@ pub(crate) fn load(directory: &Path) -> Result<Keys, Failure> {
         let path = place(directory).join(name);
         durable::read(&path).map_err(|error| Failure::because(format!("reading {}", path.display()), &error))
     };
-    let damaged =
-        |name: &str| Failure::new(format!("{} is damaged", place(directory).join(name).display()));
+    let damaged = |name: &str| Failure::new(format!("{} is damaged", place(directory).join(name).display()));
     let random = |name: &str| -> Result<Secret<[u8; 32]>, Failure> {
         let bytes = read(name)?;
         Ok(Secret::new(bytes.as_slice().try_into().map_err(|_| damaged(name))?))

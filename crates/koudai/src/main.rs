@@ -42,8 +42,9 @@ fn log_to_stderr(cli: &Cli) -> Result<String, Failure> {
         let quiet = !matches!(cli.command, Some(Command::Serve(_)));
         if quiet { "warn".to_owned() } else { "info".to_owned() }
     });
-    let parsed = EnvFilter::try_new(&filter)
-        .map_err(|error| Failure::usage(format!("--log {filter}: {error}; try info, or koudai=debug,warn")))?;
+    let parsed = EnvFilter::try_new(&filter).map_err(|error| {
+        Failure::usage(format!("--log {filter}: {error}; try info, or koudai=debug,warn"))
+    })?;
     tracing_subscriber::fmt()
         .with_env_filter(parsed)
         .with_writer(std::io::stderr)

@@ -174,7 +174,9 @@ fn in_words(failed: &Failed<MerchantRefusal>) -> String {
     match failed {
         Failed::Refused(MerchantRefusal::MerchantUnknown) => "there is no merchant of this number".to_owned(),
         Failed::Refused(other) => format!("refused: {other:?}"),
-        Failed::Busy => "the server has more work than it can take, or its disk is full; nothing was done".to_owned(),
+        Failed::Busy => {
+            "the server has more work than it can take, or its disk is full; nothing was done".to_owned()
+        }
         Failed::Stopped => "the server is stopping".to_owned(),
     }
 }
@@ -253,7 +255,8 @@ mod tests {
         for good in ["shop.example.org", "a-b.cn", "xn--fiq228c.example"] {
             assert!(is_domain(good), "{good}");
         }
-        for bad in ["", "localhost", "https://a.cn", "a.cn/x", "A.cn", "-a.cn", "a..cn", "a.cn:80", "店.cn"] {
+        for bad in ["", "localhost", "https://a.cn", "a.cn/x", "A.cn", "-a.cn", "a..cn", "a.cn:80", "店.cn"]
+        {
             assert!(!is_domain(bad), "{bad}");
         }
     }

@@ -83,7 +83,9 @@ pub(crate) fn create_key(directory: &Path, key: &PrivateKey) -> Result<(), Failu
         durable::write(&directory.join(PUBLIC_KEY), key.public_key().to_pem().as_bytes())?;
         durable::write(&directory.join(KEY), key.to_pem().as_bytes())
     };
-    write().map_err(|error| Failure::because(format!("writing the bank's key to {}", directory.display()), &error))
+    write().map_err(|error| {
+        Failure::because(format!("writing the bank's key to {}", directory.display()), &error)
+    })
 }
 
 /// A small text file.
@@ -91,7 +93,9 @@ pub(crate) fn create_key(directory: &Path, key: &PrivateKey) -> Result<(), Failu
 /// # Errors
 /// If it cannot be read or is not text.
 pub(crate) fn text(path: &Path) -> Result<zeroize::Zeroizing<String>, Failure> {
-    let bytes = durable::read(path).map_err(|error| Failure::because(format!("reading {}", path.display()), &error))?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| Failure::new(format!("{} is not text", path.display())))?;
+    let bytes = durable::read(path)
+        .map_err(|error| Failure::because(format!("reading {}", path.display()), &error))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| Failure::new(format!("{} is not text", path.display())))?;
     Ok(text.to_owned().into())
 }

@@ -55,13 +55,19 @@ struct Settings {
 /// With a list of every setting that is missing or unsafe; else what went wrong.
 pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let settings = check(args).map_err(|problems| {
-        Failure::usage(format!("not started, for {} reason(s):\n  - {}", problems.len(), problems.join("\n  - ")))
+        Failure::usage(format!(
+            "not started, for {} reason(s):\n  - {}",
+            problems.len(),
+            problems.join("\n  - ")
+        ))
     })?;
     let tls = match &settings.tls {
         None => None,
-        Some((certificate, key)) => Some(RustlsConfig::from_pem_file(certificate, key).await.map_err(|error| {
-            Failure::because(format!("tls-cert {} with its tls-key", certificate.display()), &error)
-        })?),
+        Some((certificate, key)) => {
+            Some(RustlsConfig::from_pem_file(certificate, key).await.map_err(|error| {
+                Failure::because(format!("tls-cert {} with its tls-key", certificate.display()), &error)
+            })?)
+        }
     };
     let listener = TcpListener::bind(settings.listen)
         .map_err(|error| Failure::because(format!("listening on {}", settings.listen), &error))?;
@@ -109,7 +115,8 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
     let get = |name: &str, given: Option<String>| {
         given.filter(|value| !value.is_empty()).or_else(|| file.get(name).cloned())
     };
-    let need = |name: &str, given: Option<String>| get(name, given).ok_or_else(|| format!("{name} is missing"));
+    let need =
+        |name: &str, given: Option<String>| get(name, given).ok_or_else(|| format!("{name} is missing"));
 
     let data = need("data", args.data).map(PathBuf::from);
     let data = problems.note(data).inspect(|data| problems.0.extend(data_problems(data)));
@@ -128,7 +135,8 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
     let issuer_app_id = problems.note(need("issuer-app-id", args.issuer_app_id));
     let sms_url = need("sms-url", args.sms_url).and_then(|text| https("sms-url", &text));
     let sms_url = problems.note(sms_url);
-    let sms_token = need("sms-token-file", args.sms_token_file).and_then(|path| token("sms-token-file", &path));
+    let sms_token =
+        need("sms-token-file", args.sms_token_file).and_then(|path| token("sms-token-file", &path));
     let sms_token = problems.note(sms_token);
 
     let settings = || {
@@ -191,14 +199,19 @@ fn data_problems(data: &Path) -> Vec<String> {
                 keys::problems(data).into_iter().map(|problem| format!("data: {problem}")).collect();
             if durable::is_open_to_others(data).unwrap_or(true) {
                 let data = data.display();
-                problems.push(format!("data: {data} can be reached by others than its owner: chmod 700 {data}"));
+                problems
+                    .push(format!("data: {data} can be reached by others than its owner: chmod 700 {data}"));
             }
             problems
         }
     }
 }
 
-fn tls(certificate: Option<String>, key: Option<String>, problems: &mut Problems) -> Option<(PathBuf, PathBuf)> {
+fn tls(
+    certificate: Option<String>,
+    key: Option<String>,
+    problems: &mut Problems,
+) -> Option<(PathBuf, PathBuf)> {
     match (certificate, key) {
         (None, None) => None,
         (Some(_), None) => {
@@ -235,7 +248,9 @@ fn origin(text: &str) -> Result<String, String> {
     let text = https("origin", text.trim_end_matches('/'))?;
     let host = &text["https://".len()..];
     if host.contains(['/', '?', '#', '@']) {
-        return Err(format!("origin {text:?}: only a host, with a port if need be, such as https://pay.example.org"));
+        return Err(format!(
+            "origin {text:?}: only a host, with a port if need be, such as https://pay.example.org"
+        ));
     }
     Ok(text)
 }
@@ -282,7 +297,14 @@ mod tests {
     fn everything_missing_is_said_at_once() {
         let problems = check(ServeArgs::default()).unwrap_err();
         for name in [
-            "data", "origin", "operator", "issuer-url", "issuer-key", "issuer-app-id", "sms-url", "sms-token-file",
+            "data",
+            "origin",
+            "operator",
+            "issuer-url",
+            "issuer-key",
+            "issuer-app-id",
+            "sms-url",
+            "sms-token-file",
         ] {
             assert!(problems.contains(&format!("{name} is missing")), "{name}: {problems:?}");
         }
@@ -293,7 +315,14 @@ mod tests {
     fn only_https_origins_without_a_path_will_do() {
         assert_eq!(origin("https://pay.example.org/").as_deref(), Ok("https://pay.example.org"));
         assert!(origin("https://pay.example.org:8443").is_ok());
-        for wrong in ["http://pay.example.org", "https://", "https:///x", "https://a.org/x", "https://u@a.org", "a.org"] {
+        for wrong in [
+            "http://pay.example.org",
+            "https://",
+            "https:///x",
+            "https://a.org/x",
+            "https://u@a.org",
+            "a.org",
+        ] {
             assert!(origin(wrong).is_err(), "{wrong}");
         }
     }
@@ -308,7 +337,8 @@ mod tests {
     fn a_file_of_settings_is_read_strictly() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("koudai.conf");
-        std::fs::write(&path, "# ours\n origin = https://a.org \n\nport = 80\norigin = x\nnonsense\n").unwrap();
+        std::fs::write(&path, "# ours\n origin = https://a.org \n\nport = 80\norigin = x\nnonsense\n")
+            .unwrap();
         let mut problems = Problems::default();
         let settings = read_config(&path, &mut problems);
         assert_eq!(settings.keys().collect::<Vec<_>>(), ["origin"]);

@@ -27,9 +27,12 @@ pub(crate) struct Create {
 /// In words for whoever asked.
 pub(crate) async fn create(engine: &Engine, request: Create) -> Result<serde_json::Value, String> {
     if !is_sign_in_name(&request.name) {
-        return Err("a sign-in name is 2 to 32 of a-z, 0-9, `.`, `-` and `_`, the first one a letter".to_owned());
+        return Err(
+            "a sign-in name is 2 to 32 of a-z, 0-9, `.`, `-` and `_`, the first one a letter".to_owned()
+        );
     }
-    let role = StaffRole::from_word(&request.role).ok_or_else(|| format!("{:?} is not a role", request.role))?;
+    let role =
+        StaffRole::from_word(&request.role).ok_or_else(|| format!("{:?} is not a role", request.role))?;
     let command = CreateStaff { name: request.name, role, enrolment_hash: request.enrolment_hash };
     match engine.submit(command).await {
         Ok(staff) => Ok(serde_json::json!({

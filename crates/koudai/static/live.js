@@ -17,22 +17,29 @@ document.addEventListener("click", async (event) => {
 const live = document.querySelector("[data-live]");
 if (live) {
   let shown = live.innerHTML;
+  let timer = 0;
   const look = async () => {
+    clearTimeout(timer);
+    let wait = 3000;
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.querySelector("[data-live]");
-      if (answer.ok && fresh && fresh.innerHTML !== shown) {
-        shown = fresh.innerHTML;
-        live.innerHTML = shown;
-        live.dataset.state = fresh.dataset.state ?? "";
+      if (answer.ok && fresh) {
+        wait = Number(fresh.dataset.live);
+        if (fresh.innerHTML !== shown) {
+          shown = fresh.innerHTML;
+          live.innerHTML = shown;
+        }
       }
-      const wait = Number(fresh?.dataset.live ?? 0);
-      if (wait) setTimeout(look, document.hidden ? wait * 5 : wait);
     } catch {
-      setTimeout(look, 3000);
+      // No network: look again later.
     }
+    clearTimeout(timer);
+    timer = setTimeout(look, document.hidden ? wait * 5 : wait);
   };
-  setTimeout(look, Number(live.dataset.live));
-  document.addEventListener("visibilitychange", () => document.hidden || look());
+  timer = setTimeout(look, Number(live.dataset.live));
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) look();
+  });
 }

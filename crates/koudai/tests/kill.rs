@@ -145,7 +145,10 @@ async fn check(client: &Client, books: &Mutex<Books>, seen: &mut BTreeMap<String
         match client.query_by_out_trade_no(&number).await {
             Ok(found) => {
                 assert_eq!(found.amount.expect("an amount").total, total, "{number}");
-                assert!(!acknowledged || found.trade_state.is_paid(), "{number} was acknowledged and is not paid");
+                assert!(
+                    !acknowledged || found.trade_state.is_paid(),
+                    "{number} was acknowledged and is not paid"
+                );
             }
             Err(ClientError::Refused { status: 404, .. }) => {
                 assert!(!acknowledged, "{number} was acknowledged and is gone");
@@ -223,7 +226,11 @@ async fn whatever_was_acknowledged_survives_kill_9_and_the_bank_agrees() {
     let (bank_port, inbox) = (drive::free_ports(), format!("http://127.0.0.1:{}", port + 3));
     let (_bank, bank) = drive::start_bank(&data, bank_port, &inbox, &root.join("bank.log"));
     let mut demo = Demo::start(&data, port, Some(&bank), &log);
-    assert_eq!(demo.address("inbox").rsplit(':').next(), inbox.rsplit(':').next(), "the inbox is where the bank posts");
+    assert_eq!(
+        demo.address("inbox").rsplit(':').next(),
+        inbox.rsplit(':').next(),
+        "the inbox is where the bank posts"
+    );
     let (client, created) = drive::merchant(&data, &format!("http://127.0.0.1:{port}"));
 
     let mut people = Vec::new();

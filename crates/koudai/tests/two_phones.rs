@@ -10,7 +10,8 @@ use koudai_wechatpay::types::TradeState;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_is_paid_by_one_of_two_phones_and_the_other_is_told() {
-    let times: u32 = std::env::var("KOUDAI_TWO_PHONES").ok().map_or(200, |text| text.parse().expect("a number"));
+    let times: u32 =
+        std::env::var("KOUDAI_TWO_PHONES").ok().map_or(200, |text| text.parse().expect("a number"));
     let (_keep, root) = drive::scratch();
     let port = drive::free_ports();
     let demo = Demo::start(&root.join("data"), port, None, &root.join("demo.log"));
@@ -44,5 +45,8 @@ async fn an_order_is_paid_by_one_of_two_phones_and_the_other_is_told() {
     }
     let report = drive::json_of(drive::koudai().args(["verify", "--data"]).arg(root.join("data")));
     assert_eq!(report["paid"], times, "{report}");
-    println!("two phones: {times} orders, won by the first {} times and by the second {} times", won[0], won[1]);
+    println!(
+        "two phones: {times} orders, won by the first {} times and by the second {} times",
+        won[0], won[1]
+    );
 }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use koudai_core::id::{MchId, OrderId, RefundId, Seq};
 use koudai_core::ledger::{Journal, JournalKind};
@@ -22,6 +23,8 @@ use crate::platform::SigningMode;
 use crate::vault::Sealed;
 use crate::{protocol, reach_allows};
 
+/// The pause after something on our own side went wrong.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Events of one merchant under way at once.
 const AT_ONCE: i64 = 16;
 
@@ -53,7 +56,7 @@ impl Merchants {
 struct Event {
     merchant: Merchant,
     url: String,
-    event_type: &'static str,
+    name: &'static str,
     summary: &'static str,
     original_type: &'static str,
     plain: Vec<u8>,
@@ -76,13 +79,14 @@ impl Courier {
         tokio::spawn(async move {
             loop {
                 match courier.tell(merchant).await {
-                    Ok(true) => {}
-                    Ok(false) if courier.under_way.merchants.free(merchant) => return,
-                    Ok(false) => {}
+                    Ok(more) => {
+                        if !more && courier.under_way.merchants.free(merchant) {
+                            return;
+                        }
+                    }
                     Err(error) => {
                         tracing::error!(%error, mchid = merchant.0, "a merchant's events could not be read");
-                        courier.under_way.merchants.free(merchant);
-                        return;
+                        tokio::time::sleep(PAUSE).await;
                     }
                 }
             }
@@ -112,8 +116,11 @@ impl Courier {
             }
         }
         failed.sort_unstable();
-        // If the engine is busy the cursor stays behind and the events are told again: at least once.
-        Ok(self.engine.submit(RecordTold { mchid, told, failed }).await.is_ok())
+        if self.engine.submit(RecordTold { mchid, told, failed }).await.is_err() {
+            // The engine is busy: the cursor stays behind and the events are told again, at least once.
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(true)
     }
 
     pub(super) async fn look_for_retries(&self) -> Result<(), StoreError> {
@@ -157,7 +164,7 @@ impl Courier {
         let Ok(_permit) = self.notices.acquire().await else { return Ok(false) };
         let answered = self.post(&event).await;
         tracing::info!(
-            mchid = %mchid.wire(), seq = event.journal.seq.0, event = event.event_type,
+            mchid = %mchid.wire(), seq = event.journal.seq.0, event = event.name,
             subject = event.journal.subject, answered, "notice"
         );
         Ok(answered)
@@ -179,7 +186,7 @@ impl Courier {
             id: format!("koudai-1-{:020}", event.journal.seq.0),
             create_time: event.journal.at.rfc3339(),
             resource_type: ENCRYPTED_RESOURCE.to_owned(),
-            event_type: event.event_type.to_owned(),
+            event_type: event.name.to_owned(),
             summary: event.summary.to_owned(),
             resource: Resource::seal(&key, Some(event.original_type), event.original_type, &event.plain),
         };
@@ -211,27 +218,19 @@ fn event(
         |table| move || StoreError::Corrupt { table, what: "a journal's subject is missing".to_owned() };
     let merchant = reader.get::<Merchant>(&mchid)?.ok_or_else(lost("merchant"))?;
     let order = |id| reader.get::<Order>(&id)?.ok_or_else(lost("trade_order"));
-    let (event_type, summary) = match journal.kind {
+    let (name, summary) = match journal.kind {
         JournalKind::BalancePayment | JournalKind::CardPayment => (TRANSACTION_SUCCESS, "支付成功"),
         JournalKind::BalanceRefund | JournalKind::CardRefundDone => (REFUND_SUCCESS, "退款成功"),
         JournalKind::CardRefundAbnormal => (REFUND_ABNORMAL, "退款异常"),
         JournalKind::TopUp | JournalKind::CardRefundAccepted => unreachable!("nobody is told of these"),
     };
-    if event_type == TRANSACTION_SUCCESS {
+    if name == TRANSACTION_SUCCESS {
         let mut order = order(OrderId(journal.subject))?;
         let url = order.notify_url.clone();
         // The event is the payment, whatever has been refunded since.
         order.refunds = 0;
         let plain = json(&protocol::transaction(&order, vault, now));
-        return Ok(Event {
-            merchant,
-            url,
-            event_type,
-            summary,
-            original_type: "transaction",
-            plain,
-            journal,
-        });
+        return Ok(Event { merchant, url, name, summary, original_type: "transaction", plain, journal });
     }
     let refund = reader.get::<Refund>(&RefundId(journal.subject))?.ok_or_else(lost("refund"))?;
     let order = order(refund.order)?;
@@ -241,5 +240,5 @@ fn event(
     };
     let url = refund.notify_url.clone().unwrap_or_else(|| order.notify_url.clone());
     let plain = json(&protocol::refund_notice(&refund, &order, card.as_ref()));
-    Ok(Event { merchant, url, event_type, summary, original_type: "refund", plain, journal })
+    Ok(Event { merchant, url, name, summary, original_type: "refund", plain, journal })
 }

@@ -265,6 +265,7 @@ pub(super) enum Asked {
 }
 
 /// The fault of a command that got no reply.
+#[expect(clippy::needless_pass_by_value, reason = "it takes what `map_err` gives")]
 pub(super) fn failed(asked: Asked, failed: Failed<MerchantRefusal>) -> Fault {
     match failed {
         Failed::Refused(why) => refusal(asked, why),
@@ -275,6 +276,7 @@ pub(super) fn failed(asked: Asked, failed: Failed<MerchantRefusal>) -> Fault {
 
 /// Status, code, number and wording of a refusal, as the error tables of the endpoints have them (2.1 to 2.5 of the
 /// protocol's specification; 3.3 for re-entry, 6.4 for numbers).
+#[expect(clippy::too_many_lines, reason = "a table with one entry a refusal")]
 pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
     use StatusCode as S;
     const INVALID: &str = "INVALID_REQUEST";

@@ -56,9 +56,14 @@ pub fn router() -> Router<App> {
         .route("/v3/refund/domestic/refunds", refund)
         .route("/v3/refund/domestic/refunds/{out_refund_no}", refund_by_number)
         .route("/v3/certificates", guarded(MethodFilter::GET, certificates::list))
-        .method_not_allowed_fallback(|headers: HeaderMap| refused(headers, Fault::method_not_allowed()))
-        .route("/v3", any(|headers: HeaderMap| refused(headers, Fault::no_such_path())))
-        .route("/v3/{*rest}", any(|headers: HeaderMap| refused(headers, Fault::no_such_path())))
+        .method_not_allowed_fallback(|headers: HeaderMap| async move {
+            refused(&headers, &Fault::method_not_allowed())
+        })
+        .route("/v3", any(|headers: HeaderMap| async move { refused(&headers, &Fault::no_such_path()) }))
+        .route(
+            "/v3/{*rest}",
+            any(|headers: HeaderMap| async move { refused(&headers, &Fault::no_such_path()) }),
+        )
 }
 
 /// A request of a merchant that has proven who it is.
@@ -186,7 +191,7 @@ fn language(headers: &HeaderMap) -> Lang {
 }
 
 /// A reply to a request that reached no route.
-async fn refused(headers: HeaderMap, fault: Fault) -> Response {
+fn refused(headers: &HeaderMap, fault: &Fault) -> Response {
     let request_id = koudai_wechatpay::nonce();
     tracing::info!(
         request_id,
@@ -194,7 +199,7 @@ async fn refused(headers: HeaderMap, fault: Fault) -> Response {
         code = fault.code,
         "answered outside of every route"
     );
-    head(fault.status, &request_id, fault.number, fault.body(language(&headers)))
+    head(fault.status, &request_id, fault.number, fault.body(language(headers)))
 }
 
 /// The response to an outcome: every 2xx signed, a 202 that is no success included, and nothing else.

@@ -485,7 +485,7 @@ pub(super) async fn remove(SentTo(visit, fields, id): SentTo) -> Response {
             let sealed = card.token_sealed.clone();
             tokio::spawn(async move {
                 if let Ok(token) = networks.vault.open_text(Sealed::CardToken, &sealed) {
-                    drop(networks.issuer.unbind(token).await);
+                    let _whatever_it_says = networks.issuer.unbind(token).await;
                 }
             });
             if visit.json { answer::data(json!({})) } else { answer::go("/cards") }

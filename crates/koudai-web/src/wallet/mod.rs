@@ -61,7 +61,8 @@ async fn asset(Path(file): Path<String>) -> Response {
     match assets::find(&format!("/static/{file}")) {
         // The name carries the content's hash, so it may be kept for ever.
         Some((bytes, kind)) => {
-            ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")], bytes).into_response()
+            ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")], bytes)
+                .into_response()
         }
         None => axum::http::StatusCode::NOT_FOUND.into_response(),
     }

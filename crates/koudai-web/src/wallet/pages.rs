@@ -24,11 +24,12 @@ pub use accounts::{HomePage, LoginPage, PaymentPasswordPage, RefundNotice};
 pub use askama::Template;
 pub use cards::{BindingPage, BindingState, CardNewPage, CardPage, CardsPage, Holder};
 pub use info::{RefusalPage, StatusPage, TermsPage};
+pub use koudai_core::card::CardKind;
 pub use payments::{
     LandingPage, Method, PayPage, PayResultPage, PayState, ScanPage, TopUpPage, TopUpResultPage, TopUpState,
     Unusable,
 };
-pub use pieces::{Amount, CardKind, CardLine, Icon, Refused};
+pub use pieces::{Amount, CardLine, Icon, Refused};
 pub use records::{
     Direction, Event, MonthOfRecords, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage,
 };

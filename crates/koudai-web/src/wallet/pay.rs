@@ -142,7 +142,8 @@ impl View {
             "paid_by_you": self.is_mine() && self.order.paid_at.is_some(),
         });
         if self.is_mine() {
-            value["method"] = self.order.card.map_or_else(|| "balance".to_owned(), |c| c.wire()).into();
+            value["method"] =
+                self.order.card.map_or_else(|| "balance".to_owned(), koudai_core::id::CardId::wire).into();
             if self.order.paid_at.is_some() {
                 value["record"] = format!("/records/{}", self.order.id.wire()).into();
             } else if let Some(since) = self.since {
@@ -246,7 +247,7 @@ async fn submit(visit: &Visit, fields: &fields::Fields, name: &str) -> Result<()
         order = order.id.wire(),
         person = person.wire(),
         mchid = order.mchid.wire(),
-        attempt = order.attempt.map(|a| a.wire()),
+        attempt = order.attempt.map(koudai_core::id::AttemptId::wire),
         state = order.state.word(),
         reference = visit.reference,
         "pay"

@@ -18,7 +18,10 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 pub(super) fn dressed(router: Router) -> Router {
     router
         .route("/demo.css", get(|| file("text/css; charset=utf-8", include_str!("../../static/demo.css"))))
-        .route("/live.js", get(|| file("text/javascript; charset=utf-8", include_str!("../../static/live.js"))))
+        .route(
+            "/live.js",
+            get(|| file("text/javascript; charset=utf-8", include_str!("../../static/live.js"))),
+        )
         .route("/mark.svg", get(|| file("image/svg+xml", include_str!("../../static/mark.svg"))))
         .route("/static/{file}", get(asset))
         .layer(middleware::from_fn(guarded))
@@ -47,7 +50,8 @@ async fn guarded(request: Request, next: Next) -> Response {
         (header::VARY, "accept, accept-language"),
     ];
     let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    let foreign = request.method() == Method::POST && site.is_some_and(|site| site != "same-origin" && site != "none");
+    let foreign =
+        request.method() == Method::POST && site.is_some_and(|site| site != "same-origin" && site != "none");
     let mut response = if foreign {
         (StatusCode::FORBIDDEN, "This was sent by another site.").into_response()
     } else {

@@ -70,10 +70,11 @@ async fn take(
     headers: HeaderMap,
     body: Result<Json<Incoming>, JsonRejection>,
 ) -> StatusCode {
-    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    let shown =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     let expected = inbox.token.expose().as_bytes();
-    let ours = shown
-        .is_some_and(|shown| aws_lc_rs::constant_time::verify_slices_are_equal(shown, expected).is_ok());
+    let ours =
+        shown.is_some_and(|shown| aws_lc_rs::constant_time::verify_slices_are_equal(shown, expected).is_ok());
     if !ours {
         return StatusCode::UNAUTHORIZED;
     }

@@ -101,7 +101,8 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
     let wallet_server = start(ports.wallet, koudai_web::router(app))?;
     let shop_server = start(ports.shop, shop::open(data, &engine, &networks, &gateway, notify).await?)?;
 
-    let addresses = Addresses { gateway: wallet.clone(), wallet, shop, bank: bank.address().to_owned(), inbox };
+    let addresses =
+        Addresses { gateway: wallet.clone(), wallet, shop, bank: bank.address().to_owned(), inbox };
     wait_for_answers(&addresses, bank.internal()).await?;
     welcome(&addresses, data, args.json)?;
 
@@ -201,6 +202,7 @@ fn welcome(addresses: &Addresses, data: &Path, json: bool) -> Result<(), Failure
 /// The public form of a listening address: `localhost` where it leads there, so that passkeys and the camera work.
 fn host(address: SocketAddr) -> String {
     let ip = address.ip();
-    let localhost = [std::net::IpAddr::from([127, 0, 0, 1]), std::net::Ipv6Addr::LOCALHOST.into()].contains(&ip);
+    let localhost =
+        [std::net::IpAddr::from([127, 0, 0, 1]), std::net::Ipv6Addr::LOCALHOST.into()].contains(&ip);
     if localhost { format!("localhost:{}", address.port()) } else { address.to_string() }
 }

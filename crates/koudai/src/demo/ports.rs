@@ -82,7 +82,8 @@ pub(super) fn next_free(ip: IpAddr, from: u16) -> Result<TcpListener, Failure> {
 
 fn after(listener: &TcpListener) -> Result<u16, Failure> {
     let port = listener.local_addr().map_err(super::port_failure)?.port();
-    port.checked_add(1).ok_or_else(|| Failure::usage("no port is left after 65535; give a lower one with --listen"))
+    port.checked_add(1)
+        .ok_or_else(|| Failure::usage("no port is left after 65535; give a lower one with --listen"))
 }
 
 /// Where people open a listener: `http://localhost:8080`.

@@ -16,7 +16,11 @@ const FEATURED: usize = 8;
 pub(super) fn table(addresses: &Addresses, data: &Path) -> String {
     let Addresses { wallet, shop, bank, inbox, .. } = addresses;
     let rows = [
-        ("口袋 Wallet", wallet, "注册、绑卡、付款 · sign in with any mobile number of China, such as 13800138000"),
+        (
+            "口袋 Wallet",
+            wallet,
+            "注册、绑卡、付款 · sign in with any mobile number of China, such as 13800138000",
+        ),
         ("商店 Shop", shop, "下单,出示二维码 · order something and get a code to pay"),
         ("收件箱 Inbox", inbox, "短信验证码 · every code that is sent arrives here"),
         ("银行 Bank", bank, "全部测试卡 · all test cards, and the bank's books"),
@@ -77,8 +81,13 @@ mod tests {
     #[test]
     fn everything_needed_to_bind_a_card_is_printed() {
         let at = |port: u16| format!("http://localhost:{port}");
-        let addresses =
-            Addresses { wallet: at(8080), gateway: at(8080), shop: at(8081), bank: at(8082), inbox: at(8083) };
+        let addresses = Addresses {
+            wallet: at(8080),
+            gateway: at(8080),
+            shop: at(8081),
+            bank: at(8082),
+            inbox: at(8083),
+        };
         let text = table(&addresses, Path::new("./.koudai"));
         for needed in [
             "http://localhost:8080",

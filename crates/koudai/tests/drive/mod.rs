@@ -78,7 +78,15 @@ impl Demo {
     pub fn start(data: &Path, port: u16, bank_url: Option<&str>, log: &Path) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
         let mut command = koudai();
-        command.args(["--log", "debug", "demo", "--json", "--listen", &format!("127.0.0.1:{port}"), "--data"]);
+        command.args([
+            "--log",
+            "debug",
+            "demo",
+            "--json",
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+            "--data",
+        ]);
         command.arg(data).stdout(Stdio::piped()).stderr(log).stdin(Stdio::null());
         if let Some(url) = bank_url {
             command.args(["--bank-url", url]);
@@ -88,7 +96,8 @@ impl Demo {
         let out = child.stdout.take().expect("its standard output");
         BufReader::new(out).read_line(&mut line).expect("its first line");
         let process = Running(child);
-        let addresses = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the demo said {line:?}, see its log"));
+        let addresses =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the demo said {line:?}, see its log"));
         Self { process, addresses }
     }
 
@@ -186,7 +195,9 @@ impl Phone {
         let code = phone.code(0).await;
         let signed_in = phone.must("/login", json!({"phone": number, "code": code, "agree": "yes"})).await;
         phone.token = signed_in["token"].as_str().expect("a token").to_owned();
-        phone.must("/payment-password", json!({"payment_password": PIN, "payment_password_again": PIN})).await;
+        phone
+            .must("/payment-password", json!({"payment_password": PIN, "payment_password_again": PIN}))
+            .await;
         phone
     }
 

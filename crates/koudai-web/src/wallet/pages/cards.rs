@@ -1,8 +1,9 @@
 //! Bank cards.
 
 use askama::Template;
+use koudai_core::card::CardKind;
 
-use super::pieces::{CardKind, CardLine, Icon, Refused};
+use super::pieces::{CardLine, Icon, Refused};
 use crate::assets;
 use crate::say::Lang;
 

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use askama::filters::HtmlSafe;
+use koudai_core::card::CardKind;
 use koudai_core::money::{Currency, Money};
 use koudai_core::refusal::Refusal;
 
@@ -58,6 +59,22 @@ impl Lang {
     /// An amount, without a sign.
     pub fn amount(self, money: Money) -> Amount {
         Amount { l: self, money, direction: None }
+    }
+
+    /// What a kind of card is called on its own.
+    pub const fn card_kind(self, kind: CardKind) -> &'static str {
+        match kind {
+            CardKind::Debit => self.say("储蓄卡", "Debit card"),
+            CardKind::Credit => self.say("信用卡", "Credit card"),
+        }
+    }
+
+    /// What a kind of card is called behind a bank's name.
+    pub const fn card_word(self, kind: CardKind) -> &'static str {
+        match kind {
+            CardKind::Debit => self.say("储蓄卡", "debit"),
+            CardKind::Credit => self.say("信用卡", "credit"),
+        }
     }
 
     /// An amount that came in (`+`) or went out (`−`).
@@ -139,33 +156,6 @@ impl Refused {
     }
 }
 
-/// Debit or credit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CardKind {
-    /// 储蓄卡.
-    Debit,
-    /// 信用卡.
-    Credit,
-}
-
-impl CardKind {
-    /// What it is called on its own.
-    pub const fn title(self, l: Lang) -> &'static str {
-        match self {
-            Self::Debit => l.say("储蓄卡", "Debit card"),
-            Self::Credit => l.say("信用卡", "Credit card"),
-        }
-    }
-
-    /// The word behind a bank's name.
-    pub const fn word(self, l: Lang) -> &'static str {
-        match self {
-            Self::Debit => l.say("储蓄卡", "debit"),
-            Self::Credit => l.say("信用卡", "credit"),
-        }
-    }
-}
-
 /// A bound card in a list.
 #[derive(Clone, Debug)]
 pub struct CardLine {
@@ -184,7 +174,7 @@ pub struct CardLine {
 impl CardLine {
     /// How people tell it from others: `招商银行 储蓄卡 (1234)`.
     pub fn name(&self, l: Lang) -> String {
-        format!("{} {} ({})", self.bank, self.kind.word(l), self.last4)
+        format!("{} {} ({})", self.bank, l.card_word(self.kind), self.last4)
     }
 }
 
