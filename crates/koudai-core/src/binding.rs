@@ -177,19 +177,26 @@ impl Command for RecordBinding {
         if matches!(binding.state, BindingState::Bound | BindingState::Failed) {
             return Ok(binding);
         }
-        // Two bindings of one card may have been under way at once; the first to be confirmed has it.
-        let taken = owner.is_some_and(|o| o.card.is_some());
+        // Several bindings may have been under way at once, of one card or up to the most cards; the first to be
+        // confirmed count.
+        let holder = owner.filter(|o| o.card.is_some()).map(|o| o.person);
         let stranger = identity.as_ref().is_some_and(|i| i.mac != binding.identity_mac);
         match &self.answer {
             BindingAnswer::CodeSent(face) => {
                 face.show_on(&mut binding);
                 binding.state = BindingState::CodeSent;
             }
-            BindingAnswer::Bound { .. } if taken => {
+            BindingAnswer::Bound { .. } if holder == Some(person.id) => {
+                fail(tx, &mut binding, &mut person, Refusal::CardAlreadyBound);
+            }
+            BindingAnswer::Bound { .. } if holder.is_some() => {
                 fail(tx, &mut binding, &mut person, Refusal::CardBoundElsewhere);
             }
             BindingAnswer::Bound { .. } if stranger => {
                 fail(tx, &mut binding, &mut person, Refusal::NotTheSamePerson);
+            }
+            BindingAnswer::Bound { .. } if person.cards >= tx.policy().cards_most => {
+                fail(tx, &mut binding, &mut person, Refusal::TooManyCards);
             }
             BindingAnswer::Bound { face, token_sealed } => {
                 face.show_on(&mut binding);

@@ -39,6 +39,11 @@ impl IdSource {
         }
     }
 
+    /// The moment that the newest id carries, or that the next one will.
+    pub const fn at(&self) -> Timestamp {
+        Timestamp(self.ms)
+    }
+
     /// The next id.
     pub const fn fresh(&mut self) -> i64 {
         if self.sequence >= 1 << SEQUENCE_BITS {

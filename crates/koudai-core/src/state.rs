@@ -121,10 +121,12 @@ impl<R: Row> Cache<R> {
         self.change(key, Some(row));
     }
 
-    /// Writes a row whose key is a fresh id, so that no look-up is owed.
+    /// Writes a row whose key is a fresh id, so that no look-up is owed. Somebody may have guessed the id and looked for
+    /// it before it was given out; what was found then is that there is no row.
     pub fn insert(&mut self, row: R) {
         let key = row.key();
-        assert!(!self.slots.contains_key(&key), "a fresh id stands for nothing yet");
+        let taken = self.slots.get(&key).is_some_and(|slot| slot.row.is_some());
+        assert!(!taken, "a fresh id stands for nothing yet");
         self.change(key, Some(row));
     }
 
@@ -334,6 +336,11 @@ impl State {
             ids: IdSource::new(at),
             draws: 0,
         }
+    }
+
+    /// The moment the newest id carries: kept with every commit, so that no later owner gives an id out again.
+    pub const fn ids_at(&self) -> Timestamp {
+        self.ids.at()
     }
 
     /// Decides one command. On `Absent` nothing has changed but what is wanted.

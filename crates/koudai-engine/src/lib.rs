@@ -233,7 +233,8 @@ impl Worker {
 
     /// Drops what was decided and not committed.
     fn forget(&mut self) {
-        self.opened.state = State::new(self.opened.writer.seal().last, self.last.plus(1));
+        let (head, ids_at) = (self.opened.writer.seal().last, self.opened.state.ids_at());
+        self.opened.state = State::new(head, ids_at.plus(1));
     }
 }
 

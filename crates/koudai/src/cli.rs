@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "koudai", version, after_help = "Without a command, koudai starts the demo.")]
 pub(crate) struct Cli {
-    /// What to log to standard error: error, warn, info, debug, or as in RUST_LOG
+    /// What to log to standard error: error, warn, info, debug, or as in `RUST_LOG`
     #[arg(long, global = true, value_name = "FILTER")]
     pub(crate) log: Option<String>,
     #[command(subcommand)]
@@ -34,6 +34,15 @@ pub(crate) enum Command {
     /// The operator's staff
     #[command(subcommand)]
     Staff(StaffCommand),
+    /// Checks every invariant of a data directory, and names the rows of the first that fails
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The data directory; a server may run on it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -81,7 +90,7 @@ pub(crate) struct ServeArgs {
     /// Where to listen; an address other than this machine's own needs TLS
     #[arg(long, value_name = "ADDR:PORT", env = "KOUDAI_LISTEN")]
     pub(crate) listen: Option<String>,
-    /// The address people and merchants use: https://pay.example.org
+    /// The address people and merchants use, such as `https://pay.example.org`
     #[arg(long, value_name = "URL", env = "KOUDAI_ORIGIN")]
     pub(crate) origin: Option<String>,
     /// Who runs this wallet, as people read it
@@ -124,7 +133,7 @@ pub(crate) struct BankArgs {
     /// Where to listen; this machine only
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     pub(crate) listen: SocketAddr,
-    /// The public key of the app it serves, PEM [default: app_public_key.pem in its directory]
+    /// The public key of the app it serves, PEM [default: `app_public_key.pem` in its directory]
     #[arg(long, value_name = "FILE")]
     pub(crate) app_key: Option<PathBuf>,
     /// What that app calls itself

@@ -77,11 +77,7 @@ pub(crate) fn prepare(directory: &Path, wanted: Kind) -> Result<(), Failure> {
     }
     let make = || -> std::io::Result<bool> {
         durable::make_directory(directory)?;
-        // A start that was cut short may have left the lock, and nothing else.
-        let strange = std::fs::read_dir(directory)?.filter_map(Result::ok).any(|entry| {
-            entry.file_name() != "koudai.lock" && !is_leftover(&entry.file_name().to_string_lossy())
-        });
-        if strange {
+        if std::fs::read_dir(directory)?.next().is_some() {
             return Ok(false);
         }
         std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))?;
@@ -98,11 +94,6 @@ pub(crate) fn prepare(directory: &Path, wanted: Kind) -> Result<(), Failure> {
             Err(Failure::because(format!("making the data directory {}", directory.display()), &error))
         }
     }
-}
-
-/// A temporary name of [`durable::write`]'s.
-fn is_leftover(name: &str) -> bool {
-    name.starts_with(".kind.") && name.ends_with(".new")
 }
 
 /// Keeps other processes of ours off a directory while it is being set up.

@@ -14,8 +14,10 @@ mod merchant;
 mod sandbox;
 mod serve;
 mod staff;
+pub mod verify;
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -66,10 +68,22 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Keys(cli::KeysCommand::Create(args)) => keys::run(&args),
             Command::Merchant(MerchantCommand::Create(args)) => merchant::run_create(args).await,
             Command::Merchant(MerchantCommand::Set(args)) => merchant::run_set(args).await,
+            Command::Verify(args) => check(&args.data),
             Command::Staff(StaffCommand::Create(args)) => staff::run(args).await,
         }
     });
     // Whatever still runs has nothing left to say; a blocked thread must not keep the program from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     done
+}
+
+/// `koudai verify`: prints what was checked as one line of JSON.
+fn check(data: &Path) -> Result<(), Failure> {
+    if directory::kind(data)?.is_none() {
+        return Err(Failure::usage(format!("{} is not a data directory", data.display())));
+    }
+    let report = verify::run(data)
+        .map_err(|wrong| Failure::because(format!("{} does not hold", data.display()), &wrong))?;
+    println!("{}", serde_json::to_string(&report).expect("a report is plain JSON"));
+    Ok(())
 }

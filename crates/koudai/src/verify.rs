@@ -10,8 +10,9 @@ use std::path::Path;
 use koudai_core::id::{AttemptId, MchId, OrderId, RefundId, Seq};
 use koudai_core::ledger::{AccountId, AccountKind, Journal, JournalKind};
 use koudai_core::rows::{
-    Attempt, AttemptKind, AttemptState, Balance, Card, CardOwner, Merchant, NoticeCursor, NoticeRetry, OpenAttempt,
-    Order, OrderNumber, OrderState, OutRefundNo, OutTradeNo, Person, PhoneOwner, Refund, RefundNumber, RefundState,
+    Attempt, AttemptKind, AttemptState, Balance, Card, CardOwner, Merchant, NoticeCursor, NoticeRetry,
+    OpenAttempt, Order, OrderNumber, OrderState, OutRefundNo, OutTradeNo, Person, PhoneOwner, Refund,
+    RefundNumber, RefundState,
 };
 use koudai_store::{Reader, StoreError};
 use serde::Serialize;
@@ -22,28 +23,28 @@ const CHUNK: i64 = 10_000;
 
 /// What was checked, for people and for scripts.
 #[derive(Debug, Default, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// Journals, each with its checksum, its number, its place in a seal and its effect on every account.
-    pub journals: u64,
+    pub(crate) journals: u64,
     /// Seals, from the first.
-    pub seals: u64,
+    pub(crate) seals: u64,
     /// Accounts with a balance.
-    pub accounts: usize,
+    pub(crate) accounts: usize,
     /// Orders.
-    pub orders: usize,
+    pub(crate) orders: usize,
     /// Orders that are paid.
-    pub paid: usize,
+    pub(crate) paid: usize,
     /// Refunds.
-    pub refunds: usize,
+    pub(crate) refunds: usize,
     /// Calls to networks whose outcome is not known yet.
-    pub open_attempts: usize,
+    pub(crate) open_attempts: usize,
     /// Minor units owed to people and merchants.
-    pub owed_minor: i64,
+    pub(crate) owed_minor: i64,
 }
 
 /// The first thing found wrong, with the rows it concerns.
 #[derive(Debug, thiserror::Error)]
-pub enum Wrong {
+pub(crate) enum Wrong {
     /// The database could not be read, or holds what its own checks forbid.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,7 +66,7 @@ fn check(holds: bool, invariant: &'static str, rows: impl FnOnce() -> String) ->
 ///
 /// # Errors
 /// The first thing found wrong.
-pub fn run(directory: &Path) -> Result<Report, Wrong> {
+pub(crate) fn run(directory: &Path) -> Result<Report, Wrong> {
     Reader::open_directory(directory)?.snapshot(|reader| {
         reader.check_file()?;
         let mut report = Report::default();
@@ -157,10 +158,15 @@ impl Facts {
         check(debits == credits, "the entries of a journal sum to zero", || format!("journal {seq}"))?;
         for line in &journal.lines {
             let account = line.account;
-            check(account.kind().is_some(), "every account has a kind", || format!("journal {seq}: {account:?}"))?;
+            check(account.kind().is_some(), "every account has a kind", || {
+                format!("journal {seq}: {account:?}")
+            })?;
             let totals = self.totals.entry(account).or_default();
             check(line.previous.0 == totals.last, "an account's history is one chain", || {
-                format!("journal {seq}, account {}: points to {}, not {}", account.0, line.previous.0, totals.last)
+                format!(
+                    "journal {seq}, account {}: points to {}, not {}",
+                    account.0, line.previous.0, totals.last
+                )
             })?;
             let (debit, credit) = moved.remove(&account).unwrap_or_default();
             *totals = Totals { debits: totals.debits + debit, credits: totals.credits + credit, last: seq };
@@ -176,7 +182,9 @@ impl Facts {
                 self.told.insert((merchant.0, seq));
             }
         }
-        check(moved.is_empty(), "every account posted to has its line", || format!("journal {seq}: {moved:?}"))?;
+        check(moved.is_empty(), "every account posted to has its line", || {
+            format!("journal {seq}: {moved:?}")
+        })?;
         let postings = journal.postings.iter().map(|p| (p.debit, p.credit, p.amount.minor())).collect();
         self.about.entry((journal.subject, journal.kind.number())).or_default().push(Fact { seq, postings });
         Ok(())
@@ -226,15 +234,21 @@ impl Facts {
 
     fn check_balances(&self, reader: &Reader, report: &mut Report) -> Result<(), Wrong> {
         let rows = reader.all::<Balance>()?;
-        check(rows.len() == self.totals.len(), "every account with a history has a balance, and no other", || {
-            format!("{} balances, {} accounts", rows.len(), self.totals.len())
-        })?;
+        check(
+            rows.len() == self.totals.len(),
+            "every account with a history has a balance, and no other",
+            || format!("{} balances, {} accounts", rows.len(), self.totals.len()),
+        )?;
         let (mut owed, mut held) = (0, 0);
         for row in &rows {
             let name = || format!("account {}", row.account.0);
             let totals = self.totals.get(&row.account).copied().unwrap_or_default();
             let says = (row.debits_minor, row.credits_minor, row.as_of.0);
-            check(says == (totals.debits, totals.credits, totals.last), "a balance is the sum of its entries", name)?;
+            check(
+                says == (totals.debits, totals.credits, totals.last),
+                "a balance is the sum of its entries",
+                name,
+            )?;
             let standing = totals.standing(row.account);
             match row.account.kind() {
                 Some(AccountKind::NetworkClearing) => held += standing,
@@ -247,7 +261,9 @@ impl Facts {
             }
         }
         report.accounts = rows.len();
-        check(owed == held, "what is held at networks equals what is owed", || format!("held {held}, owed {owed}"))
+        check(owed == held, "what is held at networks equals what is owed", || {
+            format!("held {held}, owed {owed}")
+        })
     }
 
     fn check_history(&self, reader: &Reader) -> Result<(), Wrong> {
@@ -256,15 +272,21 @@ impl Facts {
             format!("{} rows for {} lines", index.len(), self.history.len())
         })?;
         for (account, seq) in index {
-            check(self.history.contains(&(account.0, seq.0)), "the history index is that of the journals", || {
-                format!("account {}, journal {}", account.0, seq.0)
-            })?;
+            check(
+                self.history.contains(&(account.0, seq.0)),
+                "the history index is that of the journals",
+                || format!("account {}, journal {}", account.0, seq.0),
+            )?;
         }
         Ok(())
     }
 
     /// Checks refunds; returns what of each order they give back: amount, fee, count.
-    fn check_refunds(&self, reader: &Reader, report: &mut Report) -> Result<HashMap<OrderId, (i64, i64, u32)>, Wrong> {
+    fn check_refunds(
+        &self,
+        reader: &Reader,
+        report: &mut Report,
+    ) -> Result<HashMap<OrderId, (i64, i64, u32)>, Wrong> {
         let numbers: HashMap<OutRefundNo, RefundId> =
             reader.all::<RefundNumber>()?.into_iter().map(|n| (n.key, n.refund)).collect();
         let rows = reader.all::<Refund>()?;
@@ -279,9 +301,11 @@ impl Facts {
             let merchant = AccountId::merchant(refund.mchid);
             let (amount, fee) = (refund.amount.minor(), refund.fee_returned.minor());
             let by_card = refund.card.is_some();
-            let (kind, other) =
-                if by_card { (JournalKind::CardRefundAccepted, JournalKind::BalanceRefund) }
-                else { (JournalKind::BalanceRefund, JournalKind::CardRefundAccepted) };
+            let (kind, other) = if by_card {
+                (JournalKind::CardRefundAccepted, JournalKind::BalanceRefund)
+            } else {
+                (JournalKind::BalanceRefund, JournalKind::CardRefundAccepted)
+            };
             let fact = self.only(refund.id.0, kind)?;
             let stray = self.only(refund.id.0, other)?;
             let taken = |f: &Fact| f.postings.iter().any(|p| p.0 == merchant && p.2 == amount);
@@ -299,7 +323,11 @@ impl Facts {
                 RefundState::Abnormal => (false, true),
             };
             check((done, abnormal) == expected, "a refund's state is what its journals say", name)?;
-            check(by_card || refund.state == RefundState::Success, "a refund to the balance is immediate", name)?;
+            check(
+                by_card || refund.state == RefundState::Success,
+                "a refund to the balance is immediate",
+                name,
+            )?;
             let sum = by_order.entry(refund.order).or_default();
             *sum = (sum.0 + amount, sum.1 + fee, sum.2 + 1);
         }
@@ -326,7 +354,8 @@ impl Facts {
             let by_balance = self.only(order.id.0, JournalKind::BalancePayment)?;
             let by_card = self.only(order.id.0, JournalKind::CardPayment)?;
             let paid = order.state == OrderState::Paid;
-            let (fact, other) = if order.card.is_some() { (by_card, by_balance) } else { (by_balance, by_card) };
+            let (fact, other) =
+                if order.card.is_some() { (by_card, by_balance) } else { (by_balance, by_card) };
             let fits = |f: &Fact| {
                 let merchant = AccountId::merchant(order.mchid);
                 let pays = f.postings.iter().any(|p| p.1 == merchant && p.2 == order.amount.minor());
@@ -339,11 +368,19 @@ impl Facts {
                 "an order is paid exactly once, and as its journal says",
                 name,
             )?;
-            check(paid == order.paid_at.is_some() && (!paid || order.payer.is_some()), "a paid order has its payer", name)?;
+            check(
+                paid == order.paid_at.is_some() && (!paid || order.payer.is_some()),
+                "a paid order has its payer",
+                name,
+            )?;
             let (back, fee_back, count) = refunds.get(&order.id).copied().unwrap_or_default();
             let says = (order.refunded.minor(), order.fee_returned.minor(), u32::from(order.refunds));
             check(says == (back, fee_back, count), "an order's refunds are those that refer to it", name)?;
-            check(back <= order.amount.minor() && (back == 0 || paid), "no more is refunded than was paid", name)?;
+            check(
+                back <= order.amount.minor() && (back == 0 || paid),
+                "no more is refunded than was paid",
+                name,
+            )?;
             let whole = back == order.amount.minor() && paid;
             check(!whole || fee_back == order.fee.minor(), "a whole refund gives the whole fee back", name)?;
             report.paid += usize::from(paid);
@@ -359,7 +396,11 @@ impl Facts {
             let name = || format!("attempt {} ({})", attempt.id.0, attempt.kind.word());
             let is_open = attempt.state == AttemptState::Open;
             still_open += usize::from(is_open);
-            check(open.contains(&attempt.id) == is_open, "an open attempt is due, an ended one is not", name)?;
+            check(
+                open.contains(&attempt.id) == is_open,
+                "an open attempt is due, an ended one is not",
+                name,
+            )?;
             check(attempt.ended_at.is_none() == is_open, "an ended attempt has its time", name)?;
             let succeeded = attempt.state == AttemptState::Succeeded;
             match attempt.kind {
@@ -371,14 +412,20 @@ impl Facts {
                         attempt.amount.minor(),
                     );
                     let fits = fact.is_none_or(|f| f.postings == [posting]);
-                    check(fact.is_some() == succeeded && fits, "a top-up is credited once, if the bank paid it", name)?;
+                    check(
+                        fact.is_some() == succeeded && fits,
+                        "a top-up is credited once, if the bank paid it",
+                        name,
+                    )?;
                 }
                 AttemptKind::CardPayment => {
                     let order = match attempt.order {
                         Some(order) => reader.get::<Order>(&order)?,
                         None => None,
                     };
-                    let Some(order) = order else { return check(false, "a card payment has its order", name) };
+                    let Some(order) = order else {
+                        return check(false, "a card payment has its order", name);
+                    };
                     let has_it = order.attempt == Some(attempt.id);
                     let fits = match attempt.state {
                         AttemptState::Open => has_it && order.state == OrderState::Paying,
@@ -406,7 +453,9 @@ impl Facts {
                 }
             }
         }
-        check(still_open == open.len(), "what is due belongs to an attempt", || format!("{} rows", open.len()))?;
+        check(still_open == open.len(), "what is due belongs to an attempt", || {
+            format!("{} rows", open.len())
+        })?;
         report.open_attempts = still_open;
         Ok(())
     }
@@ -424,7 +473,11 @@ impl Facts {
         for retry in reader.all::<NoticeRetry>()? {
             let (mchid, seq) = (retry.key.mchid, retry.key.seq);
             let name = || format!("merchant {}, journal {}", mchid.0, seq.0);
-            check(self.told.contains(&(mchid.0, seq.0)), "a notice belongs to an event of its merchant", name)?;
+            check(
+                self.told.contains(&(mchid.0, seq.0)),
+                "a notice belongs to an event of its merchant",
+                name,
+            )?;
             let passed = cursors.get(&mchid).is_some_and(|told| seq <= *told);
             check(passed, "a cursor passes an event only with its notice", name)?;
         }
@@ -443,14 +496,20 @@ fn tree(leaves: &[[u8; 32]]) -> [u8; 32] {
                 split *= 2;
             }
             let (left, right) = leaves.split_at(split);
-            Sha256::new().chain_update([1]).chain_update(tree(left)).chain_update(tree(right)).finalize().into()
+            Sha256::new()
+                .chain_update([1])
+                .chain_update(tree(left))
+                .chain_update(tree(right))
+                .finalize()
+                .into()
         }
     }
 }
 
 /// Phones and cards belong to one person each.
 fn check_people(reader: &Reader) -> Result<(), Wrong> {
-    let owners: HashMap<_, _> = reader.all::<PhoneOwner>()?.into_iter().map(|o| (o.phone, o.person)).collect();
+    let owners: HashMap<_, _> =
+        reader.all::<PhoneOwner>()?.into_iter().map(|o| (o.phone, o.person)).collect();
     let people = reader.all::<Person>()?;
     check(owners.len() == people.len(), "a phone has one holder", || {
         format!("{} people, {} phones", people.len(), owners.len())

@@ -1,6 +1,6 @@
 -- The first shape of the database. Columns follow the row declarations of koudai-core, which a test compares.
 
--- Who may commit: every transaction's seal takes its epoch from here.
+-- Who may commit: every transaction's seal takes its epoch from here. The heartbeat is the moment the newest id carries.
 CREATE TABLE lease (
     partition    INTEGER NOT NULL PRIMARY KEY,
     epoch        INTEGER NOT NULL,

@@ -73,7 +73,11 @@ pub(crate) fn select<R: Row>(
                 cells.push(match row.get_ref(i)? {
                     ValueRef::Null => Value::Null,
                     ValueRef::Integer(n) => Value::Int(n),
-                    ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+                    // Text that is not UTF-8 stays bytes, which no text field reads: the row is then named as damaged.
+                    ValueRef::Text(text) => match std::str::from_utf8(text) {
+                        Ok(text) => Value::Text(text.to_owned()),
+                        Err(_) => Value::Bytes(text.to_vec()),
+                    },
                     ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
                     ValueRef::Real(_) => return Err(rusqlite::Error::InvalidQuery),
                 });

@@ -38,7 +38,7 @@ pub struct Opened {
     pub writer: Writer,
     /// An empty state at the ledger's head.
     pub state: State,
-    /// The time of the newest journal, or 0.
+    /// The time of the newest commit, or 0: of its journals and of the ids it gave out.
     pub last_at: Timestamp,
 }
 
@@ -66,7 +66,8 @@ impl Writer {
         };
         configure(&connection).map_err(StoreError::database("configuring the database"))?;
         migrate(&mut connection)?;
-        let epoch = take_lease(&mut connection, now).map_err(StoreError::database("taking the lease"))?;
+        let lease = take_lease(&mut connection).map_err(StoreError::database("taking the lease"))?;
+        let (epoch, ids_at) = lease;
         let seal = newest_seal(&connection)?;
         let (head, last_at) = newest_journal(&connection)?;
         if seal.last != head {
@@ -76,7 +77,8 @@ impl Writer {
             );
             return Err(StoreError::Corrupt { table: "seal", what });
         }
-        let state = State::new(head, Timestamp(now.0.max(last_at.0 + 1)));
+        let last_at = last_at.max(ids_at);
+        let state = State::new(head, now.max(last_at.plus(1)));
         let mut log = path.into_os_string();
         log.push("-wal");
         let writer = Self { connection, log: log.into(), epoch, seal, commits: 0, _lock: lock };
@@ -144,6 +146,7 @@ impl Writer {
 }
 
 fn write_batch(tx: &Connection, seal: &Seal, state: &mut State, bodies: &[Vec<u8>]) -> rusqlite::Result<()> {
+    touch_lease(tx, seal.epoch, state.ids_at())?;
     insert_seal(tx, seal)?;
     for (journal, body) in state.journals.iter().zip(bodies) {
         insert_journal(tx, journal, body)?;
@@ -166,16 +169,18 @@ fn committing(source: rusqlite::Error) -> StoreError {
     StoreError::Database { doing: "committing a batch", source }
 }
 
-/// Raises the epoch, durably, before anything of the ledger is read.
-fn take_lease(connection: &mut Connection, now: Timestamp) -> rusqlite::Result<i64> {
+/// Raises the epoch, durably, before anything of the ledger is read. The epoch, and the moment of the newest id given out.
+fn take_lease(connection: &mut Connection) -> rusqlite::Result<(i64, Timestamp)> {
     let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     tx.execute(
-        "INSERT INTO lease (partition, epoch, heartbeat_ms) VALUES (?1, 1, ?2)
-         ON CONFLICT (partition) DO UPDATE SET epoch = epoch + 1, heartbeat_ms = excluded.heartbeat_ms",
-        params![PARTITION, now.0],
+        "INSERT INTO lease (partition, epoch, heartbeat_ms) VALUES (?1, 1, 0)
+         ON CONFLICT (partition) DO UPDATE SET epoch = epoch + 1",
+        [PARTITION],
     )?;
-    let epoch =
-        tx.query_row("SELECT epoch FROM lease WHERE partition = ?1", [PARTITION], |row| row.get(0))?;
+    let lease =
+        tx.query_row("SELECT epoch, heartbeat_ms FROM lease WHERE partition = ?1", [PARTITION], |row| {
+            Ok((row.get(0)?, Timestamp(row.get(1)?)))
+        })?;
     let sealed: i64 =
         tx.query_row("SELECT count(*) FROM seal WHERE partition = ?1", [PARTITION], |row| row.get(0))?;
     if sealed == 0 {
@@ -187,7 +192,15 @@ fn take_lease(connection: &mut Connection, now: Timestamp) -> rusqlite::Result<i
         )?;
     }
     tx.commit()?;
-    Ok(epoch)
+    Ok(lease)
+}
+
+/// Records how far the ids have come. A stale owner changes nothing here; its seal stops it.
+fn touch_lease(connection: &Connection, epoch: i64, ids_at: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE lease SET heartbeat_ms = ?3 WHERE partition = ?1 AND epoch = ?2 AND heartbeat_ms < ?3")?
+        .execute([PARTITION, epoch, ids_at.0])?;
+    Ok(())
 }
 
 /// Inserts a seal whose chain and epoch the database itself checks: a stale owner or a broken chain leaves a NULL where

@@ -49,7 +49,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 pub const PUBLIC_KEY_ID: &str = "PUB_KEY_ID_0119000000012026112300000000000001";
-const PIN: &str = "852016";
+pub const PIN: &str = "852016";
 
 // Making an RSA key takes long in a debug build, so each process makes its few once.
 static AUTHORITY: LazyLock<Authority> =

@@ -59,7 +59,7 @@ impl Bank {
             .map_err(|error| Failure::because("finding this program for the bank's process", &error))?;
         for _ in 0..TRIES {
             let probe = ports::next_free(ip, from)?;
-            let listen = probe.local_addr().map_err(super::port_failure)?;
+            let listen = probe.local_addr().map_err(|error| super::port_failure(&error))?;
             drop(probe);
             let mut running = Running::spawn(&program, &settings, listen)
                 .map_err(|error| Failure::because("starting the bank's process", &error))?;

@@ -1,6 +1,8 @@
 //! What the shop and the inbox share over HTTP: the wallet's stylesheet with a few pieces of their own, headers that
 //! let a page load nothing else, and the reader's language.
 
+use std::future::ready;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -17,17 +19,20 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 /// Adds the files every page needs, and the headers every answer carries.
 pub(super) fn dressed(router: Router) -> Router {
     router
-        .route("/demo.css", get(|| file("text/css; charset=utf-8", include_str!("../../static/demo.css"))))
+        .route(
+            "/demo.css",
+            get(|| ready(file("text/css; charset=utf-8", include_str!("../../static/demo.css")))),
+        )
         .route(
             "/live.js",
-            get(|| file("text/javascript; charset=utf-8", include_str!("../../static/live.js"))),
+            get(|| ready(file("text/javascript; charset=utf-8", include_str!("../../static/live.js")))),
         )
-        .route("/mark.svg", get(|| file("image/svg+xml", include_str!("../../static/mark.svg"))))
+        .route("/mark.svg", get(|| ready(file("image/svg+xml", include_str!("../../static/mark.svg")))))
         .route("/static/{file}", get(asset))
         .layer(middleware::from_fn(guarded))
 }
 
-async fn file(content_type: &'static str, text: &'static str) -> Response {
+fn file(content_type: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache")], text).into_response()
 }
 

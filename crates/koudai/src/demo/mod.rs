@@ -53,15 +53,18 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
     let ports = Ports::take(args.listen)?;
     let data = args.data.as_path();
     directory::prepare(data, Kind::Demo)?;
-    if !keys::exist(data) {
+    {
+        // Another demo on this directory is found out here, before anything of the other is touched.
         let _lock = directory::lock(data)?;
-        create_keys(data, &Clock::wall())?;
+        if !keys::exist(data) {
+            create_keys(data, &Clock::wall())?;
+        }
     }
     let keys = keys::load(data)?;
     prepare_bank(data, &keys)?;
     let token = inbox_token(data)?;
 
-    let ip = ports.wallet.local_addr().map_err(port_failure)?.ip();
+    let ip = ports.wallet.local_addr().map_err(|error| port_failure(&error))?.ip();
     let inbox = ports::address(&ports.inbox)?;
     let post_to = format!("{}/messages", ports::internal(&ports.inbox)?);
     let inbox_server = start(ports.inbox, inbox::router(token.clone()))?;
@@ -116,8 +119,8 @@ fn start(listener: TcpListener, router: axum::Router) -> Result<Server, Failure>
     Server::start(listener, router, None).map_err(|error| Failure::because("starting a server", &error))
 }
 
-fn port_failure(error: std::io::Error) -> Failure {
-    Failure::because("asking for a port", &error)
+fn port_failure(error: &std::io::Error) -> Failure {
+    Failure::because("asking for a port", error)
 }
 
 /// The inbox's token, which whoever posts a message has to show; beside the bank's files, for the bank posts too.

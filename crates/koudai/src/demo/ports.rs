@@ -32,7 +32,7 @@ impl Ports {
             Some(address) => exactly(address)?,
             None => next_free(IpAddr::V4(Ipv4Addr::LOCALHOST), FIRST)?,
         };
-        let at = wallet.local_addr().map_err(super::port_failure)?;
+        let at = wallet.local_addr().map_err(|error| super::port_failure(&error))?;
         let shop = next_free(at.ip(), after(&wallet)?)?;
         let bank = after(&shop)?;
         // One port is left free between the two for the bank.
@@ -72,7 +72,7 @@ pub(super) fn next_free(ip: IpAddr, from: u16) -> Result<TcpListener, Failure> {
         match TcpListener::bind((ip, port)) {
             Ok(listener) if other != Some(ErrorKind::AddrInUse) => return Ok(listener),
             Err(error) if !matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {
-                return Err(super::port_failure(error));
+                return Err(super::port_failure(&error));
             }
             _ => {}
         }
@@ -81,19 +81,19 @@ pub(super) fn next_free(ip: IpAddr, from: u16) -> Result<TcpListener, Failure> {
 }
 
 fn after(listener: &TcpListener) -> Result<u16, Failure> {
-    let port = listener.local_addr().map_err(super::port_failure)?.port();
+    let port = listener.local_addr().map_err(|error| super::port_failure(&error))?.port();
     port.checked_add(1)
         .ok_or_else(|| Failure::usage("no port is left after 65535; give a lower one with --listen"))
 }
 
 /// Where people open a listener: `http://localhost:8080`.
 pub(super) fn address(listener: &TcpListener) -> Result<String, Failure> {
-    Ok(format!("http://{}", host(listener.local_addr().map_err(super::port_failure)?)))
+    Ok(format!("http://{}", host(listener.local_addr().map_err(|error| super::port_failure(&error))?)))
 }
 
 /// Where our own programs reach a listener, without asking what `localhost` is.
 pub(super) fn internal(listener: &TcpListener) -> Result<String, Failure> {
-    Ok(format!("http://{}", listener.local_addr().map_err(super::port_failure)?))
+    Ok(format!("http://{}", listener.local_addr().map_err(|error| super::port_failure(&error))?))
 }
 
 #[cfg(test)]

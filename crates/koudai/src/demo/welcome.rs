@@ -21,7 +21,7 @@ pub(super) fn table(addresses: &Addresses, data: &Path) -> String {
             wallet,
             "注册、绑卡、付款 · sign in with any mobile number of China, such as 13800138000",
         ),
-        ("商店 Shop", shop, "下单,出示二维码 · order something and get a code to pay"),
+        ("商店 Shop", shop, "下单，出示二维码 · order something and get a code to pay"),
         ("收件箱 Inbox", inbox, "短信验证码 · every code that is sent arrives here"),
         ("银行 Bank", bank, "全部测试卡 · all test cards, and the bank's books"),
     ];
@@ -36,18 +36,13 @@ pub(super) fn table(addresses: &Addresses, data: &Path) -> String {
         holder.name, holder.id_number, holder.phone
     );
     for card in test_cards().iter().take(FEATURED).filter(|card| card.customer == holder.customer) {
-        let credit = match (card.expiry, card.cvv) {
-            (Some(expiry), Some(cvv)) => format!("{expiry} CVV {cvv}"),
-            _ => String::new(),
-        };
         let kind = if card.kind == CardKind::Credit { "信用卡 credit" } else { "储蓄卡 debit" };
         let _ = writeln!(
             text,
-            "  {}  {}  {}  {}  {}",
+            "  {}  {}  {}  {}",
             card.no,
             padded(kind, 13),
             padded(&card.number, 19),
-            padded(&credit, 13),
             story(card)
         );
     }
@@ -56,15 +51,18 @@ pub(super) fn table(addresses: &Addresses, data: &Path) -> String {
 }
 
 fn story(card: &TestCard) -> String {
-    match (card.behaviour, card.funds_minor) {
-        (Behaviour::Mismatch, _) => "预留手机号不符 · bank has another phone on file".to_owned(),
+    let story = match (card.behaviour, card.funds_minor) {
+        (Behaviour::Mismatch, _) => "预留手机号不符 · the bank has another phone on file".to_owned(),
         (Behaviour::Late, _) => "回复很慢 · answers late".to_owned(),
         (Behaviour::Silent, _) => "扣款后不回复 · charges and never answers".to_owned(),
         (Behaviour::Plain, 0) => "没有钱 · no money".to_owned(),
-        (Behaviour::Plain, funds) => match Money::fen(funds) {
-            Ok(funds) => format!("正常 · works, ¥{funds}"),
-            Err(_) => "正常 · works".to_owned(),
-        },
+        (Behaviour::Plain, funds) => {
+            format!("正常 · works, ¥{}", Money::fen(funds).expect("test cards begin with an amount"))
+        }
+    };
+    match (card.expiry, card.cvv) {
+        (Some(expiry), Some(cvv)) => format!("{story}    有效期 expiry {expiry}  CVV {cvv}"),
+        _ => story,
     }
 }
 
@@ -94,12 +92,12 @@ mod tests {
             "http://localhost:8081",
             "http://localhost:8082",
             "http://localhost:8083",
-            "李明",
-            "110199199001010010",
-            "13900000001",
-            "6299990000000000010",
-            "6299990000000020",
-            "12/30 CVV 123",
+            &test_cards()[0].name,
+            &test_cards()[0].id_number,
+            &test_cards()[0].phone,
+            &test_cards()[0].number,
+            &test_cards()[1].number,
+            "12/30  CVV 123",
         ] {
             assert!(text.contains(needed), "{needed}: {text}");
         }

@@ -87,6 +87,7 @@ pub(super) struct OrderRow {
 }
 
 /// A line of `shop_refund`.
+#[expect(clippy::struct_field_names, reason = "the merchant's number is called so on the wire")]
 #[derive(Clone, Debug)]
 pub(super) struct Refund {
     pub(super) refund_no: String,

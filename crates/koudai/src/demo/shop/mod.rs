@@ -255,7 +255,7 @@ async fn refund(
 async fn notify(State(till): Shop, headers: HeaderMap, body: Bytes) -> Response {
     let read = SignedHeaders::read(|name| headers.get(name).and_then(|value| value.to_str().ok()));
     let Ok(signed) = read else { return answer_notice(StatusCode::UNAUTHORIZED, "not signed") };
-    match till.notified(&signed, &body).await {
+    match till.notified(&signed, &body) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(Refusal::NotOurs) => answer_notice(StatusCode::UNAUTHORIZED, "not verified"),
         Err(_) => answer_notice(StatusCode::INTERNAL_SERVER_ERROR, "try again"),

@@ -185,29 +185,29 @@ impl Refusal {
         let (zh, en) = match self {
             Self::Unreadable => ("没有看懂要买什么", "It is not clear what to order"),
             Self::Amount => {
-                ("金额要大于零,最多两位小数", "An amount is above zero, with two decimals at most")
+                ("金额要大于零，最多两位小数", "An amount is above zero, with two decimals at most")
             }
             Self::Unknown => ("没有这个订单", "There is no such order"),
             Self::NoCode => {
-                ("这个订单已不能付款,没有二维码", "This order takes no payment any more, so it has no code")
+                ("这个订单已不能付款，没有二维码", "This order takes no payment any more, so it has no code")
             }
             Self::NotPaid => {
-                ("订单还没有付款,没有可退的钱", "The order is not paid, so there is nothing to refund")
+                ("订单还没有付款，没有可退的钱", "The order is not paid, so there is nothing to refund")
             }
             Self::MoreThanRest => ("超过了可退金额", "More than what is left to refund"),
             Self::NotOurs => ("通知没有通过验证", "The notification could not be verified"),
             Self::Gateway(why) => {
                 return match l {
-                    Lang::Zh => format!("收单方拒绝了:{why}"),
+                    Lang::Zh => format!("收单方拒绝了：{why}"),
                     Lang::En => format!("The gateway refused: {why}"),
                 };
             }
             Self::NoAnswer => (
-                "收单方没有回复,结果还不知道,会自动再查",
+                "收单方没有回复，结果还不知道，会自动再查",
                 "The gateway did not answer. The outcome is not known yet and will be asked for again",
             ),
             Self::Books => {
-                ("小店的账本出了问题,请看日志", "Something is wrong with the shop's file, see its log")
+                ("小店的账本出了问题，请看日志", "Something is wrong with the shop's file, see its log")
             }
         };
         l.say(zh, en).to_owned()
@@ -458,7 +458,7 @@ impl Till {
     }
 
     /// Takes a notification once it is verified.
-    pub(super) async fn notified(&self, headers: &SignedHeaders, body: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn notified(&self, headers: &SignedHeaders, body: &[u8]) -> Result<(), Refusal> {
         let notice = self.client.open_notification(headers, body).map_err(|error| {
             tracing::warn!(%error, "a notification was not accepted");
             Refusal::NotOurs

@@ -1,0 +1,16 @@
+//! Every decision of the core, through one fixture: each refusal alone, each happy path, and the properties that hold for
+//! any stream of commands.
+
+mod binding;
+mod fixture;
+mod merchant;
+mod notice;
+mod order;
+mod payment;
+mod payment_password;
+mod properties;
+mod refund;
+mod rows;
+mod secrets;
+mod sign_in;
+mod top_up;

@@ -1,0 +1,64 @@
+//! Merchants' set-up and the operator's staff.
+
+use koudai_core::id::MchId;
+use koudai_core::merchant::{CreateStaff, NameTaken, NextMerchant, SetMerchant};
+use koudai_core::refusal::MerchantRefusal;
+use koudai_core::rows::{App, MerchantCertificate, Product, StaffRole};
+
+use crate::fixture::{Habit, Ledger, appid};
+
+fn set(mchid: MchId) -> SetMerchant {
+    SetMerchant { mchid, products: None, h5_domains: None, suspended: None, public_key_mode: None }
+}
+
+#[test]
+fn merchants_are_numbered_from_the_first_on() {
+    let mut ledger = Ledger::with(Habit::Forget);
+    let numbers: Vec<_> = (0..3).map(|_| ledger.submit(&NextMerchant).unwrap().0 - MchId::FIRST.0).collect();
+    assert_eq!(numbers, [0, 1, 2]);
+}
+
+#[test]
+fn a_merchant_is_found_by_its_app_and_its_certificate() {
+    let mut ledger = Ledger::new();
+    let mchid = ledger.merchant();
+    assert_eq!(ledger.get::<App>(&appid(mchid)).unwrap().mchid, mchid);
+    assert_eq!(ledger.all::<MerchantCertificate>()[0].key.mchid, mchid);
+}
+
+#[test]
+fn what_is_not_said_of_a_merchant_stays_as_it_is() {
+    let mut ledger = Ledger::new();
+    let mchid = ledger.merchant();
+    let domains = Some(vec!["a.example".to_owned(), "b.example".to_owned()]);
+    let changed = ledger.submit(&SetMerchant { h5_domains: domains, ..set(mchid) }).unwrap();
+    assert_eq!(changed.h5_domains, "a.example b.example");
+    assert_eq!(ledger.submit(&set(mchid)).unwrap(), changed);
+    assert!(Product::ALL.iter().all(|p| changed.may_use(*p)));
+    let doubled = Some(vec![Product::Native, Product::H5, Product::Native]);
+    let fewer = ledger.submit(&SetMerchant { products: doubled, ..set(mchid) }).unwrap();
+    assert_eq!(fewer.products, "h5 native");
+    assert!(fewer.may_use(Product::Native) && !fewer.may_use(Product::App));
+}
+
+#[test]
+fn a_merchant_with_no_product_may_use_none() {
+    let mut ledger = Ledger::new();
+    let mchid = ledger.merchant();
+    let none = ledger.submit(&SetMerchant { products: Some(vec![]), ..set(mchid) }).unwrap();
+    assert!(Product::ALL.iter().all(|p| !none.may_use(*p)));
+}
+
+#[test]
+fn only_a_merchant_that_exists_is_changed() {
+    let mut ledger = Ledger::new();
+    assert_eq!(ledger.refusal(&set(MchId::FIRST)), MerchantRefusal::MerchantUnknown);
+}
+
+#[test]
+fn a_name_of_staff_stands_for_one_person() {
+    let mut ledger = Ledger::new();
+    let create = |hash| CreateStaff { name: "mei".to_owned(), role: StaffRole::Finance, enrolment_hash: [hash; 32] };
+    assert_eq!(ledger.submit(&create(1)).unwrap().role, StaffRole::Finance);
+    assert_eq!(ledger.refusal(&create(2)), NameTaken);
+}

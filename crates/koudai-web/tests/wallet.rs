@@ -1,0 +1,435 @@
+//! The wallet over HTTP: who may see what, what hostile requests get, and what each refusal says.
+
+mod rig;
+
+use std::net::SocketAddr;
+
+use koudai_core::attempt::{EndAttempt, Outcome};
+use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, StartBinding};
+use koudai_core::card::CardKind;
+use koudai_core::id::{CardId, PersonId};
+use koudai_core::identity::Phone;
+use koudai_core::ledger::ISSUER_NETWORK;
+use koudai_core::merchant::SetMerchant;
+use koudai_core::money::Money;
+use koudai_core::order::CloseOrder;
+use koudai_core::payment_password::Pin;
+use koudai_core::rows::{CodeKey, CodePurpose, OneTimeCode, Product};
+use koudai_core::sign_in::code_of;
+use koudai_core::top_up::StartTopUp;
+use rig::{PIN, Rig, Shop};
+use serde_json::{Value, json};
+
+/// A wallet that is served, with one merchant.
+struct Wallet {
+    rig: Rig,
+    shop: Shop,
+    address: SocketAddr,
+    http: reqwest::Client,
+}
+
+/// Somebody who is signed in.
+struct Person {
+    id: PersonId,
+    card: CardId,
+    token: String,
+}
+
+impl Wallet {
+    async fn start() -> Self {
+        let rig = Rig::start().await;
+        let shop = rig.shop().await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = koudai_web::router(rig.app.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        Self { rig, shop, address, http: builder.build().unwrap() }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    async fn code(&self, phone: &str) -> String {
+        let key = CodeKey { phone: Phone::parse(phone).unwrap(), purpose: CodePurpose::SignIn };
+        let wanted = key.clone();
+        let row = self.rig.app.engine.read(move |r| r.get::<OneTimeCode>(&wanted)).await.unwrap().unwrap();
+        code_of(self.rig.app.engine.keys(), &key, &row.nonce).expose().clone()
+    }
+
+    /// Registers, sets a payment password, binds a card and tops up.
+    async fn person(&self, phone: &str, fen: i64) -> Person {
+        let (status, _) = self.post(None, "/login/code", json!({"phone": phone})).await;
+        assert_eq!(status, 200);
+        let (status, body) =
+            self.post(None, "/login", json!({"phone": phone, "code": self.code(phone).await})).await;
+        assert_eq!(status, 200, "{body}");
+        let token = body["token"].as_str().unwrap().to_owned();
+        let id = PersonId::parse(body["person_id"].as_str().unwrap()).unwrap();
+        let engine = &self.rig.app.engine;
+        let mut mac = [7; 32];
+        mac[..8].copy_from_slice(&id.0.to_be_bytes());
+        let start = StartBinding {
+            person: id,
+            number: "binding-1".to_owned(),
+            network: ISSUER_NETWORK,
+            card_mac: mac,
+            bin: "629999".to_owned(),
+            last4: "0012".to_owned(),
+            identity_mac: mac,
+            name_masked: "*明".to_owned(),
+            id_number_masked: "1****************0".to_owned(),
+            identity_sealed: vec![],
+            age: 30,
+            phone_masked: "139****0001".to_owned(),
+            kind: CardKind::Debit,
+        };
+        let binding = engine.submit(start).await.unwrap().0.id;
+        let face = BankFace {
+            bank_zh: "测试银行".to_owned(),
+            bank_en: "Test Bank".to_owned(),
+            kind: CardKind::Debit,
+        };
+        let answer = BindingAnswer::Bound { face, token_sealed: vec![] };
+        let card = engine.submit(RecordBinding { binding, answer }).await.unwrap().card.unwrap();
+        let person = Person { id, card, token };
+        let (status, _) =
+            self.post(Some(&person), "/payment-password", json!({"payment_password": PIN})).await;
+        assert_eq!(status, 200);
+        if fen > 0 {
+            let top_up = StartTopUp {
+                person: id,
+                number: "top-up-1".to_owned(),
+                card,
+                amount: Money::fen(fen).unwrap(),
+                pin: Pin::parse(PIN).unwrap(),
+            };
+            let attempt = engine.submit(top_up).await.unwrap().id;
+            let outcome = Outcome::Succeeded { network_ref: "1".to_owned() };
+            engine.submit(EndAttempt { attempt, outcome }).await.unwrap();
+        }
+        person
+    }
+
+    async fn post(&self, who: Option<&Person>, path: &str, body: Value) -> (u16, Value) {
+        let request = self.http.post(self.url(path)).header("accept", "application/json");
+        let mut request = request.header("content-type", "application/json").body(body.to_string());
+        request = match who {
+            Some(person) => request.bearer_auth(&person.token),
+            None => request.header("sec-fetch-site", "same-origin"),
+        };
+        let reply = request.send().await.unwrap();
+        let status = reply.status().as_u16();
+        (status, serde_json::from_slice(&reply.bytes().await.unwrap()).unwrap())
+    }
+
+    async fn get(&self, who: &Person, path: &str) -> (u16, Value) {
+        let request = self.http.get(self.url(path)).header("accept", "application/json");
+        let reply = request.bearer_auth(&who.token).send().await.unwrap();
+        let status = reply.status().as_u16();
+        (status, serde_json::from_slice(&reply.bytes().await.unwrap()).unwrap())
+    }
+
+    /// A merchant's order; the link of its code.
+    async fn order(&self, number: &str, fen: i64) -> String {
+        let client = self.rig.client(&self.shop, false);
+        client.native(&rig::order(&self.shop, number, fen)).await.unwrap().code_url
+    }
+
+    async fn pay(&self, who: &Person, path: &str, method: &str, pin: &str) -> (u16, Value) {
+        self.post(Some(who), path, json!({"method": method, "payment_password": pin})).await
+    }
+
+    async fn scan(&self, who: &Person, text: &str) -> (u16, Value) {
+        self.post(Some(who), "/scan", json!({"text": text})).await
+    }
+
+    async fn page_of(&self, who: &Person, number: &str, fen: i64) -> String {
+        let code = self.order(number, fen).await;
+        self.scan(who, &code).await.1["pay"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_person_pays_by_balance_and_sees_it_in_the_records() {
+    let wallet = Wallet::start().await;
+    let person = wallet.person("13912340001", 10_000).await;
+    let path = wallet.page_of(&person, "PAY-0001", 880).await;
+    let (_, before) = wallet.get(&person, &path).await;
+    assert_eq!((before["state"].as_str(), before["amount"]["minor"].as_i64()), (Some("payable"), Some(880)));
+    let (status, paid) = wallet.pay(&person, &path, "balance", PIN).await;
+    assert_eq!((status, &paid["state"], &paid["paid_by_you"]), (200, &json!("paid"), &json!(true)), "{paid}");
+    let (status, again) = wallet.pay(&person, &path, "balance", PIN).await;
+    assert_eq!((status, &again["state"]), (200, &json!("paid")), "a repeat is answered and charges nothing");
+    let (_, home) = wallet.get(&person, "/").await;
+    assert_eq!(home["balance"]["minor"], 9_120);
+    let (_, records) = wallet.get(&person, "/records").await;
+    let kinds: Vec<&str> =
+        records["records"].as_array().unwrap().iter().map(|r| r["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["payment", "top_up"]);
+    let (status, record) = wallet.get(&person, paid["record"].as_str().unwrap()).await;
+    assert_eq!((status, &record["order_no"]), (200, &json!("PAY-0001")));
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_payment_has_its_own_code_and_says_that_no_money_moved() {
+    let wallet = Wallet::start().await;
+    let (rich, poor) = (wallet.person("13912340001", 10_000).await, wallet.person("13912340002", 0).await);
+    let refused = |answer: (u16, Value), status: u16, code: &str| {
+        assert_eq!((answer.0, answer.1["code"].as_str()), (status, Some(code)), "{}", answer.1);
+        assert_eq!(answer.1["money_moved"], "no");
+        for part in ["title", "next", "reference"] {
+            assert!(!answer.1[part].as_str().unwrap_or_default().is_empty(), "{code}: {part}");
+        }
+    };
+    let path = wallet.page_of(&rich, "REFUSE-1", 880).await;
+    refused(wallet.pay(&poor, &path, "balance", PIN).await, 403, "INSUFFICIENT_BALANCE");
+    refused(wallet.pay(&rich, &path, "balance", "12345").await, 422, "PAYMENT_PASSWORD_MALFORMED");
+    refused(wallet.pay(&rich, &path, &poor.card.wire(), PIN).await, 404, "CARD_UNKNOWN");
+    for left in [4, 3, 2, 1] {
+        let answer = wallet.pay(&rich, &path, "balance", "000001").await;
+        assert!(answer.1["title"].as_str().unwrap().contains(&left.to_string()), "{}", answer.1);
+        refused(answer, 403, "PAYMENT_PASSWORD_WRONG");
+    }
+    refused(wallet.pay(&rich, &path, "balance", "000001").await, 429, "PAYMENT_PASSWORD_LOCKED");
+    refused(wallet.pay(&rich, &path, "balance", PIN).await, 429, "PAYMENT_PASSWORD_LOCKED");
+
+    let rich = wallet.person("13912340003", 10_000).await;
+    let mchid = wallet.shop.mchid;
+    let change = |products: Option<Vec<Product>>, suspended| SetMerchant {
+        mchid,
+        products,
+        h5_domains: None,
+        suspended: Some(suspended),
+        public_key_mode: None,
+    };
+    let set = |command| async { wallet.rig.app.engine.submit(command).await.unwrap() };
+    set(change(Some(vec![Product::Jsapi]), false)).await;
+    refused(wallet.pay(&rich, &path, "balance", PIN).await, 403, "PRODUCT_NOT_ENABLED");
+    set(change(Some(vec![Product::Native]), true)).await;
+    refused(wallet.pay(&rich, &path, "balance", PIN).await, 403, "MERCHANT_SUSPENDED");
+    set(change(None, false)).await;
+    assert_eq!(wallet.pay(&rich, &path, "balance", PIN).await.0, 200);
+    let other = wallet.person("13912340004", 10_000).await;
+    refused(wallet.pay(&other, &path, "balance", PIN).await, 409, "ORDER_ALREADY_PAID");
+
+    let path = wallet.page_of(&rich, "REFUSE-2", 880).await;
+    let close = CloseOrder { mchid, out_trade_no: "REFUSE-2".to_owned() };
+    wallet.rig.app.engine.submit(close).await.unwrap();
+    refused(wallet.pay(&rich, &path, "balance", PIN).await, 409, "ORDER_CLOSED");
+}
+
+#[tokio::test]
+async fn what_belongs_to_somebody_else_looks_like_what_does_not_exist() {
+    let wallet = Wallet::start().await;
+    let (mine, other) =
+        (wallet.person("13912340001", 5_000).await, wallet.person("13912340002", 5_000).await);
+    let path = wallet.page_of(&mine, "MINE-0001", 100).await;
+    let (_, paid) = wallet.pay(&mine, &path, "balance", PIN).await;
+    let record = paid["record"].as_str().unwrap().to_owned();
+    let (_, records) = wallet.get(&mine, "/records").await;
+    let top_up = records["records"][1]["id"].as_str().unwrap().to_owned();
+    let without_reference = |(status, mut body): (u16, Value)| {
+        body["reference"] = Value::Null;
+        (status, body)
+    };
+    for (theirs, nothing) in [
+        (record, "/records/4200202611220000000000000000".to_owned()),
+        (format!("/records/{top_up}"), "/records/nothing".to_owned()),
+        (format!("/cards/{}", mine.card.wire()), "/cards/6200".to_owned()),
+        ("/cards/bindings/binding-x".to_owned(), "/cards/bindings/nothing-1".to_owned()),
+        ("/top-up/top-up-x".to_owned(), "/top-up/nothing-1".to_owned()),
+    ] {
+        let seen = without_reference(wallet.get(&other, &theirs).await);
+        assert_eq!(seen.0, 404, "{theirs}");
+        assert_eq!(seen, without_reference(wallet.get(&other, &nothing).await), "{theirs}");
+    }
+    let remove = json!({"payment_password": PIN});
+    let (status, body) =
+        wallet.post(Some(&other), &format!("/cards/{}/remove", mine.card.wire()), remove).await;
+    assert_eq!((status, &body["code"]), (404, &json!("CARD_UNKNOWN")));
+    assert_eq!(wallet.get(&mine, &format!("/cards/{}", mine.card.wire())).await.0, 200);
+}
+
+#[tokio::test]
+async fn without_a_session_every_private_route_asks_to_sign_in() {
+    let wallet = Wallet::start().await;
+    for path in ["/", "/cards", "/cards/new", "/top-up", "/records", "/scan", "/payment-password"] {
+        let html = wallet.http.get(wallet.url(path)).send().await.unwrap();
+        assert_eq!(html.status().as_u16(), 303, "{path}");
+        assert!(html.headers()["location"].to_str().unwrap().starts_with("/login"), "{path}");
+        let json = wallet.http.get(wallet.url(path)).header("accept", "application/json");
+        let forged = json.bearer_auth("A".repeat(43)).send().await.unwrap();
+        assert_eq!(
+            forged.status().as_u16(),
+            if path == "/" { 401 } else { forged.status().as_u16() },
+            "{path}"
+        );
+        assert!(matches!(forged.status().as_u16(), 401 | 303), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_rides_on_the_cookie_must_come_from_our_own_page() {
+    let wallet = Wallet::start().await;
+    let person = wallet.person("13912340001", 5_000).await;
+    let path = wallet.page_of(&person, "CSRF-0001", 100).await;
+    let form = format!("method=balance&payment_password={PIN}");
+    let send = |headers: Vec<(&'static str, String)>| {
+        let mut request = wallet
+            .http
+            .post(wallet.url(&path))
+            .header("accept", "application/json")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("cookie", format!("koudai_wallet={}", person.token))
+            .body(form.clone());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        async { request.send().await.unwrap().status().as_u16() }
+    };
+    let own = format!("http://{}", wallet.address);
+    for foreign in [
+        vec![],
+        vec![("origin", "https://evil.example".to_owned())],
+        vec![("origin", "null".to_owned())],
+        vec![("sec-fetch-site", "cross-site".to_owned()), ("origin", own.clone())],
+        vec![("sec-fetch-site", "same-site".to_owned()), ("origin", own.clone())],
+    ] {
+        assert_eq!(send(foreign.clone()).await, 403, "{foreign:?}");
+    }
+    assert_eq!(wallet.get(&person, &path).await.1["state"], "payable", "nothing was done");
+    assert_eq!(send(vec![("origin", own)]).await, 200);
+}
+
+#[tokio::test]
+async fn known_and_unknown_numbers_get_the_same_answer() {
+    let wallet = Wallet::start().await;
+    wallet.person("13912340001", 0).await;
+    let (known, unknown) = ("13912340001", "13912340099");
+    // The known number asked a moment ago, so both ask a second time.
+    wallet.post(None, "/login/code", json!({"phone": unknown})).await;
+    let ask = |phone: &'static str| wallet.post(None, "/login/code", json!({"phone": phone}));
+    let same = |(status, mut body): (u16, Value)| {
+        body["reference"] = Value::Null;
+        (status, body["code"].clone(), body["next"].clone())
+    };
+    assert_eq!(same(ask(known).await), same(ask(unknown).await));
+    let guess = |phone: &'static str| wallet.post(None, "/login", json!({"phone": phone, "code": "000000"}));
+    let never = wallet.post(None, "/login", json!({"phone": "13912340098", "code": "000000"})).await;
+    assert_eq!((never.0, &never.1["code"]), (403, &json!("CODE_EXPIRED")));
+    assert_eq!(guess(unknown).await.1["code"], "CODE_WRONG");
+}
+
+#[tokio::test]
+async fn only_codes_of_ours_lead_to_a_payment() {
+    let wallet = Wallet::start().await;
+    let person = wallet.person("13912340001", 0).await;
+    let code = wallet.order("SCAN-0001", 100).await;
+    let (link, signature) = code.split_once('#').unwrap();
+    assert_eq!(wallet.scan(&person, &format!("  {code}\n")).await.0, 200);
+    let token = link.rsplit('/').next().unwrap();
+    let second = wallet.order("SCAN-0002", 100).await;
+    let other = second.split_once('#').unwrap();
+    let mut broken = signature.to_owned();
+    broken.replace_range(..1, if broken.starts_with('A') { "B" } else { "A" });
+    for (text, expected) in [
+        (link.to_owned(), "CODE_SWAPPED"),
+        (format!("{link}#{broken}"), "CODE_SWAPPED"),
+        (format!("{link}#{}", other.1), "CODE_SWAPPED"),
+        (format!("http://evil.example/q/{token}#{signature}"), "CODE_NOT_OURS"),
+        (
+            format!("{}.evil.example/q/{token}#{signature}", link.split("/q/").next().unwrap()),
+            "CODE_NOT_OURS",
+        ),
+        ("weixin://wxpay/bizpayurl?pr=abc".to_owned(), "CODE_NOT_OURS"),
+        ("你好".to_owned(), "CODE_NOT_OURS"),
+        (String::new(), "CODE_UNREADABLE"),
+        ("x".repeat(2_000), "CODE_UNREADABLE"),
+        (format!("{}/q/AAAAAAAAAAAAAAAAAAAAAA#{signature}", wallet.rig.app.origin), "CODE_STALE"),
+    ] {
+        let (_, body) = wallet.scan(&person, &text).await;
+        assert_eq!(body["code"], expected, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_picture_of_a_code_is_read_and_any_other_picture_is_refused() {
+    let wallet = Wallet::start().await;
+    let person = wallet.person("13912340001", 0).await;
+    let code = wallet.order("PICTURE-1", 100).await;
+    let upload = |bytes: Vec<u8>| {
+        let part = reqwest::multipart::Part::bytes(bytes).file_name("code.png");
+        let form = reqwest::multipart::Form::new().part("picture", part);
+        let request = wallet.http.post(wallet.url("/scan")).header("accept", "application/json");
+        let request = request.bearer_auth(&person.token).multipart(form);
+        async {
+            let reply = request.send().await.unwrap();
+            serde_json::from_slice::<Value>(&reply.bytes().await.unwrap()).unwrap()
+        }
+    };
+    let modules = qrcode::QrCode::new(code.as_bytes()).unwrap();
+    let (width, scale, quiet) = (u32::try_from(modules.width()).unwrap(), 6, 4);
+    let side = (width + 2 * quiet) * scale;
+    let colors = modules.to_colors();
+    let picture = image::GrayImage::from_fn(side, side, |x, y| {
+        let module = |at: u32| (at / scale).checked_sub(quiet).filter(|m| *m < width);
+        let dark = module(x)
+            .zip(module(y))
+            .is_some_and(|(x, y)| colors[(y * width + x) as usize] == qrcode::Color::Dark);
+        image::Luma([if dark { 0 } else { 255 }])
+    });
+    let encode = |picture: &image::GrayImage, format| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    };
+    for format in [image::ImageFormat::Png, image::ImageFormat::Jpeg, image::ImageFormat::WebP] {
+        let read = upload(encode(&picture, format)).await;
+        assert!(read["pay"].as_str().unwrap_or_default().starts_with("/pay/"), "{format:?}: {read}");
+    }
+    let blank = image::GrayImage::from_pixel(600, 600, image::Luma([200]));
+    for (what, bytes) in [
+        ("a blank picture", encode(&blank, image::ImageFormat::Png)),
+        ("no picture", b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec()),
+        ("half a picture", encode(&picture, image::ImageFormat::Png)[..500].to_vec()),
+    ] {
+        assert_eq!(upload(bytes).await["code"], "CODE_UNREADABLE", "{what}");
+    }
+}
+
+#[tokio::test]
+async fn hostile_bodies_are_refused_and_every_page_is_protected() {
+    let wallet = Wallet::start().await;
+    let send = |kind: &'static str, body: Vec<u8>| {
+        let request = wallet.http.post(wallet.url("/login/code")).header("accept", "application/json");
+        let request = request.header("sec-fetch-site", "same-origin").header("content-type", kind).body(body);
+        async { request.send().await.unwrap().status().as_u16() }
+    };
+    let (json, form) = ("application/json", "application/x-www-form-urlencoded");
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000)).into_bytes();
+    for (what, kind, body, status) in [
+        ("a key twice", json, br#"{"phone":"13912340001","phone":"13912340002"}"#.to_vec(), 400),
+        ("a field twice", form, b"phone=1&phone=2".to_vec(), 400),
+        ("a number for a text", json, br#"{"phone":13912340001}"#.to_vec(), 400),
+        ("deep nesting", json, deep, 400),
+        (
+            "XML",
+            "application/xml",
+            b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>".to_vec(),
+            400,
+        ),
+        ("a mebibyte", form, vec![b'a'; 1 << 20], 413),
+        ("no phone", form, b"phone=".to_vec(), 422),
+    ] {
+        assert_eq!(send(kind, body).await, status, "{what}");
+    }
+    for path in ["/login", "/terms", "/status", "/nothing", "/q/AAAAAAAAAAAAAAAAAAAAAA"] {
+        let page = wallet.http.get(wallet.url(path)).send().await.unwrap();
+        let header = |name: &str| page.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        assert!(header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+        assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(header("cache-control"), "no-store", "{path}");
+    }
+}
