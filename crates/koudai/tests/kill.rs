@@ -52,7 +52,7 @@ impl Dice {
 struct Stream {
     phone: Phone,
     card: String,
-    client: Client,
+    client: Arc<Client>,
     created: Value,
     books: Arc<Mutex<Books>>,
     acknowledged: Arc<AtomicU64>,
@@ -214,7 +214,7 @@ async fn compare_with_the_bank(data: &Path, bank: &str) -> (usize, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_was_acknowledged_survives_kill_9_and_the_bank_agrees() {
-    let (rounds, acks) = (setting("KOUDAI_KILL_ROUNDS", 10), setting("KOUDAI_KILL_ACKS", 60));
+    let (rounds, acks) = (setting("KOUDAI_KILL_ROUNDS", 200), setting("KOUDAI_KILL_ACKS", 20));
     let seed = setting("KOUDAI_KILL_SEED", 20_261_123);
     let mut dice = Dice(seed);
     let (_keep, root) = drive::scratch();
@@ -232,6 +232,7 @@ async fn whatever_was_acknowledged_survives_kill_9_and_the_bank_agrees() {
         "the inbox is where the bank posts"
     );
     let (client, created) = drive::merchant(&data, &format!("http://127.0.0.1:{port}"));
+    let client = Arc::new(client);
 
     let mut people = Vec::new();
     for card in test_cards().iter().filter(|card| card.customer >= 3).take(PEOPLE) {
@@ -254,7 +255,7 @@ async fn whatever_was_acknowledged_survives_kill_9_and_the_bank_agrees() {
             let stream = Stream {
                 phone: phone.clone(),
                 card: card.clone(),
-                client: client.clone(),
+                client: Arc::clone(&client),
                 created: created.clone(),
                 books: Arc::clone(&books),
                 acknowledged: Arc::clone(&acknowledged),

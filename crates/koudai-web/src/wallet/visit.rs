@@ -56,8 +56,8 @@ impl FromRequestParts<App> for Visit {
             session: None,
         };
         let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-        let by_cookie = bearer.is_none();
-        if by_cookie && parts.method != Method::GET && parts.method != Method::HEAD && !same_origin(headers) {
+        let changes = parts.method != Method::GET && parts.method != Method::HEAD;
+        if bearer.is_none() && changes && from_elsewhere(headers) {
             return Err(visit.refuse(Refusal::ForeignOrigin));
         }
         if let Some(token) = bearer.or_else(|| cookie(headers, SESSION)) {
@@ -73,15 +73,15 @@ pub(super) fn token_hash(token: &str) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// Whether a browser says that a page of this very origin made the request. A program that uses the cookie has to say so
-/// too; with a bearer token nobody can be tricked into sending it.
-fn same_origin(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+/// Whether a browser says that a page of another origin made the request. Browsers name the origin of every request
+/// that could change something, so one that names none comes from a program, which nobody can trick with a link.
+fn from_elsewhere(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or_default());
     if let Some(site) = text("sec-fetch-site") {
-        return site == "same-origin";
+        return site != "same-origin";
     }
-    let authority = text(ORIGIN.as_str()).and_then(|o| o.split_once("://")).map(|(_, authority)| authority);
-    authority.is_some() && authority == text(HOST.as_str())
+    let authority = |origin: &'_ str| origin.split_once("://").map(|(_, authority)| authority.to_owned());
+    text(ORIGIN.as_str()).is_some_and(|origin| authority(origin).as_deref() != text(HOST.as_str()))
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

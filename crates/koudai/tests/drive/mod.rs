@@ -1,6 +1,6 @@
 //! Drives the real program from outside: starts it, registers people, pays. Shared by the tests that need the whole house.
 
-#![allow(dead_code, reason = "each test uses the part it needs")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses the part it needs")]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
