@@ -215,8 +215,8 @@ impl Worker {
         }
         match self.opened.writer.commit(&mut self.opened.state) {
             Ok(()) => {}
-            Err(CommitError::NotCommitted(error)) if error.is_disk_full() => {
-                tracing::error!(%error, "the disk is full: nothing of this batch was done");
+            Err(CommitError::NotCommitted(error)) if error.is_passing() => {
+                tracing::error!(%error, "nothing of this batch was done, and its senders are told to come back");
                 self.forget();
                 jobs.into_iter().for_each(Job::give_up);
                 return;

@@ -75,8 +75,8 @@ impl Platform {
         sign_body(key, serial, now.0.div_euclid(1_000), &koudai_wechatpay::nonce(), body)
     }
 
-    /// The link a code carries: `<origin>/q/<token>#<signature>`. The signature lets a wallet see that the code is the
-    /// operator's and names this payee, before anything is asked of a server.
+    /// The link a code carries: `<origin>/q/<token>#<signature>`. The signature covers the token, its payee and its
+    /// expiry, so that a link put together by anybody else is refused, whatever token it names.
     pub fn code_url(&self, origin: &str, token: &[u8; 16], payee: MchId, expires_at: Timestamp) -> String {
         let signature = self.codes.sign(&code_message(token, payee, expires_at));
         let (token, signature) = (URL_SAFE_NO_PAD.encode(token), URL_SAFE_NO_PAD.encode(signature));

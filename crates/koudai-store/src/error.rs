@@ -53,9 +53,11 @@ impl StoreError {
         move |source| Self::Database { doing, source }
     }
 
-    /// Whether the disk is full: nothing was written, and room may come back.
-    pub fn is_disk_full(&self) -> bool {
-        use rusqlite::ErrorCode::DiskFull;
-        matches!(self, Self::Database { source, .. } if source.sqlite_error_code() == Some(DiskFull))
+    /// Whether it passes by itself: the disk is full and room may come back, or another process held the file for a
+    /// moment. Nothing was written.
+    pub fn is_passing(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseBusy, DiskFull};
+        matches!(self, Self::Database { source, .. }
+            if matches!(source.sqlite_error_code(), Some(DatabaseBusy | DiskFull)))
     }
 }

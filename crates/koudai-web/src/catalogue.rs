@@ -136,7 +136,7 @@ fn title(refusal: Refusal, l: Lang) -> String {
             ("已被锁定", "now locked"),
         ),
         Refusal::PaymentPasswordLocked { until } => match l {
-            Lang::Zh => format!("支付密码已锁定，{}后可重试", l.moment(until)),
+            Lang::Zh => format!("支付密码已锁定，{} 后可重试", l.moment(until)),
             Lang::En => format!("Payment password locked until {}", l.moment(until)),
         },
         Refusal::PaymentPasswordResetNeeded => {

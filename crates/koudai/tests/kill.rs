@@ -7,7 +7,7 @@
 
 mod drive;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -133,13 +133,13 @@ fn verify(data: &Path) -> Value {
 }
 
 /// Everything acknowledged in a round is there, with its amount; everything else is there wholly or not at all.
-async fn check(client: &Client, books: &Mutex<Books>, seen: &mut BTreeMap<String, ()>) {
+async fn check(client: &Client, books: &Mutex<Books>, seen: &mut BTreeSet<String>) {
     let (orders, refunds) = {
         let books = books.lock().expect("the books");
         (books.orders.clone(), books.refunds.clone())
     };
     for (number, (total, acknowledged)) in orders {
-        if seen.contains_key(&number) {
+        if seen.contains(&number) {
             continue;
         }
         match client.query_by_out_trade_no(&number).await {
@@ -155,10 +155,10 @@ async fn check(client: &Client, books: &Mutex<Books>, seen: &mut BTreeMap<String
             }
             Err(error) => panic!("{number}: {error}"),
         }
-        seen.insert(number, ());
+        seen.insert(number);
     }
     for (number, (_, back, acknowledged)) in refunds {
-        if seen.contains_key(&number) {
+        if seen.contains(&number) {
             continue;
         }
         match client.query_refund(&number).await {
@@ -168,7 +168,7 @@ async fn check(client: &Client, books: &Mutex<Books>, seen: &mut BTreeMap<String
             }
             Err(error) => panic!("{number}: {error}"),
         }
-        seen.insert(number, ());
+        seen.insert(number);
     }
 }
 
@@ -243,7 +243,7 @@ async fn whatever_was_acknowledged_survives_kill_9_and_the_bank_agrees() {
     }
 
     let books = Arc::new(Mutex::new(Books::default()));
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     let (mut total_acknowledged, mut cut_off) = (0, 0);
     let mut slowest = Duration::ZERO;
     for round in 0..rounds {
@@ -268,7 +268,7 @@ async fn whatever_was_acknowledged_survives_kill_9_and_the_bank_agrees() {
         }
         let began = Instant::now();
         while acknowledged.load(Ordering::SeqCst) < acks {
-            assert!(began.elapsed() < Duration::from_secs(120), "round {round}: the stream has dried up");
+            assert!(began.elapsed() < Duration::from_mins(2), "round {round}: the stream has dried up");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         tokio::time::sleep(Duration::from_micros(dice.roll(30_000))).await;

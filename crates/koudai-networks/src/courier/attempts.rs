@@ -82,7 +82,10 @@ impl Courier {
         }
         let outcome = match found {
             Found::Ended(outcome) => Some(outcome),
-            Found::NothingDone(refusal) if first => Some(Outcome::Failed(refusal)),
+            // A debit that was never made may be given up; a refund is owed, and goes on until the bank has an answer.
+            Found::NothingDone(refusal) if first && attempt.kind != AttemptKind::CardRefund => {
+                Some(Outcome::Failed(refusal))
+            }
             Found::NothingDone(_) | Found::NotThere | Found::Unknown => None,
         };
         tracing::info!(

@@ -198,7 +198,9 @@ fn take_lease(connection: &mut Connection) -> rusqlite::Result<(i64, Timestamp)>
 /// Records how far the ids have come. A stale owner changes nothing here; its seal stops it.
 fn touch_lease(connection: &Connection, epoch: i64, ids_at: Timestamp) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("UPDATE lease SET heartbeat_ms = ?3 WHERE partition = ?1 AND epoch = ?2 AND heartbeat_ms < ?3")?
+        .prepare_cached(
+            "UPDATE lease SET heartbeat_ms = ?3 WHERE partition = ?1 AND epoch = ?2 AND heartbeat_ms < ?3",
+        )?
         .execute([PARTITION, epoch, ids_at.0])?;
     Ok(())
 }

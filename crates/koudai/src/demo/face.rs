@@ -48,8 +48,7 @@ async fn asset(uri: axum::http::Uri) -> Response {
 
 /// Refuses writes that another site's page sends, and sets the headers.
 async fn guarded(request: Request, next: Next) -> Response {
-    const HEADERS: [(HeaderName, &str); 4] = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+    const HEADERS: [(HeaderName, &str); 3] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
         (header::VARY, "accept, accept-language"),
@@ -64,6 +63,11 @@ async fn guarded(request: Request, next: Next) -> Response {
     };
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    let html = |value: &HeaderValue| value.as_bytes().starts_with(b"text/html");
+    // Browsers show a picture in a page of their own, which the policy would strip of its style.
+    if response.headers().get(header::CONTENT_TYPE).is_some_and(html) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     }
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

@@ -56,9 +56,7 @@ struct Goods {
 }
 
 const GOODS: [Goods; 6] = [
-    Goods {
-        id: "dumplings", sign: "饺", zh: "白菜猪肉水饺", en: "Pork and cabbage dumplings", fen: 880
-    },
+    Goods { id: "dumplings", sign: "饺", zh: "白菜猪肉水饺", en: "Pork dumplings", fen: 880 },
     Goods { id: "noodles", sign: "面", zh: "葱油拌面", en: "Scallion oil noodles", fen: 1_200 },
     Goods { id: "soymilk", sign: "豆", zh: "现磨豆浆", en: "Fresh soy milk", fen: 300 },
     Goods { id: "tea", sign: "茶", zh: "桂花乌龙茶", en: "Osmanthus oolong", fen: 650 },

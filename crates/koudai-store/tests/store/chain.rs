@@ -1,0 +1,142 @@
+//! Who may open, who may commit, and what a commit leaves: a chain of seals over journals without gaps.
+
+use koudai_core::id::Seq;
+use koudai_core::ledger::{AccountId, Journal, Seal, merkle_root};
+use koudai_core::rows::Balance;
+use koudai_store::sqlite::writer::CommitError;
+use koudai_store::{DirectoryLock, StoreError, Writer};
+
+use crate::books::{Books, MERCHANT, Number, PERSON, Receive, START};
+
+fn receive() -> Receive {
+    Receive(AccountId::person(PERSON))
+}
+
+#[test]
+fn a_directory_has_one_owner_at_a_time() {
+    let books = Books::new();
+    let second = Writer::open(books.directory.path(), START);
+    assert!(matches!(second, Err(StoreError::Taken { directory }) if directory == books.directory.path()));
+    assert!(matches!(DirectoryLock::take(books.directory.path()), Err(StoreError::Taken { .. })));
+    assert!(books.reopen("").is_ok(), "and is free once the owner has gone");
+}
+
+#[test]
+fn a_database_of_a_newer_program_is_left_alone() {
+    let refused = Books::new().reopen("PRAGMA user_version = 999");
+    assert!(matches!(refused, Err(StoreError::TooNew { found: 999, known }) if known < 999));
+}
+
+#[test]
+fn every_owner_has_an_epoch_of_its_own() {
+    let mut books = Books::new();
+    for epoch in 1..4 {
+        assert_eq!(books.opened.writer.epoch(), epoch);
+        books = books.reopen("").unwrap();
+    }
+}
+
+#[test]
+fn each_commit_is_sealed_over_the_one_before() {
+    let mut books = Books::new();
+    books.receive(2);
+    books.decide(&receive()).unwrap();
+    books.decide(&receive()).unwrap();
+    books.commit().unwrap();
+    books.commit().unwrap();
+    let reader = books.reader();
+    let seals = reader.seals_after(0, 100).unwrap();
+    assert_eq!(seals.len(), 6);
+    let mut before = Seal::genesis();
+    for (seal, hash) in seals {
+        assert_eq!((seal.no, seal.previous), (before.no + 1, before.hash()));
+        assert_eq!((seal.first, hash), (Seq(before.last.0 + 1), seal.hash()));
+        let count = seal.last.0 - before.last.0;
+        let bodies: Vec<_> =
+            reader.journals_after(before.last, count).unwrap().iter().map(Journal::encode).collect();
+        assert_eq!(seal.root, merkle_root(&bodies));
+        before = seal;
+    }
+    assert_eq!(before.last, Seq(6));
+    assert_eq!(&before, books.opened.writer.seal());
+    assert_eq!((before.first, before.last), (Seq(7), Seq(6)), "the last commit had no journal");
+}
+
+#[test]
+fn what_was_decided_together_is_committed_together() {
+    let mut books = Books::new();
+    books.decide(&receive()).unwrap();
+    books.decide(&Receive(AccountId::merchant(MERCHANT))).unwrap();
+    let reader = books.reader();
+    assert_eq!(reader.journals_after(Seq(0), 10).unwrap(), [], "nothing is there before the commit");
+    books.commit().unwrap();
+    assert_eq!(reader.journals_after(Seq(0), 10).unwrap().len(), 2);
+    assert_eq!(books.opened.state.journals, []);
+    assert_eq!(reader.all::<Balance>().unwrap().len(), 3);
+}
+
+#[test]
+fn reopening_goes_on_where_the_last_owner_stopped() {
+    let mut books = Books::new();
+    books.receive(1);
+    let seal = books.opened.writer.seal().clone();
+    let mut books = books.reopen("").unwrap();
+    assert_eq!(books.opened.writer.seal(), &seal);
+    assert_eq!((books.opened.state.head, books.opened.last_at), (Seq(2), START));
+    assert_eq!(books.decide(&receive()).unwrap(), Seq(3));
+    books.commit().unwrap();
+    let next = books.opened.writer.seal();
+    assert_eq!((next.no, next.previous, next.epoch), (seal.no + 1, seal.hash(), 2));
+    let person = AccountId::person(PERSON);
+    let history = books.reader().history(person, None, 10).unwrap();
+    assert_eq!(history.iter().map(|j| j.seq.0).collect::<Vec<_>>(), [3, 1]);
+    assert_eq!(history[0].line(person).unwrap().previous, Seq(1));
+}
+
+#[test]
+fn no_id_is_given_out_again_though_the_clock_stood_still() {
+    // The first owner gave out an id in a commit without any journal; the second opens at the very same moment.
+    let mut books = Books::new();
+    let first = books.decide(&Number).unwrap();
+    books.commit().unwrap();
+    let mut books = books.reopen("").unwrap();
+    assert_eq!(books.opened.last_at, START);
+    assert!(books.decide(&Number).unwrap() > first);
+}
+
+/// Expects a commit to fail for certain and to leave nothing.
+fn nothing_is_committed(books: &mut Books) {
+    let reader = books.reader();
+    let before = (reader.all::<Balance>().unwrap(), reader.seals_after(0, 10).unwrap().len());
+    books.decide(&receive()).unwrap();
+    assert!(matches!(books.commit(), Err(CommitError::NotCommitted(_))));
+    assert_eq!((reader.all::<Balance>().unwrap(), reader.seals_after(0, 10).unwrap().len()), before);
+    assert_eq!(reader.journals_after(Seq(2), 10).unwrap(), []);
+}
+
+#[test]
+fn an_owner_whose_epoch_is_over_commits_nothing() {
+    let mut books = Books::new();
+    books.receive(1);
+    books.meddle("UPDATE lease SET epoch = epoch + 1");
+    nothing_is_committed(&mut books);
+}
+
+#[test]
+fn nothing_is_committed_on_a_chain_that_is_not_ours() {
+    let mut books = Books::new();
+    books.receive(1);
+    books.meddle("UPDATE seal SET hash = zeroblob(32) WHERE no = 2");
+    nothing_is_committed(&mut books);
+}
+
+#[test]
+fn nothing_is_committed_over_another_owners_seal() {
+    let mut books = Books::new();
+    books.receive(1);
+    books.meddle(
+        "INSERT INTO seal SELECT partition, no + 1, previous, epoch, last_seq + 1, last_seq, root, hash
+         FROM seal WHERE no = 2",
+    );
+    nothing_is_committed(&mut books);
+}

@@ -1,0 +1,110 @@
+//! Damage is named and never repaired.
+
+use koudai_core::id::{PersonId, Seq};
+use koudai_core::identity::Phone;
+use koudai_core::ledger::AccountId;
+use koudai_core::rows::{Balance, PhoneOwner};
+use koudai_store::StoreError;
+
+use crate::books::{Books, PERSON, Receive};
+
+/// Expects damage in a table, whose description names what is wrong.
+fn damaged<T: std::fmt::Debug>(result: Result<T, StoreError>, in_table: &str, naming: &[&str]) {
+    match result {
+        Err(StoreError::Corrupt { table, what }) => {
+            assert_eq!(table, in_table);
+            assert!(naming.iter().all(|name| what.contains(name)), "{what}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn used() -> Books {
+    let mut books = Books::new();
+    books.receive(2);
+    books
+}
+
+#[test]
+fn a_balance_that_was_changed_is_not_believed() {
+    let account = AccountId::person(PERSON);
+    for change in
+        ["credits_minor = credits_minor + 1", "as_of = as_of - 1", "currency = 'USD'", "crc = crc + 1"]
+    {
+        let mut books =
+            used().reopen(&format!("UPDATE balance SET {change} WHERE account = {}", account.0)).unwrap();
+        let row = account.0.to_string();
+        damaged(books.decide(&Receive(account)), "balance", &[&row, "checksum"]);
+        damaged(books.reader().get::<Balance>(&account), "balance", &[&row, "checksum"]);
+    }
+}
+
+#[test]
+fn a_journal_that_was_changed_is_not_believed() {
+    let books = used().reopen(
+        "UPDATE journal SET body = CAST(substr(body, 1, 30) || x'01' || substr(body, 32) AS BLOB) WHERE seq = 3",
+    );
+    let reader = books.unwrap().reader();
+    damaged(reader.journal(Seq(3)), "journal", &["row 3", "checksum"]);
+    damaged(reader.history(AccountId::person(PERSON), None, 10), "journal", &["row 3"]);
+    damaged(reader.journals_after(Seq(0), 10), "journal", &["row 3"]);
+    assert_eq!(reader.journal(Seq(2)).unwrap().unwrap().seq, Seq(2), "the others still read");
+}
+
+#[test]
+fn a_journal_in_anothers_place_is_not_believed() {
+    let swap = "UPDATE journal SET (body, crc) = (SELECT body, crc FROM journal WHERE seq = 1) WHERE seq = 2";
+    let reader = used().reopen(swap).unwrap().reader();
+    damaged(reader.journal(Seq(2)), "journal", &["row 2", "another"]);
+}
+
+#[test]
+fn a_value_that_its_type_forbids_names_its_column() {
+    let mut books = Books::new();
+    let phone = Phone::parse("13800138000").unwrap();
+    books.opened.state.rows.phone_owner.insert(PhoneOwner { phone: phone.clone(), person: PersonId(16) });
+    books.commit().unwrap();
+    books.meddle("INSERT INTO staff VALUES ('mei', 1, 'emperor', zeroblob(32), 0)");
+    books.meddle("INSERT INTO staff VALUES ('lan', 1, 'owner', zeroblob(31), 0)");
+    books.meddle("INSERT INTO session VALUES (zeroblob(3), 1, 2, 3)");
+    let reader = books.reader();
+    let staff = |name: &str| reader.get::<koudai_core::rows::Staff>(&name.to_owned());
+    damaged(staff("mei"), "staff", &["mei", "role"]);
+    damaged(staff("lan"), "staff", &["lan", "enrolment_hash"]);
+    damaged(reader.all::<koudai_core::rows::Session>(), "session", &["token_hash"]);
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_damage_and_not_text_with_gaps() {
+    let books = Books::new();
+    books.meddle("INSERT INTO app VALUES ('wx1', 1900000001), (CAST(x'7778ff' AS TEXT), 1900000001)");
+    damaged(books.reader().all::<koudai_core::rows::App>(), "app", &["appid"]);
+}
+
+#[test]
+fn a_newest_journal_without_a_seal_is_damage() {
+    let extra = "INSERT INTO journal SELECT partition, seq + 1, at_ms, body, crc FROM journal WHERE seq = 4";
+    damaged(used().reopen(extra).map(|b| b.opened), "seal", &["journal 4", "is 5"]);
+}
+
+#[test]
+fn a_seal_without_its_journal_is_damage() {
+    damaged(
+        used().reopen("DELETE FROM journal WHERE seq = 4").map(|b| b.opened),
+        "seal",
+        &["journal 4", "is 3"],
+    );
+}
+
+#[test]
+fn a_seal_that_was_changed_is_damage() {
+    for change in ["root = zeroblob(32)", "epoch = epoch + 1", "hash = zeroblob(32)"] {
+        let changed = used().reopen(&format!("UPDATE seal SET {change} WHERE no = 4")).map(|b| b.opened);
+        damaged(changed, "seal", &["row 4", "hash"]);
+    }
+}
+
+#[test]
+fn a_database_whose_seals_are_gone_is_not_taken_for_a_new_one() {
+    damaged(used().reopen("DELETE FROM seal").map(|b| b.opened), "seal", &["journal 0", "is 4"]);
+}

@@ -1,0 +1,7 @@
+//! The store on real files: every table as it was declared, every commit sealed and fenced, every damage named.
+
+mod books;
+mod chain;
+mod damage;
+mod queries;
+mod tables;

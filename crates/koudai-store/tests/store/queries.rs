@@ -1,0 +1,216 @@
+//! What pages, the courier and the checks ask for: in order, within limits, and only what is committed.
+
+use koudai_core::card::CardKind;
+use koudai_core::id::{AttemptId, CardId, MessageId, OrderId, PersonId, RefundId, Seq};
+use koudai_core::identity::Phone;
+use koudai_core::ledger::{AccountId, ISSUER_NETWORK};
+use koudai_core::money::Money;
+use koudai_core::rows::{
+    Attempt, AttemptKind, AttemptState, Card, CodePurpose, Message, NoticeCursor, NoticeKey, NoticeRetry,
+    OpenAttempt, OrderCode, Refund, RefundState,
+};
+use koudai_store::{Readers, StoreError};
+
+use crate::books::{Books, MERCHANT, PERSON, Receive, START};
+
+fn numbers(journals: &[koudai_core::ledger::Journal]) -> Vec<i64> {
+    journals.iter().map(|j| j.seq.0).collect()
+}
+
+#[test]
+fn a_history_is_newest_first_and_turns_its_pages_by_number() {
+    let mut books = Books::new();
+    books.receive(4);
+    let reader = books.reader();
+    let account = AccountId::person(PERSON);
+    assert_eq!(numbers(&reader.history(account, None, 3).unwrap()), [7, 5, 3]);
+    assert_eq!(numbers(&reader.history(account, Some(Seq(3)), 3).unwrap()), [1]);
+    assert_eq!(numbers(&reader.history(account, Some(Seq(1)), 3).unwrap()), []);
+    assert_eq!(numbers(&reader.history(AccountId::clearing(ISSUER_NETWORK), None, 2).unwrap()), [8, 7]);
+    let stranger = AccountId::person(PersonId(PERSON.0 + 16));
+    assert_eq!(numbers(&reader.history(stranger, None, 3).unwrap()), []);
+}
+
+#[test]
+fn a_merchants_journals_come_oldest_first() {
+    let mut books = Books::new();
+    books.receive(4);
+    let reader = books.reader();
+    assert_eq!(numbers(&reader.merchant_journals(MERCHANT, Seq(2), 2).unwrap()), [4, 6]);
+    assert_eq!(numbers(&reader.journals_after(Seq(5), 10).unwrap()), [6, 7, 8]);
+    assert_eq!(reader.journal(Seq(9)).unwrap(), None);
+    let index = reader.history_index().unwrap();
+    assert_eq!(index.len(), 16, "two accounts a journal");
+    assert!(index.is_sorted());
+}
+
+#[test]
+fn a_merchant_is_behind_until_its_cursor_reaches_its_newest_journal() {
+    let mut books = Books::new();
+    books.meddle("INSERT INTO merchant VALUES (1900000001, 'm', 'wx', '', 0, 0, x'', 0, '', 0)");
+    assert_eq!(books.reader().merchants_behind().unwrap(), []);
+    books.receive(1);
+    assert_eq!(books.reader().merchants_behind().unwrap(), [MERCHANT]);
+    books.opened.state.rows.notice_cursor.insert(NoticeCursor { mchid: MERCHANT, told: Seq(2) });
+    books.commit().unwrap();
+    assert_eq!(books.reader().merchants_behind().unwrap(), []);
+}
+
+#[test]
+fn what_is_due_comes_longest_due_first_and_nothing_before_its_time() {
+    let mut books = Books::new();
+    let rows = &mut books.opened.state.rows;
+    for (n, ms) in [(16, 30), (32, 10), (48, 20), (64, 40)] {
+        let at = START.plus(ms);
+        rows.open_attempt.insert(OpenAttempt {
+            attempt: AttemptId(n),
+            next_at: at,
+            tries: 0,
+            send_until: at,
+        });
+        rows.message.insert(Message {
+            id: MessageId(n),
+            phone: Phone::parse("13800138000").unwrap(),
+            purpose: CodePurpose::SignIn,
+            nonce: [0; 16],
+            next_at: at,
+            tries: 0,
+            expires_at: at,
+        });
+        let key = NoticeKey { mchid: MERCHANT, seq: Seq(n) };
+        rows.notice_retry.insert(NoticeRetry { key, tries: 1, next_at: Some(at) });
+        let token = [u8::try_from(n).unwrap(); 16];
+        rows.order_code.insert(OrderCode { token, order: OrderId(n), expires_at: at });
+    }
+    let key = NoticeKey { mchid: MERCHANT, seq: Seq(80) };
+    rows.notice_retry.insert(NoticeRetry { key, tries: 16, next_at: None });
+    books.commit().unwrap();
+    let (reader, now) = (books.reader(), START.plus(30));
+    let attempts = reader.due_attempts(now, 10).unwrap();
+    assert_eq!(attempts.iter().map(|a| a.attempt.0).collect::<Vec<_>>(), [32, 48, 16]);
+    let messages = reader.due_messages(now, 10).unwrap();
+    assert_eq!(messages.iter().map(|m| m.id.0).collect::<Vec<_>>(), [32, 48, 16]);
+    let retries = reader.due_retries(START.plus(100), 10).unwrap();
+    assert_eq!(
+        retries.iter().map(|r| r.key.seq.0).collect::<Vec<_>>(),
+        [32, 48, 16, 64],
+        "not what was given up"
+    );
+    let mut codes = reader.expired_codes(now, 10).unwrap();
+    codes.sort_by_key(|code| code.order);
+    assert_eq!(codes.iter().map(|c| c.order.0).collect::<Vec<_>>(), [16, 32, 48]);
+    assert_eq!(reader.due_attempts(now, 2).unwrap().len(), 2);
+    assert_eq!(reader.due_attempts(START, 10).unwrap(), []);
+}
+
+fn card(n: i64, person: i64) -> Card {
+    Card {
+        id: CardId(n),
+        person: PersonId(person),
+        network: ISSUER_NETWORK,
+        number_mac: [0; 32],
+        bank_zh: "海港银行".to_owned(),
+        bank_en: "Harbour Bank".to_owned(),
+        kind: CardKind::Credit,
+        bin: "621626".to_owned(),
+        last4: "0018".to_owned(),
+        token_sealed: vec![],
+        bound_at: START,
+        removed_at: (n == 48).then_some(START),
+    }
+}
+
+fn attempt(n: i64, person: i64) -> Attempt {
+    Attempt {
+        id: AttemptId(n),
+        kind: AttemptKind::TopUp,
+        person: PersonId(person),
+        card: CardId(16),
+        network: ISSUER_NETWORK,
+        amount: Money::fen(1).unwrap(),
+        order: None,
+        refund: None,
+        original: None,
+        state: AttemptState::Open,
+        refusal: None,
+        network_ref: None,
+        created_at: START,
+        ended_at: None,
+        epoch: 1,
+    }
+}
+
+fn refund(n: i64, order: i64) -> Refund {
+    Refund {
+        id: RefundId(n),
+        mchid: MERCHANT,
+        out_refund_no: format!("refund-{n}"),
+        order: OrderId(order),
+        amount: Money::fen(1).unwrap(),
+        reason: None,
+        notify_url: None,
+        state: RefundState::Success,
+        payer: PERSON,
+        card: None,
+        attempt: None,
+        fee_returned: Money::fen(0).unwrap(),
+        created_at: START,
+        success_at: Some(START),
+    }
+}
+
+#[test]
+fn a_person_sees_their_own_cards_and_attempts_and_an_order_its_own_refunds() {
+    let mut books = Books::new();
+    let rows = &mut books.opened.state.rows;
+    for (n, owner) in [(16, 1), (32, 2), (48, 1), (64, 1)] {
+        rows.card.insert(card(n, owner));
+        rows.attempt.insert(attempt(n, owner));
+        rows.refund.insert(refund(n, owner));
+    }
+    books.commit().unwrap();
+    let reader = books.reader();
+    let cards = reader.cards_of(PersonId(1)).unwrap();
+    assert_eq!(
+        cards.iter().map(|c| c.id.0).collect::<Vec<_>>(),
+        [16, 64],
+        "without the one that was removed"
+    );
+    let attempts = reader.attempts_of(PersonId(1), 2).unwrap();
+    assert_eq!(attempts.iter().map(|a| a.id.0).collect::<Vec<_>>(), [64, 48], "newest first");
+    let refunds = reader.refunds_of(OrderId(1)).unwrap();
+    assert_eq!(refunds.iter().map(|r| r.id.0).collect::<Vec<_>>(), [16, 48, 64], "oldest first");
+}
+
+#[test]
+fn a_snapshot_does_not_move_while_commits_go_on() {
+    let mut books = Books::new();
+    books.receive(1);
+    let reader = books.reader();
+    let seen = reader.snapshot(|view| {
+        let before = numbers(&view.journals_after(Seq(0), 10)?);
+        books.receive(1);
+        Ok::<_, StoreError>((before, numbers(&view.journals_after(Seq(0), 10)?)))
+    });
+    let (before, after) = seen.unwrap();
+    assert_eq!(before, after);
+    assert_eq!(
+        numbers(&reader.journals_after(Seq(0), 10).unwrap()),
+        [1, 2, 3, 4],
+        "and afterwards it is all there"
+    );
+}
+
+#[test]
+fn lent_readers_see_each_commit_and_outnumber_the_pool() {
+    let mut books = Books::new();
+    let readers = Readers::new(books.directory.path());
+    let count = |r: &koudai_store::Reader| Ok(r.journals_after(Seq(0), 100)?.len());
+    assert_eq!(readers.with(count).unwrap(), 0);
+    books.decide(&Receive(AccountId::person(PERSON))).unwrap();
+    books.commit().unwrap();
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..20).map(|_| scope.spawn(|| readers.with(count).unwrap())).collect();
+        assert!(all.into_iter().all(|thread| thread.join().unwrap() == 1));
+    });
+}

@@ -1,0 +1,254 @@
+//! Conformance: every declared row, whichever they are, against the table that holds it.
+
+use koudai_core::card::CardKind;
+use koudai_core::column::{Cells, Row, Value};
+use koudai_core::rows::{
+    AttemptKind, AttemptState, BindingState, CodePurpose, NetworkRefusal, OrderState, Product, RefundState,
+    Rows, StaffRole,
+};
+use koudai_core::state::{Cache, TableVisitor};
+use koudai_store::Reader;
+
+use crate::books::Books;
+
+/// Runs a visitor over every table.
+fn every_table(visitor: &mut impl TableVisitor<Error = std::convert::Infallible>) {
+    let Ok(()) = Rows::default().visit(visitor);
+}
+
+struct Columns<'a>(&'a Reader, i64);
+
+impl TableVisitor for Columns<'_> {
+    type Error = std::convert::Infallible;
+
+    fn table<R: Row>(&mut self, _: &mut Cache<R>) -> Result<(), Self::Error> {
+        let mut declared = R::columns();
+        if R::CHECKED {
+            declared.push("crc".to_owned());
+        }
+        assert_eq!(self.0.columns_of(R::TABLE).expect("it is read"), declared, "table {}", R::TABLE);
+        self.1 += 1;
+        Ok(())
+    }
+}
+
+#[test]
+fn every_table_has_the_columns_of_its_declaration_and_there_is_no_other_table() {
+    let books = Books::new();
+    let reader = books.reader();
+    let mut columns = Columns(&reader, 0);
+    every_table(&mut columns);
+    let path = books.directory.path().join(koudai_store::sqlite::FILE);
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'
+               AND name NOT IN ('lease', 'journal', 'seal', 'history')";
+    let tables: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(columns.1, tables);
+    let loose =
+        "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0
+                 AND name NOT LIKE 'sqlite_%'";
+    let loose: i64 = connection.query_row(loose, [], |row| row.get(0)).unwrap();
+    assert_eq!(loose, 0, "every table is STRICT");
+}
+
+struct PrimaryKeys<'a>(&'a rusqlite::Connection);
+
+impl TableVisitor for PrimaryKeys<'_> {
+    type Error = std::convert::Infallible;
+
+    fn table<R: Row>(&mut self, _: &mut Cache<R>) -> Result<(), Self::Error> {
+        let sql = "SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk";
+        let mut statement = self.0.prepare(sql).expect("valid SQL");
+        let names = statement.query_map([R::TABLE], |row| row.get(0)).expect("it is read");
+        let key: Vec<String> = names.collect::<Result<_, _>>().expect("names");
+        assert_eq!(key, R::columns()[..R::key_columns()], "table {}", R::TABLE);
+        Ok(())
+    }
+}
+
+#[test]
+fn every_table_is_keyed_by_what_its_rows_are_found_by() {
+    let books = Books::new();
+    let path = books.directory.path().join(koudai_store::sqlite::FILE);
+    every_table(&mut PrimaryKeys(&rusqlite::Connection::open(path).unwrap()));
+}
+
+/// A row of any type, found by trying values until the type takes them. `gaps` leaves out whatever may be left out.
+fn sample<R: Row>(gaps: bool) -> R {
+    let columns = R::columns();
+    let mut cells: Vec<Value> = vec![];
+    for (n, (field, parts)) in R::FIELDS.iter().enumerate() {
+        let mut lists = vec![vec![]];
+        for column in &columns[cells.len()..cells.len() + parts.len()] {
+            let longer = |list: Vec<Value>| {
+                candidates(column, gaps).into_iter().map(move |value| [list.clone(), vec![value]].concat())
+            };
+            lists = lists.into_iter().flat_map(longer).collect();
+        }
+        let fits = |part: &Vec<Value>| {
+            let tried = [cells.clone(), part.clone()].concat();
+            let stopped_at = R::read(&mut Cells::new(&tried)).err();
+            // Whatever it stops at comes later, or there is no more to come.
+            stopped_at.is_none_or(|name| R::FIELDS[n + 1..].iter().any(|(later, _)| *later == name))
+        };
+        let part = lists.into_iter().find(fits);
+        cells.extend(part.unwrap_or_else(|| panic!("{}: no value for {field}", R::TABLE)));
+    }
+    R::read(&mut Cells::new(&cells)).expect("every field takes its value")
+}
+
+fn candidates(column: &str, gaps: bool) -> Vec<Value> {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let mut all = vec![Value::Int(if gaps { 1 } else { i64::MAX }), Value::Int(1)];
+    match column {
+        "bin" => all.push(text("621626")),
+        "last4" => all.push(text("0018")),
+        _ => all.push(text(if gaps { "" } else { "口袋 🧧 'O\u{2019}Neill' \"x\"\n\0%" })),
+    }
+    all.extend([text("CNY"), text("13800138000")]);
+    macro_rules! words {
+        ($($type:ident)*) => {
+            all.extend([$(if gaps { $type::ALL[0].word() } else { $type::ALL[$type::ALL.len() - 1].word() }),*].map(text))
+        };
+    }
+    words!(AttemptKind AttemptState BindingState CardKind CodePurpose NetworkRefusal OrderState Product RefundState StaffRole);
+    all.extend([Value::Bytes(vec![]), Value::Bytes(vec![0xFF; 16]), Value::Bytes(vec![0; 32])]);
+    all.insert(if gaps { 0 } else { all.len() }, Value::Null);
+    // Numbers that the schema binds to others, and the one row that is always number 1.
+    if matches!(column, "id" | "refunded_minor" | "fee_returned_minor") {
+        all.remove(usize::from(gaps));
+    }
+    all
+}
+
+struct Put {
+    gaps: bool,
+}
+
+impl TableVisitor for Put {
+    type Error = std::convert::Infallible;
+
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        let row = sample::<R>(self.gaps);
+        cache.loaded(row.key(), None);
+        cache.put(row);
+        Ok(())
+    }
+}
+
+struct Delete {
+    gaps: bool,
+}
+
+impl TableVisitor for Delete {
+    type Error = std::convert::Infallible;
+
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        cache.delete(sample::<R>(self.gaps).key());
+        Ok(())
+    }
+}
+
+struct Want {
+    gaps: bool,
+}
+
+impl TableVisitor for Want {
+    type Error = std::convert::Infallible;
+
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        let _absent = cache.get(&sample::<R>(self.gaps).key()).expect_err("nothing is loaded yet");
+        Ok(())
+    }
+}
+
+/// Expects the sample in memory and on the disk, or its absence from both.
+struct Expect<'a> {
+    reader: &'a Reader,
+    gaps: bool,
+    there: bool,
+}
+
+impl TableVisitor for Expect<'_> {
+    type Error = std::convert::Infallible;
+
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        let row = sample::<R>(self.gaps);
+        let expected = self.there.then_some(row.clone());
+        assert_eq!(cache.get(&row.key()), Ok(expected.as_ref()), "{} as the writer loads it", R::TABLE);
+        assert_eq!(self.reader.get(&row.key()).expect("it is read"), expected, "{}", R::TABLE);
+        let all = self.reader.all::<R>().expect("it is read");
+        assert_eq!(all, expected.into_iter().collect::<Vec<_>>(), "the one row of {}", R::TABLE);
+        Ok(())
+    }
+}
+
+/// Writes a row into every table, reads all of them back, and deletes them again.
+fn round_trip(gaps: bool) {
+    let mut books = Books::new();
+    let reader = books.reader();
+    for there in [true, false] {
+        let Ok(()) = books.opened.state.rows.visit(&mut Put { gaps });
+        if !there {
+            let Ok(()) = books.opened.state.rows.visit(&mut Delete { gaps });
+        }
+        books.commit().expect("it commits");
+        books.opened.state.rows = Rows::default();
+        let Ok(()) = books.opened.state.rows.visit(&mut Want { gaps });
+        books.opened.writer.load(&mut books.opened.state).expect("it loads");
+        let Ok(()) = books.opened.state.rows.visit(&mut Expect { reader: &reader, gaps, there });
+        books.opened.state.rows = Rows::default();
+    }
+    reader.check_file().expect("the file is sound");
+}
+
+#[test]
+fn a_full_row_of_every_table_comes_back_as_it_was_and_goes_when_deleted() {
+    round_trip(false);
+}
+
+#[test]
+fn a_row_of_every_table_with_all_gaps_comes_back_as_it_was_and_goes_when_deleted() {
+    round_trip(true);
+}
+
+struct PutKeyOfGaps;
+
+impl TableVisitor for PutKeyOfGaps {
+    type Error = std::convert::Infallible;
+
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        // The same key with other values: the second commit writes over the row of the first.
+        let (mut full, mut gaps) = (vec![], vec![]);
+        sample::<R>(false).write(&mut full);
+        sample::<R>(true).write(&mut gaps);
+        gaps[..R::key_columns()].clone_from_slice(&full[..R::key_columns()]);
+        let row = R::read(&mut Cells::new(&gaps)).expect("every field takes its value");
+        cache.put(row);
+        Ok(())
+    }
+}
+
+struct ExpectChanged<'a>(&'a Reader);
+
+impl TableVisitor for ExpectChanged<'_> {
+    type Error = std::convert::Infallible;
+
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        let key = sample::<R>(false).key();
+        let changed = cache.get(&key).expect("it is in memory").cloned();
+        assert_eq!(self.0.all::<R>().expect("it is read"), Vec::from_iter(changed), "{}", R::TABLE);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_changed_row_of_every_table_replaces_the_old_one() {
+    let mut books = Books::new();
+    let Ok(()) = books.opened.state.rows.visit(&mut Put { gaps: false });
+    books.commit().expect("it commits");
+    let Ok(()) = books.opened.state.rows.visit(&mut PutKeyOfGaps);
+    books.commit().expect("it commits");
+    let reader = books.reader();
+    let Ok(()) = books.opened.state.rows.visit(&mut ExpectChanged(&reader));
+}
