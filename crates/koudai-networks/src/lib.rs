@@ -5,6 +5,7 @@
 
 pub mod courier;
 pub mod issuer;
+mod outward;
 pub mod platform;
 pub mod protocol;
 mod reach;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Url};
 
+use crate::outward;
+
 /// Where notifications may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -36,14 +38,18 @@ pub fn reach_allows(reach: Reach, address: &str) -> Option<Url> {
 
 /// A client that connects only where `reach` allows.
 pub(crate) fn client(reach: Reach) -> Client {
-    Client::builder()
-        .timeout(ANSWER_WITHIN)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .user_agent("Koudai-Notify/1")
-        .dns_resolver(Arc::new(Guard(reach)))
-        .build()
-        .expect("a client without files of its own can be built")
+    let build = |tls| {
+        let builder = outward::builder(ANSWER_WITHIN, tls).user_agent("Koudai-Notify/1");
+        builder.dns_resolver(Arc::new(Guard(reach))).build()
+    };
+    match (build(true), reach) {
+        (Ok(client), _) => client,
+        // A demo on a machine without root certificates notifies its own shop all the same.
+        (Err(_), Reach::Local) => build(false).expect("a client that trusts nobody needs nothing"),
+        (Err(error), Reach::Public) => {
+            panic!("this machine has no root certificates to notify merchants by: {error}")
+        }
+    }
 }
 
 struct Guard(Reach);

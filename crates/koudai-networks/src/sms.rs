@@ -6,6 +6,8 @@ use koudai_core::secret::Secret;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use zeroize::Zeroizing;
 
+use crate::outward;
+
 /// How long one message may take to be handed over.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,12 +46,8 @@ impl SmsGateway {
         let bearer = Zeroizing::new(format!("Bearer {}", token.expose()));
         let mut authorization = HeaderValue::from_str(&bearer).map_err(|_| SmsError::Unusable)?;
         authorization.set_sensitive(true);
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|_| SmsError::Unusable)?;
+        let http = outward::builder(TIMEOUT, url.scheme() == "https").build();
+        let http = http.map_err(|_| SmsError::Unusable)?;
         Ok(Self { http, url, authorization })
     }
 

@@ -15,6 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use crate::outward;
+
 use super::signing::{self, ReplyHeaders, Signer, SigningError};
 use super::wire::{
     BASE_PATH, BindRequest, BindingReply, BookLine, ConfirmRequest, DebitReply, DebitRequest, ErrorReply,
@@ -134,14 +136,7 @@ impl IssuerClient {
         if !id_ok(app_id) || app_id.len() > 32 {
             return Err(ClientError::AppId);
         }
-        let http = reqwest::Client::builder()
-            .timeout(timeout)
-            .connect_timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .build()
-            .map_err(ClientError::Http)?;
+        let http = outward::builder(timeout, url.scheme() == "https").build().map_err(ClientError::Http)?;
         Ok(Self {
             http,
             base: format!("{}{BASE_PATH}", url.as_str().trim_end_matches('/')),

@@ -41,10 +41,9 @@ fn a_balance_that_was_changed_is_not_believed() {
 
 #[test]
 fn a_journal_that_was_changed_is_not_believed() {
-    let books = used().reopen(
-        "UPDATE journal SET body = CAST(substr(body, 1, 30) || x'01' || substr(body, 32) AS BLOB) WHERE seq = 3",
-    );
-    let reader = books.unwrap().reader();
+    let flip = "UPDATE journal SET body = CAST(substr(body, 1, 30) || x'01' || substr(body, 32) AS BLOB) WHERE seq = 3";
+    let books = used().reopen(flip).unwrap();
+    let reader = books.reader();
     damaged(reader.journal(Seq(3)), "journal", &["row 3", "checksum"]);
     damaged(reader.history(AccountId::person(PERSON), None, 10), "journal", &["row 3"]);
     damaged(reader.journals_after(Seq(0), 10), "journal", &["row 3"]);
@@ -54,7 +53,8 @@ fn a_journal_that_was_changed_is_not_believed() {
 #[test]
 fn a_journal_in_anothers_place_is_not_believed() {
     let swap = "UPDATE journal SET (body, crc) = (SELECT body, crc FROM journal WHERE seq = 1) WHERE seq = 2";
-    let reader = used().reopen(swap).unwrap().reader();
+    let books = used().reopen(swap).unwrap();
+    let reader = books.reader();
     damaged(reader.journal(Seq(2)), "journal", &["row 2", "another"]);
 }
 
