@@ -76,7 +76,10 @@ impl Engine {
         };
         std::thread::Builder::new()
             .name("engine".to_owned())
-            .spawn(move || worker.run())
+            .spawn(move || {
+                let _guard = EndWithThePanic;
+                worker.run();
+            })
             .map_err(|source| StoreError::File { doing: "starting the engine's thread", source })?;
         Ok(Self { queue, events, readers: Readers::new(directory), clock, epoch, policy, keys })
     }
@@ -251,6 +254,18 @@ fn decide_all(opened: &mut Opened, jobs: &mut [Box<dyn Job>], batch: &Batch<'_>)
         opened.writer.load(&mut opened.state)?;
     }
     panic!("a decision keeps asking for rows");
+}
+
+/// A panic in the engine is a bug of ours met in the middle of a batch. A process that went on without its engine would
+/// look alive and answer nobody; ended, it recovers at the next start.
+struct EndWithThePanic;
+
+impl Drop for EndWithThePanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
 }
 
 /// Ends the process: what is on the disk is for the next start to say.

@@ -34,7 +34,7 @@ async fn a_card_refund_waits_for_a_bank_that_is_down() {
     client.refund(&refund("REFUND-DOWN", "REFUND-DOWN-1", 500, 500)).await.unwrap();
     let engine = &rig.app.engine;
     let open = until(async || {
-        let open = engine.read(|r| r.all::<OpenAttempt>()).await.unwrap();
+        let open = engine.read(koudai_store::Reader::all::<OpenAttempt>).await.unwrap();
         open.into_iter().find(|o| o.tries >= 2)
     });
     let attempt = open.await.attempt;
