@@ -3,11 +3,44 @@
 
 use crate::id::AttemptId;
 use crate::ledger::{AccountId, JournalKind, Posting};
+use crate::money::Money;
 use crate::payment::settle;
 use crate::refusal::Refusal;
-use crate::rows::{Attempt, AttemptKind, AttemptState, NetworkRefusal, OrderState, RefundState};
+use crate::rows::{
+    Attempt, AttemptKind, AttemptState, Card, NetworkRefusal, OpenAttempt, OrderState, RefundState,
+};
 use crate::state::{Command, Event, OrStop, Stop, Tx};
 use crate::time::{MINUTE, SECOND};
+
+/// An attempt at a card, not recorded yet.
+pub(crate) fn new(tx: &mut Tx<'_>, kind: AttemptKind, card: &Card, amount: Money) -> Attempt {
+    Attempt {
+        id: AttemptId(tx.fresh_id()),
+        kind,
+        person: card.person,
+        card: card.id,
+        network: card.network,
+        amount,
+        order: None,
+        refund: None,
+        original: None,
+        state: AttemptState::Open,
+        refusal: None,
+        network_ref: None,
+        created_at: tx.now(),
+        ended_at: None,
+        epoch: tx.epoch(),
+    }
+}
+
+/// Records the intent to call a network, before anything is sent.
+pub(crate) fn open(tx: &mut Tx<'_>, attempt: Attempt) {
+    let send_until = tx.now().plus(tx.policy().send_window_ms);
+    let open = OpenAttempt { attempt: attempt.id, next_at: tx.now(), tries: 0, send_until };
+    tx.announce(Event::AttemptOpened(attempt.id));
+    tx.rows().open_attempt.insert(open);
+    tx.rows().attempt.insert(attempt);
+}
 
 /// What a network did about an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]

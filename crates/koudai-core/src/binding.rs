@@ -14,7 +14,7 @@ use crate::rows::{
 };
 use crate::secret::Secret;
 use crate::state::{Command, OrStop, Stop, Tx, keyed_mac};
-use crate::time::MINUTE;
+use crate::time::{MINUTE, Timestamp};
 
 /// A binding ends by itself after ten minutes.
 pub const BINDING_LIFE_MS: i64 = 10 * MINUTE;
@@ -69,7 +69,7 @@ impl Command for StartBinding {
         let now = tx.now();
         let key = ClientNumber { person: self.person, number: self.number.clone() };
         let known = tx.rows().binding_number.get(&key).or_stop()?.map(|n| n.binding);
-        let person = tx.rows().person.get(&self.person).or_stop()?.cloned().ok_or(Refusal::SignedOut)?;
+        let mut person = tx.rows().person.get(&self.person).or_stop()?.cloned().ok_or(Refusal::SignedOut)?;
         let identity = tx.rows().identity.get(&self.person).or_stop()?.cloned();
         let owner = tx.rows().card_owner.get(&self.card_mac).or_stop()?.cloned();
         if let Some(id) = known {
@@ -120,6 +120,12 @@ impl Command for StartBinding {
             created_at: now,
             expires_at: now.plus(BINDING_LIFE_MS),
         };
+        // Counted when it begins, so that many at once do not pass the limit, and given back if it ends in a card.
+        if person.failed_bindings_day != now.china_day() {
+            (person.failed_bindings_day, person.failed_bindings) = (now.china_day(), 0);
+        }
+        person.failed_bindings = person.failed_bindings.saturating_add(1);
+        tx.rows().person.put(person);
         tx.rows().binding_number.put(BindingNumber { key, binding: binding.id });
         tx.rows().binding.insert(binding.clone());
         Ok((binding, true))
@@ -187,16 +193,16 @@ impl Command for RecordBinding {
                 binding.state = BindingState::CodeSent;
             }
             BindingAnswer::Bound { .. } if holder == Some(person.id) => {
-                fail(tx, &mut binding, &mut person, Refusal::CardAlreadyBound);
+                fail(&mut binding, &mut person, now, Refusal::CardAlreadyBound);
             }
             BindingAnswer::Bound { .. } if holder.is_some() => {
-                fail(tx, &mut binding, &mut person, Refusal::CardBoundElsewhere);
+                fail(&mut binding, &mut person, now, Refusal::CardBoundElsewhere);
             }
             BindingAnswer::Bound { .. } if stranger => {
-                fail(tx, &mut binding, &mut person, Refusal::NotTheSamePerson);
+                fail(&mut binding, &mut person, now, Refusal::NotTheSamePerson);
             }
             BindingAnswer::Bound { .. } if person.cards >= tx.policy().cards_most => {
-                fail(tx, &mut binding, &mut person, Refusal::TooManyCards);
+                fail(&mut binding, &mut person, now, Refusal::TooManyCards);
             }
             BindingAnswer::Bound { face, token_sealed } => {
                 face.show_on(&mut binding);
@@ -217,6 +223,7 @@ impl Command for RecordBinding {
                 binding.state = BindingState::Bound;
                 binding.card = Some(card.id);
                 person.cards = person.cards.saturating_add(1);
+                person.give_binding_back(now);
                 tx.rows().card_owner.put(CardOwner {
                     number_mac: binding.number_mac,
                     person: binding.person,
@@ -233,10 +240,10 @@ impl Command for RecordBinding {
                     });
                 }
                 tx.rows().card.insert(card);
-                tx.rows().person.put(person);
             }
-            BindingAnswer::Failed(refusal) => fail(tx, &mut binding, &mut person, *refusal),
+            BindingAnswer::Failed(refusal) => fail(&mut binding, &mut person, now, *refusal),
         }
+        tx.rows().person.put(person);
         tx.rows().binding.put(binding.clone());
         Ok(binding)
     }
@@ -250,16 +257,21 @@ impl BankFace {
     }
 }
 
-fn fail(tx: &mut Tx<'_>, binding: &mut Binding, person: &mut Person, refusal: Refusal) {
+impl Person {
+    /// Gives back one of the day's bindings: it ended in a card, or never reached a bank.
+    fn give_binding_back(&mut self, now: Timestamp) {
+        if self.failed_bindings_day == now.china_day() {
+            self.failed_bindings = self.failed_bindings.saturating_sub(1);
+        }
+    }
+}
+
+fn fail(binding: &mut Binding, person: &mut Person, now: Timestamp, refusal: Refusal) {
     binding.state = BindingState::Failed;
     binding.refusal = Some(refusal.code().to_owned());
-    let today = tx.now().china_day();
-    if person.failed_bindings_day != today {
-        person.failed_bindings_day = today;
-        person.failed_bindings = 0;
+    if refusal == Refusal::BankUnavailable {
+        person.give_binding_back(now);
     }
-    person.failed_bindings = person.failed_bindings.saturating_add(1);
-    tx.rows().person.put(person.clone());
 }
 
 /// Takes a card out of a wallet. Refunds of what it paid still reach it.

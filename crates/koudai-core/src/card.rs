@@ -1,28 +1,9 @@
 //! What a bank card is to the wallet: a number checked at the door and then forgotten, but for its ends.
 
 use crate::column::worded;
+use crate::luhn::luhn_ok;
 use crate::secret::Secret;
 use crate::time::Timestamp;
-
-/// The Luhn check digit that belongs behind `digits` (ISO/IEC 7812-1, annex B). Anything but digits counts as 0.
-pub fn luhn_digit(digits: &str) -> char {
-    let sum: u32 = digits
-        .chars()
-        .rev()
-        .enumerate()
-        .map(|(i, c)| {
-            let d = c.to_digit(10).unwrap_or(0);
-            if i % 2 == 0 { if d > 4 { d * 2 - 9 } else { d * 2 } } else { d }
-        })
-        .sum();
-    char::from_digit((10 - sum % 10) % 10, 10).expect("a remainder of ten is a digit")
-}
-
-/// Whether a run of digits ends in its Luhn check digit.
-pub fn luhn_ok(number: &str) -> bool {
-    let Some((at, last)) = number.char_indices().next_back() else { return false };
-    at > 0 && number.bytes().all(|b| b.is_ascii_digit()) && luhn_digit(&number[..at]) == last
-}
 
 /// A card number that passed its length (15 to 19) and check digit.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 //! table. On the wire it reads `PPPP YYYYMMDD MMMMMMMM SSSSSSS C`: the kind of thing, the day in China, the millisecond of
 //! that day, the number within the millisecond, and a Luhn digit, so that a mistyped number is found before any look-up.
 
-use crate::card::luhn_digit;
+use crate::luhn::luhn_digit;
 use crate::time::{DAY, Timestamp, days_from_civil, days_in_month};
 
 /// How many bits of an id number the things made within one millisecond.

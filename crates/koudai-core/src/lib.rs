@@ -5,11 +5,13 @@
 
 pub mod attempt;
 pub mod binding;
+pub mod cache;
 pub mod card;
 pub mod column;
 pub mod id;
 pub mod identity;
 pub mod ledger;
+pub mod luhn;
 pub mod merchant;
 pub mod money;
 pub mod notice;

@@ -1,15 +1,15 @@
 //! Paying an order, by balance or by card. An order is paid once: its state is the idempotency of paying.
 
+use crate::attempt;
 use crate::binding::card_of;
-use crate::id::{AttemptId, CardId, OrderId, PersonId};
+use crate::id::{CardId, OrderId, PersonId};
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::{Money, RatePpm};
 use crate::order::OrderStanding;
 use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
-use crate::rows::{Attempt, AttemptKind, AttemptState, Merchant, OpenAttempt, Order, OrderState};
+use crate::rows::{AttemptKind, Merchant, Order, OrderState};
 use crate::state::{Command, Event, OrStop, Stop, Tx};
-use crate::time::Timestamp;
 
 /// Pays an order.
 #[derive(Debug)]
@@ -88,31 +88,13 @@ impl Pay {
     fn by_card(&self, tx: &mut Tx<'_>, mut order: Order, card: CardId) -> Result<Order, Stop<Refusal>> {
         let card = card_of(tx, self.person, card)?;
         payment_password::check(tx, self.person, &self.pin)?;
-        let id = AttemptId(tx.fresh_id());
-        open_attempt(
-            tx,
-            Attempt {
-                id,
-                kind: AttemptKind::CardPayment,
-                person: self.person,
-                card: card.id,
-                network: card.network,
-                amount: order.amount,
-                order: Some(order.id),
-                refund: None,
-                original: None,
-                state: AttemptState::Open,
-                refusal: None,
-                network_ref: None,
-                created_at: Timestamp(0),
-                ended_at: None,
-                epoch: 0,
-            },
-        );
+        let mut attempt = attempt::new(tx, AttemptKind::CardPayment, &card, order.amount);
+        attempt.order = Some(order.id);
+        order.attempt = Some(attempt.id);
+        attempt::open(tx, attempt);
         order.state = OrderState::Paying;
         order.payer = Some(self.person);
         order.card = Some(card.id);
-        order.attempt = Some(id);
         tx.announce(Event::OrderChanged(order.id));
         tx.rows().order.put(order.clone());
         Ok(order)
@@ -147,15 +129,4 @@ pub(crate) fn push_posting(postings: &mut Vec<Posting>, debit: AccountId, credit
     if !amount.is_zero() {
         postings.push(Posting { debit, credit, amount });
     }
-}
-
-/// Records the intent to call a network, before anything is sent.
-pub(crate) fn open_attempt(tx: &mut Tx<'_>, mut attempt: Attempt) {
-    attempt.created_at = tx.now();
-    attempt.epoch = tx.epoch();
-    let send_until = tx.now().plus(tx.policy().send_window_ms);
-    let open = OpenAttempt { attempt: attempt.id, next_at: tx.now(), tries: 0, send_until };
-    tx.announce(Event::AttemptOpened(attempt.id));
-    tx.rows().open_attempt.insert(open);
-    tx.rows().attempt.insert(attempt);
 }

@@ -1,16 +1,14 @@
 //! Refunds: back the way the money came, never more than was paid, each number once.
 
+use crate::attempt;
 use crate::id::{AttemptId, MchId, OrderId, RefundId};
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::Money;
 use crate::order::order_by_number;
-use crate::payment::{open_attempt, push_posting};
+use crate::payment::push_posting;
 use crate::refusal::MerchantRefusal;
-use crate::rows::{
-    Attempt, AttemptKind, AttemptState, Order, OrderState, OutRefundNo, Refund, RefundNumber, RefundState,
-};
+use crate::rows::{AttemptKind, Card, Order, OrderState, OutRefundNo, Refund, RefundNumber, RefundState};
 use crate::state::{Command, Event, OrStop, Stop, Tx};
-use crate::time::Timestamp;
 
 /// How a merchant names the order it refunds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,15 +68,17 @@ impl Command for RequestRefund {
             order.fee.share_floor(refunded.minor(), order.amount.minor()).expect("a share of a fee fits");
         let fee_back = fee_after.checked_sub(order.fee_returned).expect("a cumulative share never falls");
         let payer = order.payer.expect("a paid order has its payer");
-        let original = order.attempt.filter(|_| order.card.is_some());
-        let network = match original {
-            Some(attempt) => Some(
-                tx.rows().attempt.get(&attempt).or_stop()?.expect("a paid order's attempt exists").network,
-            ),
-            None => None,
+        let paid_by = match (order.card, order.attempt) {
+            (Some(card), Some(attempt)) => {
+                let card =
+                    tx.rows().card.get(&card).or_stop()?.cloned().expect("a card payment has its card");
+                Some((card, attempt))
+            }
+            _ => None,
         };
+        let way = |(card, _): &(Card, AttemptId)| AccountId::refund_in_flight(card.network);
         let (merchant, fees) = (AccountId::merchant(self.mchid), AccountId::fees());
-        let target = network.map_or(AccountId::person(payer), AccountId::refund_in_flight);
+        let target = paid_by.as_ref().map_or(AccountId::person(payer), way);
         tx.prepare(&[merchant, fees, target, AccountId::person(payer)]).or_stop()?;
         let funds = tx.standing(merchant, self.amount.currency()).or_stop()?;
         let funds = funds.checked_add(fee_back).map_err(|_| MerchantRefusal::NotEnoughFunds)?;
@@ -105,12 +105,16 @@ impl Command for RequestRefund {
         push_posting(&mut postings, fees, merchant, fee_back);
         postings.push(Posting { debit: merchant, credit: target, amount: self.amount });
         let kind =
-            if original.is_some() { JournalKind::CardRefundAccepted } else { JournalKind::BalanceRefund };
+            if paid_by.is_some() { JournalKind::CardRefundAccepted } else { JournalKind::BalanceRefund };
         let also = [AccountId::person(payer)];
         tx.post(kind, refund.id.0, self.amount.currency(), postings, &also);
-        if let Some(original) = original {
-            refund.attempt =
-                Some(call_back(tx, &refund, &order, original, network.expect("it was just found")));
+        if let Some((card, original)) = paid_by {
+            let mut call = attempt::new(tx, AttemptKind::CardRefund, &card, self.amount);
+            call.order = Some(order.id);
+            call.refund = Some(refund.id);
+            call.original = Some(original);
+            refund.attempt = Some(call.id);
+            attempt::open(tx, call);
         } else {
             refund.state = RefundState::Success;
             refund.success_at = Some(now);
@@ -158,36 +162,4 @@ impl RequestRefund {
         }
         Ok(order.refunded.checked_add(self.amount).expect("it is within the order's amount"))
     }
-}
-
-/// Records the call that brings a refund back to the card it came from.
-fn call_back(
-    tx: &mut Tx<'_>,
-    refund: &Refund,
-    order: &Order,
-    original: AttemptId,
-    network: crate::ledger::NetworkId,
-) -> AttemptId {
-    let id = AttemptId(tx.fresh_id());
-    open_attempt(
-        tx,
-        Attempt {
-            id,
-            kind: AttemptKind::CardRefund,
-            person: refund.payer,
-            card: order.card.expect("a card refund has its card"),
-            network,
-            amount: refund.amount,
-            order: Some(order.id),
-            refund: Some(refund.id),
-            original: Some(original),
-            state: AttemptState::Open,
-            refusal: None,
-            network_ref: None,
-            created_at: Timestamp(0),
-            ended_at: None,
-            epoch: 0,
-        },
-    );
-    id
 }

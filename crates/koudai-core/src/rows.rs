@@ -55,7 +55,7 @@ macro_rules! rows {
         /// The loaded rows of every table.
         #[derive(Debug, Default)]
         pub struct Rows {
-            $(#[doc = concat!("Rows of `", stringify!($table), "`.")] pub $slot: crate::state::Cache<$name>),*
+            $(#[doc = concat!("Rows of `", stringify!($table), "`.")] pub $slot: crate::cache::Cache<$name>),*
         }
 
         impl Rows {
@@ -63,7 +63,7 @@ macro_rules! rows {
             ///
             /// # Errors
             /// The visitor's first.
-            pub fn visit<V: crate::state::TableVisitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+            pub fn visit<V: crate::cache::TableVisitor>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
                 $(visitor.table(&mut self.$slot)?;)*
                 Ok(())
             }
@@ -264,7 +264,7 @@ rows! {
         frozen: bool,
         /// How many cards are bound.
         cards: u8,
-        /// Failed bindings on `failed_bindings_day`.
+        /// Bindings begun on `failed_bindings_day` that have not ended in a card.
         failed_bindings: u8,
         /// The day in China that `failed_bindings` counts.
         failed_bindings_day: i64,

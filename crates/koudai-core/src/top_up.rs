@@ -1,14 +1,13 @@
 //! Topping up the balance from a bound card.
 
+use crate::attempt;
 use crate::binding::card_of;
-use crate::id::{AttemptId, CardId, PersonId};
+use crate::id::{CardId, PersonId};
 use crate::money::Money;
-use crate::payment::open_attempt;
 use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
-use crate::rows::{Attempt, AttemptKind, AttemptNumber, AttemptState, ClientNumber};
+use crate::rows::{Attempt, AttemptKind, AttemptNumber, ClientNumber};
 use crate::state::{Command, OrStop, Stop, Tx};
-use crate::time::Timestamp;
 
 /// Asks a card's bank for money for the balance.
 #[derive(Debug)]
@@ -47,28 +46,9 @@ impl Command for StartTopUp {
         }
         let card = card_of(tx, self.person, self.card)?;
         payment_password::check(tx, self.person, &self.pin)?;
-        let id = AttemptId(tx.fresh_id());
-        open_attempt(
-            tx,
-            Attempt {
-                id,
-                kind: AttemptKind::TopUp,
-                person: self.person,
-                card: card.id,
-                network: card.network,
-                amount: self.amount,
-                order: None,
-                refund: None,
-                original: None,
-                state: AttemptState::Open,
-                refusal: None,
-                network_ref: None,
-                created_at: Timestamp(0),
-                ended_at: None,
-                epoch: 0,
-            },
-        );
-        tx.rows().attempt_number.put(AttemptNumber { key, attempt: id });
-        Ok(tx.rows().attempt.get(&id).or_stop()?.cloned().expect("it was just recorded"))
+        let attempt = attempt::new(tx, AttemptKind::TopUp, &card, self.amount);
+        attempt::open(tx, attempt.clone());
+        tx.rows().attempt_number.put(AttemptNumber { key, attempt: attempt.id });
+        Ok(attempt)
     }
 }

@@ -1,4 +1,7 @@
 //! The wallet and the merchants' gateway over HTTP.
+//!
+//! What it must never do: decide about money, write past the engine, or let one face import another. Each face words
+//! every refusal once.
 
 pub mod app;
 pub mod assets;

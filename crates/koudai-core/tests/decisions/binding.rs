@@ -192,7 +192,10 @@ fn a_refused_binding_keeps_the_reason_as_a_stable_code() {
     let binding = ledger.binding(person);
     let refusal = Refusal::CardDetailsMismatch;
     let failed = record(&mut ledger, binding, BindingAnswer::Failed(refusal));
-    assert_eq!((failed.state, failed.refusal.as_deref()), (BindingState::Failed, Some("CARD_DETAILS_MISMATCH")));
+    assert_eq!(
+        (failed.state, failed.refusal.as_deref()),
+        (BindingState::Failed, Some("CARD_DETAILS_MISMATCH"))
+    );
     assert_eq!(ledger.get::<Identity>(&person), None, "an identity no bank proved is not kept");
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, StartBinding};
+use koudai_core::cache::{Cache, TableVisitor};
 use koudai_core::card::CardKind;
 use koudai_core::column::{Cells, Column, Row, Value};
 use koudai_core::id::{AttemptId, BindingId, CardId, MchId, OrderId, PersonId, Seq};
@@ -22,9 +23,7 @@ use koudai_core::rows::{
 };
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{RequestCode, SignIn, code_of};
-use koudai_core::state::{
-    Batch, Cache, Command, Event, Keys, OrStop, Policy, State, Stop, TableVisitor, Tx,
-};
+use koudai_core::state::{Batch, Command, Event, Keys, OrStop, Policy, State, Stop, Tx};
 use koudai_core::time::Timestamp;
 use koudai_core::top_up::StartTopUp;
 
@@ -76,10 +75,7 @@ impl Ledger {
             state: State::new(Seq(0), START),
             now: START,
             policy: Policy::default(),
-            keys: Keys {
-                payment_password: Secret::new([1; 32]),
-                one_time_code: Secret::new([2; 32]),
-            },
+            keys: Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) },
             habit,
             events: vec![],
             stops: 0,
@@ -256,7 +252,13 @@ impl Ledger {
     }
 
     /// An order of a merchant that a person has just paid by card.
-    pub(crate) fn paid_by_card(&mut self, mchid: MchId, number: &str, by: (PersonId, CardId), minor: i64) -> Order {
+    pub(crate) fn paid_by_card(
+        &mut self,
+        mchid: MchId,
+        number: &str,
+        by: (PersonId, CardId),
+        minor: i64,
+    ) -> Order {
         let order = self.order(mchid, number, minor);
         let paying = self.pay_by(by.0, order.id, Some(by.1), PIN).expect("the card is asked");
         self.succeed(paying.attempt.expect("a card payment has its attempt"));

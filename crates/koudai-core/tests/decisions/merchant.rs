@@ -58,7 +58,8 @@ fn only_a_merchant_that_exists_is_changed() {
 #[test]
 fn a_name_of_staff_stands_for_one_person() {
     let mut ledger = Ledger::new();
-    let create = |hash| CreateStaff { name: "mei".to_owned(), role: StaffRole::Finance, enrolment_hash: [hash; 32] };
+    let create =
+        |hash| CreateStaff { name: "mei".to_owned(), role: StaffRole::Finance, enrolment_hash: [hash; 32] };
     assert_eq!(ledger.submit(&create(1)).unwrap().role, StaffRole::Finance);
     assert_eq!(ledger.refusal(&create(2)), NameTaken);
 }

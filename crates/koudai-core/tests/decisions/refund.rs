@@ -65,7 +65,11 @@ fn an_order_is_named_by_either_number() {
     let order = ledger.paid(mchid, "order-1", person, 100);
     let by_id = RequestRefund { order: OrderName::Id(order.id), ..refund(&order, "refund-1", 60) };
     let (first, _) = ledger.submit(&by_id).unwrap();
-    assert_eq!(ledger.refund(&order, "refund-1", 60).unwrap().0, first, "and either way it is the same refund");
+    assert_eq!(
+        ledger.refund(&order, "refund-1", 60).unwrap().0,
+        first,
+        "and either way it is the same refund"
+    );
 }
 
 #[test]
@@ -91,8 +95,10 @@ fn a_card_payment_goes_back_to_the_card_in_two_steps() {
     assert_eq!(ledger.balance(AccountId::clearing(ISSUER_NETWORK)), 6_000);
     assert_eq!(ledger.balance_of(by.0), 0);
     let kinds: Vec<_> = ledger.journals().iter().map(|j| j.kind).collect();
-    use JournalKind::{CardPayment, CardRefundAccepted, CardRefundDone};
-    assert_eq!(kinds, [CardPayment, CardRefundAccepted, CardRefundDone]);
+    assert_eq!(
+        kinds,
+        [JournalKind::CardPayment, JournalKind::CardRefundAccepted, JournalKind::CardRefundDone]
+    );
     ledger.commit();
     assert!(ledger.events.contains(&Event::NoticeDue(mchid)));
     ledger.audit();

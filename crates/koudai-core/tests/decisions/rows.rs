@@ -1,10 +1,11 @@
 //! What the state promises every decision: absent is not unknown, and a decision that stops leaves no trace.
 
+use koudai_core::cache::Cache;
 use koudai_core::id::{CardId, OrderId, Seq};
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::refusal::{MerchantRefusal, Refusal};
 use koudai_core::rows::MerchantCount;
-use koudai_core::state::{Cache, Command, OrStop, Stop, Tx};
+use koudai_core::state::{Command, OrStop, Stop, Tx};
 
 use crate::fixture::{Habit, Ledger, PIN, place, refund};
 

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use koudai_core::cache::{Cache, TableVisitor};
 use koudai_core::column::Row;
 use koudai_core::id::Seq;
 use koudai_core::ledger::{Journal, Seal, merkle_root};
-use koudai_core::state::{Cache, State, TableVisitor};
+use koudai_core::state::State;
 use koudai_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 

@@ -107,11 +107,20 @@ fn no_id_is_given_out_again_though_the_clock_stood_still() {
 /// Expects a commit to fail for certain and to leave nothing.
 fn nothing_is_committed(books: &mut Books) {
     let reader = books.reader();
-    let before = (reader.all::<Balance>().unwrap(), reader.seals_after(0, 10).unwrap().len());
-    books.decide(&receive()).unwrap();
+    let before = (
+        reader.all::<Balance>().expect("it is there"),
+        reader.seals_after(0, 10).expect("it is there").len(),
+    );
+    books.decide(&receive()).expect("it is there");
     assert!(matches!(books.commit(), Err(CommitError::NotCommitted(_))));
-    assert_eq!((reader.all::<Balance>().unwrap(), reader.seals_after(0, 10).unwrap().len()), before);
-    assert_eq!(reader.journals_after(Seq(2), 10).unwrap(), []);
+    assert_eq!(
+        (
+            reader.all::<Balance>().expect("it is there"),
+            reader.seals_after(0, 10).expect("it is there").len()
+        ),
+        before
+    );
+    assert_eq!(reader.journals_after(Seq(2), 10).expect("it is there"), []);
 }
 
 #[test]

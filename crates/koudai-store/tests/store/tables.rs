@@ -1,12 +1,12 @@
 //! Conformance: every declared row, whichever they are, against the table that holds it.
 
+use koudai_core::cache::{Cache, TableVisitor};
 use koudai_core::card::CardKind;
 use koudai_core::column::{Cells, Row, Value};
 use koudai_core::rows::{
     AttemptKind, AttemptState, BindingState, CodePurpose, NetworkRefusal, OrderState, Product, RefundState,
     Rows, StaffRole,
 };
-use koudai_core::state::{Cache, TableVisitor};
 use koudai_store::Reader;
 
 use crate::books::Books;

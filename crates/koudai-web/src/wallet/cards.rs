@@ -212,13 +212,16 @@ pub(super) async fn bind(Sent(visit, fields): Sent) -> Response {
 
 /// Records what the bank answered to any call about a binding.
 async fn record(visit: &Visit, binding: Binding, answer: Answer<BindingReply>) -> Result<Binding, Refusal> {
+    let mut bound = None;
     let answer = match answer {
         Answer::Done(reply) => match reply.state {
             BankState::CodeSent(face) => BindingAnswer::CodeSent(bank_face(face)),
-            BankState::Bound { token, card } => BindingAnswer::Bound {
-                face: bank_face(card),
-                token_sealed: visit.app.networks.vault.seal(Sealed::CardToken, token.expose().as_bytes()),
-            },
+            BankState::Bound { token, card } => {
+                let token_sealed =
+                    visit.app.networks.vault.seal(Sealed::CardToken, token.expose().as_bytes());
+                bound = Some(token_sealed.clone());
+                BindingAnswer::Bound { face: bank_face(card), token_sealed }
+            }
             BankState::Failed { code } => BindingAnswer::Failed(bank_refusal(code)),
         },
         Answer::Refused { code, .. } => BindingAnswer::Failed(bank_refusal(code)),
@@ -227,7 +230,21 @@ async fn record(visit: &Visit, binding: Binding, answer: Answer<BindingReply>) -
         }
         Answer::NotSent | Answer::Unknown => return Ok(binding),
     };
-    visit.submit(RecordBinding { binding: binding.id, answer }).await
+    let binding = visit.submit(RecordBinding { binding: binding.id, answer }).await?;
+    if let (BindingState::Failed, Some(token_sealed)) = (binding.state, bound) {
+        unbind(visit, token_sealed);
+    }
+    Ok(binding)
+}
+
+/// Tells the bank that a card is no longer debited. A courtesy: the wallet keeps to it whatever the bank answers.
+fn unbind(visit: &Visit, token_sealed: Vec<u8>) {
+    let networks = visit.app.networks.clone();
+    tokio::spawn(async move {
+        if let Ok(token) = networks.vault.open_text(Sealed::CardToken, &token_sealed) {
+            let _whatever_it_says = networks.issuer.unbind(token).await;
+        }
+    });
 }
 
 fn bank_face(face: CardFace) -> BankFace {
@@ -480,14 +497,7 @@ pub(super) async fn remove(SentTo(visit, fields, id): SentTo) -> Response {
     };
     match removed.await {
         Ok(()) => {
-            // The bank is told as a courtesy: the wallet no longer debits the card whatever it answers.
-            let networks = visit.app.networks.clone();
-            let sealed = card.token_sealed.clone();
-            tokio::spawn(async move {
-                if let Ok(token) = networks.vault.open_text(Sealed::CardToken, &sealed) {
-                    let _whatever_it_says = networks.issuer.unbind(token).await;
-                }
-            });
+            unbind(&visit, card.token_sealed);
             if visit.json { answer::data(json!({})) } else { answer::go("/cards") }
         }
         Err(refusal) if visit.json => visit.refuse(refusal),
