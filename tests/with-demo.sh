@@ -7,9 +7,7 @@ bin="${KOUDAI_BIN:-$PWD/target/debug/koudai}"
 dir="$(mktemp -d)"
 trap 'kill "$demo" 2>/dev/null; wait "$demo" 2>/dev/null || true; rm -rf "$dir"' EXIT INT TERM
 
-port=18080
-while nc -z 127.0.0.1 "$port" 2>/dev/null; do port=$((port + 10)); done
-"$bin" --log debug demo --json --listen "127.0.0.1:$port" --data "$dir/data" >"$dir/addresses" 2>"$dir/log" &
+"$bin" --log debug demo --json --data "$dir/data" >"$dir/addresses" 2>"$dir/log" &
 demo=$!
 tries=0
 until [ -s "$dir/addresses" ]; do
