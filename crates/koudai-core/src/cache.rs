@@ -55,6 +55,24 @@ impl<R: Row> Cache<R> {
         Err(Absent)
     }
 
+    /// Asks for many rows at once, so that a decision that needs them all is not stopped at each.
+    ///
+    /// # Errors
+    /// `Absent` if any is not loaded yet; all that are not are then wanted.
+    pub fn want<'k>(&self, keys: impl IntoIterator<Item = &'k R::Key>) -> Result<(), Absent>
+    where
+        R::Key: 'k,
+    {
+        // Every key is looked for: the first that is absent must not hide the others.
+        let absent = keys.into_iter().filter(|key| self.get(key).is_err()).count();
+        if absent == 0 { Ok(()) } else { Err(Absent) }
+    }
+
+    /// Whether a row was changed since the last `written`.
+    pub fn is_changed(&self) -> bool {
+        self.dirty.iter().any(|key| self.slots.get(key).is_some_and(|slot| slot.dirty))
+    }
+
     /// Writes a row the decision has looked for.
     pub fn put(&mut self, row: R) {
         let key = row.key();

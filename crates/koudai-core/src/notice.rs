@@ -45,15 +45,13 @@ impl Command for RecordTold {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<MerchantRefusal>> {
         let now = tx.now();
         let cursor = tx.rows().notice_cursor.get(&self.mchid).or_stop()?.map_or(Seq(0), |c| c.told);
-        for seq in &self.failed {
-            let key = NoticeKey { mchid: self.mchid, seq: *seq };
-            tx.rows().notice_retry.get(&key).or_stop()?;
-        }
+        let keys: Vec<NoticeKey> =
+            self.failed.iter().map(|seq| NoticeKey { mchid: self.mchid, seq: *seq }).collect();
+        tx.rows().notice_retry.want(&keys).or_stop()?;
         if self.told <= cursor {
             return Ok(());
         }
-        for seq in &self.failed {
-            let key = NoticeKey { mchid: self.mchid, seq: *seq };
+        for key in keys {
             let next_at = Some(now.plus(RETRY_GAPS_MS[0]));
             tx.rows().notice_retry.put(NoticeRetry { key, tries: 1, next_at });
         }

@@ -210,7 +210,7 @@ impl Command for CloseOrder {
     }
 }
 
-/// Forgets codes that have expired; the order lives on. Codes that are still good stay.
+/// Forgets codes that expired long ago; the order lives on. Codes that are still of use stay.
 #[derive(Clone, Debug)]
 pub struct SweepCodes {
     /// At most a few hundred.
@@ -222,13 +222,11 @@ impl Command for SweepCodes {
     type Refusal = MerchantRefusal;
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<MerchantRefusal>> {
-        let now = tx.now();
-        for token in &self.tokens {
-            tx.rows().order_code.get(token).or_stop()?;
-        }
+        let old = tx.now().plus(-tx.policy().code_kept_ms);
+        tx.rows().order_code.want(&self.tokens).or_stop()?;
         for token in &self.tokens {
             let code = tx.rows().order_code.get(token).or_stop()?;
-            if code.is_some_and(|c| now >= c.expires_at) {
+            if code.is_some_and(|c| c.expires_at <= old) {
                 tx.rows().order_code.delete(*token);
             }
         }

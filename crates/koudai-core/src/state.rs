@@ -71,6 +71,15 @@ impl TableVisitor for Accept {
     }
 }
 
+struct Changed(bool);
+impl TableVisitor for Changed {
+    type Error = std::convert::Infallible;
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        self.0 |= cache.is_changed();
+        Ok(())
+    }
+}
+
 struct Undo;
 impl TableVisitor for Undo {
     type Error = std::convert::Infallible;
@@ -106,6 +115,8 @@ pub struct Policy {
     pub failed_bindings_most: u8,
     /// How long an order's code lives, ms.
     pub code_life_ms: i64,
+    /// How long an expired code still leads to how its order went, ms: whoever was paying has to find out.
+    pub code_kept_ms: i64,
     /// How long an order lives unless the merchant says, ms.
     pub order_life_ms: i64,
     /// The longest a merchant may let an order live, ms.
@@ -134,6 +145,7 @@ impl Default for Policy {
             cards_most: 10,
             failed_bindings_most: 5,
             code_life_ms: 2 * HOUR,
+            code_kept_ms: 7 * DAY,
             order_life_ms: 7 * DAY,
             order_life_most_ms: 90 * DAY,
             order_life_least_ms: MINUTE,
@@ -206,6 +218,13 @@ impl State {
     /// The moment the newest id carries: kept with every commit, so that no later owner gives an id out again.
     pub const fn ids_at(&self) -> Timestamp {
         self.ids.at()
+    }
+
+    /// Whether anything was decided that is to be committed.
+    pub fn is_changed(&mut self) -> bool {
+        let mut changed = Changed(!self.journals.is_empty());
+        let Ok(()) = self.rows.visit(&mut changed);
+        changed.0
     }
 
     /// Decides one command. On `Absent` nothing has changed but what is wanted.
@@ -299,13 +318,7 @@ impl Tx<'_> {
     /// # Errors
     /// `Absent`.
     pub fn prepare(&mut self, accounts: &[AccountId]) -> Result<(), Absent> {
-        let mut loaded = Ok(());
-        for account in accounts {
-            if self.state.rows.balance.get(account).is_err() {
-                loaded = Err(Absent);
-            }
-        }
-        loaded
+        self.state.rows.balance.want(accounts)
     }
 
     /// Appends a journal and brings its accounts' balances along. `also` names accounts that the fact belongs to the

@@ -40,6 +40,11 @@ impl Clock {
         }
     }
 
+    /// Whether this is the machine's clock.
+    pub(crate) const fn is_wall(&self) -> bool {
+        matches!(self.0, Source::Wall)
+    }
+
     /// Moves a hand-set clock on by `ms`. The machine's clock moves by itself.
     pub fn advance(&self, ms: i64) {
         if let Source::Hand(now) = &self.0 {

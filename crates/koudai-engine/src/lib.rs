@@ -10,11 +10,13 @@ mod clock;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::time::Instant;
 
 use koudai_core::secret::Secret;
 use koudai_core::state::{Batch, Command, Event, Keys, Policy, State, Stop};
-use koudai_core::time::{MINUTE, Timestamp};
+use koudai_core::time::{DAY, MINUTE, Timestamp};
 use koudai_store::sqlite::writer::CommitError;
 use koudai_store::{Opened, Reader, Readers, StoreError, Writer};
 use tokio::sync::{broadcast, oneshot};
@@ -27,8 +29,11 @@ const BATCH: usize = 4_096;
 const QUEUE: usize = 65_536;
 /// Events a slow listener may lag behind before it has to look at the database instead.
 const EVENTS: usize = 65_536;
-/// How far the wall clock may jump ahead of the ledger before somebody should look.
+/// How far the wall clock may stand behind the newest commit before somebody should look.
 const JUMP_MS: i64 = MINUTE;
+/// How far it may leap ahead of this process's own measure of time and still be followed: a machine may have slept over
+/// the week-end. A clock set years ahead would stay in the ledger for years.
+const LEAP_MS: i64 = 7 * DAY;
 
 /// Why a command got no reply.
 #[derive(Debug)]
@@ -48,6 +53,7 @@ pub struct Engine {
     events: broadcast::Sender<Event>,
     readers: Readers,
     clock: Clock,
+    last: Arc<AtomicI64>,
     epoch: i64,
     policy: Arc<Policy>,
     keys: Arc<Keys>,
@@ -65,8 +71,10 @@ impl Engine {
         let (queue, jobs) = sync_channel(QUEUE);
         let (events, _) = broadcast::channel(EVENTS);
         let (policy, keys) = (Arc::new(policy), Arc::new(keys));
+        let last = Arc::new(AtomicI64::new(opened.last_at.0));
         let worker = Worker {
-            last: opened.last_at,
+            last: Arc::clone(&last),
+            looked: Instant::now(),
             opened,
             jobs,
             events: events.clone(),
@@ -81,7 +89,7 @@ impl Engine {
                 worker.run();
             })
             .map_err(|source| StoreError::File { doing: "starting the engine's thread", source })?;
-        Ok(Self { queue, events, readers: Readers::new(directory), clock, epoch, policy, keys })
+        Ok(Self { queue, events, readers: Readers::new(directory), clock, last, epoch, policy, keys })
     }
 
     /// Decides and commits a command.
@@ -117,6 +125,12 @@ impl Engine {
         self.events.subscribe()
     }
 
+    /// The present moment as the ledger has it: the clock's, but never before the newest batch. What stands in rows is
+    /// compared with this; only signatures carry the bare clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now().max(Timestamp(self.last.load(Ordering::SeqCst)))
+    }
+
     /// The clock.
     pub const fn clock(&self) -> &Clock {
         &self.clock
@@ -142,7 +156,7 @@ impl Engine {
 trait Job: Send {
     /// Decides it; false if rows are missing.
     fn decide(&mut self, state: &mut State, batch: &Batch<'_>) -> bool;
-    /// Answers it, once its batch is committed.
+    /// Answers it, once its batch is committed; one that was not decided is told that nothing was done.
     fn answer(self: Box<Self>);
     /// Tells its sender that nothing was done.
     fn give_up(self: Box<Self>);
@@ -165,7 +179,7 @@ impl<C: Command> Job for Pending<C> {
     }
 
     fn answer(self: Box<Self>) {
-        let outcome = self.outcome.expect("a job is decided before it is answered");
+        let Some(outcome) = self.outcome else { return self.give_up() };
         // A sender that has gone away does not need its answer; the work is done all the same.
         let _gone = self.sender.send(outcome.map_err(Failed::Refused));
     }
@@ -177,7 +191,10 @@ impl<C: Command> Job for Pending<C> {
 
 struct Worker {
     opened: Opened,
-    last: Timestamp,
+    /// The time of the newest batch, in milliseconds since 1970.
+    last: Arc<AtomicI64>,
+    /// When the clock was last looked at.
+    looked: Instant,
     jobs: Receiver<Box<dyn Job>>,
     events: broadcast::Sender<Event>,
     keys: Arc<Keys>,
@@ -199,15 +216,33 @@ impl Worker {
         }
     }
 
+    /// The time of the next batch: the clock's, but never back, and never further ahead than a suspended machine may be.
+    fn advance(&mut self) -> Timestamp {
+        let (wall, last) = (self.clock.now(), Timestamp(self.last.load(Ordering::SeqCst)));
+        let passed = i64::try_from(self.looked.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.looked = Instant::now();
+        let ahead = wall.since(last).saturating_sub(passed);
+        if ahead < -JUMP_MS {
+            tracing::error!(behind_ms = -ahead, "the clock stands before the newest commit");
+        }
+        let now = if ahead > LEAP_MS && self.clock.is_wall() && last.0 > 0 {
+            tracing::error!(
+                ahead_ms = ahead,
+                "the clock leapt ahead and is not followed: set it right, or start again"
+            );
+            last.plus(passed)
+        } else {
+            last.max(wall)
+        };
+        self.last.store(now.0, Ordering::SeqCst);
+        now
+    }
+
     /// Decides and commits one batch, then answers it.
     fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) {
-        let wall = self.clock.now();
-        if wall.since(self.last) < -JUMP_MS {
-            tracing::error!(behind_ms = -wall.since(self.last), "the clock stands before the newest commit");
-        }
-        self.last = self.last.max(wall);
+        let now = self.advance();
         let batch = Batch {
-            now: self.last,
+            now,
             entropy: self.clock.entropy(),
             keys: &self.keys,
             policy: &self.policy,
@@ -216,7 +251,13 @@ impl Worker {
         if let Err(error) = decide_all(&mut self.opened, &mut jobs, &batch) {
             stop(&error, "loading rows");
         }
-        match self.opened.writer.commit(&mut self.opened.state) {
+        // A batch of refusals and repeats changes nothing, and what it read is committed already.
+        let committed = if self.opened.state.is_changed() {
+            self.opened.writer.commit(&mut self.opened.state)
+        } else {
+            Ok(())
+        };
+        match committed {
             Ok(()) => {}
             Err(CommitError::NotCommitted(error)) if error.is_passing() => {
                 tracing::error!(%error, "nothing of this batch was done, and its senders are told to come back");
@@ -253,7 +294,9 @@ fn decide_all(opened: &mut Opened, jobs: &mut [Box<dyn Job>], batch: &Batch<'_>)
         }
         opened.writer.load(&mut opened.state)?;
     }
-    panic!("a decision keeps asking for rows");
+    // Each of these left nothing behind. It is a bug of ours, and no reason to stop the others.
+    tracing::error!(commands = open.len(), "decisions keep asking for rows; they are given up");
+    Ok(())
 }
 
 /// A panic in the engine is a bug of ours met in the middle of a batch. A process that went on without its engine would

@@ -104,12 +104,12 @@ fn a_code_past_its_two_hours_is_replaced_when_the_merchant_asks_again() {
 }
 
 #[test]
-fn the_sweep_takes_expired_codes_and_no_others() {
+fn the_sweep_takes_codes_a_week_after_they_expired_and_no_others() {
     let (mut ledger, mchid) = shop();
     let old = ledger.order(mchid, "order-1", 100);
     ledger.advance(HOUR);
     let young = ledger.order(mchid, "order-2", 100);
-    ledger.advance(HOUR);
+    ledger.advance(HOUR + 7 * DAY);
     let sweep = SweepCodes { tokens: vec![old.code, young.code, [0; 16]] };
     ledger.submit(&sweep).unwrap();
     let left: Vec<_> = ledger.all::<OrderCode>().into_iter().map(|c| c.token).collect();

@@ -3,8 +3,9 @@
 use std::task::{Context, Poll, Waker};
 
 use koudai_core::id::OrderId;
+use koudai_core::order::SweepCodes;
 use koudai_core::refusal::{MerchantRefusal, Refusal};
-use koudai_core::rows::{Order, OrderNumber, OrderState, OutTradeNo};
+use koudai_core::rows::{Order, OrderCode, OrderNumber, OrderState, OutTradeNo};
 use koudai_core::state::Event;
 use koudai_core::time::{DAY, HOUR};
 use koudai_engine::{Clock, Failed};
@@ -131,4 +132,42 @@ fn the_machines_clock_is_moved_by_nobody() {
 #[test]
 fn a_key_drawn_twice_is_two_keys() {
     assert_ne!(koudai_engine::random_bytes(), koudai_engine::random_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_of_many_codes_that_are_not_in_memory_is_decided() {
+    let wallet = Wallet::new().await;
+    let tokens = (0..=255_u8).map(|n| [n; 16]).collect();
+    wallet.engine.submit(SweepCodes { tokens }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_leads_to_its_order_for_a_week_after_it_expired() {
+    let wallet = Wallet::new().await;
+    let token = wallet.order("order-1", 100).await.code;
+    let there = async || {
+        let code = wallet.engine.read(move |r| r.get::<OrderCode>(&token)).await.unwrap();
+        code.is_some()
+    };
+    for (wait, kept) in [(3 * HOUR, true), (6 * DAY, true), (DAY, false)] {
+        wallet.engine.clock().advance(wait);
+        wallet.engine.submit(SweepCodes { tokens: vec![token] }).await.unwrap();
+        assert_eq!(there().await, kept, "after another {wait} ms");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_and_repeats_commit_nothing() {
+    let wallet = Wallet::new().await;
+    let person = wallet.person(1, 10_000).await;
+    let order = wallet.order("order-1", 100).await.id;
+    wallet.engine.submit(pay(person, order, PIN)).await.unwrap();
+    let seals = async || wallet.engine.read(|r| Ok(r.seals_after(-1, 1_000)?.len())).await.unwrap();
+    let before = seals().await;
+    for _ in 0..20 {
+        wallet.engine.submit(pay(person, order, PIN)).await.unwrap();
+        let unknown = OrderId(order.0 + (1 << 40));
+        assert_eq!(refusal(wallet.engine.submit(pay(person, unknown, PIN)).await), Refusal::OrderUnknown);
+    }
+    assert_eq!(seals().await, before);
 }

@@ -27,7 +27,7 @@ enum Found {
 
 impl Courier {
     pub(super) async fn look_for_attempts(&self) -> Result<(), StoreError> {
-        let now = self.engine.clock().now();
+        let now = self.engine.now();
         for due in self.engine.read(move |r| r.due_attempts(now, TAKE)).await? {
             self.take_attempt(due.attempt);
         }
@@ -122,7 +122,7 @@ impl Courier {
         let number = attempt.id.wire();
         let issuer = &self.networks.issuer;
         let found = |answer: Answer<crate::issuer::DebitReply>| found(answer, |r| (r.outcome, r.bank_ref));
-        if self.engine.clock().now() >= open.send_until {
+        if self.engine.now() >= open.send_until {
             return found(issuer.close_debit(&number).await);
         }
         if !first {

@@ -10,7 +10,7 @@ use super::{Courier, TAKE};
 
 impl Courier {
     pub(super) async fn look_for_messages(&self) -> Result<(), StoreError> {
-        let now = self.engine.clock().now();
+        let now = self.engine.now();
         for message in self.engine.read(move |r| r.due_messages(now, TAKE)).await? {
             if self.under_way.messages.claim(&message.id) {
                 let courier = self.clone();
@@ -26,7 +26,7 @@ impl Courier {
 
     async fn send(&self, message: Message) {
         let id = message.id;
-        if self.engine.clock().now() >= message.expires_at {
+        if self.engine.now() >= message.expires_at {
             drop(self.engine.submit(MessageDone { message: id }).await);
             return;
         }

@@ -33,8 +33,11 @@ const PROBE_EVERY: u32 = 20;
 const TAKE: i64 = 256;
 /// Calls to banks under way at once: a bank that hangs must not take all of this machine's sockets.
 const CALLS: usize = 128;
-/// Notices under way at once.
+/// First notices under way at once.
 const NOTICES: usize = 128;
+/// Retried notices under way at once. They have places of their own, so that endpoints which do not answer never keep
+/// first notices waiting.
+const RETRIES: usize = 64;
 
 /// The courier's working parts; cheap to clone.
 #[derive(Clone)]
@@ -45,6 +48,7 @@ struct Courier {
     http: reqwest::Client,
     calls: Arc<Semaphore>,
     notices: Arc<Semaphore>,
+    retries: Arc<Semaphore>,
     under_way: Arc<UnderWay>,
 }
 
@@ -92,6 +96,7 @@ pub fn start(engine: Engine, networks: Arc<Networks>, operator: Arc<str>) -> Joi
         http,
         calls: Arc::new(Semaphore::new(CALLS)),
         notices: Arc::new(Semaphore::new(NOTICES)),
+        retries: Arc::new(Semaphore::new(RETRIES)),
         under_way: Arc::default(),
     };
     tokio::spawn(courier.run())
@@ -142,8 +147,8 @@ impl Courier {
     }
 
     async fn sweep(&self) -> Result<(), StoreError> {
-        let now = self.engine.clock().now();
-        let expired = self.engine.read(move |r| r.expired_codes(now, TAKE)).await?;
+        let old = self.engine.now().plus(-self.engine.policy().code_kept_ms);
+        let expired = self.engine.read(move |r| r.expired_codes(old, TAKE)).await?;
         if !expired.is_empty() {
             let tokens = expired.into_iter().map(|code| code.token).collect();
             // A busy engine only puts the sweep off.

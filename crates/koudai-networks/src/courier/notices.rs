@@ -1,7 +1,7 @@
 //! Telling merchants what happened to their orders, from the journal as the outbox.
 //!
 //! One task a merchant tells its events in order of their numbers, a few at once, and commits how far it came; a slow
-//! or dead merchant therefore holds up nobody else.
+//! or dead merchant therefore holds up itself. Retries have places of their own.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +17,7 @@ use koudai_wechatpay::types::{
     ENCRYPTED_RESOURCE, Notification, REFUND_ABNORMAL, REFUND_SUCCESS, Resource, TRANSACTION_SUCCESS,
 };
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::{Courier, TAKE};
 use crate::platform::SigningMode;
@@ -106,7 +107,8 @@ impl Courier {
         let mut under_way = tokio::task::JoinSet::new();
         for journal in journals.into_iter().filter(|j| j.kind.is_told()) {
             let courier = self.clone();
-            under_way.spawn(async move { (journal.seq, courier.deliver(mchid, journal).await) });
+            under_way
+                .spawn(async move { (journal.seq, courier.deliver(mchid, journal, &courier.notices).await) });
         }
         let mut failed = Vec::new();
         while let Some(done) = under_way.join_next().await {
@@ -124,7 +126,7 @@ impl Courier {
     }
 
     pub(super) async fn look_for_retries(&self) -> Result<(), StoreError> {
-        let now = self.engine.clock().now();
+        let now = self.engine.now();
         for retry in self.engine.read(move |r| r.due_retries(now, TAKE)).await? {
             let key = retry.key;
             if self.under_way.retries.claim(&key) {
@@ -144,7 +146,7 @@ impl Courier {
         let seq = key.seq;
         let journal = self.engine.read(move |r| r.journal(seq)).await?;
         let answered = match journal {
-            Some(journal) => self.deliver(key.mchid, journal).await?,
+            Some(journal) => self.deliver(key.mchid, journal, &self.retries).await?,
             None => {
                 return Err(StoreError::Corrupt {
                     table: "notice_retry",
@@ -157,11 +159,11 @@ impl Courier {
     }
 
     /// Sends one event once. Whether the merchant answered 200 or 204.
-    async fn deliver(&self, mchid: MchId, journal: Journal) -> Result<bool, StoreError> {
+    async fn deliver(&self, mchid: MchId, journal: Journal, places: &Semaphore) -> Result<bool, StoreError> {
         let networks = self.networks.clone();
-        let now = self.engine.clock().now();
+        let now = self.engine.now();
         let event = self.engine.read(move |r| event(r, mchid, journal, &networks.vault, now)).await?;
-        let Ok(_permit) = self.notices.acquire().await else { return Ok(false) };
+        let Ok(_permit) = places.acquire().await else { return Ok(false) };
         let answered = self.post(&event).await;
         tracing::info!(
             mchid = %mchid.wire(), seq = event.journal.seq.0, event = event.name,

@@ -91,8 +91,9 @@ pub(crate) fn select<R: Row>(
 
 fn read_row<R: Row>(cells: &[Value]) -> Result<R, StoreError> {
     let corrupt = |what: &str| {
-        // The key's own cells name the row; they hold no secret.
-        let key = format!("{:?}", &cells[..R::key_columns().min(cells.len())]);
+        // Numbers name the row; a text or bytes may be a phone or a token and are not said.
+        let name = |cell: &Value| if let Value::Int(n) = cell { n.to_string() } else { "…".to_owned() };
+        let key = cells[..R::key_columns().min(cells.len())].iter().map(name).collect::<Vec<_>>().join(", ");
         StoreError::Corrupt { table: R::TABLE, what: format!("row {key}: {what}") }
     };
     let body = if R::CHECKED {

@@ -224,6 +224,8 @@ async fn record(visit: &Visit, binding: Binding, answer: Answer<BindingReply>) -
             }
             BankState::Failed { code } => BindingAnswer::Failed(bank_refusal(code)),
         },
+        // The bank may only be slow to begin, or its clock or ours be wrong: nothing certain about this binding.
+        Answer::Refused { code: IssuerCode::NotFound | IssuerCode::SignError, .. } => return Ok(binding),
         Answer::Refused { code, .. } => BindingAnswer::Failed(bank_refusal(code)),
         Answer::NotSent if binding.state == BindingState::Asked => {
             BindingAnswer::Failed(Refusal::BankUnavailable)
@@ -373,8 +375,10 @@ pub(super) async fn confirm(SentTo(visit, fields, number): SentTo) -> Response {
     };
     let code = fields.text("code").trim();
     let result = async {
-        if found.state == BindingState::Bound {
-            return Ok(found.clone());
+        match (found.state, stored_refusal(&found)) {
+            (BindingState::Bound, _) => return Ok(found.clone()),
+            (BindingState::Failed, refusal) => return Err(refusal.unwrap_or(Refusal::BindingExpired)),
+            (BindingState::Asked | BindingState::CodeSent, _) => {}
         }
         if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Refusal::BankCodeWrong);

@@ -1,11 +1,13 @@
 //! What a form or a JSON body holds: named texts, bounded, each name once, wiped when done with.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use koudai_core::id::CardId;
 use koudai_core::money::{Currency, Money};
 use koudai_core::payment_password::Pin;
@@ -17,6 +19,8 @@ use crate::App;
 
 /// No form of ours comes near it.
 const BODY_BYTES: usize = 16 << 10;
+/// How long a form may take to arrive, which on a bad network it does.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// A request's fields. No `Debug`: some are secrets.
 pub(super) struct Fields(BTreeMap<String, String>);
@@ -39,7 +43,9 @@ impl FromRequest<App> for Sent {
             <Visit as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, app).await?;
         let kind =
             parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        let body = to_bytes(body, BODY_BYTES).await.map_err(|_| visit.refuse(Refusal::RequestTooLarge))?;
+        let body = tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_BYTES)).await;
+        let body = body.map_err(|_| StatusCode::REQUEST_TIMEOUT.into_response())?;
+        let body = body.map_err(|_| visit.refuse(Refusal::RequestTooLarge))?;
         match Fields::parse(&kind, &body) {
             Some(fields) => Ok(Self(visit, fields)),
             None => Err(visit.refuse(Refusal::RequestMalformed)),

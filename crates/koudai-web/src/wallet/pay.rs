@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::cards::SentTo;
 use super::home::balance;
 use super::pages::{Method, PayPage, PayResultPage, PayState, Unusable};
-use super::top_up::{failure, outcome, read_attempt};
+use super::top_up::{failure, outcome};
 use super::visit::Visit;
 use super::{answer, fields};
 
@@ -102,15 +102,9 @@ impl View {
         methods
     }
 
-    /// The words of `GET /pay/{token}` for how the order stands.
-    fn word(&self, visit: &Visit) -> &'static str {
-        match self.order.standing(visit.now()) {
-            OrderStanding::Payable => "payable",
-            OrderStanding::Paying => "pending",
-            OrderStanding::Paid | OrderStanding::Refunded => "paid",
-            OrderStanding::Closed => "closed",
-            OrderStanding::Expired => "expired",
-        }
+    /// Whether the code is too old to pay by. How an order went is told whatever became of its code.
+    fn is_stale(&self, visit: &Visit) -> bool {
+        self.code_stale && self.order.standing(visit.now()) == OrderStanding::Payable
     }
 
     fn paid_with(&self, visit: &Visit) -> String {
@@ -133,7 +127,7 @@ impl View {
             })
             .collect();
         let mut value = json!({
-            "state": self.word(visit),
+            "state": word(&self.order, visit),
             "merchant": self.merchant.name,
             "description": self.order.description,
             "amount": answer::money(self.order.amount),
@@ -157,7 +151,7 @@ impl View {
 
     fn page(&self, visit: &Visit, chosen: Option<String>, refusal: Option<Refusal>) -> Response {
         let state = match self.order.standing(visit.now()) {
-            OrderStanding::Payable if self.code_stale => return visit.refuse(Refusal::CodeStale),
+            OrderStanding::Payable if self.is_stale(visit) => return visit.refuse(Refusal::CodeStale),
             OrderStanding::Payable => {
                 let refusal = refusal.or_else(|| self.failed.as_ref().and_then(failure));
                 let page = PayPage {
@@ -201,6 +195,17 @@ impl View {
     }
 }
 
+/// The words of `GET /pay/{token}` for how an order stands.
+fn word(order: &Order, visit: &Visit) -> &'static str {
+    match order.standing(visit.now()) {
+        OrderStanding::Payable => "payable",
+        OrderStanding::Paying => "pending",
+        OrderStanding::Paid | OrderStanding::Refunded => "paid",
+        OrderStanding::Closed => "closed",
+        OrderStanding::Expired => "expired",
+    }
+}
+
 /// Whether none of a person's newest journals paid this merchant.
 fn first_time(reader: &Reader, person: PersonId, merchant: &Merchant) -> Result<bool, StoreError> {
     let newest = reader.history(AccountId::person(person), None, LOOK_BACK)?;
@@ -209,6 +214,7 @@ fn first_time(reader: &Reader, person: PersonId, merchant: &Merchant) -> Result<
 
 pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
     match View::read(&visit, &name).await {
+        Ok(view) if visit.json && view.is_stale(&visit) => visit.refuse(Refusal::CodeStale),
         Ok(view) if visit.json => answer::data(view.json(&visit)),
         Ok(view) => view.page(&visit, None, None),
         Err(refusal) => visit.refuse(refusal),
@@ -216,24 +222,31 @@ pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
 }
 
 pub(super) async fn pay(SentTo(visit, fields, name): SentTo) -> Response {
-    let result = submit(&visit, &fields, &name).await;
-    let refusal = result.err();
-    match refusal {
-        Some(refusal) if visit.json || refusal == Refusal::SignedOut => return visit.refuse(refusal),
-        None if !visit.json => return answer::go(&format!("/pay/{name}")),
-        _ => {}
+    let refusal = match submit(&visit, &fields, &name).await {
+        // From here on the payment is on record: no error of a page's may read as a refusal.
+        Ok(order) if visit.json => {
+            let view = View::read(&visit, &name).await;
+            return answer::data(
+                view.map_or_else(|_| json!({ "state": word(&order, &visit) }), |v| v.json(&visit)),
+            );
+        }
+        Ok(_) => return answer::go(&format!("/pay/{name}")),
+        Err(refusal) => refusal,
+    };
+    if visit.json || refusal == Refusal::SignedOut {
+        return visit.refuse(refusal);
     }
     match View::read(&visit, &name).await {
-        Ok(view) if visit.json => answer::data(view.json(&visit)),
-        Ok(view) => view.page(&visit, fields.get("method").map(str::to_owned), refusal),
+        Ok(view) => view.page(&visit, fields.get("method").map(str::to_owned), Some(refusal)),
         Err(refusal) => visit.refuse(refusal),
     }
 }
 
-async fn submit(visit: &Visit, fields: &fields::Fields, name: &str) -> Result<(), Refusal> {
+/// The order as it stands once the payment was taken.
+async fn submit(visit: &Visit, fields: &fields::Fields, name: &str) -> Result<Order, Refusal> {
     let person = visit.person()?;
     let view = View::read(visit, name).await?;
-    if view.code_stale && view.order.standing(visit.now()) == OrderStanding::Payable {
+    if view.is_stale(visit) {
         return Err(Refusal::CodeStale);
     }
     let card = match fields.text("method") {
@@ -254,10 +267,10 @@ async fn submit(visit: &Visit, fields: &fields::Fields, name: &str) -> Result<()
     );
     // The bank usually answers at once; if it does not, the page says so and asks again.
     if let Some(attempt) = order.attempt {
-        let attempt = outcome(visit, &mut events, read_attempt(visit, attempt).await?).await?;
-        if let Some(refusal) = failure(&attempt) {
+        let attempt = outcome(visit, &mut events, attempt).await;
+        if let Some(refusal) = attempt.as_ref().and_then(failure) {
             return Err(refusal);
         }
     }
-    Ok(())
+    Ok(order)
 }

@@ -26,7 +26,7 @@ const PAGE: i64 = 30;
 /// Attempts looked at for those under way and failed.
 const ATTEMPTS: i64 = 50;
 /// How far back a month's totals are added up; a person with more sees the totals of the newest so many.
-const MONTH_MOST: usize = 5_000;
+const MONTH_MOST: usize = 50_000;
 
 #[derive(Deserialize)]
 pub(super) struct Before {

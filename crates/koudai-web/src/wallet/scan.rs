@@ -1,15 +1,18 @@
 //! From a code to the order behind it: typed, pasted, photographed, or opened by another scanner.
 
 use std::io::Cursor;
+use std::time::Duration;
 
 use axum::extract::{FromRequest, Multipart, Path, Request};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use image::{ImageReader, Limits};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Merchant, Order, OrderCode};
 use koudai_networks::platform::parse_token;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::answer;
 use super::fields::Sent;
@@ -23,6 +26,12 @@ pub(super) const PICTURE_BYTES: usize = 8 << 20;
 const PICTURE_SIDE: u32 = 8_192;
 /// Memory one picture may take when it is unpacked.
 const PICTURE_MEMORY: u64 = 256 << 20;
+/// Pictures unpacked at once: each takes memory and a core, and pages need both.
+static DECODERS: Semaphore = Semaphore::const_new(2);
+/// How long a picture may take to arrive, which on a bad network it does.
+const UPLOAD_WITHIN: Duration = Duration::from_mins(1);
+/// How long a picture may wait for its turn.
+const TURN_WITHIN: Duration = Duration::from_secs(10);
 /// The longest text a code of ours carries is below 200 characters.
 const TEXT_BYTES: usize = 1_024;
 
@@ -38,9 +47,10 @@ enum Code {
 }
 
 pub(super) async fn scan(axum::extract::State(app): axum::extract::State<App>, request: Request) -> Response {
-    let (visit, code) = match read_code(request, &app).await {
-        Ok(read) => read,
-        Err(response) => return response,
+    let (visit, code) = match tokio::time::timeout(UPLOAD_WITHIN, read_code(request, &app)).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(response)) => return response,
+        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
     let result = async {
         visit.person()?;
@@ -70,6 +80,10 @@ async fn read_code(request: Request, app: &App) -> Result<(Visit, Result<Code, R
     }
     let (mut parts, body) = request.into_parts();
     let visit = <Visit as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, app).await?;
+    // A stranger's picture is not even read.
+    if let Err(refusal) = visit.person() {
+        return Err(visit.refuse(refusal));
+    }
     let code = match Multipart::from_request(Request::from_parts(parts, body), app).await {
         Ok(form) => read_form(form).await,
         Err(_) => Err(Refusal::RequestMalformed),
@@ -94,6 +108,8 @@ async fn read_form(mut form: Multipart) -> Result<Code, Refusal> {
 
 /// Reads the code in a picture. Decoding is work for a thread of its own, and the picture is a stranger's.
 async fn decode(bytes: Vec<u8>) -> Result<String, Refusal> {
+    let turn = tokio::time::timeout(TURN_WITHIN, DECODERS.acquire()).await;
+    let Ok(Ok(_turn)) = turn else { return Err(Refusal::Busy) };
     let task = tokio::task::spawn_blocking(move || {
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
         let mut limits = Limits::default();

@@ -66,7 +66,7 @@ pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
         let pin = fields.pin("payment_password")?;
         let mut events = visit.app.engine.events();
         let attempt = visit.submit(StartTopUp { person, number, card, amount, pin }).await?;
-        let attempt = outcome(&visit, &mut events, attempt).await?;
+        let attempt = outcome(&visit, &mut events, attempt.id).await.unwrap_or(attempt);
         match failure(&attempt) {
             Some(refusal) => Err(refusal),
             None => Ok(attempt),
@@ -76,8 +76,8 @@ pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
     match result {
         Ok(attempt) if visit.json => {
             let number = fields.text("attempt_id").to_owned();
-            let result = top_up_json(&visit, &number, &attempt).await.map(answer::data);
-            visit.settle(result)
+            // From here on the top-up is on record: no error of a page's may read as a refusal.
+            answer::data(top_up_json(&visit, &number, &attempt).await)
         }
         Ok(_) => answer::go(&format!("/top-up/{}", fields.text("attempt_id"))),
         Err(refusal) if visit.json || refusal == Refusal::SignedOut => visit.refuse(refusal),
@@ -88,29 +88,24 @@ pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
     }
 }
 
-/// The attempt once its outcome is known, or as it stands when patience runs out.
-pub(super) async fn outcome(
-    visit: &Visit,
-    events: &mut Receiver<Event>,
-    attempt: Attempt,
-) -> Result<Attempt, Refusal> {
-    let id = attempt.id;
-    if attempt.state == AttemptState::Open {
-        let ended = async {
-            // An event that was missed is found by looking, so a lag ends the wait too.
-            while !matches!(events.recv().await, Ok(Event::AttemptEnded(ended)) if ended == id) {
-                if events.is_closed() {
-                    return;
-                }
-            }
-        };
-        let _late = tokio::time::timeout(PATIENCE, ended).await;
+/// The attempt once its outcome is known, or as it stands when patience runs out. It never fails: the attempt is
+/// recorded, and a page that cannot be read now must not say that nothing was charged.
+pub(super) async fn outcome(visit: &Visit, events: &mut Receiver<Event>, id: AttemptId) -> Option<Attempt> {
+    let read = || visit.read(move |r| r.get::<Attempt>(&id));
+    let attempt = read().await.ok().flatten()?;
+    if attempt.state != AttemptState::Open {
+        return Some(attempt);
     }
-    read_attempt(visit, id).await
-}
-
-pub(super) async fn read_attempt(visit: &Visit, id: AttemptId) -> Result<Attempt, Refusal> {
-    visit.read(move |r| r.get::<Attempt>(&id)).await?.ok_or(Refusal::RecordUnknown)
+    let ended = async {
+        // An event that is missed ends no wait before its time, and the look afterwards finds what it said.
+        while !matches!(events.recv().await, Ok(Event::AttemptEnded(ended)) if ended == id) {
+            if events.is_closed() {
+                return;
+            }
+        }
+    };
+    let _late = tokio::time::timeout(PATIENCE, ended).await;
+    read().await.ok().flatten()
 }
 
 /// Why an attempt failed, in a person's words.
@@ -126,21 +121,21 @@ const fn state_word(state: AttemptState) -> &'static str {
     }
 }
 
-async fn top_up_json(visit: &Visit, number: &str, attempt: &Attempt) -> Result<Value, Refusal> {
+async fn top_up_json(visit: &Visit, number: &str, attempt: &Attempt) -> Value {
     let card = attempt.card;
-    let card = visit.read(move |r| r.get::<Card>(&card)).await?.ok_or(Refusal::CardUnknown)?;
+    let card = visit.read(move |r| r.get::<Card>(&card)).await.ok().flatten();
     let mut value = json!({
         "attempt_id": number,
         "state": state_word(attempt.state),
         "amount": answer::money(attempt.amount),
-        "card": answer::card_json(&card, visit.l),
+        "card": card.map(|card| answer::card_json(&card, visit.l)),
         "since_ms": attempt.created_at.0,
         "record": format!("/records/{}", attempt.id.wire()),
     });
     if let Some(refusal) = failure(attempt) {
         value["refusal"] = answer::refusal_json(visit, refusal);
     }
-    Ok(value)
+    value
 }
 
 pub(super) async fn result(visit: Visit, Path(number): Path<String>) -> Response {
@@ -157,7 +152,7 @@ pub(super) async fn result(visit: Visit, Path(number): Path<String>) -> Response
             .await?;
         let (attempt, card, balance) = found.ok_or(Refusal::RecordUnknown)?;
         if visit.json {
-            return top_up_json(&visit, &number, &attempt).await.map(answer::data);
+            return Ok(answer::data(top_up_json(&visit, &number, &attempt).await));
         }
         let state = match attempt.state {
             AttemptState::Open => TopUpState::Pending { since: attempt.created_at },

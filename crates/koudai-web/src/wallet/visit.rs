@@ -97,7 +97,7 @@ impl Visit {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.app.engine.clock().now()
+        self.app.engine.now()
     }
 
     /// Who is signed in.

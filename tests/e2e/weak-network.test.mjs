@@ -1,0 +1,218 @@
+// A network that fails at the worst moment: before a payment leaves the phone, on its way, or on the way back. The page
+// always says which, and whatever happens is charged once.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import {
+  almostPay, atOrder, balance, env, holding, isPost, json, keyIn, launch, payOnPage, paysOnce, person, phone, shopState, shot,
+  until,
+} from "./lib.mjs";
+
+const PAID = '[data-state="paid"]';
+const NOT_SENT = "网络不可用，付款未提交，未扣款";
+const CHECKING = "正在确认支付结果，请勿重复付款";
+const NOT_ARRIVED = "还没有收到这次付款，未扣款";
+
+let browser;
+let someone;
+before(async () => {
+  browser = await launch();
+  someone = await person(10, "500.00");
+});
+after(() => browser.close());
+
+const on = (name, run) => test(name, async () => {
+  const who = await holding(browser, someone);
+  try {
+    await run(who);
+  } finally {
+    await who.context.close();
+  }
+});
+
+const says = (page, text) => page.getByText(text).first().waitFor();
+
+/** Nothing was paid, and the order waits. */
+async function unpaid(who, order, balanceBefore) {
+  assert.equal(await balance(who.token), balanceBefore, "nothing charged");
+  assert.equal((await shopState(order.order_no)).state, "unpaid");
+}
+
+/** Lets a form reach the server, and cuts the phone off before the answer comes back. */
+async function loseTheAnswer({ page, context }, act) {
+  let arrived;
+  const answered = new Promise((done) => { arrived = done; });
+  await page.route("**/*", async (route) => {
+    if (!isPost(route.request())) return route.fallback();
+    const answer = await route.fetch();
+    await context.setOffline(true);
+    await route.abort("internetdisconnected");
+    return arrived(answer.status());
+  });
+  await act();
+  assert.equal(await answered, 200, "the server took it");
+}
+
+on("cut off before sending: not sent, not charged; the retry pays once", async (who) => {
+  const { page, context } = who;
+  const had = await balance(who.token);
+  const order = await atOrder(who);
+  const last = await almostPay(page, "balance");
+  const posts = [];
+  page.on("request", (request) => { if (isPost(request)) posts.push(request.url()); });
+  await context.setOffline(true);
+  await last.tap();
+  await says(page, NOT_SENT);
+  assert.equal(await page.locator("[data-refusal]").getAttribute("data-refusal"), "NO_NETWORK");
+  assert.ok(await page.locator('[data-net="offline"]').isVisible());
+  assert.deepEqual(posts, []);
+  await unpaid(who, order, had);
+  await shot(page, "cut-off-before");
+
+  await context.setOffline(false);
+  await paysOnce(who, order, async () => {
+    await payOnPage(page, "balance");
+    await page.waitForSelector(PAID);
+  });
+});
+
+on("a network that is up but leads nowhere: not sent either", async (who) => {
+  const { page } = who;
+  const had = await balance(who.token);
+  const order = await atOrder(who);
+  const last = await almostPay(page, "balance");
+  // What the sign-in page of a café answers to everything.
+  const cafe = (route) => route.fulfill({ contentType: "text/html", body: "<p>Welcome to our Wi-Fi</p>" });
+  await page.route("**/*", cafe);
+  await last.tap();
+  await says(page, NOT_SENT);
+  await unpaid(who, order, had);
+
+  await page.unroute("**/*", cafe);
+  await paysOnce(who, order, async () => {
+    await payOnPage(page, "balance");
+    await page.waitForSelector(PAID);
+  });
+});
+
+on("cut off after sending: the page finds out by itself when it is back online", async (who) => {
+  const { page, context } = who;
+  const order = await atOrder(who);
+  const last = await almostPay(page, "balance");
+  await paysOnce(who, order, async () => {
+    await loseTheAnswer(who, () => last.tap());
+    await says(page, CHECKING);
+    assert.equal(await page.locator("[data-pin]").count(), 0, "there is nothing to pay with");
+    await shot(page, "cut-off-after");
+    await context.setOffline(false);
+    await page.waitForSelector(PAID);
+  });
+});
+
+on("cut off after sending: a reload shows that it is paid", async (who) => {
+  const { page, context } = who;
+  const order = await atOrder(who);
+  const last = await almostPay(page, "balance");
+  await paysOnce(who, order, async () => {
+    await loseTheAnswer(who, () => last.tap());
+    await says(page, CHECKING);
+    // The script never gets an answer, so that it is the reload that shows it.
+    await page.route("**/*", (route) => (route.request().resourceType() === "fetch" ? route.abort() : route.fallback()));
+    await context.setOffline(false);
+    await page.reload();
+    await page.waitForSelector(PAID);
+  });
+});
+
+on("lost on the way: the page says that it has not arrived, and the retry pays once", async (who) => {
+  const { page } = who;
+  const had = await balance(who.token);
+  const order = await atOrder(who);
+  const lose = (route) => (isPost(route.request()) ? route.abort("connectionreset") : route.fallback());
+  await page.route("**/*", lose);
+  await payOnPage(page, "balance");
+  await says(page, NOT_ARRIVED);
+  await unpaid(who, order, had);
+  await shot(page, "lost-on-the-way");
+
+  await page.unroute("**/*", lose);
+  await page.locator("[data-again]").tap();
+  await paysOnce(who, order, async () => {
+    await payOnPage(page, "balance");
+    await page.waitForSelector(PAID);
+  });
+});
+
+on("a top-up whose answer is lost is credited once", async (who) => {
+  const { page, context } = who;
+  const had = await balance(who.token);
+  await page.goto(`${env.wallet}/top-up`);
+  await page.fill("[name=amount]", "5.00");
+  await page.locator("[data-open]").tap();
+  await loseTheAnswer(who, () => keyIn(page));
+  await page.waitForSelector('[data-state="pending"]');
+  await context.setOffline(false);
+  await page.waitForSelector('[data-state="succeeded"]');
+  assert.equal(await balance(who.token), had + 500);
+});
+
+on("the last key tapped twice, and two pages at once: charged once", async (who) => {
+  const { page, context } = who;
+  const twice = await atOrder(who);
+  const posts = [];
+  page.on("request", (request) => { if (isPost(request)) posts.push(request.url()); });
+  const last = await almostPay(page, "balance");
+  await paysOnce(who, twice, async () => {
+    await last.evaluate((key) => { key.click(); key.click(); });
+    await page.waitForSelector(PAID);
+  });
+  assert.equal(posts.length, 1);
+
+  const order = await atOrder(who);
+  const keys = [await almostPay(page, "balance")];
+  const other = await context.newPage();
+  await other.goto(page.url());
+  keys.push(await almostPay(other, "balance"));
+  await paysOnce(who, order, async () => {
+    // Both are let go when both have come.
+    const waiting = [];
+    await context.route("**/*", (route) => {
+      if (!isPost(route.request())) return route.fallback();
+      waiting.push(route);
+      return undefined;
+    });
+    for (const key of keys) await key.evaluate((element) => element.click());
+    await until("both pages have sent", () => waiting.length === 2);
+    await Promise.all(waiting.map((route) => route.continue()));
+    for (const shown of [page, other]) await shown.waitForSelector(PAID);
+  });
+});
+
+on("over a slow 3G network a person pays, once", async (who) => {
+  const order = await atOrder(who);
+  await slowly(who.page);
+  await paysOnce(who, order, async () => {
+    await who.page.reload();
+    await payOnPage(who.page, "balance");
+    await who.page.waitForSelector(PAID);
+  });
+});
+
+test("the first view of the first page is at most 60 KB", async () => {
+  const context = await phone(browser);
+  const page = await context.newPage();
+  const network = await slowly(page);
+  let bytes = 0;
+  network.on("Network.loadingFinished", ({ encodedDataLength }) => { bytes += encodedDataLength; });
+  await page.goto(`${env.wallet}/login`, { waitUntil: "networkidle" });
+  assert.ok(bytes > 1_000 && bytes <= 60 * 1024, `${bytes} bytes`);
+  await context.close();
+});
+
+async function slowly(page) {
+  const network = await page.context().newCDPSession(page);
+  await network.send("Network.enable");
+  await network.send("Network.emulateNetworkConditions", {
+    offline: false, latency: 400, downloadThroughput: 50 * 1024, uploadThroughput: 50 * 1024,
+  });
+  return network;
+}
