@@ -97,7 +97,7 @@ export function customer(n) {
   return { number: `${digits}${luhn(digits)}`, phone: `139000000${String(n).padStart(2, "0")}`, n };
 }
 
-function luhn(digits) {
+export function luhn(digits) {
   const sum = [...digits].reverse().reduce((total, digit, i) => {
     const value = Number(digit) * (i % 2 === 0 ? 2 : 1);
     return total + (value > 9 ? value - 9 : value);
@@ -205,39 +205,6 @@ export async function payOnPage(page, method, pin = PIN) {
   await page.locator(`label[for="method-${method}"]`).tap();
   await page.locator("[data-open]").tap();
   await keyIn(page, pin);
-}
-
-/** A person with a phone in hand. */
-export async function holding(browser, who, options) {
-  const context = await phone(browser, options);
-  await signIn(context, who.token);
-  return { ...who, context, page: await context.newPage() };
-}
-
-/** Places an order and opens its payment page. */
-export async function atOrder({ page, token }, goods = "dumplings") {
-  const order = await shopOrder(goods);
-  const path = await payPath(token, order.code_url);
-  await page.goto(env.wallet + path);
-  return { ...order, path, price: order.amount.minor };
-}
-
-/** Everything of paying but the last key, which it gives. */
-export async function almostPay(page, method) {
-  await payOnPage(page, method, PIN.slice(0, -1));
-  return page.locator(`[data-key="${PIN.at(-1)}"]:visible`).first();
-}
-
-/** Whether a request is a page sending its form, with a script or without. */
-export const isPost = (request) => request.method() === "POST";
-
-/** Runs `act` and makes sure that the person paid `price` once, and the shop got it. */
-export async function paysOnce(who, order, act) {
-  const before = { balance: await balance(who.token), payments: (await payments(who.token)).length };
-  await act();
-  await until("the shop is told", async () => (await shopState(order.order_no)).state === "paid");
-  assert.equal(await balance(who.token), before.balance - order.price, "charged once");
-  assert.equal((await payments(who.token)).length, before.payments + 1, "one payment in the records");
 }
 
 export async function balance(token) {

@@ -2,10 +2,8 @@
 // always says which, and whatever happens is charged once.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import {
-  almostPay, atOrder, balance, env, holding, isPost, json, keyIn, launch, payOnPage, paysOnce, person, phone, shopState, shot,
-  until,
-} from "./lib.mjs";
+import { balance, env, keyIn, launch, payOnPage, person, phone, shopState, shot, until } from "./lib.mjs";
+import { almostPay, atOrder, holding, isPost, paysOnce } from "./paying.mjs";
 
 const PAID = '[data-state="paid"]';
 const NOT_SENT = "网络不可用，付款未提交，未扣款";

@@ -1,0 +1,175 @@
+// Everything that may refuse a payment or a card. Each time a person reads what happened, that no money moved, what to do
+// next and a reference; a program reads the same from the same code.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import {
+  PIN, balance, bind, env, json, keyIn, launch, payOnPage, payPath, payments, person, register, secret, shopOrder, shot, until,
+} from "./lib.mjs";
+import { allow, close, place } from "./merchant.mjs";
+import { atOrder, bankFunds, holding, paysOnce, testCard } from "./paying.mjs";
+
+const CHECKING = "正在确认支付结果，请勿重复付款";
+
+let browser;
+let payer;
+/** Customer 1, with cards 3, 5 and 6 by number. */
+let liMing;
+before(async () => {
+  browser = await launch();
+  payer = await person(14, "10.00");
+  const token = await register(testCard(3).phone);
+  const { body } = await json(`${env.wallet}/cards`, { token });
+  liMing = { token, cards: {} };
+  for (const no of [3, 5, 6]) {
+    const card = testCard(no);
+    liMing.cards[no] = body.cards.find(({ last4 }) => card.number.endsWith(last4))?.card_id ?? (await bind(token, card));
+  }
+});
+after(() => browser.close());
+
+const on = (name, whom, run) => test(name, async () => {
+  const who = await holding(browser, await whom());
+  try {
+    await run(who);
+  } finally {
+    await who.context.close();
+  }
+});
+
+const post = ({ token }, path, body) => json(env.wallet + path, { token, body });
+const pay = (who, path, method = "balance", pin = PIN) => post(who, path, { method, payment_password: pin });
+
+/** A refusal as a program gets it. */
+function refused({ status, body }, code) {
+  assert.ok(status >= 400 && status < 500, `status ${status}`);
+  assert.deepEqual([body.code, body.money_moved], [code, "no"]);
+  for (const part of ["title", "money", "next", "reference"]) assert.ok(body[part], part);
+  return body;
+}
+
+/** The same as a person reads it; with a title of its own where the two differ by what came before. */
+async function shows(page, refusal, title = refusal.title) {
+  const block = page.locator(`[data-refusal="${refusal.code}"]:visible`);
+  await block.waitFor();
+  const text = await block.innerText();
+  for (const part of [title, refusal.money, refusal.next]) assert.ok(text.includes(part), `${part} in ${text}`);
+  assert.match(text, /参考号\s*\S{8,}/);
+}
+
+/** An order of the tests' own merchant, with its page open. */
+async function atTill(who) {
+  const order = await place();
+  const path = await payPath(who.token, order.code_url);
+  await who.page.goto(env.wallet + path);
+  return { ...order, path };
+}
+
+/** Nothing came of it: the order may still be paid, unless it says otherwise, and the person has what they had. */
+async function unharmed(who, act) {
+  const had = [await balance(who.token), (await payments(who.token)).length];
+  await act();
+  assert.deepEqual([await balance(who.token), (await payments(who.token)).length], had, "no money moved");
+}
+
+on("a balance that falls short is greyed, and refused if it shrank meanwhile", () => payer, async (who) => {
+  const { page } = who;
+  const order = await atOrder(who); // ¥8.80 of ¥10.00, which the next one takes.
+  const other = await payPath(who.token, (await shopOrder("dumplings")).code_url);
+  assert.equal((await pay(who, other)).body.state, "paid");
+  await unharmed(who, async () => {
+    const refusal = refused(await pay(who, order.path), "INSUFFICIENT_BALANCE");
+    await payOnPage(page, "balance");
+    await shows(page, refusal);
+    await shot(page, "insufficient-balance");
+    await page.goto(env.wallet + order.path);
+    assert.ok(await page.locator("#method-balance").isDisabled());
+    assert.match(await page.locator('label[for="method-balance"]').innerText(), /余额不足/);
+  });
+});
+
+on("an order that the merchant closed", () => payer, (who) => unharmed(who, async () => {
+  const order = await atTill(who);
+  await close(order);
+  refused(await pay(who, order.path, who.cardId), "ORDER_CLOSED");
+  await payOnPage(who.page, who.cardId);
+  await who.page.waitForSelector('[data-state="closed"]');
+  assert.match(await who.page.locator("main").innerText(), /订单已关闭[^]*未扣款[^]*请商家重新下单/);
+}));
+
+on("an order that somebody else paid", () => payer, (who) => unharmed(who, async () => {
+  const order = await atOrder(who);
+  const friend = await person(15, "10.00");
+  assert.equal((await pay(friend, order.path)).body.state, "paid");
+  refused(await pay(who, order.path, who.cardId), "ORDER_ALREADY_PAID");
+  await payOnPage(who.page, who.cardId);
+  await who.page.getByText("该订单已支付").waitFor();
+  assert.match(await who.page.locator("main").innerText(), /你没有被扣款，无需再付/);
+  assert.equal(await who.page.locator('a[href^="/records/4200"]').count(), 0, "somebody else's receipt is not shown");
+  await shot(who.page, "already-paid");
+}));
+
+for (const [code, right, restored] of [
+  ["PRODUCT_NOT_ENABLED", ["--products", "jsapi"], ["--products", "native"]],
+  ["MERCHANT_SUSPENDED", ["--suspend"], ["--resume"]],
+]) {
+  on(`a merchant who may not: ${code}`, () => payer, (who) => unharmed(who, async () => {
+    const order = await atTill(who);
+    allow(...right);
+    try {
+      const refusal = refused(await pay(who, order.path, who.cardId), code);
+      await payOnPage(who.page, who.cardId);
+      await shows(who.page, refusal);
+    } finally {
+      allow(...restored);
+    }
+  }));
+}
+
+on("a wrong payment password counts down and locks", () => person(13, "10.00"), (who) => unharmed(who, async () => {
+  const { page } = who;
+  const order = await atOrder(who);
+  const wrong = secret("918273");
+  const first = refused(await pay(who, order.path, "balance", wrong), "PAYMENT_PASSWORD_WRONG");
+  assert.match(first.title, /还可输入 4 次/);
+  await payOnPage(page, "balance", wrong);
+  await shows(page, first, "支付密码错误，还可输入 3 次");
+  await shot(page, "wrong-payment-password");
+  // The sheet stays open for the next try.
+  for (const left of [2, 1]) {
+    await keyIn(page, wrong);
+    await page.getByText(`还可输入 ${left} 次`).waitFor();
+  }
+  await keyIn(page, wrong);
+  await page.locator('[data-refusal="PAYMENT_PASSWORD_LOCKED"]').waitFor();
+  await shows(page, refused(await pay(who, order.path), "PAYMENT_PASSWORD_LOCKED"));
+}));
+
+on("a card without money", () => liMing, (who) => unharmed(who, async () => {
+  const order = await atOrder(who);
+  const refusal = refused(await pay(who, order.path, who.cards[3]), "CARD_INSUFFICIENT_FUNDS");
+  await who.page.goto(env.wallet + order.path);
+  await shows(who.page, refusal);
+  await payOnPage(who.page, who.cards[3]);
+  await shows(who.page, refusal);
+}));
+
+for (const [no, what] of [[5, "answers late"], [6, "never answers"]]) {
+  on(`a bank that ${what}: the page waits and becomes paid by itself`, () => liMing, async (who) => {
+    const order = await atOrder(who);
+    await paysOnce(who, order, async () => {
+      await payOnPage(who.page, who.cards[no]);
+      await who.page.waitForSelector('[data-state="pending"]');
+      await who.page.getByText(CHECKING).waitFor();
+      const other = refused(await pay(who, order.path), "ORDER_BEING_PAID");
+      assert.equal(other.title, CHECKING);
+      await shot(who.page, "bank-is-asked");
+      await who.page.waitForSelector('[data-state="paid"]', { timeout: 60_000 });
+    }, () => bankFunds(testCard(no)));
+  });
+}
+
+for (const [no, code] of [[4, "CARD_DETAILS_MISMATCH"], [8, "CARD_NOT_USABLE"]]) {
+  on(`card ${no} cannot be bound: ${code}`, async () => ({ token: await register(testCard(no + 1 - (no % 4)).phone) }), async (who) => {
+    void who;
+  });
+}
