@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
-  PIN, balance, bind, env, json, keyIn, launch, payOnPage, payPath, payments, person, register, secret, shopOrder, shot, until,
+  PIN, balance, bind, env, json, keyIn, launch, payOnPage, payPath, payments, person, register, secret, shopOrder, shot,
 } from "./lib.mjs";
 import { allow, close, place } from "./merchant.mjs";
 import { atOrder, bankFunds, holding, paysOnce, testCard } from "./paying.mjs";
@@ -168,8 +168,59 @@ for (const [no, what] of [[5, "answers late"], [6, "never answers"]]) {
   });
 }
 
-for (const [no, code] of [[4, "CARD_DETAILS_MISMATCH"], [8, "CARD_NOT_USABLE"]]) {
-  on(`card ${no} cannot be bound: ${code}`, async () => ({ token: await register(testCard(no + 1 - (no % 4)).phone) }), async (who) => {
-    void who;
+for (const [no, code, whom] of [
+  [4, "CARD_DETAILS_MISMATCH", () => liMing],
+  [8, "CARD_NOT_USABLE", async () => ({ token: await register(testCard(8).phone) })],
+]) {
+  on(`card ${no} is not bound: ${code}`, whom, async (who) => {
+    const { page } = who;
+    const card = testCard(no);
+    secret(card.number);
+    const listed = async () => (await json(`${env.wallet}/cards`, { token: who.token })).body.cards;
+    const had = await listed();
+    const refusal = refused(await post(who, "/cards", { binding_id: `b-${Date.now()}`, kind: "debit", ...card }), code);
+    await page.goto(`${env.wallet}/cards/new`);
+    for (const [name, value] of Object.entries(card)) {
+      // Whoever has been proven is not asked for a name again.
+      const field = page.locator(`#card-new [name=${name}]`);
+      if (await field.count()) await field.fill(value);
+    }
+    await page.locator("#card-new .go").tap();
+    await shows(page, refusal);
+    assert.equal(await page.locator("[name=number]").inputValue(), "", "the page does not carry the number");
+    assert.deepEqual(await listed(), had);
+    await shot(page, `card-${no}`);
   });
 }
+
+on("codes that are not ours, were swapped or cannot be read", () => payer, async (who) => {
+  const { page } = who;
+  const { code_url } = await shopOrder("dumplings");
+  const [link, signature] = code_url.split("#");
+  const swapped = `${link}#${signature[0] === "-" ? "_" : "-"}${signature.slice(1)}`;
+  for (const [text, code] of [
+    ["https://pay.example/q/abcdefghijklmnopqrstuv#x", "CODE_NOT_OURS"],
+    ["你好", "CODE_NOT_OURS"],
+    [swapped, "CODE_SWAPPED"],
+    [link, "CODE_SWAPPED"],
+  ]) {
+    const refusal = refused(await post(who, "/scan", { text }), code);
+    await page.goto(`${env.wallet}/scan`);
+    await page.fill("#scan [name=text]", text);
+    await page.press("#scan [name=text]", "Enter");
+    await shows(page, refusal);
+  }
+
+  const blank = await page.screenshot();
+  const form = new FormData();
+  form.append("picture", new Blob([blank], { type: "image/png" }), "blank.png");
+  const headers = { accept: "application/json", authorization: `Bearer ${who.token}` };
+  const answer = await fetch(`${env.wallet}/scan`, { method: "POST", headers, body: form });
+  const refusal = refused({ status: answer.status, body: await answer.json() }, "CODE_UNREADABLE");
+  for (const buffer of [blank, Buffer.from("not a picture")]) {
+    await page.goto(`${env.wallet}/scan`);
+    await page.setInputFiles("[name=picture]", { name: "picture.png", mimeType: "image/png", buffer });
+    await shows(page, refusal);
+  }
+  await shot(page, "unreadable");
+});
