@@ -160,19 +160,19 @@ impl Books {
         })
     }
 
-    /// Writes down a refund that will be asked for, unless there is one of this number in the order already.
-    pub(super) fn add_refund(&self, order_no: &str, refund: &Refund) -> rusqlite::Result<()> {
+    /// Writes down a refund that will be asked for; false if there is one of this number in the order already.
+    pub(super) fn add_refund(&self, order_no: &str, refund: &Refund) -> rusqlite::Result<bool> {
         let sql = "INSERT INTO shop_refund (refund_no, order_no, number, fen, state, at_ms)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
         let state = refund.state.word();
         let values = params![refund.refund_no, order_no, refund.number, refund.fen, state, refund.at_ms];
-        self.with(|c| c.execute(sql, values)).map(drop)
+        self.with(|c| c.execute(sql, values)).map(|written| written > 0)
     }
 
-    /// Moves a refund on; one that arrived or was refused stays so.
+    /// Moves a refund on; one that arrived or was refused stays so, and one that was taken is not refused any more.
     pub(super) fn set_refund(&self, refund_no: &str, state: RefundState) -> rusqlite::Result<()> {
         let sql = "UPDATE shop_refund SET state = ?2
-                   WHERE refund_no = ?1 AND state NOT IN ('success', 'refused')";
+                   WHERE refund_no = ?1 AND state NOT IN ('success', 'refused') AND (?2 <> 'refused' OR state = 'asked')";
         self.with(|c| c.execute(sql, params![refund_no, state.word()])).map(drop)
     }
 }

@@ -414,7 +414,10 @@ impl Till {
             state: RefundState::Asked,
             at_ms: self.now_ms(),
         };
-        self.books.add_refund(order_no, &refund)?;
+        if !self.books.add_refund(order_no, &refund)? {
+            // Somebody asked under this number a moment ago: theirs is the refund.
+            return self.order(order_no);
+        }
         match self.ask_refund(&order, &refund).await {
             // It is written down and will be asked for again: to the reader it is on its way.
             Ok(()) | Err(Refusal::NoAnswer) => self.order(order_no),
