@@ -6,19 +6,12 @@ mod rig;
 
 use std::net::SocketAddr;
 
-use koudai_core::attempt::{EndAttempt, Outcome};
-use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, StartBinding};
-use koudai_core::card::CardKind;
 use koudai_core::id::{CardId, PersonId};
 use koudai_core::identity::Phone;
-use koudai_core::ledger::ISSUER_NETWORK;
 use koudai_core::merchant::SetMerchant;
-use koudai_core::money::Money;
 use koudai_core::order::CloseOrder;
-use koudai_core::payment_password::Pin;
 use koudai_core::rows::{CodeKey, CodePurpose, OneTimeCode, Product};
 use koudai_core::sign_in::code_of;
-use koudai_core::top_up::StartTopUp;
 use rig::{PIN, Rig, Shop};
 use serde_json::{Value, json};
 
@@ -68,47 +61,13 @@ impl Wallet {
         assert_eq!(status, 200, "{body}");
         let token = body["token"].as_str().unwrap().to_owned();
         let id = PersonId::parse(body["person_id"].as_str().unwrap()).unwrap();
-        let engine = &self.rig.app.engine;
-        let mut mac = [7; 32];
-        mac[..8].copy_from_slice(&id.0.to_be_bytes());
-        let start = StartBinding {
-            person: id,
-            number: "binding-1".to_owned(),
-            network: ISSUER_NETWORK,
-            card_mac: mac,
-            bin: "629999".to_owned(),
-            last4: "0012".to_owned(),
-            identity_mac: mac,
-            name_masked: "*明".to_owned(),
-            id_number_masked: "1****************0".to_owned(),
-            identity_sealed: vec![],
-            age: 30,
-            phone_masked: "139****0001".to_owned(),
-            kind: CardKind::Debit,
-        };
-        let binding = engine.submit(start).await.unwrap().0.id;
-        let face = BankFace {
-            bank_zh: "测试银行".to_owned(),
-            bank_en: "Test Bank".to_owned(),
-            kind: CardKind::Debit,
-        };
-        let answer = BindingAnswer::Bound { face, token_sealed: vec![] };
-        let card = engine.submit(RecordBinding { binding, answer }).await.unwrap().card.unwrap();
+        let card = self.rig.bind(id).await;
         let person = Person { card, token };
         let (status, _) =
             self.post(Some(&person), "/payment-password", json!({"payment_password": PIN})).await;
         assert_eq!(status, 200);
         if fen > 0 {
-            let top_up = StartTopUp {
-                person: id,
-                number: "top-up-1".to_owned(),
-                card,
-                amount: Money::fen(fen).unwrap(),
-                pin: Pin::parse(PIN).unwrap(),
-            };
-            let attempt = engine.submit(top_up).await.unwrap().id;
-            let outcome = Outcome::Succeeded { network_ref: "1".to_owned() };
-            engine.submit(EndAttempt { attempt, outcome }).await.unwrap();
+            self.rig.top_up(id, person.card, fen).await;
         }
         person
     }

@@ -106,6 +106,7 @@ pub struct Rig {
     pub app: App,
     pub address: SocketAddr,
     people: AtomicU32,
+    cards: AtomicU32,
     _directory: TempDir,
 }
 
@@ -129,7 +130,7 @@ impl Rig {
         };
         let router = koudai_web::gateway::router().with_state(app.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { app, address, people: AtomicU32::new(0), _directory: directory }
+        Self { app, address, people: AtomicU32::new(0), cards: AtomicU32::new(0), _directory: directory }
     }
 
     pub async fn shop(&self) -> Shop {
@@ -162,6 +163,12 @@ impl Rig {
     /// A person with this much balance and a payment password.
     pub async fn person(&self, fen: i64) -> PersonId {
         let (person, card) = self.person_with_card().await;
+        self.top_up(person, card, fen).await;
+        person
+    }
+
+    /// Lets a person top up from a card whose bank agrees.
+    pub async fn top_up(&self, person: PersonId, card: CardId, fen: i64) {
         let top_up = StartTopUp {
             person,
             number: "top-up-1".to_owned(),
@@ -172,7 +179,6 @@ impl Rig {
         let attempt = self.app.engine.submit(top_up).await.unwrap().id;
         let outcome = Outcome::Succeeded { network_ref: "1".to_owned() };
         self.app.engine.submit(EndAttempt { attempt, outcome }).await.unwrap();
-        person
     }
 
     /// A person with a bound card and a payment password, but no balance.
@@ -189,6 +195,13 @@ impl Rig {
         let token_hash = sha256(&no.to_be_bytes());
         let person = engine.submit(SignIn { phone, code, token_hash }).await.unwrap().person;
         engine.submit(SetPaymentPassword { person, pin: Pin::parse(PIN).unwrap() }).await.unwrap();
+        (person, self.bind(person).await)
+    }
+
+    /// Binds a card of their own to a person.
+    pub async fn bind(&self, person: PersonId) -> CardId {
+        let engine = &self.app.engine;
+        let no = self.cards.fetch_add(1, Ordering::Relaxed);
         let start = StartBinding {
             person,
             number: "binding-1".to_owned(),
@@ -212,7 +225,7 @@ impl Rig {
         };
         let answer = BindingAnswer::Bound { face, token_sealed: vec![] };
         let bound = engine.submit(RecordBinding { binding, answer }).await.unwrap();
-        (person, bound.card.unwrap())
+        bound.card.unwrap()
     }
 
     /// Lets a person pay an order, by balance or by a card whose bank has not answered yet.
