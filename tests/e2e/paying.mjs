@@ -1,14 +1,26 @@
-// Paying as the tests of trouble do it: up to the last key, and counted afterwards.
+// What the tests of trouble share: paying up to the last key, counting afterwards, and reading refusals.
 import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
 import {
-  PIN, balance, bankCard, env, luhn, payOnPage, payPath, payments, phone, shopOrder, shopState, signIn, until,
+  PIN, balance, bankCard, env, json, launch, luhn, payOnPage, payPath, payments, phone, shopOrder, shopState, signIn, until,
 } from "./lib.mjs";
 
-/** A person with a phone in hand. */
-export async function holding(browser, who, options) {
-  const context = await phone(browser, options);
-  await signIn(context, who.token);
-  return { ...who, context, page: await context.newPage() };
+/** A browser for a file's tests; `on(name, whom, run)` is a test that gives `run` a person with a phone in hand. */
+export function stage() {
+  const stage = {};
+  before(async () => { stage.browser = await launch(); });
+  after(() => stage.browser.close());
+  stage.on = (name, whom, run) => test(name, async () => {
+    const context = await phone(stage.browser);
+    try {
+      const who = await whom();
+      await signIn(context, who.token);
+      await run({ ...who, context, page: await context.newPage() });
+    } finally {
+      await context.close();
+    }
+  });
+  return stage;
 }
 
 /** Places an order at the shop and opens its payment page. */
@@ -50,4 +62,31 @@ export function testCard(no) {
 export async function bankFunds({ number }) {
   const [, yuan, fen] = /余额 ¥([\d,]+)\.(\d\d)/.exec(await bankCard(number));
   return Number(yuan.replaceAll(",", "")) * 100 + Number(fen);
+}
+
+/** Sends something as somebody, as a program would. */
+export const post = ({ token }, path, body) => json(env.wallet + path, { token, body });
+
+/** A refusal as a program gets it. */
+export function refused({ status, body }, code) {
+  assert.ok(status >= 400 && status < 500, `status ${status}`);
+  assert.deepEqual([body.code, body.money_moved], [code, "no"]);
+  for (const part of ["title", "money", "next", "reference"]) assert.ok(body[part], part);
+  return body;
+}
+
+/** The same refusal as a person reads it on the page; `title` where the two differ by what came before. */
+export async function shows(page, refusal, title = refusal.title) {
+  const block = page.locator(`[data-refusal="${refusal.code}"]:visible`);
+  await block.waitFor();
+  const text = await block.innerText();
+  for (const part of [title, refusal.money, refusal.next]) assert.ok(text.includes(part), `${part} in ${text}`);
+  assert.match(text, /参考号\s*\S{8,}/);
+}
+
+/** Runs `act` and makes sure that it moved no money of the person's. */
+export async function unharmed({ token }, act) {
+  const had = [await balance(token), (await payments(token)).length];
+  await act();
+  assert.deepEqual([await balance(token), (await payments(token)).length], had, "no money moved");
 }

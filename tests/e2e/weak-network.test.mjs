@@ -1,95 +1,81 @@
 // A network that fails at the worst moment: before a payment leaves the phone, on its way, or on the way back. The page
 // always says which, and whatever happens is charged once.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { balance, env, keyIn, launch, payOnPage, person, phone, shopState, shot, until } from "./lib.mjs";
-import { almostPay, atOrder, holding, isPost, paysOnce } from "./paying.mjs";
+import { before, test } from "node:test";
+import { balance, env, keyIn, payOnPage, person, phone, shopState, shot, until } from "./lib.mjs";
+import { almostPay, atOrder, isPost, paysOnce, stage, unharmed } from "./paying.mjs";
 
 const PAID = '[data-state="paid"]';
 const NOT_SENT = "网络不可用，付款未提交，未扣款";
 const CHECKING = "正在确认支付结果，请勿重复付款";
 const NOT_ARRIVED = "还没有收到这次付款，未扣款";
 
-let browser;
+const stand = stage();
 let someone;
-before(async () => {
-  browser = await launch();
-  someone = await person(10, "500.00");
-});
-after(() => browser.close());
-
-const on = (name, run) => test(name, async () => {
-  const who = await holding(browser, someone);
-  try {
-    await run(who);
-  } finally {
-    await who.context.close();
-  }
-});
+before(async () => { someone = await person(10, "500.00"); });
+const on = (name, run) => stand.on(name, () => someone, run);
 
 const says = (page, text) => page.getByText(text).first().waitFor();
 
-/** Nothing was paid, and the order waits. */
-async function unpaid(who, order, balanceBefore) {
-  assert.equal(await balance(who.token), balanceBefore, "nothing charged");
+/** The whole of paying, on a page that is open. */
+const pays = (who, order) => paysOnce(who, order, async () => {
+  await payOnPage(who.page, "balance");
+  await who.page.waitForSelector(PAID);
+});
+
+/** Whatever happened, nothing was charged and the order waits. */
+const unpaid = (who, order, act) => unharmed(who, async () => {
+  await act();
   assert.equal((await shopState(order.order_no)).state, "unpaid");
-}
+});
 
 /** Lets a form reach the server, and cuts the phone off before the answer comes back. */
 async function loseTheAnswer({ page, context }, act) {
-  let arrived;
-  const answered = new Promise((done) => { arrived = done; });
+  let status;
   await page.route("**/*", async (route) => {
     if (!isPost(route.request())) return route.fallback();
     const answer = await route.fetch();
     await context.setOffline(true);
-    await route.abort("internetdisconnected");
-    return arrived(answer.status());
+    status = answer.status();
+    return route.abort("internetdisconnected");
   });
   await act();
-  assert.equal(await answered, 200, "the server took it");
+  await until("the server takes it", () => status === 200);
 }
 
 on("cut off before sending: not sent, not charged; the retry pays once", async (who) => {
   const { page, context } = who;
-  const had = await balance(who.token);
   const order = await atOrder(who);
   const last = await almostPay(page, "balance");
   const posts = [];
   page.on("request", (request) => { if (isPost(request)) posts.push(request.url()); });
   await context.setOffline(true);
-  await last.tap();
-  await says(page, NOT_SENT);
+  await unpaid(who, order, async () => {
+    await last.tap();
+    await says(page, NOT_SENT);
+  });
   assert.equal(await page.locator("[data-refusal]").getAttribute("data-refusal"), "NO_NETWORK");
   assert.ok(await page.locator('[data-net="offline"]').isVisible());
   assert.deepEqual(posts, []);
-  await unpaid(who, order, had);
   await shot(page, "cut-off-before");
 
   await context.setOffline(false);
-  await paysOnce(who, order, async () => {
-    await payOnPage(page, "balance");
-    await page.waitForSelector(PAID);
-  });
+  await pays(who, order);
 });
 
 on("a network that is up but leads nowhere: not sent either", async (who) => {
   const { page } = who;
-  const had = await balance(who.token);
   const order = await atOrder(who);
   const last = await almostPay(page, "balance");
   // What the sign-in page of a café answers to everything.
   const cafe = (route) => route.fulfill({ contentType: "text/html", body: "<p>Welcome to our Wi-Fi</p>" });
   await page.route("**/*", cafe);
-  await last.tap();
-  await says(page, NOT_SENT);
-  await unpaid(who, order, had);
-
-  await page.unroute("**/*", cafe);
-  await paysOnce(who, order, async () => {
-    await payOnPage(page, "balance");
-    await page.waitForSelector(PAID);
+  await unpaid(who, order, async () => {
+    await last.tap();
+    await says(page, NOT_SENT);
   });
+  await page.unroute("**/*", cafe);
+  await pays(who, order);
 });
 
 on("cut off after sending: the page finds out by itself when it is back online", async (who) => {
@@ -123,21 +109,18 @@ on("cut off after sending: a reload shows that it is paid", async (who) => {
 
 on("lost on the way: the page says that it has not arrived, and the retry pays once", async (who) => {
   const { page } = who;
-  const had = await balance(who.token);
   const order = await atOrder(who);
   const lose = (route) => (isPost(route.request()) ? route.abort("connectionreset") : route.fallback());
   await page.route("**/*", lose);
-  await payOnPage(page, "balance");
-  await says(page, NOT_ARRIVED);
-  await unpaid(who, order, had);
+  await unpaid(who, order, async () => {
+    await payOnPage(page, "balance");
+    await says(page, NOT_ARRIVED);
+  });
   await shot(page, "lost-on-the-way");
 
   await page.unroute("**/*", lose);
   await page.locator("[data-again]").tap();
-  await paysOnce(who, order, async () => {
-    await payOnPage(page, "balance");
-    await page.waitForSelector(PAID);
-  });
+  await pays(who, order);
 });
 
 on("a top-up whose answer is lost is credited once", async (who) => {
@@ -188,15 +171,12 @@ on("the last key tapped twice, and two pages at once: charged once", async (who)
 on("over a slow 3G network a person pays, once", async (who) => {
   const order = await atOrder(who);
   await slowly(who.page);
-  await paysOnce(who, order, async () => {
-    await who.page.reload();
-    await payOnPage(who.page, "balance");
-    await who.page.waitForSelector(PAID);
-  });
+  await who.page.reload();
+  await pays(who, order);
 });
 
 test("the first view of the first page is at most 60 KB", async () => {
-  const context = await phone(browser);
+  const context = await phone(stand.browser);
   const page = await context.newPage();
   const network = await slowly(page);
   let bytes = 0;
