@@ -28,6 +28,6 @@ export KOUDAI_BANK="$(address bank)" KOUDAI_INBOX="$(address inbox)"
 export KOUDAI_MERCHANT="$dir/merchant.json" KOUDAI_LOG="$dir/log" KOUDAI_SECRETS="$dir/secrets"
 export KOUDAI_DATA="$dir/data" KOUDAI_BIN="$bin"
 
-(cd tests/sdk && node --test --test-reporter=spec)
-(cd tests/e2e && node --test --test-reporter=spec)
+(cd tests/sdk && node --test --test-concurrency=1 --test-reporter=spec)
+(cd tests/e2e && node --test --test-concurrency=1 --test-reporter=spec)
 "$bin" verify --data "$dir/data"

@@ -46,6 +46,8 @@ on("a balance that falls short is greyed, and refused if it shrank meanwhile", (
     await page.goto(env.wallet + order.path);
     assert.ok(await page.locator("#method-balance").isDisabled());
     assert.match(await page.locator('label[for="method-balance"]').innerText(), /余额不足/);
+    assert.ok(await page.locator(`#method-${who.cardId}`).isChecked(), "the card is offered instead");
+    await shot(page, "balance-greyed");
   });
 });
 
@@ -54,8 +56,9 @@ on("an order that the merchant closed", () => payer, (who) => unharmed(who, asyn
   await close(order);
   refused(await pay(who, order.path, who.cardId), "ORDER_CLOSED");
   await payOnPage(who.page, who.cardId);
-  await who.page.waitForSelector('[data-state="closed"]');
+  await who.page.waitForSelector('[data-state="closed"][data-refusal="ORDER_CLOSED"]');
   assert.match(await who.page.locator("main").innerText(), /订单已关闭[^]*未扣款[^]*请商家重新下单/);
+  await shot(who.page, "closed");
 }));
 
 on("an order that somebody else paid", () => payer, (who) => unharmed(who, async () => {
@@ -65,7 +68,8 @@ on("an order that somebody else paid", () => payer, (who) => unharmed(who, async
   refused(await pay(who, order.path, who.cardId), "ORDER_ALREADY_PAID");
   await payOnPage(who.page, who.cardId);
   await who.page.getByText("该订单已支付").waitFor();
-  assert.match(await who.page.locator("main").innerText(), /你没有被扣款，无需再付/);
+  await who.page.waitForSelector('[data-state="paid-by-another"][data-refusal="ORDER_ALREADY_PAID"]');
+  assert.match(await who.page.locator("main").innerText(), /本次未扣款[^]*无需再付[^]*参考号/);
   assert.equal(await who.page.locator('a[href^="/records/4200"]').count(), 0, "somebody else's receipt is not shown");
   await shot(who.page, "already-paid");
 }));
@@ -81,6 +85,7 @@ for (const [code, right, restored] of [
       const refusal = refused(await pay(who, order.path, who.cardId), code);
       await payOnPage(who.page, who.cardId);
       await shows(who.page, refusal);
+      await shot(who.page, code.toLowerCase());
     } finally {
       allow(...restored);
     }
@@ -104,6 +109,7 @@ on("a wrong payment password counts down and locks", () => person(13, "10.00"), 
   await keyIn(page, wrong);
   await page.locator('[data-refusal="PAYMENT_PASSWORD_LOCKED"]').waitFor();
   await shows(page, refused(await pay(who, order.path), "PAYMENT_PASSWORD_LOCKED"));
+  await shot(page, "locked");
 }));
 
 on("a card without money", () => liMing, (who) => unharmed(who, async () => {
@@ -115,6 +121,7 @@ on("a card without money", () => liMing, (who) => unharmed(who, async () => {
   await shows(page, refusal);
   await page.reload();
   await shows(page, refusal);
+  await shot(page, "card-without-money");
   assert.ok(await page.locator("[data-open]").isVisible(), "the order may be paid by other means");
 }));
 

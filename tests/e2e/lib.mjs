@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { chromium } from "playwright-core";
 
 export const env = Object.fromEntries(
@@ -183,6 +183,11 @@ export async function shopOrder(goods = "dumplings", amount) {
 
 export const shopState = async (no) => (await json(`${env.shop}/orders/${no}`)).body;
 
+/** The session of a browser that signed in on the page. */
+export async function sessionOf(context) {
+  return secret((await context.cookies()).find(({ name }) => name === "koudai_wallet").value);
+}
+
 /** Signs a browser in as somebody. */
 export async function signIn(context, token) {
   await context.addCookies([{ name: "koudai_wallet", value: token, url: env.wallet, httpOnly: true, sameSite: "Lax" }]);
@@ -216,9 +221,12 @@ export async function payments(token) {
   return body.records.filter((record) => record.kind === "payment" && record.state !== "failed");
 }
 
+const file = basename(process.argv[1] ?? "", ".test.mjs");
 let shotNumber = 0;
+/** A numbered picture of a page, with all motion over. Those of the main job come first, the others after their file's name. */
 export async function shot(page, name) {
   shotNumber += 1;
   await page.evaluate(() => document.fonts.ready);
-  await page.screenshot({ path: join(shots, `${String(shotNumber).padStart(2, "0")}-${name}.png`) });
+  const number = String(shotNumber).padStart(2, "0");
+  await page.screenshot({ path: join(shots, `${file === "main" ? "" : `${file}-`}${number}-${name}.png`), animations: "disabled" });
 }

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
-  PIN, balance, bind, cardOf, env, freshNumber, json, keyIn, launch, messages, nextCode, payOnPage, payPath, phone, register,
-  secret, shopOrder, shopState, shot, signIn, topUp, until,
+  PIN, balance, bind, cardOf, env, json, keyIn, launch, messages, nextCode, payOnPage, payPath, phone, secret, sessionOf, shopOrder,
+  shopState, shot, topUp, until,
 } from "./lib.mjs";
 
 let browser;
@@ -34,6 +34,7 @@ test("a person registers, pays by balance and by card from a picture of the code
 
   // The payment password, twice on our own keys; a run is refused.
   await page.waitForURL(/payment-password/);
+  const token = await sessionOf(context);
   await keyIn(page, "123456");
   await keyIn(page, "123456");
   await page.waitForSelector('[data-refusal="PAYMENT_PASSWORD_WEAK"]');
@@ -86,7 +87,6 @@ test("a person registers, pays by balance and by card from a picture of the code
   await shot(page, "pay");
   await page.locator('label[for="method-balance"]').tap();
   await page.locator("[data-open]").tap();
-  await page.waitForTimeout(300);
   await shot(page, "pay-sheet");
   await keyIn(page);
   await page.waitForSelector('[data-state="paid"]');
@@ -114,6 +114,8 @@ test("a person registers, pays by balance and by card from a picture of the code
 
   // The shop refunds both: one wholly, one in part.
   const shop = await context.newPage();
+  await shop.goto(`${env.shop}/orders/${(await shopOrder("cake")).order_no}`);
+  await shot(shop, "shop-order");
   await shop.goto(`${env.shop}/orders/${first.order_no}`);
   await shot(shop, "shop-order-paid");
   await shop.locator("[data-refund=all], #refund button").first().tap();
@@ -129,31 +131,42 @@ test("a person registers, pays by balance and by card from a picture of the code
   await page.goto(`${env.wallet}/records`);
   assert.equal(await page.locator('a[href^="/records/5030"]').count(), 2, "both refunds stand in the records");
   await shot(page, "records-refunded");
-  await page.goto(`${env.wallet}${await page.locator('a[href^="/records/5030"]').first().getAttribute("href")}`);
+  const refund = await page.locator('a[href^="/records/5030"]').first().getAttribute("href");
+  await page.goto(`${env.wallet}${refund}`);
   await shot(page, "record-refund");
 
-  // The other pages, then everything again in the dark and in English.
-  for (const [name, path] of [["cards", "/cards"], ["card", `/cards/${cardId}`], ["status", "/status"], ["terms", "/terms"]]) {
+  // The other pages, then everything that can be looked at again in the dark and in English.
+  const paidPath = await payPath(token, first.code_url);
+  const open = await payPath(token, (await shopOrder("tea")).code_url);
+  const others = { cards: "/cards", card: `/cards/${cardId}`, status: "/status", terms: "/terms" };
+  for (const [name, path] of Object.entries(others)) {
     await page.goto(`${env.wallet}${path}`);
     await shot(page, name);
   }
-  for (const [name, options] of [["dark", { colorScheme: "dark" }], ["english", { locale: "en-US" }]]) {
+  for (const [look, options] of [["dark", { colorScheme: "dark" }], ["english", { locale: "en-US" }]]) {
     const other = await phone(browser, options);
+    const again = await other.newPage();
+    const visit = async (name, address) => {
+      await again.goto(address);
+      await shot(again, `${look}-${name}`);
+    };
+    await visit("login", env.wallet);
     await other.addCookies(await context.cookies());
-    const pages = await other.newPage();
-    const third = await shopOrder("tea");
-    const token = (await context.cookies()).find((cookie) => cookie.name === "koudai_wallet").value;
-    const pay = await payPath(token, third.code_url);
-    for (const path of ["/", "/cards/new", "/top-up", "/scan", pay, "/records", `${lines[0]}`, "/cards", "/status"]) {
-      await pages.goto(`${env.wallet}${path}`);
-      await shot(pages, `${name}-${path.split("/")[1] || "home"}`);
-    }
-    await pages.goto(env.shop);
-    await shot(pages, `${name}-shop`);
-    await pages.goto(env.inbox);
-    await shot(pages, `${name}-inbox`);
-    await pages.goto(env.bank);
-    await shot(pages, `${name}-bank`);
+    for (const [name, path] of Object.entries({
+      home: "/", "card-new": "/cards/new", "top-up": "/top-up", scan: "/scan", paid: paidPath, records: "/records",
+      record: lines[0], "record-refund": refund, ...others, pay: open,
+    })) await visit(name, `${env.wallet}${path}`);
+    await again.locator("[data-open]").tap();
+    await shot(again, `${look}-pay-sheet`);
+    await again.goto(`${env.wallet}/scan`);
+    await again.fill("#scan [name=text]", "https://pay.example/q/1");
+    await again.press("#scan [name=text]", "Enter");
+    await again.waitForSelector("[data-refusal]");
+    await shot(again, `${look}-refused`);
+    await visit("shop", env.shop);
+    await visit("shop-order", `${env.shop}/orders/${second.order_no}`);
+    await visit("inbox", env.inbox);
+    await visit("bank", env.bank);
     await other.close();
   }
   assert.deepEqual(problems, [], "no script failed and nothing was blocked");
@@ -163,11 +176,12 @@ test("a person registers, pays by balance and by card from a picture of the code
 test("without JavaScript a person registers, sets a password and pays by plain forms", async () => {
   const context = await phone(browser, { javaScriptEnabled: false });
   const page = await context.newPage();
-  const number = freshNumber();
+  const card = await cardOf(4);
   await page.goto(`${env.wallet}/login`);
-  await page.fill("[name=phone]", number);
+  await page.fill("[name=phone]", card.phone);
+  const seen = (await messages(card.phone)).length;
   await page.click("#login-code .go");
-  await page.fill("[name=code]", await nextCode(number, 0));
+  await page.fill("[name=code]", await nextCode(card.phone, seen));
   await page.check("#agree");
   await page.click("#login .go");
   await page.fill("[name=payment_password]", PIN);
@@ -175,21 +189,25 @@ test("without JavaScript a person registers, sets a password and pays by plain f
   await page.click("#payment-password .go");
   await page.waitForURL(`${env.wallet}/`);
 
-  // Somebody with a balance pays.
-  const card = await cardOf(4);
-  const token = await register(card.phone);
-  secret(token);
-  await signIn(context, token);
+  const token = await sessionOf(context);
   await topUp(token, await bind(token, card), "20.00");
   const order = await shopOrder("dumplings");
   await page.goto(`${env.wallet}/scan`);
   await page.fill("#scan [name=text]", order.code_url);
   await page.press("#scan [name=text]", "Enter");
   await page.waitForURL(/\/pay\//);
-  await page.check("#method-balance");
-  await page.fill("[name=payment_password]", PIN);
-  await page.press("#pay [name=payment_password]", "Enter");
+  const pay = async (pin) => {
+    await page.check("#method-balance");
+    await page.fill("[name=payment_password]", pin);
+    await page.press("#pay [name=payment_password]", "Enter");
+  };
+  await pay(secret("904713"));
+  await page.waitForSelector('[data-refusal="PAYMENT_PASSWORD_WRONG"]');
+  await shot(page, "no-script-refused");
+  assert.equal(await page.inputValue("[name=payment_password]"), "", "the page does not carry the password");
+  await pay(PIN);
   await page.waitForSelector('[data-state="paid"]');
+  await shot(page, "no-script-paid");
   assert.equal(await balance(token), 2_000 - order.amount.minor);
   await context.close();
 });

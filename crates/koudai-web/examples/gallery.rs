@@ -237,9 +237,9 @@ fn payments(l: Lang, add: &mut Add) {
     add("pay-paid-from-shop", &result(paid(Some("https://shop.example/orders/17".into()))));
     add("pay-pending", &result(PayState::Pending { since: NOW }));
     add("pay-bank-refused", &result(PayState::Refused(refused(l, Refusal::CardInsufficientFunds))));
-    add("pay-closed", &result(PayState::Closed));
-    add("pay-expired", &result(PayState::Expired));
-    add("pay-paid-by-another", &result(PayState::PaidByAnother));
+    add("pay-closed", &result(PayState::Closed(refused(l, Refusal::OrderClosed))));
+    add("pay-expired", &result(PayState::Expired(refused(l, Refusal::OrderExpired))));
+    add("pay-paid-by-another", &result(PayState::PaidByAnother(refused(l, Refusal::OrderAlreadyPaid))));
 }
 
 fn records(l: Lang, add: &mut Add) {

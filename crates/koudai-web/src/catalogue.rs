@@ -269,7 +269,7 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::NumberReused
         | Refusal::Busy
         | Refusal::OutOfOrder => l.say("未扣款", "Not charged"),
-        Refusal::OrderAlreadyPaid => l.say("没有重复扣款", "Not charged again"),
+        Refusal::OrderAlreadyPaid => l.say("本次未扣款", "Not charged this time"),
         Refusal::OrderBeingPaid => l.say("不会重复扣款", "You will not be charged twice"),
     }
 }
@@ -360,7 +360,7 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         Refusal::NumberReused => l.say("请返回重新开始", "Go back and start again"),
         Refusal::RecordUnknown => l.say("请从账单中重新选择", "Choose it from your bills"),
         Refusal::RequestMalformed => l.say("请检查后重新提交", "Check what you entered and send it again"),
-        Refusal::RequestTooLarge => l.say("请换一张 5 MB 以内的图片", "Use a picture under 5 MB"),
+        Refusal::RequestTooLarge => l.say("请换一张 8 MB 以内的图片", "Use a picture under 8 MB"),
         Refusal::ForeignOrigin => l.say("请在本钱包中操作", "Do this inside the wallet"),
         Refusal::OutOfOrder => l.say(
             "请稍后再试；如需帮助，请提供参考号",

@@ -9,6 +9,13 @@ const pin = form?.querySelector("[data-pin]");
 const sheet = form?.querySelector("[data-sheet]");
 const slow = document.querySelector('[data-net="slow"]');
 let sending = false;
+// Whether a try has left this phone without a certain answer: it may yet arrive.
+let astray = false;
+
+const topUp = form?.id === "top-up";
+const checking = topUp
+  ? say("正在确认充值结果，请勿重复充值", "Checking the result, do not top up again")
+  : say("正在确认支付结果，请勿重复付款", "Checking the result, do not pay again");
 
 form?.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -36,14 +43,19 @@ async function send(fields) {
     if (!body) throw new TypeError("not ours");
     if (isSettled(body)) return location.replace(state);
   } catch {
+    if (astray) return check();
     return refuse({
-      title: say("网络不可用，付款未提交，未扣款", "No network. Not sent, not charged"),
+      title: topUp
+        ? say("网络不可用，充值未提交，未扣款", "No network. Not sent, not charged")
+        : say("网络不可用，付款未提交，未扣款", "No network. Not sent, not charged"),
       code: "NO_NETWORK",
       next: say("网络恢复后再试一次", "Try again when the network is back"),
     });
   }
 
   let answer, body;
+  const earlier = astray;
+  astray = true;
   try {
     const going = fetch(form.action, {
       method: "POST",
@@ -64,6 +76,8 @@ async function send(fields) {
   if (answer.ok) return location.replace(state);
   if (answer.status === 401) return location.replace(`/login?next=${encodeURIComponent(location.pathname)}`);
   if (!body?.code) return check();
+  // This try is answered; an earlier one may still be out there.
+  astray = earlier;
   // Somebody's payment of this order is on record: its page says how it stands.
   if (["ORDER_ALREADY_PAID", "ORDER_BEING_PAID", "ORDER_CLOSED", "ORDER_EXPIRED"].includes(body.code)) return location.replace(state);
   return refuse(body);
@@ -78,6 +92,12 @@ async function check() {
   const title = main.querySelector("[data-say]");
   const then = main.querySelector("[data-then]");
   const choices = main.querySelector("[data-choices]");
+  const unknown = () => {
+    title.textContent = checking;
+    then.textContent = say("结果会自动显示，不会重复扣款", "It will show by itself. You will not be charged twice");
+    choices.hidden = true;
+  };
+  unknown();
   const again = new Promise((chosen) => {
     main.querySelector("[data-again]").addEventListener("click", () => chosen());
   });
@@ -92,12 +112,17 @@ async function check() {
       if (isSettled(body) || status === 401) return location.replace(state);
       if (status === 404 || body?.state === "payable") {
         // It may still be on its way, so we go on looking while the person decides.
-        title.textContent = say("还没有收到这次付款，未扣款", "This payment has not arrived and you have not been charged");
+        title.textContent = topUp
+          ? say("还没有收到这次充值，未扣款", "This top-up has not arrived and you have not been charged")
+          : say("还没有收到这次付款，未扣款", "This payment has not arrived and you have not been charged");
         then.textContent = say("可以再试，不会重复扣款", "You can retry; you will never be charged twice");
         choices.hidden = false;
         continue;
       }
-    } catch { /* No network yet. */ }
+    } catch {
+      // No network: what was true at the last look need not be true any more.
+      unknown();
+    }
     if (Date.now() - began > 60_000 && choices.hidden) {
       then.textContent = say("结果稍后通知，订单已锁定防止重复扣款", "We will notify you; order locked against double charge");
     }
@@ -130,6 +155,9 @@ function refuse(refusal) {
   if (refusal.reference) line("p", `${say("参考号", "Ref.")} ${refusal.reference}`, "ref");
   block.append(text);
 
+  // What can pay may have changed: the page shows what holds now.
+  if (refusal.code === "INSUFFICIENT_BALANCE") look(state).then(({ body }) => grey(body?.methods ?? [])).catch(() => {});
+
   // A wrong password is told where it was typed and may be tried at once; anything else is told on the page.
   document.querySelector(".refused")?.remove();
   if (refusal.code === "PAYMENT_PASSWORD_WRONG" && sheet?.open) {
@@ -138,6 +166,16 @@ function refuse(refusal) {
     if (sheet?.open) sheet.close();
     document.querySelector("main").prepend(block);
     wait(50).then(() => block.scrollIntoView({ block: "center" }));
+  }
+}
+
+function grey(methods) {
+  for (const { method, usable } of methods) {
+    const input = [...form.elements].find((field) => field.name === "method" && field.value === method);
+    if (!input) continue;
+    input.disabled = !usable;
+    if (!usable) input.checked = false;
+    input.closest(".cell").classList.toggle("off", !usable);
   }
 }
 

@@ -180,9 +180,11 @@ impl View {
                 record_id: self.order.id.wire(),
                 merchant_url: None,
             },
-            OrderStanding::Paid | OrderStanding::Refunded => PayState::PaidByAnother,
-            OrderStanding::Closed => PayState::Closed,
-            OrderStanding::Expired => PayState::Expired,
+            OrderStanding::Paid | OrderStanding::Refunded => {
+                PayState::PaidByAnother(answer::refused(visit, Refusal::OrderAlreadyPaid))
+            }
+            OrderStanding::Closed => PayState::Closed(answer::refused(visit, Refusal::OrderClosed)),
+            OrderStanding::Expired => PayState::Expired(answer::refused(visit, Refusal::OrderExpired)),
         };
         answer::ok(&PayResultPage {
             l: visit.l,

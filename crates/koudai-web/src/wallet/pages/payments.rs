@@ -245,21 +245,22 @@ pub enum PayState {
     /// The bank or the wallet refused for good; the order may be paid another way.
     Refused(Refused),
     /// The merchant closed it.
-    Closed,
+    Closed(Refused),
     /// It is past its time.
-    Expired,
+    Expired(Refused),
     /// Somebody else paid it.
-    PaidByAnother,
+    PaidByAnother(Refused),
 }
 
 impl PayResultPage {
     fn word(&self) -> &'static str {
         match self.state {
-            PayState::Paid { .. } | PayState::PaidByAnother => "paid",
+            PayState::Paid { .. } => "paid",
+            PayState::PaidByAnother(_) => "paid-by-another",
             PayState::Pending { .. } => "pending",
             PayState::Refused(_) => "refused",
-            PayState::Closed => "closed",
-            PayState::Expired => "expired",
+            PayState::Closed(_) => "closed",
+            PayState::Expired(_) => "expired",
         }
     }
 }
