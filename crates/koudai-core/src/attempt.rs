@@ -91,7 +91,7 @@ impl Command for EndAttempt {
             }
         }
         tx.announce(Event::AttemptEnded(attempt.id));
-        tx.rows().open_attempt.delete(attempt.id);
+        tx.rows().open_attempt.delete(&attempt.id);
         tx.rows().attempt.put(attempt.clone());
         Ok(attempt)
     }

@@ -1,37 +1,83 @@
 //! The loaded rows of one table: what decisions read and change, what they still want, and what they changed.
+//!
+//! Rows lie in a slab with an index beside it, so that the oldest can be found again without a walk over all: a clock
+//! hand goes round and takes what was not used since its last turn (`evict`).
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use crate::column::Row;
+use crate::column::{Row, Value};
 
 /// A row that is not loaded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Absent;
 
+/// When a row was last changed, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    /// The batch of the newest change; 0 for a row as it was loaded.
+    batch: u64,
+    /// Whether that batch changed more than the row's second table.
+    whole: bool,
+}
+
+const UNCHANGED: Mark = Mark { batch: 0, whole: false };
+
 #[derive(Debug)]
-struct Slot<R> {
+struct Slot<R: Row> {
+    key: R::Key,
     /// `None` when the table has no such row.
     row: Option<R>,
-    dirty: bool,
+    mark: Mark,
+    /// Read or changed since the hand came by.
+    used: Cell<bool>,
 }
+
+/// What the running decision replaced in a slot.
+#[derive(Debug)]
+enum Undo<R> {
+    /// The slot was not there.
+    Made(u32),
+    /// The slot held this.
+    Changed(u32, Option<R>, Mark),
+}
+
+/// Slots a chunk of the slab holds: it grows without ever moving what it has.
+const CHUNK: usize = 1_024;
 
 /// The loaded rows of one table.
 #[derive(Debug)]
 pub struct Cache<R: Row> {
-    slots: HashMap<R::Key, Slot<R>>,
-    wanted: std::cell::RefCell<Vec<R::Key>>,
-    dirty: Vec<R::Key>,
-    /// What the running decision replaced; `None` where nothing was loaded.
-    undo: Vec<(R::Key, Option<Slot<R>>)>,
+    index: HashMap<R::Key, u32>,
+    slots: Vec<Vec<Option<Slot<R>>>>,
+    free: Vec<u32>,
+    hand: usize,
+    /// The batch being decided.
+    batch: u64,
+    wanted: RefCell<Vec<R::Key>>,
+    /// Slots changed in this batch; one that was undone may still stand here.
+    changed: Vec<u32>,
+    undo: Vec<Undo<R>>,
+    heap_bytes: usize,
 }
 
 impl<R: Row> Default for Cache<R> {
     fn default() -> Self {
-        Self { slots: HashMap::new(), wanted: Vec::new().into(), dirty: Vec::new(), undo: Vec::new() }
+        Self {
+            index: HashMap::new(),
+            slots: vec![],
+            free: vec![],
+            hand: 0,
+            batch: 1,
+            wanted: RefCell::default(),
+            changed: vec![],
+            undo: vec![],
+            heap_bytes: 0,
+        }
     }
 }
 
-/// Sees every table once; the store's loading and writing are visitors.
+/// Sees every table once; the store's loading is a visitor.
 pub trait TableVisitor {
     /// What can go wrong.
     type Error;
@@ -42,13 +88,70 @@ pub trait TableVisitor {
     fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error>;
 }
 
+/// What a batch changed in one table, as cells to write.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableChanges {
+    /// Which of `Rows::shapes`.
+    pub table: usize,
+    /// Whole rows to write over whatever stands there, in key order, one after the other.
+    pub upserts: Vec<Value>,
+    /// Keys to delete, in key order, one after the other.
+    pub deletes: Vec<Value>,
+}
+
 impl<R: Row> Cache<R> {
+    fn slot(&self, at: u32) -> &Slot<R> {
+        let at = at as usize;
+        self.slots[at / CHUNK][at % CHUNK].as_ref().expect("the index points at slots that are there")
+    }
+
+    fn slot_mut(&mut self, at: u32) -> &mut Slot<R> {
+        let at = at as usize;
+        self.slots[at / CHUNK][at % CHUNK].as_mut().expect("the index points at slots that are there")
+    }
+
+    fn add(&mut self, key: R::Key, row: Option<R>, mark: Mark) -> u32 {
+        let at = self.free.pop().unwrap_or_else(|| {
+            if self.slots.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+                self.slots.push(Vec::with_capacity(CHUNK));
+            }
+            let chunks = self.slots.len() - 1;
+            let last = &mut self.slots[chunks];
+            last.push(None);
+            u32::try_from(chunks * CHUNK + last.len() - 1).expect("fewer than four thousand million rows")
+        });
+        self.index.insert(key.clone(), at);
+        self.heap_bytes += row.as_ref().map_or(0, R::heap_bytes);
+        self.slots[at as usize / CHUNK][at as usize % CHUNK] =
+            Some(Slot { key, row, mark, used: Cell::new(true) });
+        at
+    }
+
+    fn remove(&mut self, at: u32) {
+        let slot = self.slots[at as usize / CHUNK][at as usize % CHUNK].take();
+        let slot = slot.expect("what is removed is there");
+        self.heap_bytes -= slot.row.as_ref().map_or(0, R::heap_bytes);
+        self.index.remove(&slot.key);
+        self.free.push(at);
+    }
+
+    fn replace(&mut self, at: u32, row: Option<R>, mark: Mark) -> (Option<R>, Mark) {
+        let new = row.as_ref().map_or(0, R::heap_bytes);
+        let slot = self.slot_mut(at);
+        slot.used.set(true);
+        let old = (std::mem::replace(&mut slot.row, row), std::mem::replace(&mut slot.mark, mark));
+        self.heap_bytes = self.heap_bytes + new - old.0.as_ref().map_or(0, R::heap_bytes);
+        old
+    }
+
     /// The row of a key, or that there is none.
     ///
     /// # Errors
     /// `Absent` if it is not loaded yet; it is then wanted.
     pub fn get(&self, key: &R::Key) -> Result<Option<&R>, Absent> {
-        if let Some(slot) = self.slots.get(key) {
+        if let Some(at) = self.index.get(key) {
+            let slot = self.slot(*at);
+            slot.used.set(true);
             return Ok(slot.row.as_ref());
         }
         self.wanted.borrow_mut().push(key.clone());
@@ -68,39 +171,55 @@ impl<R: Row> Cache<R> {
         if absent == 0 { Ok(()) } else { Err(Absent) }
     }
 
-    /// Whether a row was changed since the last `written`.
+    /// Whether the batch changed a row that is to be committed.
     pub fn is_changed(&self) -> bool {
-        self.dirty.iter().any(|key| self.slots.get(key).is_some_and(|slot| slot.dirty))
+        !R::DERIVED && self.changed.iter().any(|at| self.is_changed_at(*at))
+    }
+
+    fn is_changed_at(&self, at: u32) -> bool {
+        let slot = &self.slots[at as usize / CHUNK][at as usize % CHUNK];
+        slot.as_ref().is_some_and(|slot| slot.mark.batch == self.batch)
     }
 
     /// Writes a row the decision has looked for.
     pub fn put(&mut self, row: R) {
-        let key = row.key();
-        assert!(self.slots.contains_key(&key), "a decision reads a row before it writes it");
-        self.change(key, Some(row));
+        let at = *self.index.get(&row.key()).expect("a decision reads a row before it writes it");
+        self.change(at, Some(row));
     }
 
     /// Writes a row whose key is a fresh id, so that no look-up is owed. Somebody may have guessed the id and looked for
     /// it before it was given out; what was found then is that there is no row.
     pub fn insert(&mut self, row: R) {
         let key = row.key();
-        let taken = self.slots.get(&key).is_some_and(|slot| slot.row.is_some());
-        assert!(!taken, "a fresh id stands for nothing yet");
-        self.change(key, Some(row));
+        if let Some(at) = self.index.get(&key).copied() {
+            assert!(self.slot(at).row.is_none(), "a fresh id stands for nothing yet");
+            return self.change(at, Some(row));
+        }
+        let at = self.add(key, Some(row), Mark { batch: self.batch, whole: true });
+        self.changed.push(at);
+        self.undo.push(Undo::Made(at));
     }
 
     /// Deletes a row the decision has looked for.
-    pub fn delete(&mut self, key: R::Key) {
-        assert!(self.slots.contains_key(&key), "a decision reads a row before it deletes it");
-        self.change(key, None);
+    pub fn delete(&mut self, key: &R::Key) {
+        let at = *self.index.get(key).expect("a decision reads a row before it deletes it");
+        self.change(at, None);
     }
 
-    fn change(&mut self, key: R::Key, row: Option<R>) {
-        let old = self.slots.insert(key.clone(), Slot { row, dirty: true });
-        if old.as_ref().is_none_or(|slot| !slot.dirty) {
-            self.dirty.push(key.clone());
+    fn change(&mut self, at: u32, row: Option<R>) {
+        let slot = self.slot(at);
+        let before = slot.mark.batch == self.batch;
+        let whole = R::MOVING.is_none()
+            || before && slot.mark.whole
+            || match (&slot.row, &row) {
+                (Some(old), Some(new)) => !new.is_fixed_as(old),
+                _ => true,
+            };
+        if !before {
+            self.changed.push(at);
         }
-        self.undo.push((key, old));
+        let (row, mark) = self.replace(at, row, Mark { batch: self.batch, whole });
+        self.undo.push(Undo::Changed(at, row, mark));
     }
 
     /// The keys wanted since the last call, each once.
@@ -113,32 +232,93 @@ impl<R: Row> Cache<R> {
 
     /// Puts what the table holds for a key that was wanted. A row that is loaded already stays as it is.
     pub fn loaded(&mut self, key: R::Key, row: Option<R>) {
-        self.slots.entry(key).or_insert(Slot { row, dirty: false });
-    }
-
-    /// The rows changed since the last `written`, in key order: a row to write, or a key to delete.
-    pub fn changes(&mut self) -> Vec<(&R::Key, Option<&R>)> {
-        // An undone change leaves its key behind here; it may even stand here twice.
-        let slots = &self.slots;
-        self.dirty.retain(|key| slots.get(key).is_some_and(|slot| slot.dirty));
-        self.dirty.sort_unstable();
-        self.dirty.dedup();
-        self.dirty.iter().map(|key| (key, self.slots[key].row.as_ref())).collect()
-    }
-
-    /// Marks everything as written.
-    pub fn written(&mut self) {
-        for key in self.dirty.drain(..) {
-            if let Some(slot) = self.slots.get_mut(&key) {
-                slot.dirty = false;
-            }
+        if !self.index.contains_key(&key) {
+            self.add(key, row, UNCHANGED);
         }
     }
 
-    /// Forgets clean rows down to about `keep`, so that memory stays bounded.
-    pub fn shrink(&mut self, keep: usize) {
-        if self.slots.len() > keep {
-            self.slots.retain(|_, slot| slot.dirty);
+    /// The rows this batch changed, in key order: a row to write, or a key to delete, and whether more than the second
+    /// table of the row is concerned.
+    pub fn changes(&mut self) -> Vec<(&R::Key, Option<&R>, bool)> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.retain(|at| self.is_changed_at(*at));
+        changed.sort_unstable_by(|a, b| self.slot(*a).key.cmp(&self.slot(*b).key));
+        // What was undone and changed again stands here twice.
+        changed.dedup();
+        self.changed = changed;
+        let of = |at: &u32| {
+            let slot = self.slot(*at);
+            (&slot.key, slot.row.as_ref(), slot.mark.whole)
+        };
+        self.changed.iter().map(of).collect()
+    }
+
+    /// Appends what this batch changed as cells; `table` counts the tables of `Rows::shapes` seen so far.
+    pub(crate) fn write_changes(&mut self, table: usize, out: &mut Vec<TableChanges>) {
+        if R::DERIVED || self.changed.is_empty() {
+            return;
+        }
+        let mut main = TableChanges { table, ..TableChanges::default() };
+        let mut moving = TableChanges { table: table + 1, ..TableChanges::default() };
+        for (key, row, whole) in self.changes() {
+            use crate::column::Column as _;
+            match row {
+                Some(row) => {
+                    if whole {
+                        row.write(&mut main.upserts);
+                    }
+                    if R::MOVING.is_some() {
+                        row.write_moving(&mut moving.upserts);
+                    }
+                }
+                None => {
+                    key.write(&mut main.deletes);
+                    if R::MOVING.is_some() {
+                        key.write(&mut moving.deletes);
+                    }
+                }
+            }
+        }
+        out.extend([main, moving].into_iter().filter(|t| !t.upserts.is_empty() || !t.deletes.is_empty()));
+    }
+
+    /// Ends the batch: what it changed is on its way to the database, and the next batch is decided on it.
+    pub fn next_batch(&mut self) {
+        self.changed.clear();
+        self.batch += 1;
+    }
+
+    /// About how many bytes the loaded rows take. The place of one that was forgotten goes to the next.
+    pub fn bytes(&self) -> usize {
+        // The index is between seven eighths and half of that full, and keeps one byte of its own an entry.
+        let entry = 2 * (std::mem::size_of::<(R::Key, u32)>() + 1);
+        self.len() * (std::mem::size_of::<Option<Slot<R>>>() + entry) + self.heap_bytes
+    }
+
+    /// How many rows are loaded, those the table does not have included.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether no row is loaded.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Forgets up to `count` rows that were not used lately. A row stays as long as the batch that changed it is later
+    /// than `committed`: until then the database holds an older one.
+    pub fn evict(&mut self, count: usize, committed: u64) {
+        let slots = self.slots.len() * CHUNK;
+        let (mut left, mut steps) = (count.min(self.len()), 2 * slots);
+        while left > 0 && steps > 0 {
+            steps -= 1;
+            self.hand = (self.hand + 1) % slots;
+            let at = u32::try_from(self.hand).expect("slots are counted in 32 bits");
+            let Some(Some(slot)) = self.slots[self.hand / CHUNK].get(self.hand % CHUNK) else { continue };
+            if slot.mark.batch <= committed && !slot.used.replace(false) {
+                self.remove(at);
+                left -= 1;
+            }
         }
     }
 
@@ -149,11 +329,11 @@ impl<R: Row> Cache<R> {
 
     /// Takes back what the running decision changed.
     pub(crate) fn undo(&mut self) {
-        while let Some((key, old)) = self.undo.pop() {
-            match old {
-                Some(slot) => self.slots.insert(key, slot),
-                None => self.slots.remove(&key),
-            };
+        while let Some(undo) = self.undo.pop() {
+            match undo {
+                Undo::Made(at) => self.remove(at),
+                Undo::Changed(at, row, mark) => drop(self.replace(at, row, mark)),
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A row type is declared once (`rows.rs`); loading and writing it are derived from these two traits for every database.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -18,25 +19,31 @@ pub enum Value {
     Null,
     /// A 64-bit integer.
     Int(i64),
-    /// UTF-8 text.
-    Text(String),
+    /// UTF-8 text; a word of ours costs no allocation.
+    Text(Cow<'static, str>),
     /// Bytes.
     Bytes(Vec<u8>),
 }
 
-/// The cells of one row, read from left to right.
+/// The cells of one row, taken from left to right. A text that was read is moved out of its cell.
 #[derive(Debug)]
-pub struct Cells<'a>(std::slice::Iter<'a, Value>);
+pub struct Cells<'a>(&'a mut [Value]);
 
 impl<'a> Cells<'a> {
     /// The cells of `values`, in the order of the row's columns.
-    pub fn new(values: &'a [Value]) -> Self {
-        Self(values.iter())
+    pub const fn new(values: &'a mut [Value]) -> Self {
+        Self(values)
     }
 
     /// The next cell.
-    pub fn next_cell(&mut self) -> Option<&'a Value> {
-        self.0.next()
+    pub fn next_cell(&mut self) -> Option<&'a mut Value> {
+        let (first, rest) = std::mem::take(&mut self.0).split_first_mut()?;
+        self.0 = rest;
+        Some(first)
+    }
+
+    fn next_is_null(&self) -> Option<bool> {
+        self.0.first().map(|cell| *cell == Value::Null)
     }
 }
 
@@ -50,43 +57,103 @@ pub trait Column: Sized {
 
     /// Reads the cells back; `None` if the value is not one the type allows, which is corruption.
     fn read(cells: &mut Cells<'_>) -> Option<Self>;
+
+    /// The bytes it keeps outside of itself, for the bound on memory.
+    fn heap_bytes(&self) -> usize {
+        0
+    }
 }
 
+/// Where the columns of a row stand: a table, its columns, and how many of them are the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The table's name.
+    pub table: &'static str,
+    /// Its columns, the key's first.
+    pub columns: Vec<String>,
+    /// How many of the columns are the key.
+    pub key_columns: usize,
+    /// Whether a CRC32C of the row stands behind its columns, as in every derived table.
+    pub checked: bool,
+}
+
+/// Fields and the parts of their columns.
+pub type Fields = &'static [(&'static str, &'static [&'static str])];
+
 /// A row of a table, declared once with `rows!`.
+///
+/// A row may stand in two tables under one key: what is said once and is wide in `TABLE`, what changes and is narrow in
+/// the second, so that a change rewrites few bytes.
 pub trait Row: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// What the row is found by; the table's primary key.
     type Key: Column + Clone + Debug + Eq + Ord + Hash + Send + Sync;
     /// The table's name.
     const TABLE: &'static str;
-    /// The row's fields, in column order, the key first.
-    const FIELDS: &'static [(&'static str, &'static [&'static str])];
-    /// Whether a CRC32C stands beside the row and is checked on load (rows that hold money).
-    const CHECKED: bool;
+    /// The fields in `TABLE`, in column order, the key first.
+    const FIELDS: Fields;
+    /// The second table, and the fields that stand there behind the key.
+    const MOVING: Option<(&'static str, Fields)>;
+    /// Whether it follows from the journals: it is written behind, and a CRC32C stands beside it and is checked on load.
+    const DERIVED: bool;
 
     /// What this row is found by.
     fn key(&self) -> Self::Key;
-    /// Appends the cells of all columns.
+    /// Appends the cells of `TABLE`.
     fn write(&self, out: &mut Vec<Value>);
-    /// Reads a row back.
+    /// Appends the key's cells and those of the second table.
+    fn write_moving(&self, out: &mut Vec<Value>);
+    /// Whether another row under this key has the same cells in `TABLE`.
+    fn is_fixed_as(&self, other: &Self) -> bool;
+    /// Reads a row back: the cells of `TABLE`, then those of the second table without the key.
     ///
     /// # Errors
     /// The field that holds a value its type forbids.
     fn read(cells: &mut Cells<'_>) -> Result<Self, &'static str>;
+    /// The bytes it keeps outside of itself.
+    fn heap_bytes(&self) -> usize;
 
-    /// The names of all columns, the key's first.
+    /// All cells, as `read` takes them.
+    fn cells(&self) -> Vec<Value> {
+        let mut cells = vec![];
+        self.write(&mut cells);
+        if Self::MOVING.is_some() {
+            let mut moving = vec![];
+            self.write_moving(&mut moving);
+            cells.extend(moving.drain(Self::key_columns()..));
+        }
+        cells
+    }
+
+    /// The names of the columns of `TABLE`, the key's first.
     fn columns() -> Vec<String> {
-        let name = |field: &str, part: &str| match part {
-            part if part.is_empty() || part.starts_with('_') => format!("{field}{part}"),
-            part => part.to_owned(),
-        };
-        let of = |(field, parts): &(&str, &[&str])| parts.iter().map(|p| name(field, p)).collect::<Vec<_>>();
-        Self::FIELDS.iter().flat_map(of).collect()
+        column_names(Self::FIELDS)
     }
 
     /// How many of the columns are the key.
     fn key_columns() -> usize {
         <Self::Key as Column>::PARTS.len()
     }
+
+    /// The tables the row stands in: one, or two.
+    fn shapes() -> Vec<Shape> {
+        let key_columns = Self::key_columns();
+        let columns = Self::columns();
+        let moving = Self::MOVING.map(|(table, fields)| {
+            let columns = columns[..key_columns].iter().cloned().chain(column_names(fields)).collect();
+            Shape { table, columns, key_columns, checked: false }
+        });
+        let main = Shape { table: Self::TABLE, columns, key_columns, checked: Self::DERIVED };
+        std::iter::once(main).chain(moving).collect()
+    }
+}
+
+fn column_names(fields: Fields) -> Vec<String> {
+    let name = |field: &str, part: &str| match part {
+        part if part.is_empty() || part.starts_with('_') => format!("{field}{part}"),
+        part => part.to_owned(),
+    };
+    let of = |(field, parts): &(&str, &[&str])| parts.iter().map(|p| name(field, p)).collect::<Vec<_>>();
+    fields.iter().flat_map(of).collect()
 }
 
 impl Column for i64 {
@@ -146,10 +213,17 @@ impl Column for bool {
 impl Column for String {
     const PARTS: &'static [&'static str] = &[""];
     fn write(&self, out: &mut Vec<Value>) {
-        out.push(Value::Text(self.clone()));
+        out.push(Value::Text(Cow::Owned(self.clone())));
     }
     fn read(cells: &mut Cells<'_>) -> Option<Self> {
-        if let Value::Text(text) = cells.next_cell()? { Some(text.clone()) } else { None }
+        if let Value::Text(text) = cells.next_cell()? {
+            Some(std::mem::take(text).into_owned())
+        } else {
+            None
+        }
+    }
+    fn heap_bytes(&self) -> usize {
+        self.capacity()
     }
 }
 
@@ -159,7 +233,10 @@ impl Column for Vec<u8> {
         out.push(Value::Bytes(self.clone()));
     }
     fn read(cells: &mut Cells<'_>) -> Option<Self> {
-        if let Value::Bytes(bytes) = cells.next_cell()? { Some(bytes.clone()) } else { None }
+        if let Value::Bytes(bytes) = cells.next_cell()? { Some(std::mem::take(bytes)) } else { None }
+    }
+    fn heap_bytes(&self) -> usize {
+        self.capacity()
     }
 }
 
@@ -182,24 +259,26 @@ impl<T: Column> Column for Option<T> {
         }
     }
     fn read(cells: &mut Cells<'_>) -> Option<Self> {
-        let mut ahead = Cells(cells.0.clone());
-        if ahead.next_cell()? == &Value::Null {
+        if cells.next_is_null()? {
             for _ in T::PARTS {
-                (cells.next_cell()? == &Value::Null).then_some(())?;
+                (*cells.next_cell()? == Value::Null).then_some(())?;
             }
             return Some(None);
         }
         T::read(cells).map(Some)
+    }
+    fn heap_bytes(&self) -> usize {
+        self.as_ref().map_or(0, T::heap_bytes)
     }
 }
 
 impl Column for Currency {
     const PARTS: &'static [&'static str] = &[""];
     fn write(&self, out: &mut Vec<Value>) {
-        out.push(Value::Text(self.code().to_owned()));
+        out.push(Value::Text(Cow::Borrowed(self.code())));
     }
     fn read(cells: &mut Cells<'_>) -> Option<Self> {
-        Self::from_code(&String::read(cells)?)
+        if let Value::Text(code) = cells.next_cell()? { Self::from_code(code) } else { None }
     }
 }
 
@@ -218,10 +297,13 @@ impl Column for Money {
 impl Column for Phone {
     const PARTS: &'static [&'static str] = &[""];
     fn write(&self, out: &mut Vec<Value>) {
-        out.push(Value::Text(self.digits().to_owned()));
+        out.push(Value::Text(Cow::Owned(self.digits().to_owned())));
     }
     fn read(cells: &mut Cells<'_>) -> Option<Self> {
         Self::parse(&String::read(cells)?)
+    }
+    fn heap_bytes(&self) -> usize {
+        self.digits().len()
     }
 }
 
@@ -239,6 +321,9 @@ macro_rules! compound_key {
             }
             fn read(cells: &mut $crate::column::Cells<'_>) -> Option<Self> {
                 Some(Self { $($field: <$type as $crate::column::Column>::read(cells)?),+ })
+            }
+            fn heap_bytes(&self) -> usize {
+                0 $(+ $crate::column::Column::heap_bytes(&self.$field))+
             }
         }
     };
@@ -270,10 +355,13 @@ macro_rules! worded {
         impl $crate::column::Column for $name {
             const PARTS: &'static [&'static str] = &[""];
             fn write(&self, out: &mut Vec<$crate::column::Value>) {
-                out.push($crate::column::Value::Text(self.word().to_owned()));
+                out.push($crate::column::Value::Text(std::borrow::Cow::Borrowed(self.word())));
             }
             fn read(cells: &mut $crate::column::Cells<'_>) -> Option<Self> {
-                Self::from_word(&<String as $crate::column::Column>::read(cells)?)
+                match cells.next_cell()? {
+                    $crate::column::Value::Text(word) => Self::from_word(word),
+                    _ => None,
+                }
             }
         }
     };

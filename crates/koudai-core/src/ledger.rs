@@ -175,6 +175,19 @@ pub struct Line {
     pub credits_minor: i64,
     /// The account's journal before this one; 0 if this is its first.
     pub previous: Seq,
+    /// The line's place in the account's history: 1 for its first.
+    pub number: i64,
+}
+
+/// Every line whose number is a multiple of this stands in the index of its account's history; from there the others are
+/// reached by their pointers.
+pub const INDEXED_EVERY: i64 = 32;
+
+impl Line {
+    /// Whether the line stands in the index.
+    pub const fn is_indexed(&self) -> bool {
+        self.number % INDEXED_EVERY == 0
+    }
 }
 
 /// One fact of the ledger. Never updated, never deleted; a mistake is answered by a journal of its own.
@@ -200,26 +213,33 @@ pub struct Journal {
 const FORM: u8 = 1;
 
 impl Journal {
-    /// The canonical bytes that are stored and sealed: numbers only, big-endian, no personal text.
+    /// The canonical bytes that are stored and sealed: numbers only, no personal text.
+    ///
+    /// A posting names its accounts by the place of their lines, a line its predecessor by the distance to it, and
+    /// numbers stand in as few bytes as they need (LEB128), so that a payment takes about a hundred.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(32 + 24 * self.postings.len() + 32 * self.lines.len());
+        let mut out = Vec::with_capacity(32 + 8 * self.postings.len() + 32 * self.lines.len());
         out.extend([FORM, self.kind.number()]);
-        for n in [self.seq.0, self.at.0, self.subject] {
-            out.extend(n.to_be_bytes());
-        }
+        push_number(&mut out, self.seq.0);
+        push_number(&mut out, self.at.0);
+        out.extend(self.subject.to_be_bytes());
         out.extend(self.currency.code().as_bytes());
         let count = |n: usize| u8::try_from(n).expect("a journal has fewer than 256 postings and lines");
-        out.push(count(self.postings.len()));
-        for p in &self.postings {
-            for n in [p.debit.0, p.credit.0, p.amount.minor()] {
-                out.extend(n.to_be_bytes());
+        out.push(count(self.lines.len()));
+        for line in &self.lines {
+            out.extend(line.account.0.to_be_bytes());
+            let distance = if line.previous.0 == 0 { 0 } else { self.seq.0 - line.previous.0 };
+            for n in [line.debits_minor, line.credits_minor, distance, line.number] {
+                push_number(&mut out, n);
             }
         }
-        out.push(count(self.lines.len()));
-        for l in &self.lines {
-            for n in [l.account.0, l.debits_minor, l.credits_minor, l.previous.0] {
-                out.extend(n.to_be_bytes());
+        out.push(count(self.postings.len()));
+        for p in &self.postings {
+            for account in [p.debit, p.credit] {
+                let place = self.lines.iter().position(|line| line.account == account);
+                out.push(count(place.expect("every account posted to has its line")));
             }
+            push_number(&mut out, p.amount.minor());
         }
         out
     }
@@ -229,26 +249,29 @@ impl Journal {
         let mut rest = bytes;
         let [form, kind] = take::<2>(&mut rest)?;
         let kind = JournalKind::from_number(kind).filter(|_| form == FORM)?;
-        let mut number = || take::<8>(&mut rest).map(i64::from_be_bytes);
-        let (seq, at, subject) = (Seq(number()?), Timestamp(number()?), number()?);
+        let (seq, at) = (Seq(take_number(&mut rest)?), Timestamp(take_number(&mut rest)?));
+        let subject = i64::from_be_bytes(take(&mut rest)?);
         let currency = Currency::from_code(std::str::from_utf8(&take::<3>(&mut rest)?).ok()?)?;
-        let [postings_len] = take::<1>(&mut rest)?;
-        let mut postings = Vec::with_capacity(postings_len.into());
-        for _ in 0..postings_len {
-            let mut number = || take::<8>(&mut rest).map(i64::from_be_bytes);
-            let (debit, credit) = (AccountId(number()?), AccountId(number()?));
-            postings.push(Posting { debit, credit, amount: Money::new(number()?, currency).ok()? });
+        let [count] = take::<1>(&mut rest)?;
+        let mut lines: Vec<Line> = Vec::with_capacity(count.into());
+        for _ in 0..count {
+            let account = AccountId(i64::from_be_bytes(take(&mut rest)?));
+            let mut number = || take_number(&mut rest);
+            let (debits_minor, credits_minor, distance) = (number()?, number()?, number()?);
+            // A first line says 0 and nothing else; a posting could not say which of two equal accounts it means.
+            let known = lines.iter().any(|line| line.account == account);
+            if distance >= seq.0.max(1) || known {
+                return None;
+            }
+            let previous = if distance == 0 { Seq(0) } else { Seq(seq.0 - distance) };
+            lines.push(Line { account, debits_minor, credits_minor, previous, number: number()? });
         }
-        let [lines_len] = take::<1>(&mut rest)?;
-        let mut lines = Vec::with_capacity(lines_len.into());
-        for _ in 0..lines_len {
-            let mut number = || take::<8>(&mut rest).map(i64::from_be_bytes);
-            lines.push(Line {
-                account: AccountId(number()?),
-                debits_minor: number()?,
-                credits_minor: number()?,
-                previous: Seq(number()?),
-            });
+        let [count] = take::<1>(&mut rest)?;
+        let mut postings = Vec::with_capacity(count.into());
+        for _ in 0..count {
+            let [debit, credit] = take::<2>(&mut rest)?.map(|place| lines.get(usize::from(place)));
+            let amount = Money::new(take_number(&mut rest)?, currency).ok()?;
+            postings.push(Posting { debit: debit?.account, credit: credit?.account, amount });
         }
         rest.is_empty().then_some(Self { seq, at, kind, subject, currency, postings, lines })
     }
@@ -274,6 +297,29 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (head, tail) = rest.split_first_chunk::<N>()?;
     *rest = tail;
     Some(*head)
+}
+
+/// Appends a number of zero or more, seven bits a byte, the lowest first.
+fn push_number(out: &mut Vec<u8>, number: i64) {
+    let mut left = u64::try_from(number).expect("numbers of a journal are not negative");
+    while left >= 0x80 {
+        out.push((left & 0x7F) as u8 | 0x80);
+        left >>= 7;
+    }
+    out.push((left & 0x7F) as u8);
+}
+
+/// Takes a number that `push_number` wrote, and no longer spelling of it.
+fn take_number(rest: &mut &[u8]) -> Option<i64> {
+    let mut number = 0_i64;
+    for shift in (0..63).step_by(7) {
+        let [byte] = take::<1>(rest)?;
+        number |= i64::from(byte & 0x7F) << shift;
+        if byte < 0x80 {
+            return (byte != 0 || shift == 0).then_some(number);
+        }
+    }
+    None
 }
 
 /// The Merkle root of the journals of one commit, in order (RFC 6962, section 2.1: leaves 0x00, nodes 0x01).
@@ -393,7 +439,7 @@ mod tests {
         fn a_journal_survives_its_canonical_form(seq in 1..i64::MAX, at in 0..i64::MAX, minor in 1..i64::MAX) {
             let (a, b) = (AccountId::fees(), AccountId::clearing(ISSUER_NETWORK));
             let amount = Money::fen(minor).unwrap();
-            let line = |account| Line { account, debits_minor: minor, credits_minor: 0, previous: Seq(seq - 1) };
+            let line = |account| Line { account, debits_minor: minor, credits_minor: 0, previous: Seq(seq - 1), number: seq };
             let journal = Journal {
                 seq: Seq(seq), at: Timestamp(at), kind: JournalKind::TopUp, subject: seq, currency: Currency::Cny,
                 postings: vec![Posting { debit: a, credit: b, amount }], lines: vec![line(a), line(b)],

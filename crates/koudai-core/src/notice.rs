@@ -79,7 +79,7 @@ impl Command for RecordRetry {
             return Ok(());
         };
         if self.answered {
-            tx.rows().notice_retry.delete(self.key.clone());
+            tx.rows().notice_retry.delete(&self.key);
         } else {
             let gap = usize::try_from(retry.tries).ok().and_then(|n| RETRY_GAPS_MS.get(n));
             retry.next_at = gap.map(|gap| now.plus(*gap));

@@ -154,6 +154,8 @@ impl Command for PlaceOrder {
             amount: self.amount,
             created_at: now,
             expires_at: now.plus(life),
+            code: tx.random(),
+            code_expires_at: now,
             state: OrderState::Unpaid,
             payer: None,
             card: None,
@@ -164,8 +166,6 @@ impl Command for PlaceOrder {
             refunded: zero,
             fee_returned: zero,
             refunds: 0,
-            code: tx.random(),
-            code_expires_at: now,
         };
         issue_code(tx, &mut order);
         tx.rows().order_number.put(OrderNumber { key, order: order.id });
@@ -227,7 +227,7 @@ impl Command for SweepCodes {
         for token in &self.tokens {
             let code = tx.rows().order_code.get(token).or_stop()?;
             if code.is_some_and(|c| c.expires_at <= old) {
-                tx.rows().order_code.delete(*token);
+                tx.rows().order_code.delete(token);
             }
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! Source and derived rows are marked; no row is both.
 
 use crate::card::CardKind;
-use crate::column::{Cells, Column, Row, Value, compound_key, worded};
+use crate::column::{Cells, Column, Fields, Row, Shape, Value, compound_key, worded};
 use crate::id::{AttemptId, BindingId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq, StaffId};
 use crate::identity::Phone;
 use crate::ledger::{AccountId, NetworkId};
@@ -14,27 +14,32 @@ use crate::time::Timestamp;
 macro_rules! rows {
     ($(
         $(#[$doc:meta])*
-        $name:ident in $table:ident as $slot:ident $(checked $checked:literal)? {
+        $name:ident in $table:ident as $slot:ident $(derived $derived:literal)? {
             $(#[$key_doc:meta])* $key:ident: $key_type:ty,
             $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)?
         }
+        $(+ $moving:ident { $($(#[$moving_doc:meta])* $moving_field:ident: $moving_type:ty),* $(,)? })?
     )*) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Debug, PartialEq)]
             pub struct $name {
                 $(#[$key_doc])* pub $key: $key_type,
-                $($(#[$field_doc])* pub $field: $type),*
+                $($(#[$field_doc])* pub $field: $type,)*
+                $($($(#[$moving_doc])* pub $moving_field: $moving_type),*)?
             }
 
             impl Row for $name {
                 type Key = $key_type;
                 const TABLE: &'static str = stringify!($table);
-                const FIELDS: &'static [(&'static str, &'static [&'static str])] = &[
+                const FIELDS: Fields = &[
                     (stringify!($key), <$key_type as Column>::PARTS),
                     $((stringify!($field), <$type as Column>::PARTS)),*
                 ];
-                const CHECKED: bool = false $(|| $checked)?;
+                const MOVING: Option<(&'static str, Fields)> = rows!(@moving $($moving {
+                    $((stringify!($moving_field), <$moving_type as Column>::PARTS)),*
+                })?);
+                const DERIVED: bool = false $(|| $derived)?;
 
                 fn key(&self) -> Self::Key {
                     self.$key.clone()
@@ -43,11 +48,23 @@ macro_rules! rows {
                     Column::write(&self.$key, out);
                     $(Column::write(&self.$field, out);)*
                 }
+                fn write_moving(&self, out: &mut Vec<Value>) {
+                    Column::write(&self.$key, out);
+                    $($(Column::write(&self.$moving_field, out);)*)?
+                }
+                fn is_fixed_as(&self, other: &Self) -> bool {
+                    true $(&& self.$field == other.$field)*
+                }
                 fn read(cells: &mut Cells<'_>) -> Result<Self, &'static str> {
                     Ok(Self {
                         $key: Column::read(cells).ok_or(stringify!($key))?,
-                        $($field: Column::read(cells).ok_or(stringify!($field))?),*
+                        $($field: Column::read(cells).ok_or(stringify!($field))?,)*
+                        $($($moving_field: Column::read(cells).ok_or(stringify!($moving_field))?),*)?
                     })
+                }
+                fn heap_bytes(&self) -> usize {
+                    2 * Column::heap_bytes(&self.$key) $(+ Column::heap_bytes(&self.$field))*
+                        $($(+ Column::heap_bytes(&self.$moving_field))*)?
                 }
             }
         )*
@@ -67,8 +84,15 @@ macro_rules! rows {
                 $(visitor.table(&mut self.$slot)?;)*
                 Ok(())
             }
+
+            /// Every table that rows stand in, in the order of `visit`.
+            pub fn shapes() -> Vec<Shape> {
+                [$(<$name as Row>::shapes()),*].concat()
+            }
         }
     };
+    (@moving) => { None };
+    (@moving $moving:ident { $($field:expr),* }) => { Some((stringify!($moving), &[$($field),*])) };
 }
 
 compound_key! {
@@ -487,7 +511,7 @@ rows! {
         revoked_at: Option<Timestamp>,
     }
 
-    /// A merchant's order. Source.
+    /// A merchant's order: what was asked for and the code that stands for it, and how far it has come. Source.
     Order in trade_order as order {
         /// The order; once paid, the protocol's `transaction_id`.
         id: OrderId,
@@ -519,6 +543,11 @@ rows! {
         created_at: Timestamp,
         /// From then on it is closed.
         expires_at: Timestamp,
+        /// The code that stands for it now.
+        code: [u8; 16],
+        /// Until when.
+        code_expires_at: Timestamp,
+    } + order_progress {
         /// How far it is.
         state: OrderState,
         /// Who paid or is paying.
@@ -539,10 +568,6 @@ rows! {
         fee_returned: Money,
         /// How many refunds it has had.
         refunds: u8,
-        /// The code that stands for it now.
-        code: [u8; 16],
-        /// Until when.
-        code_expires_at: Timestamp,
     }
 
     /// A merchant's number for an order. Source.
@@ -707,8 +732,9 @@ rows! {
         created_at: Timestamp,
     }
 
-    /// How an account stands. Derived from the journals; an account without a row stands at nothing.
-    Balance in balance as balance checked true {
+    /// How an account stands. Derived from the journals and written behind; an account that neither the table nor the
+    /// newest journals know stands at nothing.
+    Balance in balance as balance derived true {
         /// The account.
         account: AccountId,
         /// The journal it is true at, which is the newest of its history.
@@ -719,5 +745,7 @@ rows! {
         debits_minor: i64,
         /// Everything ever credited to it, in minor units.
         credits_minor: i64,
+        /// How many journals its history has.
+        lines: i64,
     }
 }

@@ -175,7 +175,7 @@ impl Command for SignOut {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         if tx.rows().session.get(&self.token_hash).or_stop()?.is_some() {
-            tx.rows().session.delete(self.token_hash);
+            tx.rows().session.delete(&self.token_hash);
         }
         Ok(())
     }
@@ -194,7 +194,7 @@ impl Command for MessageDone {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         if tx.rows().message.get(&self.message).or_stop()?.is_some() {
-            tx.rows().message.delete(self.message);
+            tx.rows().message.delete(&self.message);
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Command for MessageFailed {
         message.tries += 1;
         message.next_at = tx.now().plus(SECOND << message.tries.min(6));
         if message.next_at >= message.expires_at {
-            tx.rows().message.delete(self.message);
+            tx.rows().message.delete(&self.message);
         } else {
             tx.rows().message.put(message);
         }

@@ -7,7 +7,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::cache::{Absent, Cache, TableVisitor};
+use crate::cache::{Absent, Cache, TableChanges, TableVisitor};
 use crate::column::Row;
 use crate::id::{IdSource, Seq};
 use crate::ledger::{AccountId, Journal, JournalKind, Line, Posting, standing};
@@ -76,6 +76,47 @@ impl TableVisitor for Changed {
     type Error = std::convert::Infallible;
     fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
         self.0 |= cache.is_changed();
+        Ok(())
+    }
+}
+
+/// Collects what the batch changed, and lets the next begin.
+#[derive(Default)]
+struct Close {
+    tables: usize,
+    changes: Vec<TableChanges>,
+}
+impl TableVisitor for Close {
+    type Error = std::convert::Infallible;
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        cache.write_changes(self.tables, &mut self.changes);
+        cache.next_batch();
+        self.tables += if R::MOVING.is_some() { 2 } else { 1 };
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Measure {
+    bytes: usize,
+}
+impl TableVisitor for Measure {
+    type Error = std::convert::Infallible;
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        self.bytes += cache.bytes();
+        Ok(())
+    }
+}
+
+/// Lets every table forget one row in `share`.
+struct Evict {
+    share: usize,
+    committed: u64,
+}
+impl TableVisitor for Evict {
+    type Error = std::convert::Infallible;
+    fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
+        cache.evict(cache.len() / self.share, self.committed);
         Ok(())
     }
 }
@@ -185,6 +226,22 @@ pub struct State {
     pub events: Vec<Event>,
     ids: IdSource,
     draws: u64,
+    batch: u64,
+}
+
+/// A batch that was decided: what is to be committed of it.
+#[derive(Debug)]
+pub struct Decided {
+    /// The batch's number in this process: 1, 2, 3 …
+    pub batch: u64,
+    /// Its journals, in order of their numbers.
+    pub journals: Vec<Journal>,
+    /// What it changed at its source.
+    pub changes: Vec<TableChanges>,
+    /// What the rest of the house wants to know once it is committed.
+    pub events: Vec<Event>,
+    /// The moment the newest id carries, kept so that no later owner gives an id out again.
+    pub ids_at: Timestamp,
 }
 
 /// What the shell brings to a batch.
@@ -212,12 +269,40 @@ impl State {
             events: Vec::new(),
             ids: IdSource::new(at),
             draws: 0,
+            batch: 1,
         }
     }
 
-    /// The moment the newest id carries: kept with every commit, so that no later owner gives an id out again.
+    /// The moment the newest id carries.
     pub const fn ids_at(&self) -> Timestamp {
         self.ids.at()
+    }
+
+    /// Ends the batch. The next one is decided on what this one changed, committed or not.
+    pub fn close(&mut self) -> Decided {
+        let mut close = Close::default();
+        let Ok(()) = self.rows.visit(&mut close);
+        let batch = self.batch;
+        self.batch += 1;
+        Decided {
+            batch,
+            journals: std::mem::take(&mut self.journals),
+            changes: close.changes,
+            events: std::mem::take(&mut self.events),
+            ids_at: self.ids.at(),
+        }
+    }
+
+    /// Forgets rows, the longest unused first, until they take about `budget` bytes. Rows of batches after `committed`
+    /// stay: the database does not have them yet.
+    pub fn bound(&mut self, budget: usize, committed: u64) {
+        /// One row in sixteen goes at a time, so that no batch waits long for it.
+        const SHARE: usize = 16;
+        let mut measure = Measure::default();
+        let Ok(()) = self.rows.visit(&mut measure);
+        if measure.bytes > budget {
+            let Ok(()) = self.rows.visit(&mut Evict { share: SHARE, committed });
+        }
     }
 
     /// Whether anything was decided that is to be committed.
@@ -343,8 +428,9 @@ impl Tx<'_> {
             let old =
                 self.state.rows.balance.get(&account).expect("the decision prepared its accounts").cloned();
             let previous = old.as_ref().map_or(Seq(0), |b| b.as_of);
-            let mut new =
-                old.unwrap_or(Balance { account, as_of: seq, currency, debits_minor: 0, credits_minor: 0 });
+            let nothing =
+                Balance { account, as_of: seq, currency, debits_minor: 0, credits_minor: 0, lines: 0 };
+            let mut new = old.unwrap_or(nothing);
             assert_eq!(new.currency, currency, "an account has one currency");
             for p in &postings {
                 assert!(
@@ -359,11 +445,13 @@ impl Tx<'_> {
             standing(account, new.debits_minor, new.credits_minor, currency)
                 .expect("no account goes below zero");
             new.as_of = seq;
+            new.lines += 1;
             lines.push(Line {
                 account,
                 debits_minor: new.debits_minor,
                 credits_minor: new.credits_minor,
                 previous,
+                number: new.lines,
             });
             if kind.is_told()
                 && let Some(merchant) = account.merchant_owner()

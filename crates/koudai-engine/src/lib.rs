@@ -1,32 +1,36 @@
 //! Group commit: commands come in from everywhere, are decided in batches, and every reply waits for its commit.
 //!
-//! One thread owns the rows and the writing connection. It takes whatever has queued, decides it, commits it in one
-//! durable transaction and only then answers; waiting to fill a batch would gain nothing.
+//! Two threads. One owns the rows: it takes whatever has queued and decides it. The other owns the writing connection: it
+//! commits what was decided in one durable transaction and answers. While a batch is being committed the next one is
+//! decided on its uncommitted rows; nobody hears of it before both are on the disk.
 //!
 //! What it must never do: answer before the commit, decide anything itself, or go on after a commit whose outcome it
 //! does not know.
 
 mod clock;
+mod commits;
+mod queue;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Instant;
 
+use koudai_core::ledger::Seal;
 use koudai_core::secret::Secret;
 use koudai_core::state::{Batch, Command, Event, Keys, Policy, State, Stop};
 use koudai_core::time::{DAY, MINUTE, Timestamp};
-use koudai_store::sqlite::writer::CommitError;
-use koudai_store::{Opened, Reader, Readers, StoreError, Writer};
+use koudai_store::{Commit, Database, Loader, Opened, Reader, Readers, StoreError, Tuning};
 use tokio::sync::{broadcast, oneshot};
 
 pub use clock::Clock;
 
+use commits::{Commits, Progress, Work};
+use queue::{Queue, Refused};
+
 /// The most commands of one transaction: past it a batch only takes longer.
 const BATCH: usize = 4_096;
-/// Commands that may wait. Past it the caller is told to come back: a bounded queue is what keeps answers quick.
-const QUEUE: usize = 65_536;
 /// Events a slow listener may lag behind before it has to look at the database instead.
 const EVENTS: usize = 65_536;
 /// How far the wall clock may stand behind the newest commit before somebody should look.
@@ -46,10 +50,35 @@ pub enum Failed<R> {
     Stopped,
 }
 
-/// A handle to the engine; cheap to clone.
+/// Where the engine keeps its ledger, and how much memory it takes.
 #[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the ledger is kept.
+    pub database: Database,
+    /// How the database is used.
+    pub tuning: Tuning,
+    /// Rows in memory take about this much, in bytes.
+    pub cache_bytes: usize,
+}
+
+impl Settings {
+    /// Rows in memory unless the operator says otherwise: 512 MiB.
+    pub const CACHE_BYTES: usize = 512 << 20;
+
+    /// The usual settings, on a data directory.
+    pub fn directory(directory: &Path) -> Self {
+        Self {
+            database: Database::Directory(directory.to_owned()),
+            tuning: Tuning::default(),
+            cache_bytes: Self::CACHE_BYTES,
+        }
+    }
+}
+
+/// A handle to the engine; cheap to clone.
+#[derive(Debug)]
 pub struct Engine {
-    queue: SyncSender<Box<dyn Job>>,
+    queue: Arc<Queue<Box<dyn Job>>>,
     events: broadcast::Sender<Event>,
     readers: Readers,
     clock: Clock,
@@ -59,37 +88,66 @@ pub struct Engine {
     keys: Arc<Keys>,
 }
 
+impl Clone for Engine {
+    fn clone(&self) -> Self {
+        self.queue.add_sender();
+        Self {
+            queue: Arc::clone(&self.queue),
+            events: self.events.clone(),
+            readers: self.readers.clone(),
+            clock: self.clock.clone(),
+            last: Arc::clone(&self.last),
+            epoch: self.epoch,
+            policy: Arc::clone(&self.policy),
+            keys: Arc::clone(&self.keys),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.queue.remove_sender();
+    }
+}
+
 impl Engine {
-    /// Opens a data directory, becomes its owner and starts the engine's thread. The thread ends, and frees the
-    /// directory, once every handle is gone.
+    /// Opens a ledger, becomes its owner and starts the engine's threads. They end, and free the ledger, once every handle
+    /// is gone.
     ///
     /// # Errors
     /// What the store says, `Taken` by another process above all.
-    pub fn start(directory: &Path, keys: Keys, policy: Policy, clock: Clock) -> Result<Self, StoreError> {
-        let opened = Writer::open(directory, clock.now())?;
-        let epoch = opened.writer.epoch();
-        let (queue, jobs) = sync_channel(QUEUE);
+    pub fn start(settings: &Settings, keys: Keys, policy: Policy, clock: Clock) -> Result<Self, StoreError> {
+        let Opened { loader, committer, readers, epoch, seal, last_at, recent: _ } =
+            settings.database.open(settings.tuning)?;
+        let queue = Arc::new(Queue::new());
         let (events, _) = broadcast::channel(EVENTS);
         let (policy, keys) = (Arc::new(policy), Arc::new(keys));
-        let last = Arc::new(AtomicI64::new(opened.last_at.0));
-        let worker = Worker {
+        let last = Arc::new(AtomicI64::new(last_at.0));
+        let progress = Arc::new(Progress::new(seal.clone()));
+        // No batch waits between the two: what comes in while the committer is at work joins the batch being decided.
+        let (works, taken) = sync_channel(0);
+        let commits =
+            Commits::new(committer, taken, events.clone(), Arc::clone(&progress), Arc::clone(&queue));
+        let ids_from = clock.now().max(last_at.plus(1));
+        let decider = Decider {
+            state: State::new(seal.last, ids_from),
+            loader,
+            seal,
+            epoch,
+            jobs: Arc::clone(&queue),
+            works,
+            progress,
+            generation: 0,
             last: Arc::clone(&last),
             looked: Instant::now(),
-            opened,
-            jobs,
-            events: events.clone(),
             keys: Arc::clone(&keys),
             policy: Arc::clone(&policy),
             clock: clock.clone(),
+            cache_bytes: settings.cache_bytes,
         };
-        std::thread::Builder::new()
-            .name("engine".to_owned())
-            .spawn(move || {
-                let _guard = EndWithThePanic;
-                worker.run();
-            })
-            .map_err(|source| StoreError::File { doing: "starting the engine's thread", source })?;
-        Ok(Self { queue, events, readers: Readers::new(directory), clock, last, epoch, policy, keys })
+        spawn("commits", move || commits.run())?;
+        spawn("decisions", move || decider.run())?;
+        Ok(Self { queue, events, readers, clock, last, epoch, policy, keys })
     }
 
     /// Decides and commits a command.
@@ -99,10 +157,10 @@ impl Engine {
     pub async fn submit<C: Command>(&self, command: C) -> Result<C::Reply, Failed<C::Refusal>> {
         let (sender, reply) = oneshot::channel();
         let job = Box::new(Pending { command, outcome: None, sender });
-        match self.queue.try_send(job) {
+        match self.queue.send(job) {
             Ok(()) => reply.await.unwrap_or(Err(Failed::Stopped)),
-            Err(TrySendError::Full(_)) => Err(Failed::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(Failed::Stopped),
+            Err(Refused::Full) => Err(Failed::Busy),
+            Err(Refused::Gone) => Err(Failed::Stopped),
         }
     }
 
@@ -189,31 +247,50 @@ impl<C: Command> Job for Pending<C> {
     }
 }
 
-struct Worker {
-    opened: Opened,
+/// Starts one of the engine's threads.
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _guard = EndWithThePanic;
+        work();
+    });
+    started.map(drop).map_err(|source| StoreError::File { doing: "starting the engine's threads", source })
+}
+
+/// Owns the rows and decides.
+struct Decider {
+    state: State,
+    loader: Box<dyn Loader>,
+    /// The seal of the newest batch handed over, committed or not.
+    seal: Seal,
+    epoch: i64,
+    jobs: Arc<Queue<Box<dyn Job>>>,
+    works: SyncSender<Work>,
+    progress: Arc<Progress>,
+    /// Counts how often what was decided had to be dropped.
+    generation: u64,
     /// The time of the newest batch, in milliseconds since 1970.
     last: Arc<AtomicI64>,
     /// When the clock was last looked at.
     looked: Instant,
-    jobs: Receiver<Box<dyn Job>>,
-    events: broadcast::Sender<Event>,
     keys: Arc<Keys>,
     policy: Arc<Policy>,
     clock: Clock,
+    cache_bytes: usize,
 }
 
-impl Worker {
+impl Decider {
     fn run(mut self) {
-        while let Ok(first) = self.jobs.recv() {
-            let mut jobs = vec![first];
-            while jobs.len() < BATCH {
-                match self.jobs.try_recv() {
-                    Ok(job) => jobs.push(job),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                }
+        while let Some(first) = self.jobs.take(BATCH) {
+            if self.progress.has_failed(self.generation) {
+                self.forget();
             }
-            self.batch(jobs);
+            let mut jobs = self.decide(first);
+            while let Some(more) = self.jobs.take_until_free(BATCH - jobs.len()) {
+                jobs.extend(self.decide(more));
+            }
+            self.hand_over(jobs);
         }
+        self.jobs.close();
     }
 
     /// The time of the next batch: the clock's, but never back, and never further ahead than a suspended machine may be.
@@ -238,65 +315,56 @@ impl Worker {
         now
     }
 
-    /// Decides and commits one batch, then answers it.
-    fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) {
-        let now = self.advance();
+    /// Decides commands, loading what they miss between rounds. Each round loads something, and a decision needs a handful
+    /// of rows, so the rounds are few.
+    fn decide(&mut self, mut jobs: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+        const ROUNDS: u32 = 64;
         let batch = Batch {
-            now,
+            now: self.advance(),
             entropy: self.clock.entropy(),
             keys: &self.keys,
             policy: &self.policy,
-            epoch: self.opened.writer.epoch(),
+            epoch: self.epoch,
         };
-        if let Err(error) = decide_all(&mut self.opened, &mut jobs, &batch) {
-            stop(&error, "loading rows");
-        }
-        // A batch of refusals and repeats changes nothing, and what it read is committed already.
-        let committed = if self.opened.state.is_changed() {
-            self.opened.writer.commit(&mut self.opened.state)
-        } else {
-            Ok(())
-        };
-        match committed {
-            Ok(()) => {}
-            Err(CommitError::NotCommitted(error)) if error.is_passing() => {
-                tracing::error!(%error, "nothing of this batch was done, and its senders are told to come back");
-                self.forget();
-                jobs.into_iter().for_each(Job::give_up);
-                return;
+        let mut open: Vec<&mut Box<dyn Job>> = jobs.iter_mut().collect();
+        for _ in 0..ROUNDS {
+            open.retain_mut(|job| !job.decide(&mut self.state, &batch));
+            if open.is_empty() {
+                return jobs;
             }
-            // On a failed write or sync only the next start, which reads the log anew, knows what is on the disk.
-            Err(error) => stop(&error, "committing"),
+            if let Err(error) = self.loader.load(&mut self.state.rows) {
+                stop(&error, "loading rows");
+            }
         }
-        let events = std::mem::take(&mut self.opened.state.events);
-        jobs.into_iter().for_each(Job::answer);
-        for event in events {
-            let _nobody_listens = self.events.send(event);
-        }
+        // Each of these left nothing behind. It is a bug of ours, and no reason to stop the others.
+        tracing::error!(commands = open.len(), "decisions keep asking for rows; they are given up");
+        jobs
     }
 
-    /// Drops what was decided and not committed.
+    /// Ends the batch and gives it to the committer, who is free.
+    fn hand_over(&mut self, jobs: Vec<Box<dyn Job>>) {
+        // A batch of refusals and repeats changes nothing. It still waits its turn: what it read may not be committed yet.
+        let changed = self.state.is_changed();
+        let mut decided = self.state.close();
+        let (batch, events, generation) =
+            (decided.batch, std::mem::take(&mut decided.events), self.generation);
+        let commit = changed.then(|| Commit::after(&self.seal, self.epoch, decided));
+        if let Some(commit) = &commit {
+            self.seal.clone_from(&commit.seal);
+        }
+        if self.works.send(Work { generation, batch, commit, jobs, events }).is_err() {
+            // The committer has ended, and with it the process is about to.
+            return;
+        }
+        self.state.bound(self.cache_bytes, self.progress.committed());
+    }
+
+    /// Drops what was decided and not committed, and goes on from what is.
     fn forget(&mut self) {
-        let (head, ids_at) = (self.opened.writer.seal().last, self.opened.state.ids_at());
-        self.opened.state = State::new(head, ids_at.plus(1));
+        self.generation += 1;
+        self.seal = self.progress.restart();
+        self.state = State::new(self.seal.last, self.state.ids_at().plus(1));
     }
-}
-
-/// Decides every job, loading what they miss between rounds. Each round loads something, and a decision needs a handful of
-/// rows, so the rounds are few.
-fn decide_all(opened: &mut Opened, jobs: &mut [Box<dyn Job>], batch: &Batch<'_>) -> Result<(), StoreError> {
-    const ROUNDS: u32 = 64;
-    let mut open: Vec<&mut Box<dyn Job>> = jobs.iter_mut().collect();
-    for _ in 0..ROUNDS {
-        open.retain_mut(|job| !job.decide(&mut opened.state, batch));
-        if open.is_empty() {
-            return Ok(());
-        }
-        opened.writer.load(&mut opened.state)?;
-    }
-    // Each of these left nothing behind. It is a bug of ours, and no reason to stop the others.
-    tracing::error!(commands = open.len(), "decisions keep asking for rows; they are given up");
-    Ok(())
 }
 
 /// A panic in the engine is a bug of ours met in the middle of a batch. A process that went on without its engine would

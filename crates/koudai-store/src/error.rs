@@ -34,7 +34,7 @@ pub enum StoreError {
         doing: &'static str,
         /// Why it failed.
         #[source]
-        source: rusqlite::Error,
+        source: DatabaseError,
     },
     /// A file could not be used.
     #[error("{doing}")]
@@ -47,17 +47,25 @@ pub enum StoreError {
     },
 }
 
+/// What a database said.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
 impl StoreError {
-    /// Puts a database error into its context.
-    pub(crate) const fn database(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
-        move |source| Self::Database { doing, source }
+    /// Puts an error of SQLite's into its context.
+    pub(crate) const fn sqlite(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Database { doing, source: DatabaseError::Sqlite(source) }
     }
 
     /// Whether it passes by itself: the disk is full and room may come back, or another process held the file for a
     /// moment. Nothing was written.
     pub fn is_passing(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseBusy, DiskFull};
-        matches!(self, Self::Database { source, .. }
+        matches!(self, Self::Database { source: DatabaseError::Sqlite(source), .. }
             if matches!(source.sqlite_error_code(), Some(DatabaseBusy | DiskFull)))
     }
 }

@@ -1,13 +1,75 @@
 //! The rows of `koudai-core` in a database, and the queries that pages and the courier need.
 //!
 //! What it must never do: decide anything. It loads the rows a batch asks for, commits what a batch changed in one
-//! durable transaction, and answers questions about what is committed. A value the schema forbids is corruption: it is
-//! named and everything stops; nothing is ever repaired here.
+//! durable transaction, writes behind what follows from the journals, and answers questions about what is committed. A
+//! value the schema forbids is corruption: it is named and everything stops; nothing is ever repaired here.
 
+pub mod commit;
 pub mod error;
+pub mod reader;
+pub mod recent;
+mod sql;
 pub mod sqlite;
 
+use std::path::PathBuf;
+
+use koudai_core::time::Timestamp;
+
+pub use commit::{Commit, CommitError, Committer, Loader, Opened};
 pub use error::StoreError;
+pub use reader::{Reader, Readers};
+pub use recent::Recent;
 pub use sqlite::lock::DirectoryLock;
-pub use sqlite::reader::{Reader, Readers};
-pub use sqlite::writer::{Opened, Writer};
+
+/// The only partition there is so far.
+pub(crate) const PARTITION: i64 = 1;
+
+/// Where a ledger is kept.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// In a file of this data directory (SQLite).
+    Directory(PathBuf),
+}
+
+/// How a database is used.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Journals between two turns of what is written behind (`recent::GENERATION`).
+    pub generation: i64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { generation: recent::GENERATION }
+    }
+}
+
+impl Database {
+    /// Opens or creates the database and becomes its owner: a new epoch is durable before this returns.
+    ///
+    /// # Errors
+    /// `Taken` by another process, `TooNew`, or what the database says.
+    pub fn open(&self, tuning: Tuning) -> Result<Opened, StoreError> {
+        match self {
+            Self::Directory(directory) => sqlite::open(directory, tuning),
+        }
+    }
+
+    /// A connection of its own beside whoever owns the database, for long reads. It sees what is in the tables and nothing
+    /// of the owner's memory.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        match self {
+            Self::Directory(directory) => {
+                Ok(Reader::outside(sqlite::connect(&directory.join(sqlite::FILE))?))
+            }
+        }
+    }
+}
+
+/// The time of the newest commit: of the newest journal, and of the newest id.
+pub(crate) fn last_at(ids_at: i64, newest: Option<&koudai_core::ledger::Journal>) -> Timestamp {
+    Timestamp(ids_at).max(newest.map_or(Timestamp(0), |j| j.at))
+}

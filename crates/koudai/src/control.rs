@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koudai_core::state::Policy;
-use koudai_engine::{Clock, Engine};
+use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::Networks;
 use koudai_networks::platform::Platform;
 use koudai_networks::vault::Vault;
@@ -95,7 +95,7 @@ async fn converse(mut stream: UnixStream, request: &Request) -> std::io::Result<
 
 async fn alone(data: &Path, request: Request) -> Result<Reply, Failure> {
     let keys = keys::load(data)?;
-    let engine = Engine::start(data, keys.decisions, Policy::default(), Clock::wall())
+    let engine = Engine::start(&Settings::directory(data), keys.decisions, Policy::default(), Clock::wall())
         .map_err(|error| Failure::because(format!("opening {}", data.display()), &error))?;
     Ok(act(&engine, &keys.vault, &keys.platform, request).await)
 }

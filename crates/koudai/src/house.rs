@@ -10,7 +10,7 @@ use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use koudai_core::secret::Secret;
 use koudai_core::state::Policy;
-use koudai_engine::{Clock, Engine};
+use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::issuer::IssuerClient;
 use koudai_networks::issuer::client::DEFAULT_TIMEOUT;
 use koudai_networks::sms::SmsGateway;
@@ -66,8 +66,9 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<koudai_web::App, Failur
     .map_err(|error| Failure::because("the card issuer", &error))?;
     let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
         .map_err(|error| Failure::because("the message gateway", &error))?;
-    let engine = Engine::start(plan.data, keys.decisions, Policy::default(), Clock::wall())
-        .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
+    let engine =
+        Engine::start(&Settings::directory(plan.data), keys.decisions, Policy::default(), Clock::wall())
+            .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
     let networks = Arc::new(Networks {
         vault: keys.vault,
         platform: keys.platform,

@@ -195,7 +195,7 @@ async fn compare_with_the_bank(data: &Path, bank: &str) -> (usize, usize) {
             assert!(twice.is_none(), "the bank has {} twice", line.id);
         }
     }
-    let reader = koudai_store::Reader::open_directory(data).expect("our database");
+    let reader = koudai_store::Database::Directory(data.to_owned()).reader().expect("our database");
     let mut ours = BTreeMap::new();
     for attempt in reader.all::<Attempt>().expect("our attempts") {
         assert_ne!(attempt.state, AttemptState::Open, "{} is not settled", attempt.id.wire());

@@ -28,7 +28,7 @@ use koudai_core::sign_in::{RequestCode, SignIn, code_of};
 use koudai_core::state::{Keys, Policy};
 use koudai_core::time::{DAY, SECOND, Timestamp};
 use koudai_core::top_up::StartTopUp;
-use koudai_engine::{Clock, Engine};
+use koudai_engine::{Clock, Engine, Settings};
 use koudai_store::DirectoryLock;
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
@@ -225,7 +225,9 @@ impl House {
         std::fs::write(directory.path().join("kind"), "serve\n").unwrap();
         let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
         let clock = Clock::by_hand(BEGIN);
-        let engine = Engine::start(directory.path(), keys, Policy::default(), clock.clone()).unwrap();
+        let engine =
+            Engine::start(&Settings::directory(directory.path()), keys, Policy::default(), clock.clone())
+                .unwrap();
         let hand = Hand { engine, clock };
 
         let (payer, other) = (hand.person(1).await, hand.person(2).await);

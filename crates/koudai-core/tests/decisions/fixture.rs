@@ -143,8 +143,8 @@ impl Ledger {
 
     /// All rows of a table.
     pub(crate) fn all<R: Row>(&mut self) -> Vec<R> {
-        let of_table = |((table, _), cells): ((&str, String), Vec<Value>)| {
-            (table == R::TABLE).then(|| R::read(&mut Cells::new(&cells)).expect("a row reads back"))
+        let of_table = |((table, _), mut cells): ((&str, String), Vec<Value>)| {
+            (table == R::TABLE).then(|| R::read(&mut Cells::new(&mut cells)).expect("a row reads back"))
         };
         self.snapshot().into_iter().filter_map(of_table).collect()
     }
@@ -463,7 +463,8 @@ fn address<R: Row>(key: &R::Key) -> (&'static str, String) {
 }
 
 fn find<R: Row>(store: &Stored, key: &R::Key) -> Option<R> {
-    store.get(&address::<R>(key)).map(|cells| R::read(&mut Cells::new(cells)).expect("a row reads back"))
+    let read = |mut cells: Vec<Value>| R::read(&mut Cells::new(&mut cells)).expect("a row reads back");
+    store.get(&address::<R>(key)).cloned().map(read)
 }
 
 struct Load<'a> {
@@ -513,11 +514,9 @@ impl TableVisitor for Write<'_> {
     type Error = std::convert::Infallible;
 
     fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
-        for (key, row) in cache.changes() {
+        for (key, row, _) in cache.changes() {
             if let Some(row) = row {
-                let mut cells = Vec::new();
-                row.write(&mut cells);
-                self.0.insert(address::<R>(key), cells);
+                self.0.insert(address::<R>(key), row.cells());
             } else {
                 self.0.remove(&address::<R>(key));
             }
@@ -532,7 +531,7 @@ impl TableVisitor for Written {
     type Error = std::convert::Infallible;
 
     fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
-        cache.written();
+        cache.next_batch();
         Ok(())
     }
 }

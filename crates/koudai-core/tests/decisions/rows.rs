@@ -41,7 +41,7 @@ fn writing_blindly_is_a_bug() {
 #[test]
 #[should_panic(expected = "reads a row before it deletes it")]
 fn deleting_blindly_is_a_bug() {
-    Cache::<MerchantCount>::default().delete(1);
+    Cache::<MerchantCount>::default().delete(&1);
 }
 
 #[test]
@@ -53,29 +53,62 @@ fn an_id_given_out_twice_is_a_bug() {
 }
 
 #[test]
-fn changes_come_in_key_order_and_only_until_they_are_written() {
+fn changes_come_in_key_order_and_only_in_their_batch() {
     let mut cache = Cache::default();
     cache.loaded(7, Some(count(7)));
-    cache.delete(7);
+    cache.delete(&7);
     cache.insert(count(9));
     cache.insert(count(3));
-    assert_eq!(cache.changes(), [(&3, Some(&count(3))), (&7, None), (&9, Some(&count(9)))]);
-    cache.written();
+    assert_eq!(cache.changes(), [(&3, Some(&count(3)), true), (&7, None, true), (&9, Some(&count(9)), true)]);
+    cache.next_batch();
     assert!(cache.changes().is_empty());
     cache.put(count(3));
     assert_eq!(cache.changes().len(), 1);
 }
 
 #[test]
-fn only_clean_rows_are_forgotten() {
+fn a_row_is_forgotten_only_once_its_batch_is_committed() {
     let mut cache = Cache::default();
     cache.loaded(1, Some(count(1)));
     cache.insert(count(2));
-    cache.shrink(2);
-    assert!(cache.get(&1).is_ok(), "there is room");
-    cache.shrink(1);
-    assert!(cache.get(&1).is_err());
-    assert!(cache.get(&2).is_ok(), "it is not written yet");
+    cache.next_batch();
+    cache.insert(count(3));
+    cache.evict(9, 0);
+    assert!(cache.get(&1).is_err(), "it is in the database as it is here");
+    assert!(cache.get(&2).is_ok() && cache.get(&3).is_ok(), "their batches are under way");
+    cache.evict(9, 1);
+    assert!(cache.get(&2).is_err());
+    assert!(cache.get(&3).is_ok());
+    assert_eq!(cache.len(), 1);
+}
+
+#[test]
+fn what_was_used_lately_is_forgotten_last() {
+    let mut cache = Cache::default();
+    for id in 0..100 {
+        cache.loaded(id, Some(count(id)));
+    }
+    cache.evict(50, 0);
+    for id in 50..60 {
+        // The hand has gone once round and taken fifty; these are used again.
+        let _there_or_not = cache.get(&id);
+    }
+    let kept: Vec<i64> = (50..60).filter(|id| cache.get(id).is_ok()).collect();
+    cache.evict(cache.len() - kept.len(), 0);
+    assert!(kept.iter().all(|id| cache.get(id).is_ok()), "{kept:?}");
+    let before = cache.bytes();
+    for id in 100..150 {
+        cache.loaded(id, Some(count(id)));
+    }
+    assert_eq!(cache.bytes(), before / kept.len() * (kept.len() + 50), "memory is counted by the row");
+}
+
+#[test]
+fn a_row_made_and_undone_leaves_its_place_to_another() {
+    let mut ledger = Ledger::new();
+    assert_eq!(ledger.submit(&Careless), Ok(()));
+    let changes = ledger.state.close().changes;
+    assert_eq!(changes.len(), 1, "one table, and what was undone is not in it: {changes:?}");
 }
 
 /// Changes everything it can and only then looks for one more row.
@@ -90,7 +123,7 @@ impl Command for Careless {
         tx.rows().merchant_count.put(count(1));
         tx.rows().merchant_count.put(MerchantCount { next: koudai_core::id::MchId(5), ..count(1) });
         tx.rows().merchant_count.insert(count(2));
-        tx.rows().merchant_count.delete(2);
+        tx.rows().merchant_count.delete(&2);
         tx.announce(koudai_core::state::Event::NoticeDue(koudai_core::id::MchId::FIRST));
         tx.rows().staff.get(&"mei".to_owned()).or_stop()?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use koudai_core::ledger::AccountId;
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Balance, OrderState, PaymentPassword};
+use koudai_core::rows::{OrderState, PaymentPassword};
 use tokio::task::JoinSet;
 
 use crate::wallet::{PIN, WRONG, Wallet, fen, pay, refusal};
@@ -34,7 +34,7 @@ async fn of_a_crowd_that_pays_one_order_exactly_one_has_paid_it() {
         winners.extend(paid[0].payer);
     }
     let merchant = AccountId::merchant(wallet.merchant);
-    let received = wallet.engine.read(move |r| r.get::<Balance>(&merchant)).await.unwrap().unwrap();
+    let received = wallet.engine.read(move |r| r.balance(merchant)).await.unwrap().unwrap();
     assert_eq!((received.credits_minor, received.debits_minor), (200 * 100, 200));
     assert!(winners.len() > 1, "the crowd was one: {} won", winners.len());
 }

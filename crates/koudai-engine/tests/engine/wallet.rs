@@ -13,7 +13,7 @@ use koudai_core::rows::{Order, Person, Product};
 use koudai_core::secret::Secret;
 use koudai_core::state::{Command, Keys, OrStop, Policy, Stop, Tx};
 use koudai_core::time::Timestamp;
-use koudai_engine::{Clock, Engine, Failed};
+use koudai_engine::{Clock, Engine, Failed, Settings};
 use koudai_store::StoreError;
 use tempfile::TempDir;
 
@@ -105,7 +105,7 @@ impl Wallet {
 
 pub(crate) fn start(directory: &TempDir) -> Result<Engine, StoreError> {
     let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
-    Engine::start(directory.path(), keys, Policy::default(), Clock::by_hand(START))
+    Engine::start(&Settings::directory(directory.path()), keys, Policy::default(), Clock::by_hand(START))
 }
 
 pub(crate) fn pay(person: PersonId, order: OrderId, with: &str) -> Pay {

@@ -8,14 +8,13 @@ CREATE TABLE lease (
 ) STRICT;
 
 -- What happened, in order and for good. The body is the canonical form that the seals cover.
+-- There is one partition in a file, so that the number alone is the key, and a new journal is appended without a search.
 CREATE TABLE journal (
-    partition INTEGER NOT NULL,
-    seq       INTEGER NOT NULL,
-    at_ms     INTEGER NOT NULL,
+    seq       INTEGER NOT NULL PRIMARY KEY,
+    partition INTEGER NOT NULL CHECK (partition = 1),
     body      BLOB    NOT NULL,
-    crc       INTEGER NOT NULL,
-    PRIMARY KEY (partition, seq)
-) STRICT, WITHOUT ROWID;
+    crc       INTEGER NOT NULL
+) STRICT;
 
 -- One seal a transaction. `previous` and `epoch` are filled by subqueries, so that a stale owner breaks NOT NULL.
 CREATE TABLE seal (
@@ -30,7 +29,8 @@ CREATE TABLE seal (
     PRIMARY KEY (partition, no)
 ) STRICT, WITHOUT ROWID;
 
--- Derived: which journals belong to an account's history.
+-- Derived and written behind, like `balance`: every 32nd journal of an account's history. The others are reached by the
+-- pointers in the journals.
 CREATE TABLE history (
     account INTEGER NOT NULL,
     seq     INTEGER NOT NULL,
@@ -44,7 +44,14 @@ CREATE TABLE balance (
     currency      TEXT    NOT NULL CHECK (length(currency) = 3),
     debits_minor  INTEGER NOT NULL CHECK (debits_minor >= 0),
     credits_minor INTEGER NOT NULL CHECK (credits_minor >= 0),
+    lines         INTEGER NOT NULL CHECK (lines > 0),
     crc           INTEGER NOT NULL
+) STRICT;
+
+-- How far the derived tables are written: true at this journal or a later one. Opening replays the journals after it.
+CREATE TABLE derived (
+    partition INTEGER NOT NULL PRIMARY KEY,
+    watermark INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE person (
@@ -185,23 +192,31 @@ CREATE TABLE merchant_certificate (
     PRIMARY KEY (mchid, serial)
 ) STRICT, WITHOUT ROWID;
 
+-- What was ordered, and the code that stands for it. Wide, and rewritten only for a new code.
 CREATE TABLE trade_order (
+    id              INTEGER NOT NULL PRIMARY KEY,
+    mchid           INTEGER NOT NULL,
+    appid           TEXT    NOT NULL,
+    out_trade_no    TEXT    NOT NULL,
+    product         TEXT    NOT NULL,
+    description     TEXT    NOT NULL,
+    attach          TEXT,
+    notify_url      TEXT    NOT NULL,
+    goods_tag       TEXT,
+    detail          TEXT,
+    scene_info      TEXT,
+    settle_info     TEXT,
+    amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
+    amount_currency TEXT    NOT NULL,
+    created_at      INTEGER NOT NULL,
+    expires_at      INTEGER NOT NULL,
+    code            BLOB    NOT NULL,
+    code_expires_at INTEGER NOT NULL
+) STRICT;
+
+-- How far each order has come: the narrow half that a payment rewrites.
+CREATE TABLE order_progress (
     id                    INTEGER NOT NULL PRIMARY KEY,
-    mchid                 INTEGER NOT NULL,
-    appid                 TEXT    NOT NULL,
-    out_trade_no          TEXT    NOT NULL,
-    product               TEXT    NOT NULL,
-    description           TEXT    NOT NULL,
-    attach                TEXT,
-    notify_url            TEXT    NOT NULL,
-    goods_tag             TEXT,
-    detail                TEXT,
-    scene_info            TEXT,
-    settle_info           TEXT,
-    amount_minor          INTEGER NOT NULL CHECK (amount_minor > 0),
-    amount_currency       TEXT    NOT NULL,
-    created_at            INTEGER NOT NULL,
-    expires_at            INTEGER NOT NULL,
     state                 TEXT    NOT NULL,
     payer                 INTEGER,
     card                  INTEGER,
@@ -210,13 +225,11 @@ CREATE TABLE trade_order (
     paid_seq              INTEGER,
     fee_minor             INTEGER NOT NULL CHECK (fee_minor >= 0),
     fee_currency          TEXT    NOT NULL,
-    refunded_minor        INTEGER NOT NULL CHECK (refunded_minor BETWEEN 0 AND amount_minor),
+    refunded_minor        INTEGER NOT NULL CHECK (refunded_minor >= 0),
     refunded_currency     TEXT    NOT NULL,
     fee_returned_minor    INTEGER NOT NULL CHECK (fee_returned_minor BETWEEN 0 AND fee_minor),
     fee_returned_currency TEXT    NOT NULL,
-    refunds               INTEGER NOT NULL CHECK (refunds >= 0),
-    code                  BLOB    NOT NULL,
-    code_expires_at       INTEGER NOT NULL
+    refunds               INTEGER NOT NULL CHECK (refunds >= 0)
 ) STRICT;
 
 CREATE TABLE order_number (

@@ -1,26 +1,86 @@
-//! SQLite: one writing connection, many reading ones, WAL, every commit on the disk before it is answered.
+//! SQLite: one writing connection, one that loads for decisions, many that read for pages. WAL, every commit on the disk
+//! before it is answered.
 
+mod committer;
+mod connection;
+mod loader;
 pub mod lock;
-pub mod reader;
-mod table;
-pub mod writer;
 
-use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use koudai_core::id::Seq;
+use koudai_core::ledger::{Journal, Seal};
+
+use crate::commit::Opened;
 use crate::error::StoreError;
+use crate::reader::Readers;
+use crate::recent::Recent;
+use crate::{PARTITION, Tuning, last_at, sql};
+
+use committer::SqliteCommitter;
+pub(crate) use connection::connect;
+use loader::SqliteLoader;
+use lock::DirectoryLock;
 
 /// The database file in a data directory.
 pub const FILE: &str = "koudai.db";
-/// The only partition of an embedded database.
-pub(crate) const PARTITION: i64 = 1;
 
 /// Scripts in order; the database's `user_version` says how many have run. A script is never changed once released.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_begin.sql")];
 
+/// Opens or creates the database of a directory and becomes its owner.
+pub(crate) fn open(directory: &Path, tuning: Tuning) -> Result<Opened, StoreError> {
+    let lock = DirectoryLock::take(directory)?;
+    let path = directory.join(FILE);
+    let mut connection = Connection::open(&path).map_err(StoreError::sqlite("opening the database"))?;
+    configure(&connection).map_err(StoreError::sqlite("configuring the database"))?;
+    migrate(&mut connection)?;
+    let (epoch, ids_at) = take_lease(&mut connection).map_err(StoreError::sqlite("taking the lease"))?;
+    let seal = newest_seal(&connection)?;
+    let newest = newest_journal(&connection)?;
+    let head = newest.as_ref().map_or(Seq(0), |j| j.seq);
+    if seal.last != head {
+        let what =
+            format!("the newest seal ends at journal {} and the newest journal is {}", seal.last.0, head.0);
+        return Err(StoreError::Corrupt { table: "seal", what });
+    }
+    let recent = Arc::new(replay(&connection, tuning)?);
+    let pages: PathBuf = path.clone();
+    let readers = Readers::new(Arc::new(move || connect(&pages)), Arc::clone(&recent));
+    let loader = SqliteLoader::open(&path, Arc::clone(&recent))?;
+    let committer = SqliteCommitter::new(connection, path, seal.clone(), Arc::clone(&recent), lock);
+    let last_at = last_at(ids_at, newest.as_ref());
+    Ok(Opened {
+        loader: Box::new(loader),
+        committer: Box::new(committer),
+        readers,
+        recent,
+        epoch,
+        seal,
+        last_at,
+    })
+}
+
+fn configure(c: &Connection) -> rusqlite::Result<()> {
+    c.pragma_update(None, "journal_mode", "WAL")?;
+    c.pragma_update(None, "synchronous", "FULL")?;
+    c.pragma_update(None, "wal_autocheckpoint", 0)?;
+    c.pragma_update(None, "mmap_size", 0)?;
+    c.pragma_update(None, "cache_size", -65_536)?;
+    c.pragma_update(None, "foreign_keys", true)?;
+    // Readers never block the writer in WAL; only another writer could, and there is none.
+    c.busy_timeout(std::time::Duration::ZERO)?;
+    c.set_prepared_statement_cache_capacity(256);
+    Ok(())
+}
+
 /// Brings a database to the newest shape, one script a transaction.
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let read = |c: &Connection| c.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
-    let found = read(connection).map_err(StoreError::database("reading the database's version"))?;
+    let found = read(connection).map_err(StoreError::sqlite("reading the database's version"))?;
     let known = i64::try_from(MIGRATIONS.len()).expect("a handful of scripts");
     if found > known {
         return Err(StoreError::TooNew { found, known });
@@ -33,7 +93,102 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
             tx.pragma_update(None, "user_version", number)?;
             tx.commit()
         };
-        run(connection).map_err(StoreError::database("bringing the database to its new shape"))?;
+        run(connection).map_err(StoreError::sqlite("bringing the database to its new shape"))?;
     }
     Ok(())
+}
+
+/// Raises the epoch, durably, before anything of the ledger is read. The epoch, and the moment of the newest id given out.
+fn take_lease(connection: &mut Connection) -> rusqlite::Result<(i64, i64)> {
+    let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    tx.execute(
+        "INSERT INTO lease (partition, epoch, heartbeat_ms) VALUES (?1, 1, 0)
+         ON CONFLICT (partition) DO UPDATE SET epoch = epoch + 1",
+        [PARTITION],
+    )?;
+    let lease =
+        tx.query_row("SELECT epoch, heartbeat_ms FROM lease WHERE partition = ?1", [PARTITION], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let sealed: bool =
+        tx.query_row("SELECT EXISTS (SELECT 1 FROM seal WHERE partition = ?1)", [PARTITION], |row| {
+            row.get(0)
+        })?;
+    if !sealed {
+        let genesis = Seal::genesis();
+        tx.execute(
+            "INSERT INTO seal (partition, no, previous, epoch, first_seq, last_seq, root, hash)
+             VALUES (?1, 0, ?2, 0, 1, 0, ?3, ?4)",
+            params![PARTITION, genesis.previous, genesis.root, genesis.hash()],
+        )?;
+        tx.execute(
+            "INSERT INTO derived (partition, watermark) VALUES (?1, 0) ON CONFLICT (partition) DO NOTHING",
+            [PARTITION],
+        )?;
+    }
+    tx.commit()?;
+    Ok(lease)
+}
+
+fn newest_seal(connection: &Connection) -> Result<Seal, StoreError> {
+    let sql = "SELECT no, previous, epoch, first_seq, last_seq, root, hash FROM seal
+               WHERE partition = ?1 ORDER BY no DESC LIMIT 1";
+    let read = |row: &rusqlite::Row<'_>| {
+        let seal = Seal {
+            no: row.get(0)?,
+            previous: row.get(1)?,
+            epoch: row.get(2)?,
+            first: Seq(row.get(3)?),
+            last: Seq(row.get(4)?),
+            root: row.get(5)?,
+        };
+        Ok((seal, row.get::<_, [u8; 32]>(6)?))
+    };
+    let (seal, hash) = connection
+        .query_row(sql, [PARTITION], read)
+        .map_err(StoreError::sqlite("reading the newest seal"))?;
+    if seal.hash() != hash {
+        let what = format!("row {}: its hash does not fit", seal.no);
+        return Err(StoreError::Corrupt { table: "seal", what });
+    }
+    Ok(seal)
+}
+
+fn newest_journal(connection: &Connection) -> Result<Option<Journal>, StoreError> {
+    let sql = "SELECT seq, body, crc FROM journal WHERE partition = ?1 ORDER BY seq DESC LIMIT 1";
+    let newest: Option<(i64, Vec<u8>, i64)> = connection
+        .query_row(sql, [PARTITION], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()
+        .map_err(StoreError::sqlite("reading the newest journal"))?;
+    newest.map(|(seq, body, crc)| sql::decode_journal(seq, &body, crc)).transpose()
+}
+
+/// What is committed and not written behind: the journals after the watermark.
+fn replay(connection: &Connection, tuning: Tuning) -> Result<Recent, StoreError> {
+    let reading = || StoreError::sqlite("replaying the newest journals");
+    let watermark: i64 = connection
+        .query_row("SELECT watermark FROM derived WHERE partition = ?1", [PARTITION], |row| row.get(0))
+        .map_err(reading())?;
+    let recent = Recent::new(Seq(watermark), tuning.generation);
+    let mut statement = connection
+        .prepare("SELECT seq, body, crc FROM journal WHERE partition = ?1 AND seq > ?2 ORDER BY seq")
+        .map_err(reading())?;
+    let mut rows = statement.query([PARTITION, watermark]).map_err(reading())?;
+    let mut chunk = vec![];
+    while let Some(row) = rows.next().map_err(reading())? {
+        let seq: i64 = row.get(0).map_err(reading())?;
+        let body = row.get_ref(1).map_err(reading())?;
+        let crc: i64 = row.get(2).map_err(reading())?;
+        let body = body.as_blob().map_err(|_| StoreError::Corrupt {
+            table: "journal",
+            what: format!("row {seq}: its body is not a journal"),
+        })?;
+        chunk.push(sql::decode_journal(seq, body, crc)?);
+        if chunk.len() == 1_024 {
+            recent.apply(&chunk);
+            chunk.clear();
+        }
+    }
+    recent.apply(&chunk);
+    Ok(recent)
 }

@@ -1,14 +1,13 @@
 //! The one fixture: a database in a directory of its own, and commands that put something into it.
 
 use koudai_core::id::{MchId, PersonId, Seq};
-use koudai_core::ledger::{AccountId, ISSUER_NETWORK, JournalKind, Posting};
+use koudai_core::ledger::{AccountId, ISSUER_NETWORK, JournalKind, Posting, Seal};
 use koudai_core::money::{Currency, Money};
 use koudai_core::secret::Secret;
-use koudai_core::state::{Batch, Command, Keys, OrStop, Policy, Stop, Tx};
+use koudai_core::state::{Batch, Command, Keys, OrStop, Policy, State, Stop, Tx};
 use koudai_core::time::Timestamp;
 use koudai_store::sqlite::FILE;
-use koudai_store::sqlite::writer::CommitError;
-use koudai_store::{Opened, Reader, StoreError, Writer};
+use koudai_store::{Commit, CommitError, Database, Opened, Reader, StoreError, Tuning};
 use tempfile::TempDir;
 
 pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000);
@@ -18,24 +17,40 @@ pub(crate) const MERCHANT: MchId = MchId::FIRST;
 pub(crate) struct Books {
     pub(crate) directory: TempDir,
     pub(crate) opened: Opened,
+    pub(crate) state: State,
+    pub(crate) seal: Seal,
+    tuning: Tuning,
+}
+
+pub(crate) fn database(directory: &TempDir) -> Database {
+    Database::Directory(directory.path().to_owned())
 }
 
 impl Books {
     pub(crate) fn new() -> Self {
+        Self::with(Tuning::default())
+    }
+
+    pub(crate) fn with(tuning: Tuning) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let opened = Writer::open(directory.path(), START).expect("a new database");
-        Self { directory, opened }
+        Self::open(directory, tuning).expect("a new database")
+    }
+
+    fn open(directory: TempDir, tuning: Tuning) -> Result<Self, StoreError> {
+        let opened = database(&directory).open(tuning)?;
+        let seal = opened.seal.clone();
+        let state = State::new(opened.head(), START.max(opened.last_at.plus(1)));
+        Ok(Self { directory, opened, state, seal, tuning })
     }
 
     /// Closes the database, lets `meddle` do something to its file, and opens it again.
     pub(crate) fn reopen(self, meddle: &str) -> Result<Self, StoreError> {
-        let Self { directory, opened } = self;
+        let Self { directory, opened, tuning, .. } = self;
         drop(opened);
         let connection = rusqlite::Connection::open(directory.path().join(FILE)).expect("a database");
         connection.execute_batch(meddle).expect("it can be meddled with");
         drop(connection);
-        let opened = Writer::open(directory.path(), START)?;
-        Ok(Self { directory, opened })
+        Self::open(directory, tuning)
     }
 
     /// Does something to the file behind the writer's back.
@@ -45,7 +60,15 @@ impl Books {
     }
 
     pub(crate) fn reader(&self) -> Reader {
-        Reader::open_directory(self.directory.path()).expect("it can be read")
+        database(&self.directory).reader().expect("it can be read")
+    }
+
+    /// Reads as pages do: tables, and what is not written behind yet.
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.opened.readers.with(work)
     }
 
     /// Decides a command, loading what it misses.
@@ -55,16 +78,19 @@ impl Books {
         let entropy = Secret::new([7; 32]);
         let batch = Batch { now: START, entropy, keys: &keys, policy: &policy, epoch: 1 };
         loop {
-            match self.opened.state.decide(&batch, command) {
+            match self.state.decide(&batch, command) {
                 Ok(reply) => return Ok(reply),
-                Err(Stop::Absent) => self.opened.writer.load(&mut self.opened.state)?,
+                Err(Stop::Absent) => self.opened.loader.load(&mut self.state.rows)?,
                 Err(Stop::Refused(_)) => panic!("nothing here is refused"),
             }
         }
     }
 
     pub(crate) fn commit(&mut self) -> Result<(), CommitError> {
-        self.opened.writer.commit(&mut self.opened.state)
+        let commit = Commit::after(&self.seal, self.opened.epoch, self.state.close());
+        self.opened.committer.commit(&commit)?;
+        self.seal = commit.seal;
+        Ok(())
     }
 
     /// Brings money in for a person and for a merchant, each a journal and a commit.

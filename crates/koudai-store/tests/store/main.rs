@@ -5,3 +5,4 @@ mod chain;
 mod damage;
 mod queries;
 mod tables;
+mod written_behind;

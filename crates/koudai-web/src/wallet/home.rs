@@ -6,7 +6,7 @@ use koudai_core::ledger::{AccountId, standing};
 use koudai_core::money::{Currency, Money};
 use koudai_core::payment_password::SetPaymentPassword;
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Balance, PaymentPassword};
+use koudai_core::rows::PaymentPassword;
 use koudai_store::{Reader, StoreError};
 use serde::Deserialize;
 use serde_json::json;
@@ -25,7 +25,7 @@ const RECENT: usize = 3;
 pub(super) fn balance(reader: &Reader, account: AccountId) -> Result<Money, StoreError> {
     let wrong =
         |_| StoreError::Corrupt { table: "balance", what: format!("account {}: below zero", account.0) };
-    match reader.get::<Balance>(&account)? {
+    match reader.balance(account)? {
         Some(b) => standing(account, b.debits_minor, b.credits_minor, b.currency).map_err(wrong),
         None => Ok(Money::zero(Currency::Cny)),
     }

@@ -29,7 +29,7 @@ use koudai_core::sign_in::{RequestCode, SignIn, code_of};
 use koudai_core::state::{Command, Keys, OrStop, Policy, Stop, Tx};
 use koudai_core::time::{DAY, Timestamp};
 use koudai_core::top_up::StartTopUp;
-use koudai_engine::{Clock, Engine};
+use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::issuer::IssuerClient;
 use koudai_networks::platform::Platform;
 use koudai_networks::sms::SmsGateway;
@@ -118,7 +118,9 @@ impl Rig {
     pub async fn start_with(reach: Reach) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
-        let engine = Engine::start(directory.path(), keys, Policy::default(), Clock::wall()).unwrap();
+        let engine =
+            Engine::start(&Settings::directory(directory.path()), keys, Policy::default(), Clock::wall())
+                .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = App {

@@ -15,16 +15,60 @@ use super::{Report, Wrong, broken, check};
 /// Journals and seals read at once.
 const CHUNK: i64 = 10_000;
 
+/// Every line of an account whose number is a multiple of this stands in the index of its history.
+const INDEXED_EVERY: i64 = 32;
+
 /// What the journals say.
 #[derive(Default)]
 pub(super) struct Facts {
     totals: BTreeMap<AccountId, Totals>,
-    history: HashSet<(i64, i64)>,
+    written: Written,
     hashes: Vec<[u8; 32]>,
     /// Journals by kind and subject, until the row they are about has claimed them.
     unclaimed: HashMap<(u8, i64), Fact>,
     told: HashSet<(i64, i64)>,
 }
+
+/// What the tables say that are written behind. They lag, so each row is held against the journals at its own number.
+#[derive(Default)]
+struct Written {
+    /// Everything up to here is in the tables.
+    watermark: i64,
+    /// Balances whose journal has not come by yet.
+    balances: HashMap<AccountId, Balance>,
+    /// Rows of the index whose journal has not come by yet.
+    index: HashSet<(i64, i64)>,
+}
+
+impl Written {
+    fn load(reader: &Reader) -> Result<Self, Wrong> {
+        let balances = reader.all::<Balance>()?.into_iter().map(|row| (row.account, row)).collect();
+        let index = reader.history_index()?.into_iter().map(|(account, seq)| (account.0, seq.0)).collect();
+        Ok(Self { watermark: reader.watermark()?.0, balances, index })
+    }
+
+    /// Holds an account's rows against its line in a journal.
+    fn check(&mut self, account: AccountId, totals: &mut Totals) -> Result<(), Wrong> {
+        let seq = totals.last;
+        let name = || format!("account {}, journal {seq}", account.0);
+        if self.balances.get(&account).is_some_and(|row| row.as_of.0 == seq) {
+            let says = self.balances.remove(&account).map(|row| {
+                (i128::from(row.debits_minor), i128::from(row.credits_minor), row.lines, row.currency)
+            });
+            let is = (totals.debits, totals.credits, totals.lines, totals.currency);
+            check(says == Some(is), "a balance is the sum of its entries", name)?;
+            totals.written = true;
+        }
+        if seq <= self.watermark {
+            totals.written_due = seq;
+        }
+        let indexed = self.index.remove(&(account.0, seq));
+        let due = totals.lines % INDEXED_EVERY == 0;
+        check(indexed && due || !indexed && (!due || seq > self.watermark), HISTORY_INDEX, name)
+    }
+}
+
+const HISTORY_INDEX: &str = "the history index is that of the journals";
 
 /// An account's totals so far. Wider than what is stored, so that no sum of stored numbers overflows.
 #[derive(Clone, Copy)]
@@ -33,6 +77,11 @@ struct Totals {
     debits: i128,
     credits: i128,
     last: i64,
+    lines: i64,
+    /// Whether its row in the table has come by.
+    written: bool,
+    /// The last journal its row must not lie behind; 0 if it needs none.
+    written_due: i64,
 }
 
 impl Totals {
@@ -70,7 +119,7 @@ pub(super) struct Due<'a> {
 
 impl Facts {
     pub(super) fn replay(reader: &Reader, report: &mut Report) -> Result<Self, Wrong> {
-        let mut facts = Self::default();
+        let mut facts = Self { written: Written::load(reader)?, ..Self::default() };
         let mut after = Seq(0);
         let mut at = 0;
         loop {
@@ -109,8 +158,15 @@ impl Facts {
             let account = line.account;
             let name = || format!("journal {seq}, account {}", account.0);
             check(account.kind().is_some(), "every account has a kind", name)?;
-            let new = Totals { currency: journal.currency, debits: 0, credits: 0, last: 0 };
-            let totals = self.totals.entry(account).or_insert(new);
+            let totals = self.totals.entry(account).or_insert(Totals {
+                currency: journal.currency,
+                debits: 0,
+                credits: 0,
+                last: 0,
+                lines: 0,
+                written: false,
+                written_due: 0,
+            });
             check(totals.currency == journal.currency, "an account has one currency", name)?;
             check(line.previous.0 == totals.last, "an account's history is one chain", || {
                 format!("{}: points to {}, not {}", name(), line.previous.0, totals.last)
@@ -119,12 +175,20 @@ impl Facts {
             totals.debits += debit;
             totals.credits += credit;
             totals.last = seq;
+            totals.lines += 1;
+            check(line.number == totals.lines, "a history's lines are numbered without gaps", || {
+                format!("{}: {} instead of {}", name(), line.number, totals.lines)
+            })?;
             let says = (i128::from(line.debits_minor), i128::from(line.credits_minor));
             check(says == (totals.debits, totals.credits), "a line carries its account's totals", || {
                 format!("{}: {says:?}", name())
             })?;
             check(totals.standing(account) >= 0, "no account is ever below zero", name)?;
-            self.history.insert((account.0, seq));
+            if totals.written && seq <= self.written.watermark {
+                // The row that came by is older than a journal it should know.
+                return Err(broken("a balance is true at the watermark or later", name()));
+            }
+            self.written.check(account, totals)?;
             if let Some(merchant) = account.merchant_owner().filter(|_| journal.kind.is_told()) {
                 self.told.insert((merchant.0, seq));
             }
@@ -180,27 +244,25 @@ impl Facts {
         })
     }
 
-    pub(super) fn check_balances(&self, reader: &Reader, report: &mut Report) -> Result<(), Wrong> {
-        let rows = reader.all::<Balance>()?;
-        let known: HashSet<AccountId> = rows.iter().map(|row| row.account).collect();
-        for account in self.totals.keys() {
-            check(known.contains(account), "every account with a history has a balance", || {
-                format!("account {}", account.0)
-            })?;
-        }
+    pub(super) fn check_balances(&self, report: &mut Report) -> Result<(), Wrong> {
+        let left = self.written.balances.values().min_by_key(|row| row.account);
+        check(left.is_none(), "a balance is the sum of its entries", || {
+            left.map_or_else(String::new, |row| {
+                format!("account {}: it has no line in journal {}", row.account.0, row.as_of.0)
+            })
+        })?;
         // What the networks hold, and what is owed out of it, by currency.
         let mut sums: BTreeMap<Currency, (i128, i128)> = BTreeMap::new();
-        for row in &rows {
-            let name = || format!("account {}", row.account.0);
-            let totals = self.totals.get(&row.account).copied();
-            let fits = totals.is_some_and(|t| {
-                let sums = (i128::from(row.debits_minor), i128::from(row.credits_minor));
-                sums == (t.debits, t.credits) && row.as_of.0 == t.last && row.currency == t.currency
-            });
-            check(fits, "a balance is the sum of its entries", name)?;
-            let standing = totals.map_or(0, |t| t.standing(row.account));
-            let (held, owed) = sums.entry(row.currency).or_default();
-            match row.account.kind() {
+        for (account, totals) in &self.totals {
+            let name = || format!("account {}", account.0);
+            check(
+                totals.written || totals.written_due == 0,
+                "every account up to the watermark has its balance",
+                name,
+            )?;
+            let standing = totals.standing(*account);
+            let (held, owed) = sums.entry(totals.currency).or_default();
+            match account.kind() {
                 Some(AccountKind::NetworkClearing) => *held += standing,
                 Some(AccountKind::PersonBalance | AccountKind::MerchantUnsettled) => {
                     *owed += standing;
@@ -210,25 +272,22 @@ impl Facts {
                 None => check(false, "every account has a kind", name)?,
             }
         }
-        report.accounts = rows.len();
+        report.accounts = self.totals.len();
         for (currency, (held, owed)) in sums {
             check(held == owed, "what is held at networks equals what is owed", || {
                 format!("{}: held {held}, owed {owed}", currency.code())
             })?;
         }
-        Ok(())
+        let head = i64::try_from(self.hashes.len()).unwrap_or(i64::MAX);
+        check(self.written.watermark <= head, "the watermark is no later than the newest journal", || {
+            format!("{} of {head}", self.written.watermark)
+        })
     }
 
-    pub(super) fn check_history(&self, reader: &Reader) -> Result<(), Wrong> {
-        const INVARIANT: &str = "the history index is that of the journals";
-        let index = reader.history_index()?;
-        for (account, seq) in &index {
-            check(self.history.contains(&(account.0, seq.0)), INVARIANT, || {
-                format!("account {}, journal {}", account.0, seq.0)
-            })?;
-        }
-        check(index.len() == self.history.len(), INVARIANT, || {
-            format!("{} rows for {} lines", index.len(), self.history.len())
+    pub(super) fn check_history(&self) -> Result<(), Wrong> {
+        let left = self.written.index.iter().min();
+        check(left.is_none(), HISTORY_INDEX, || {
+            left.map_or_else(String::new, |(account, seq)| format!("account {account}, journal {seq}"))
         })
     }
 

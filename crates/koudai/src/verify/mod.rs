@@ -11,7 +11,7 @@ mod rows;
 
 use std::path::Path;
 
-use koudai_store::{Reader, StoreError};
+use koudai_store::{Database, StoreError};
 use serde::Serialize;
 
 use journals::Facts;
@@ -67,13 +67,13 @@ const fn broken(invariant: &'static str, rows: String) -> Wrong {
 /// # Errors
 /// The first thing found wrong.
 pub(crate) fn run(directory: &Path) -> Result<Report, Wrong> {
-    Reader::open_directory(directory)?.snapshot(|reader| {
+    Database::Directory(directory.to_owned()).reader()?.snapshot(|reader| {
         reader.check_file()?;
         let mut report = Report::default();
         let mut facts = Facts::replay(reader, &mut report)?;
         facts.check_seals(reader, &mut report)?;
-        facts.check_balances(reader, &mut report)?;
-        facts.check_history(reader)?;
+        facts.check_balances(&mut report)?;
+        facts.check_history()?;
         facts.check_notices(reader)?;
         let books = Books::load(reader, &mut report)?;
         books.check_people()?;

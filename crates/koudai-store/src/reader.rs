@@ -1,0 +1,405 @@
+//! Reading connections: what is committed, for pages, the courier and the checks. They never block the writer.
+//!
+//! What is not written behind yet is read from memory first and from the tables after, so that everybody sees what they
+//! just did.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use koudai_core::column::{Row, Value};
+use koudai_core::id::{MchId, OrderId, PersonId, Seq};
+use koudai_core::ledger::{AccountId, Journal, Line, Seal};
+use koudai_core::rows::{
+    Attempt, Balance, Card, Merchant, Message, NoticeRetry, OpenAttempt, OrderCode, Refund,
+};
+use koudai_core::time::Timestamp;
+
+use crate::PARTITION;
+use crate::error::StoreError;
+use crate::recent::Recent;
+use crate::sql;
+
+/// How many idle reading connections are kept.
+const IDLE: usize = 8;
+
+/// What a reader needs of a database. Statements are the same for all: parameters are written `?1`.
+pub(crate) trait Connection: Send {
+    /// The rows a statement selects.
+    fn select(&self, sql: &str, values: &[Value]) -> Result<Vec<Vec<Value>>, StoreError>;
+    /// Fixes what is seen until `end`.
+    fn begin(&self) -> Result<(), StoreError>;
+    /// Sees everything again.
+    fn end(&self);
+    /// The names of a table's columns.
+    fn columns_of(&self, table: &str) -> Result<Vec<String>, StoreError>;
+    /// The database's own check of itself.
+    fn check(&self) -> Result<(), StoreError>;
+}
+
+/// Opens another connection.
+pub(crate) type Open = dyn Fn() -> Result<Box<dyn Connection>, StoreError> + Send + Sync;
+
+/// A pool of reading connections.
+#[derive(Clone)]
+pub struct Readers {
+    open: Arc<Open>,
+    recent: Arc<Recent>,
+    idle: Arc<Mutex<Vec<Reader>>>,
+}
+
+impl std::fmt::Debug for Readers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Readers").finish_non_exhaustive()
+    }
+}
+
+impl Readers {
+    /// Readers of a database whose writer has opened it, so that its shape is the newest.
+    pub(crate) fn new(open: Arc<Open>, recent: Arc<Recent>) -> Self {
+        Self { open, recent, idle: Arc::default() }
+    }
+
+    /// Lends a connection to `work`.
+    ///
+    /// # Errors
+    /// What opening or `work` says.
+    pub fn with<T>(&self, work: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match idle {
+            Some(reader) => reader,
+            None => Reader { connection: (self.open)()?, recent: Arc::clone(&self.recent) },
+        };
+        let result = work(&reader);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(reader);
+        }
+        result
+    }
+}
+
+/// One reading connection.
+pub struct Reader {
+    connection: Box<dyn Connection>,
+    recent: Arc<Recent>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// A reader beside whoever owns the database: it sees what is in the tables and nothing of the owner's memory.
+    pub(crate) fn outside(connection: Box<dyn Connection>) -> Self {
+        Self { connection, recent: Arc::new(Recent::new(Seq(0), 1)) }
+    }
+
+    /// Runs `work` on one unchanging view of the database.
+    ///
+    /// # Errors
+    /// What the database or `work` says.
+    pub fn snapshot<T, E: From<StoreError>>(&self, work: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
+        self.connection.begin()?;
+        let result = work(self);
+        self.connection.end();
+        result
+    }
+
+    /// The row of a key, if there is one.
+    ///
+    /// # Errors
+    /// What the database says; `Corrupt` for a row it should not hold.
+    pub fn get<R: Row>(&self, key: &R::Key) -> Result<Option<R>, StoreError> {
+        Ok(self.rows(&sql::select_by_key::<R>(), &sql::cells_of(key))?.pop())
+    }
+
+    /// Every row of a table, in key order. For the checks only: it holds the whole table in memory.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn all<R: Row>(&self) -> Result<Vec<R>, StoreError> {
+        self.find("1 = 1 ORDER BY 1", &[])
+    }
+
+    fn find<R: Row>(&self, condition: &str, values: &[Value]) -> Result<Vec<R>, StoreError> {
+        self.rows(&sql::select::<R>(condition), values)
+    }
+
+    fn rows<R: Row>(&self, sql: &str, values: &[Value]) -> Result<Vec<R>, StoreError> {
+        self.connection.select(sql, values)?.iter_mut().map(|cells| sql::read_row(cells)).collect()
+    }
+
+    fn numbers(&self, sql: &str, values: &[i64]) -> Result<Vec<Vec<Value>>, StoreError> {
+        let values: Vec<Value> = values.iter().map(|n| Value::Int(*n)).collect();
+        self.connection.select(sql, &values)
+    }
+
+    /// How an account stands; `None` if it never moved.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn balance(&self, account: AccountId) -> Result<Option<Balance>, StoreError> {
+        match self.recent.balance(account) {
+            Some(balance) => Ok(Some(balance)),
+            None => self.get(&account),
+        }
+    }
+
+    /// A person's cards that are still bound, oldest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn cards_of(&self, person: PersonId) -> Result<Vec<Card>, StoreError> {
+        self.find("person = ?1 AND removed_at IS NULL ORDER BY id", &[Value::Int(person.0)])
+    }
+
+    /// A person's newest calls to networks that move money, newest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn attempts_of(&self, person: PersonId, limit: i64) -> Result<Vec<Attempt>, StoreError> {
+        self.find("person = ?1 ORDER BY id DESC LIMIT ?2", &[Value::Int(person.0), Value::Int(limit)])
+    }
+
+    /// An order's refunds, oldest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn refunds_of(&self, order: OrderId) -> Result<Vec<Refund>, StoreError> {
+        self.find("\"order\" = ?1 ORDER BY id", &[Value::Int(order.0)])
+    }
+
+    /// An account's journals before `before`, newest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn history(
+        &self,
+        account: AccountId,
+        before: Option<Seq>,
+        limit: i64,
+    ) -> Result<Vec<Journal>, StoreError> {
+        let newest = match before {
+            None => self.balance(account)?.map_or(Seq(0), |b| b.as_of),
+            Some(before) => self.line_before(account, before)?,
+        };
+        let mut journals = vec![];
+        let mut next = newest;
+        while next.0 > 0 && i64::try_from(journals.len()).is_ok_and(|n| n < limit) {
+            let (journal, line) = self.line_of(account, next)?;
+            next = line.previous;
+            journals.push(journal);
+        }
+        Ok(journals)
+    }
+
+    /// The number of an account's newest journal before another journal; 0 if there is none.
+    fn line_before(&self, account: AccountId, before: Seq) -> Result<Seq, StoreError> {
+        // A page goes on after the journal it ended with, which points to the next.
+        if let Some(line) = self.journal(before)?.and_then(|j| j.line(account).copied()) {
+            return Ok(line.previous);
+        }
+        let mut next = self.line_from(account, before)?;
+        while next >= before {
+            next = self.line_of(account, next)?.1.previous;
+        }
+        Ok(next)
+    }
+
+    /// A line of an account from which it is not far back to `from`: the first indexed one at or after it, or else the
+    /// newest there is.
+    fn line_from(&self, account: AccountId, from: Seq) -> Result<Seq, StoreError> {
+        let newest = self.balance(account)?.map_or(Seq(0), |b| b.as_of);
+        let recent = self.recent.mark_from(account, from);
+        let sql = "SELECT seq FROM history WHERE account = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1";
+        let written = match self.numbers(sql, &[account.0, from.0])?.pop().as_deref() {
+            Some([Value::Int(seq)]) => Some(Seq(*seq)),
+            _ => None,
+        };
+        Ok(written.into_iter().chain(recent).min().unwrap_or(newest))
+    }
+
+    /// A journal and an account's line in it.
+    fn line_of(&self, account: AccountId, seq: Seq) -> Result<(Journal, Line), StoreError> {
+        let broken = || StoreError::Corrupt {
+            table: "journal",
+            what: format!("row {}: the history of account {} is broken there", seq.0, account.0),
+        };
+        let journal = self.journal(seq)?.ok_or_else(broken)?;
+        let line = *journal.line(account).ok_or_else(broken)?;
+        if line.previous >= seq { Err(broken()) } else { Ok((journal, line)) }
+    }
+
+    /// A merchant's journals after `after`, oldest first: some of them, and at least one if there is any.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn merchant_journals(
+        &self,
+        mchid: MchId,
+        after: Seq,
+        limit: i64,
+    ) -> Result<Vec<Journal>, StoreError> {
+        let account = AccountId::merchant(mchid);
+        let mut next = self.line_from(account, Seq(after.0 + 1))?;
+        let mut journals = vec![];
+        while next > after {
+            let (journal, line) = self.line_of(account, next)?;
+            next = line.previous;
+            journals.push(journal);
+        }
+        journals.reverse();
+        journals.truncate(usize::try_from(limit).unwrap_or(0));
+        Ok(journals)
+    }
+
+    /// The first journal at or after a moment, by its number; one past the newest if there is none.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn seq_at(&self, at: Timestamp) -> Result<Seq, StoreError> {
+        let newest = self.numbers(
+            "SELECT seq FROM journal WHERE partition = ?1 ORDER BY seq DESC LIMIT 1",
+            &[PARTITION],
+        )?;
+        let newest = match newest.first().map(Vec::as_slice) {
+            Some([Value::Int(seq)]) => *seq,
+            _ => 0,
+        };
+        // Time never goes back along the journals.
+        let (mut low, mut high) = (1, newest + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let journal = self.journal(Seq(middle))?;
+            if journal.is_some_and(|j| j.at < at) { low = middle + 1 } else { high = middle }
+        }
+        Ok(Seq(low))
+    }
+
+    /// The journals after `after`, in order.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn journals_after(&self, after: Seq, limit: i64) -> Result<Vec<Journal>, StoreError> {
+        let sql =
+            "SELECT seq, body, crc FROM journal WHERE partition = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+        self.journals(sql, &[PARTITION, after.0, limit])
+    }
+
+    /// One journal.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn journal(&self, seq: Seq) -> Result<Option<Journal>, StoreError> {
+        let sql = "SELECT seq, body, crc FROM journal WHERE partition = ?1 AND seq = ?2";
+        Ok(self.journals(sql, &[PARTITION, seq.0])?.pop())
+    }
+
+    fn journals(&self, sql: &str, values: &[i64]) -> Result<Vec<Journal>, StoreError> {
+        self.numbers(sql, values)?.iter().map(|cells| sql::read_journal(cells)).collect()
+    }
+
+    /// The seals after number `after`, in order, each with the hash stored beside it.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn seals_after(&self, after: i64, limit: i64) -> Result<Vec<(Seal, [u8; 32])>, StoreError> {
+        let sql = "SELECT no, previous, epoch, first_seq, last_seq, root, hash FROM seal
+                   WHERE partition = ?1 AND no > ?2 ORDER BY no LIMIT ?3";
+        self.numbers(sql, &[PARTITION, after, limit])?.iter().map(|cells| sql::read_seal(cells)).collect()
+    }
+
+    /// The index of histories, all of it, as (account, journal).
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn history_index(&self) -> Result<Vec<(AccountId, Seq)>, StoreError> {
+        let pair = |cells: Vec<Value>| match cells.as_slice() {
+            [Value::Int(account), Value::Int(seq)] => Ok((AccountId(*account), Seq(*seq))),
+            _ => Err(StoreError::Corrupt { table: "history", what: "a row is not two numbers".to_owned() }),
+        };
+        let rows = self.numbers("SELECT account, seq FROM history ORDER BY account, seq", &[])?;
+        rows.into_iter().map(pair).collect()
+    }
+
+    /// How far balances and the index of histories are written: they are true at this journal or a later one.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn watermark(&self) -> Result<Seq, StoreError> {
+        let rows = self.numbers("SELECT watermark FROM derived WHERE partition = ?1", &[PARTITION])?;
+        match rows.first().map(Vec::as_slice) {
+            Some([Value::Int(seq)]) => Ok(Seq(*seq)),
+            _ => Err(StoreError::Corrupt { table: "derived", what: "there is no watermark".to_owned() }),
+        }
+    }
+
+    /// Open attempts that are due, the longest due first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn due_attempts(&self, now: Timestamp, limit: i64) -> Result<Vec<OpenAttempt>, StoreError> {
+        self.find("next_at <= ?1 ORDER BY next_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Messages that are due, the longest due first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn due_messages(&self, now: Timestamp, limit: i64) -> Result<Vec<Message>, StoreError> {
+        self.find("next_at <= ?1 ORDER BY next_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Notifications to try again, the longest due first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn due_retries(&self, now: Timestamp, limit: i64) -> Result<Vec<NoticeRetry>, StoreError> {
+        self.find("next_at <= ?1 ORDER BY next_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Order codes that have expired.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn expired_codes(&self, now: Timestamp, limit: i64) -> Result<Vec<OrderCode>, StoreError> {
+        self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Merchants whose cursor lies behind the newest journal of their history.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn merchants_behind(&self) -> Result<Vec<MchId>, StoreError> {
+        let behind = |merchant: &Merchant| {
+            let newest = self.balance(AccountId::merchant(merchant.mchid))?.map_or(Seq(0), |b| b.as_of);
+            let told =
+                self.get::<koudai_core::rows::NoticeCursor>(&merchant.mchid)?.map_or(Seq(0), |c| c.told);
+            Ok::<_, StoreError>(newest > told)
+        };
+        let mut all = Vec::new();
+        for merchant in self.all::<Merchant>()? {
+            if behind(&merchant)? {
+                all.push(merchant.mchid);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The names of a table's columns, for the comparison with the declarations.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn columns_of(&self, table: &str) -> Result<Vec<String>, StoreError> {
+        self.connection.columns_of(table)
+    }
+
+    /// The database's own check of itself.
+    ///
+    /// # Errors
+    /// `Corrupt` with the first thing it finds.
+    pub fn check_file(&self) -> Result<(), StoreError> {
+        self.connection.check()
+    }
+}
