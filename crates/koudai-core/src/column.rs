@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use crate::id::{AttemptId, BindingId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq, StaffId};
 use crate::identity::Phone;
@@ -224,6 +225,20 @@ impl Column for String {
     }
     fn heap_bytes(&self) -> usize {
         self.capacity()
+    }
+}
+
+/// A text that is shared by every copy of its row.
+impl Column for Arc<str> {
+    const PARTS: &'static [&'static str] = &[""];
+    fn write(&self, out: &mut Vec<Value>) {
+        out.push(Value::Text(Cow::Owned(self.to_string())));
+    }
+    fn read(cells: &mut Cells<'_>) -> Option<Self> {
+        if let Value::Text(text) = cells.next_cell()? { Some(Self::from(&**text)) } else { None }
+    }
+    fn heap_bytes(&self) -> usize {
+        self.len() + 16
     }
 }
 

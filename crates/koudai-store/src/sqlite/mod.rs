@@ -28,6 +28,9 @@ use lock::DirectoryLock;
 /// The database file in a data directory.
 pub const FILE: &str = "koudai.db";
 
+/// Every commit is on the disk before it returns.
+const SYNCHRONOUS: &str = "FULL";
+
 /// Scripts in order; the database's `user_version` says how many have run. A script is never changed once released.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_begin.sql")];
 
@@ -66,7 +69,7 @@ pub(crate) fn open(directory: &Path, tuning: Tuning) -> Result<Opened, StoreErro
 
 fn configure(c: &Connection) -> rusqlite::Result<()> {
     c.pragma_update(None, "journal_mode", "WAL")?;
-    c.pragma_update(None, "synchronous", "FULL")?;
+    c.pragma_update(None, "synchronous", SYNCHRONOUS)?;
     c.pragma_update(None, "wal_autocheckpoint", 0)?;
     c.pragma_update(None, "mmap_size", 0)?;
     c.pragma_update(None, "cache_size", -65_536)?;

@@ -129,9 +129,9 @@ impl View {
         let mut value = json!({
             "state": word(&self.order, visit),
             "merchant": self.merchant.name,
-            "description": self.order.description,
+            "description": &*self.order.description,
             "amount": answer::money(self.order.amount),
-            "order_no": self.order.out_trade_no,
+            "order_no": &*self.order.out_trade_no,
             "methods": methods,
             "paid_by_you": self.is_mine() && self.order.paid_at.is_some(),
         });
@@ -160,9 +160,9 @@ impl View {
                     merchant: self.merchant.name.clone(),
                     verified: true,
                     first_time: self.first_time,
-                    description: self.order.description.clone(),
+                    description: self.order.description.to_string(),
                     amount: self.order.amount,
-                    order_no: self.order.out_trade_no.clone(),
+                    order_no: self.order.out_trade_no.to_string(),
                     methods: self.methods(visit),
                     chosen,
                     has_payment_password: self.has_payment_password,
@@ -191,7 +191,7 @@ impl View {
             token: self.token.clone(),
             merchant: self.merchant.name.clone(),
             amount: self.order.amount,
-            order_no: self.order.out_trade_no.clone(),
+            order_no: self.order.out_trade_no.to_string(),
             state,
         })
     }
