@@ -65,6 +65,9 @@ pub trait Column: Sized {
     }
 }
 
+/// What an allocation takes beyond its bytes, about, in bytes: it is rounded up to one of a few sizes, and some lie free.
+const ALLOCATION: usize = 16;
+
 /// Where the columns of a row stand: a table, its columns, and how many of them are the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
@@ -224,7 +227,7 @@ impl Column for String {
         }
     }
     fn heap_bytes(&self) -> usize {
-        self.capacity()
+        if self.capacity() == 0 { 0 } else { self.capacity() + ALLOCATION }
     }
 }
 
@@ -238,7 +241,8 @@ impl Column for Arc<str> {
         if let Value::Text(text) = cells.next_cell()? { Some(Self::from(&**text)) } else { None }
     }
     fn heap_bytes(&self) -> usize {
-        self.len() + 16
+        // Two counts stand before the text.
+        self.len() + 16 + ALLOCATION
     }
 }
 
@@ -251,7 +255,7 @@ impl Column for Vec<u8> {
         if let Value::Bytes(bytes) = cells.next_cell()? { Some(std::mem::take(bytes)) } else { None }
     }
     fn heap_bytes(&self) -> usize {
-        self.capacity()
+        if self.capacity() == 0 { 0 } else { self.capacity() + ALLOCATION }
     }
 }
 
@@ -318,7 +322,7 @@ impl Column for Phone {
         Self::parse(&String::read(cells)?)
     }
     fn heap_bytes(&self) -> usize {
-        self.digits().len()
+        self.digits().len() + ALLOCATION
     }
 }
 
