@@ -1,9 +1,9 @@
 //! Damage is named and never repaired.
 
-use koudai_core::id::{PersonId, Seq};
+use koudai_core::id::{OrderId, PersonId, Seq};
 use koudai_core::identity::Phone;
 use koudai_core::ledger::AccountId;
-use koudai_core::rows::{Balance, PhoneOwner};
+use koudai_core::rows::{Balance, Order, PhoneOwner};
 use koudai_store::{StoreError, Tuning};
 
 use crate::books::{Books, PERSON, Receive};
@@ -73,6 +73,22 @@ fn a_value_that_its_type_forbids_names_its_column() {
     damaged(staff("mei"), "staff", &["role"]);
     damaged(staff("lan"), "staff", &["enrolment_hash"]);
     damaged(reader.all::<koudai_core::rows::Session>(), "session", &["token_hash"]);
+}
+
+#[test]
+fn half_an_order_is_damage_whichever_half_is_left() {
+    let wide = "INSERT INTO trade_order VALUES
+        (16, 1, '', '', 'native', '', NULL, '', NULL, NULL, NULL, NULL, 1, 'CNY', 0, 0, zeroblob(16), 0)";
+    let books = Books::new();
+    books.meddle(wide);
+    damaged(books.reader().get::<Order>(&OrderId(16)), "trade_order", &["row 16", "column state"]);
+    damaged(books.reader().all::<Order>(), "trade_order", &["row 16", "column state"]);
+    let narrow = "INSERT INTO order_progress VALUES
+        (16, 'unpaid', NULL, NULL, NULL, NULL, NULL, 0, 'CNY', 0, 'CNY', 0, 'CNY', 0)";
+    books.meddle(narrow);
+    assert_eq!(books.reader().all::<Order>().unwrap().len(), 1, "both halves are a row");
+    books.meddle("DELETE FROM trade_order");
+    damaged(books.reader().all::<Order>(), "trade_order", &["row 16", "column mchid"]);
 }
 
 #[test]
