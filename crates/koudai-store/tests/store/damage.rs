@@ -122,6 +122,16 @@ fn a_seal_that_was_changed_is_damage() {
 }
 
 #[test]
+fn a_watermark_beyond_the_newest_journal_is_damage() {
+    // Journals up to it would not be replayed at the next start, and old balances would pass for new ones.
+    for watermark in [5, 1_000] {
+        let opened = used().reopen(&format!("UPDATE derived SET watermark = {watermark}")).map(|b| b.opened);
+        damaged(opened, "derived", &[&watermark.to_string(), "is 4"]);
+    }
+    assert!(used().reopen("UPDATE derived SET watermark = 4").is_ok(), "the newest itself is none too far");
+}
+
+#[test]
 fn a_database_whose_seals_are_gone_is_not_taken_for_a_new_one() {
     damaged(used().reopen("DELETE FROM seal").map(|b| b.opened), "seal", &["journal 0", "is 4"]);
 }
