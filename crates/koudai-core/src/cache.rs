@@ -1,7 +1,7 @@
 //! The loaded rows of one table: what decisions read and change, what they still want, and what they changed.
 //!
-//! Rows lie in a slab with an index beside it, so that the oldest can be found again without a walk over all: a clock
-//! hand goes round and takes what was not used since its last turn (`evict`).
+//! Rows lie in a slab with an index beside it, so that those long unused are found without a walk over all: a clock hand
+//! goes round (`evict`).
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -29,8 +29,8 @@ struct Slot<R: Row> {
     /// `None` when the table has no such row.
     row: Option<R>,
     mark: Mark,
-    /// Read or changed since the hand came by.
-    used: Cell<bool>,
+    /// The batch it was last read or changed in.
+    used: Cell<u64>,
 }
 
 /// What the running decision replaced in a slot.
@@ -123,7 +123,7 @@ impl<R: Row> Cache<R> {
         self.index.insert(key.clone(), at);
         self.heap_bytes += row.as_ref().map_or(0, R::heap_bytes);
         self.slots[at as usize / CHUNK][at as usize % CHUNK] =
-            Some(Slot { key, row, mark, used: Cell::new(true) });
+            Some(Slot { key, row, mark, used: Cell::new(self.batch) });
         at
     }
 
@@ -136,9 +136,9 @@ impl<R: Row> Cache<R> {
     }
 
     fn replace(&mut self, at: u32, row: Option<R>, mark: Mark) -> (Option<R>, Mark) {
-        let new = row.as_ref().map_or(0, R::heap_bytes);
+        let (new, batch) = (row.as_ref().map_or(0, R::heap_bytes), self.batch);
         let slot = self.slot_mut(at);
-        slot.used.set(true);
+        slot.used.set(batch);
         let old = (std::mem::replace(&mut slot.row, row), std::mem::replace(&mut slot.mark, mark));
         self.heap_bytes = self.heap_bytes + new - old.0.as_ref().map_or(0, R::heap_bytes);
         old
@@ -151,7 +151,7 @@ impl<R: Row> Cache<R> {
     pub fn get(&self, key: &R::Key) -> Result<Option<&R>, Absent> {
         if let Some(at) = self.index.get(key) {
             let slot = self.slot(*at);
-            slot.used.set(true);
+            slot.used.set(self.batch);
             return Ok(slot.row.as_ref());
         }
         self.wanted.borrow_mut().push(key.clone());
@@ -305,21 +305,37 @@ impl<R: Row> Cache<R> {
         self.index.is_empty()
     }
 
-    /// Forgets up to `count` rows that were not used lately. A row stays as long as the batch that changed it is later
-    /// than `committed`: until then the database holds an older one.
-    pub fn evict(&mut self, count: usize, committed: u64) {
+    /// Moves the hand over one row in `share` and forgets those that were last used more than `age` batches ago. A row
+    /// stays as long as the batch that changed it is later than `committed`: until then the database holds an older one.
+    pub fn evict(&mut self, share: usize, age: u64, committed: u64) {
         let slots = self.slots.len() * CHUNK;
-        let (mut left, mut steps) = (count.min(self.len()), 2 * slots);
-        while left > 0 && steps > 0 {
-            steps -= 1;
+        let before = self.batch.saturating_sub(age);
+        for _ in 0..slots.div_ceil(share) {
             self.hand = (self.hand + 1) % slots;
             let at = u32::try_from(self.hand).expect("slots are counted in 32 bits");
             let Some(Some(slot)) = self.slots[self.hand / CHUNK].get(self.hand % CHUNK) else { continue };
-            if slot.mark.batch <= committed && !slot.used.replace(false) {
+            if slot.mark.batch <= committed && slot.used.get() < before {
                 self.remove(at);
-                left -= 1;
             }
         }
+    }
+
+    /// Hands the wanted keys to another cache, which loads them.
+    pub(crate) fn hand_wanted(&mut self, loading: &mut Self) {
+        loading.wanted.get_mut().append(self.wanted.get_mut());
+    }
+
+    /// Takes in what another cache has loaded.
+    pub(crate) fn absorb(&mut self, loading: &mut Self) {
+        for slot in loading.slots.drain(..).flatten().flatten() {
+            self.loaded(slot.key, slot.row);
+        }
+        *loading = Self::default();
+    }
+
+    /// Whether any row is wanted.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.wanted.borrow().is_empty()
     }
 
     /// Keeps what the running decision changed.

@@ -319,10 +319,7 @@ impl Column for Phone {
         out.push(Value::Text(Cow::Owned(self.digits().to_owned())));
     }
     fn read(cells: &mut Cells<'_>) -> Option<Self> {
-        Self::parse(&String::read(cells)?)
-    }
-    fn heap_bytes(&self) -> usize {
-        self.digits().len() + ALLOCATION
+        if let Value::Text(digits) = cells.next_cell()? { Self::parse(digits) } else { None }
     }
 }
 

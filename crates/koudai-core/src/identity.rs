@@ -7,7 +7,7 @@ use crate::time::{Timestamp, days_in_month};
 
 /// A mainland mobile number, eleven digits; other countries come with their own numbering plans.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Phone(String);
+pub struct Phone([u8; 11]);
 
 impl Phone {
     /// Reads `13800138000`, with blanks, dashes and `+86` tolerated.
@@ -17,19 +17,19 @@ impl Phone {
         }
         let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
         let digits = digits.strip_prefix("+86").unwrap_or(&digits);
-        let bytes = digits.as_bytes();
-        let shape = bytes.len() == 11 && bytes.iter().all(u8::is_ascii_digit);
-        (shape && bytes[0] == b'1' && bytes[1] >= b'3').then(|| Self(digits.to_owned()))
+        let digits: [u8; 11] = digits.as_bytes().try_into().ok()?;
+        let shape = digits.iter().all(u8::is_ascii_digit);
+        (shape && digits[0] == b'1' && digits[1] >= b'3').then_some(Self(digits))
     }
 
     /// The eleven digits.
     pub fn digits(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).expect("digits are ASCII")
     }
 
     /// As shown to people: `138****8000`.
     pub fn masked(&self) -> String {
-        format!("{}****{}", &self.0[..3], &self.0[7..])
+        format!("{}****{}", &self.digits()[..3], &self.digits()[7..])
     }
 }
 

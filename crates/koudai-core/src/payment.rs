@@ -31,7 +31,14 @@ impl Command for Pay {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Order, Stop<Refusal>> {
         let now = tx.now();
-        let order = tx.rows().order.get(&self.order).or_stop()?.cloned().ok_or(Refusal::OrderUnknown)?;
+        let Ok(order) = tx.rows().order.get(&self.order).map(Option::<&Order>::cloned) else {
+            // What its payer brings is asked for along with it, so that one round loads all.
+            let rows = tx.rows();
+            let _ahead = (rows.person.get(&self.person), rows.payment_password.get(&self.person));
+            let _ahead = rows.balance.get(&AccountId::person(self.person));
+            return Err(Stop::Absent);
+        };
+        let order = order.ok_or(Refusal::OrderUnknown)?;
         let merchant = tx.rows().merchant.get(&order.mchid).or_stop()?.cloned();
         let merchant = merchant.expect("an order has its merchant");
         // The same person and the same means: a repeat, answered with how the order stands.

@@ -87,6 +87,18 @@ macro_rules! rows {
                 Ok(())
             }
 
+            /// Hands every wanted key to `loading`, whose rows are none yet. Whether there was any.
+            pub fn hand_wanted(&mut self, loading: &mut Self) -> bool {
+                let any = $(self.$slot.is_wanted())||*;
+                $(self.$slot.hand_wanted(&mut loading.$slot);)*
+                any
+            }
+
+            /// Takes in the rows that `loading` has loaded. What is here already stays as it is.
+            pub fn absorb(&mut self, loading: &mut Self) {
+                $(self.$slot.absorb(&mut loading.$slot);)*
+            }
+
             /// Every table that rows stand in, in the order of `visit`.
             pub fn shapes() -> Vec<Shape> {
                 [$(<$name as Row>::shapes()),*].concat()

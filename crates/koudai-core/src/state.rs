@@ -108,15 +108,16 @@ impl TableVisitor for Measure {
     }
 }
 
-/// Lets every table forget one row in `share`.
+/// Lets every table forget what was not used for `age` batches, among one row in `share`.
 struct Evict {
     share: usize,
+    age: u64,
     committed: u64,
 }
 impl TableVisitor for Evict {
     type Error = std::convert::Infallible;
     fn table<R: Row>(&mut self, cache: &mut Cache<R>) -> Result<(), Self::Error> {
-        cache.evict(cache.len() / self.share, self.committed);
+        cache.evict(self.share, self.age, self.committed);
         Ok(())
     }
 }
@@ -227,6 +228,8 @@ pub struct State {
     ids: IdSource,
     draws: u64,
     batch: u64,
+    /// Rows that were not used for so many batches are forgotten when room is needed.
+    age: u64,
 }
 
 /// A batch that was decided: what is to be committed of it.
@@ -270,6 +273,7 @@ impl State {
             ids: IdSource::new(at),
             draws: 0,
             batch: 1,
+            age: 1 << 20,
         }
     }
 
@@ -293,16 +297,23 @@ impl State {
         }
     }
 
-    /// Forgets rows, the longest unused first, until they take about `budget` bytes. Rows of batches after `committed`
+    /// Forgets rows that were not used for long, until they take about `budget` bytes. Rows of batches after `committed`
     /// stay: the database does not have them yet.
     pub fn bound(&mut self, budget: usize, committed: u64) {
-        /// One row in sixteen goes at a time, so that no batch waits long for it.
-        const SHARE: usize = 16;
+        /// One row in so many is looked at each time, so that no batch waits long for it.
+        const SHARE: usize = 32;
+        /// Rows used in the last few batches are in use now.
+        const YOUNGEST: u64 = 4;
         let mut measure = Measure::default();
         let Ok(()) = self.rows.visit(&mut measure);
-        if measure.bytes > budget {
-            let Ok(()) = self.rows.visit(&mut Evict { share: SHARE, committed });
+        if measure.bytes <= budget {
+            // There is room: what is kept may grow older.
+            self.age = self.age.saturating_add(self.age / 256 + 1);
+            return;
         }
+        let Ok(()) = self.rows.visit(&mut Evict { share: SHARE, age: self.age, committed });
+        // One age for all tables: whichever of them holds the rows that are no longer used gives them up.
+        self.age = (self.age - self.age / 64 - 1).clamp(YOUNGEST, self.batch.max(YOUNGEST));
     }
 
     /// Whether anything was decided that is to be committed.

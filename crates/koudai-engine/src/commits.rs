@@ -6,12 +6,13 @@ use std::sync::mpsc::Receiver;
 
 use koudai_core::id::Seq;
 use koudai_core::ledger::Seal;
+use koudai_core::rows::Rows;
 use koudai_core::state::{Decided, Event};
 use koudai_store::{Commit, CommitError, Committer};
 use tokio::sync::broadcast;
 
-use crate::queue::Queue;
-use crate::{Job, stop};
+use crate::mailbox::Mailbox;
+use crate::{Job, Jobs, stop};
 
 /// A batch that was decided.
 pub(crate) struct Work {
@@ -22,7 +23,7 @@ pub(crate) struct Work {
     /// What was decided.
     pub(crate) decided: Decided,
     /// Whom to answer.
-    pub(crate) jobs: Vec<Box<dyn Job>>,
+    pub(crate) jobs: Jobs,
 }
 
 /// How far the committer has come, for the decider to look at.
@@ -65,14 +66,14 @@ pub(crate) struct Commits {
     pub(crate) works: Receiver<Work>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) progress: Arc<Progress>,
-    pub(crate) queue: Arc<Queue<Box<dyn Job>>>,
+    pub(crate) mailbox: Arc<Mailbox<Box<dyn Job>, Rows>>,
 }
 
 impl Commits {
     pub(crate) fn run(mut self) {
         while let Ok(work) = self.works.recv() {
             self.take(work);
-            self.queue.set_free();
+            self.mailbox.set_free();
         }
     }
 

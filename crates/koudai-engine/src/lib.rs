@@ -1,43 +1,38 @@
 //! Group commit: commands come in from everywhere, are decided in batches, and every reply waits for its commit.
 //!
-//! Two threads. One owns the rows: it takes whatever has queued and decides it. The other owns the writing connection: it
-//! commits what was decided in one durable transaction and answers. While a batch is being committed the next one is
-//! decided on its uncommitted rows; nobody hears of it before both are on the disk.
+//! Three threads. One owns the rows and decides whatever comes in (`decider.rs`). One owns the writing connection: it
+//! commits what was decided in one durable transaction and answers (`commits.rs`). One loads rows that decisions miss.
+//! While a batch is being committed the next one is decided on its uncommitted rows; nobody hears of it before both are
+//! on the disk.
 //!
 //! What it must never do: answer before the commit, decide anything itself, or go on after a commit whose outcome it
 //! does not know.
 
 mod clock;
 mod commits;
-mod queue;
+mod decider;
+mod mailbox;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, channel, sync_channel};
 
+use koudai_core::rows::Rows;
 use koudai_core::secret::Secret;
 use koudai_core::state::{Batch, Command, Event, Keys, Policy, State, Stop};
-use koudai_core::time::{DAY, MINUTE, Timestamp};
+use koudai_core::time::Timestamp;
 use koudai_store::{Database, Loader, Opened, Reader, Readers, Recent, StoreError, Tuning};
 use tokio::sync::{broadcast, oneshot};
 
 pub use clock::Clock;
 
-use commits::{Commits, Progress, Work};
-use queue::{Queue, Refused};
+use commits::{Commits, Progress};
+use decider::{Decider, Run};
+use mailbox::{Mailbox, Refused};
 
-/// The most commands of one transaction: past it a batch only takes longer.
-const BATCH: usize = 4_096;
 /// Events a slow listener may lag behind before it has to look at the database instead.
 const EVENTS: usize = 65_536;
-/// How far the wall clock may stand behind the newest commit before somebody should look.
-const JUMP_MS: i64 = MINUTE;
-/// How far it may leap ahead of this process's own measure of time and still be followed: a machine may have slept over
-/// the week-end. A clock set years ahead would stay in the ledger for years.
-const LEAP_MS: i64 = 7 * DAY;
-
 /// Why a command got no reply.
 #[derive(Debug)]
 pub enum Failed<R> {
@@ -77,7 +72,7 @@ impl Settings {
 /// A handle to the engine; cheap to clone.
 #[derive(Debug)]
 pub struct Engine {
-    queue: Arc<Queue<Box<dyn Job>>>,
+    mailbox: Arc<Mailbox<Box<dyn Job>, Rows>>,
     events: broadcast::Sender<Event>,
     readers: Readers,
     recent: Arc<Recent>,
@@ -90,9 +85,9 @@ pub struct Engine {
 
 impl Clone for Engine {
     fn clone(&self) -> Self {
-        self.queue.add_sender();
+        self.mailbox.add_sender();
         Self {
-            queue: Arc::clone(&self.queue),
+            mailbox: Arc::clone(&self.mailbox),
             events: self.events.clone(),
             readers: self.readers.clone(),
             recent: Arc::clone(&self.recent),
@@ -107,7 +102,7 @@ impl Clone for Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.queue.remove_sender();
+        self.mailbox.remove_sender();
     }
 }
 
@@ -120,7 +115,7 @@ impl Engine {
     pub fn start(settings: &Settings, keys: Keys, policy: Policy, clock: Clock) -> Result<Self, StoreError> {
         let Opened { loader, committer, readers, epoch, seal, last_at, recent } =
             settings.database.open(settings.tuning)?;
-        let queue = Arc::new(Queue::new());
+        let mailbox = Arc::new(Mailbox::new());
         let (events, _) = broadcast::channel(EVENTS);
         let (policy, keys) = (Arc::new(policy), Arc::new(keys));
         let last = Arc::new(AtomicI64::new(last_at.0));
@@ -135,26 +130,28 @@ impl Engine {
             works: taken,
             events: events.clone(),
             progress: Arc::clone(&progress),
-            queue: Arc::clone(&queue),
+            mailbox: Arc::clone(&mailbox),
         };
+        let (loads, wanted) = channel();
         let decider = Decider {
             state: State::new(head, ids_from),
-            loader,
             epoch,
-            jobs: Arc::clone(&queue),
+            mailbox: Arc::clone(&mailbox),
+            loads,
             works,
             progress,
-            generation: 0,
             last: Arc::clone(&last),
-            looked: Instant::now(),
             keys: Arc::clone(&keys),
             policy: Arc::clone(&policy),
             clock: clock.clone(),
             cache_bytes: settings.cache_bytes,
+            run: Run::new(),
         };
+        let brought = Arc::clone(&mailbox);
+        spawn("rows", move || load_rows(loader, &wanted, &brought))?;
         spawn("commits", move || commits.run())?;
-        spawn("decisions", move || decider.run())?;
-        Ok(Self { queue, events, readers, recent, clock, last, epoch, policy, keys })
+        spawn("decisions", move || decider.work())?;
+        Ok(Self { mailbox, events, readers, recent, clock, last, epoch, policy, keys })
     }
 
     /// Decides and commits a command.
@@ -164,7 +161,7 @@ impl Engine {
     pub async fn submit<C: Command>(&self, command: C) -> Result<C::Reply, Failed<C::Refusal>> {
         let (sender, reply) = oneshot::channel();
         let job = Box::new(Pending { command, outcome: None, sender });
-        match self.queue.send(job) {
+        match self.mailbox.send(job) {
             Ok(()) => reply.await.unwrap_or(Err(Failed::Stopped)),
             Err(Refused::Full) => Err(Failed::Busy),
             Err(Refused::Gone) => Err(Failed::Stopped),
@@ -239,6 +236,9 @@ impl Engine {
     }
 }
 
+/// Commands with their outcome.
+type Jobs = Vec<Box<dyn Job>>;
+
 /// A command that waits for its decision and its commit.
 trait Job: Send {
     /// Decides it; false if rows are missing.
@@ -285,105 +285,13 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreEr
     started.map(drop).map_err(|source| StoreError::File { doing: "starting the engine's threads", source })
 }
 
-/// Owns the rows and decides.
-struct Decider {
-    state: State,
-    loader: Box<dyn Loader>,
-    epoch: i64,
-    jobs: Arc<Queue<Box<dyn Job>>>,
-    works: SyncSender<Work>,
-    progress: Arc<Progress>,
-    /// Counts how often what was decided had to be dropped.
-    generation: u64,
-    /// The time of the newest batch, in milliseconds since 1970.
-    last: Arc<AtomicI64>,
-    /// When the clock was last looked at.
-    looked: Instant,
-    keys: Arc<Keys>,
-    policy: Arc<Policy>,
-    clock: Clock,
-    cache_bytes: usize,
-}
-
-impl Decider {
-    fn run(mut self) {
-        while let Some(first) = self.jobs.take(BATCH) {
-            if self.progress.has_failed(self.generation) {
-                self.forget();
-            }
-            let mut jobs = self.decide(first);
-            while let Some(more) = self.jobs.take_until_free(BATCH - jobs.len()) {
-                jobs.extend(self.decide(more));
-            }
-            self.hand_over(jobs);
+/// Loads rows for the decider until it has gone.
+fn load_rows(mut loader: Box<dyn Loader>, wanted: &Receiver<Rows>, mailbox: &Mailbox<Box<dyn Job>, Rows>) {
+    while let Ok(mut rows) = wanted.recv() {
+        if let Err(error) = loader.load(&mut rows) {
+            stop(&error, "loading rows");
         }
-        self.jobs.close();
-    }
-
-    /// The time of the next batch: the clock's, but never back, and never further ahead than a suspended machine may be.
-    fn advance(&mut self) -> Timestamp {
-        let (wall, last) = (self.clock.now(), Timestamp(self.last.load(Ordering::SeqCst)));
-        let passed = i64::try_from(self.looked.elapsed().as_millis()).unwrap_or(i64::MAX);
-        self.looked = Instant::now();
-        let ahead = wall.since(last).saturating_sub(passed);
-        if ahead < -JUMP_MS {
-            tracing::error!(behind_ms = -ahead, "the clock stands before the newest commit");
-        }
-        let now = if ahead > LEAP_MS && self.clock.is_wall() && last.0 > 0 {
-            tracing::error!(
-                ahead_ms = ahead,
-                "the clock leapt ahead and is not followed: set it right, or start again"
-            );
-            last.plus(passed)
-        } else {
-            last.max(wall)
-        };
-        self.last.store(now.0, Ordering::SeqCst);
-        now
-    }
-
-    /// Decides commands, loading what they miss between rounds. Each round loads something, and a decision needs a handful
-    /// of rows, so the rounds are few.
-    fn decide(&mut self, mut jobs: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
-        const ROUNDS: u32 = 64;
-        let batch = Batch {
-            now: self.advance(),
-            entropy: self.clock.entropy(),
-            keys: &self.keys,
-            policy: &self.policy,
-            epoch: self.epoch,
-        };
-        let mut open: Vec<&mut Box<dyn Job>> = jobs.iter_mut().collect();
-        for _ in 0..ROUNDS {
-            open.retain_mut(|job| !job.decide(&mut self.state, &batch));
-            if open.is_empty() {
-                return jobs;
-            }
-            if let Err(error) = self.loader.load(&mut self.state.rows) {
-                stop(&error, "loading rows");
-            }
-        }
-        // Each of these left nothing behind. It is a bug of ours, and no reason to stop the others.
-        tracing::error!(commands = open.len(), "decisions keep asking for rows; they are given up");
-        jobs
-    }
-
-    /// Ends the batch and gives it to the committer, who is free.
-    fn hand_over(&mut self, jobs: Vec<Box<dyn Job>>) {
-        // A batch of refusals and repeats changes nothing. It still waits its turn: what it read may not be committed yet.
-        let changed = self.state.is_changed();
-        let decided = self.state.close();
-        if self.works.send(Work { generation: self.generation, changed, decided, jobs }).is_err() {
-            // The committer has ended, and with it the process is about to.
-            return;
-        }
-        self.state.bound(self.cache_bytes, self.progress.committed());
-    }
-
-    /// Drops what was decided and not committed, and goes on from what is.
-    fn forget(&mut self) {
-        self.generation += 1;
-        self.state = State::new(self.progress.restart(), self.state.ids_at().plus(1));
+        mailbox.bring(rows);
     }
 }
 

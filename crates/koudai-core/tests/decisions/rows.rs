@@ -4,7 +4,7 @@ use koudai_core::cache::Cache;
 use koudai_core::id::{CardId, OrderId, Seq};
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::refusal::{MerchantRefusal, Refusal};
-use koudai_core::rows::MerchantCount;
+use koudai_core::rows::{MerchantCount, Rows};
 use koudai_core::state::{Command, OrStop, Stop, Tx};
 
 use crate::fixture::{Habit, Ledger, PIN, place, refund};
@@ -73,34 +73,54 @@ fn a_row_is_forgotten_only_once_its_batch_is_committed() {
     cache.insert(count(2));
     cache.next_batch();
     cache.insert(count(3));
-    cache.evict(9, 0);
+    cache.next_batch();
+    cache.evict(1, 0, 0);
     assert!(cache.get(&1).is_err(), "it is in the database as it is here");
-    assert!(cache.get(&2).is_ok() && cache.get(&3).is_ok(), "their batches are under way");
-    cache.evict(9, 1);
+    assert_eq!(cache.len(), 2, "their batches are under way");
+    cache.evict(1, 0, 1);
     assert!(cache.get(&2).is_err());
     assert!(cache.get(&3).is_ok());
     assert_eq!(cache.len(), 1);
 }
 
 #[test]
-fn what_was_used_lately_is_forgotten_last() {
+fn what_was_used_lately_is_kept() {
     let mut cache = Cache::default();
     for id in 0..100 {
         cache.loaded(id, Some(count(id)));
     }
-    cache.evict(50, 0);
-    for id in 50..60 {
-        // The hand has gone once round and taken fifty; these are used again.
-        let _there_or_not = cache.get(&id);
+    for batch in 1..=10 {
+        cache.next_batch();
+        for id in 0..10 {
+            assert!(cache.get(&(10 * batch % 50 + id)).is_ok());
+        }
+        for _ in 0..32 {
+            cache.evict(32, 6, u64::MAX);
+        }
     }
-    let kept: Vec<i64> = (50..60).filter(|id| cache.get(id).is_ok()).collect();
-    cache.evict(cache.len() - kept.len(), 0);
-    assert!(kept.iter().all(|id| cache.get(id).is_ok()), "{kept:?}");
+    let kept: Vec<i64> = (0..100).filter(|id| cache.get(id).is_ok()).collect();
+    assert_eq!(kept, (0..50).collect::<Vec<_>>(), "each of these was used every fifth batch");
     let before = cache.bytes();
     for id in 100..150 {
         cache.loaded(id, Some(count(id)));
     }
-    assert_eq!(cache.bytes(), before / kept.len() * (kept.len() + 50), "memory is counted by the row");
+    assert_eq!(cache.bytes(), 2 * before, "memory is counted by the row");
+}
+
+#[test]
+fn rows_loaded_elsewhere_never_overwrite_what_was_decided_meanwhile() {
+    let (mut rows, mut loading) = (Rows::default(), Rows::default());
+    assert!(rows.merchant_count.get(&1).is_err() && rows.merchant_count.get(&2).is_err());
+    assert!(rows.hand_wanted(&mut loading));
+    assert!(!rows.hand_wanted(&mut Rows::default()), "they are asked for once");
+    assert_eq!(loading.merchant_count.take_wanted(), [1, 2]);
+    loading.merchant_count.loaded(1, None);
+    loading.merchant_count.loaded(2, Some(count(2)));
+    rows.merchant_count.insert(count(1));
+    rows.absorb(&mut loading);
+    assert_eq!(rows.merchant_count.get(&1), Ok(Some(&count(1))));
+    assert_eq!(rows.merchant_count.get(&2), Ok(Some(&count(2))));
+    assert!(loading.merchant_count.is_empty());
 }
 
 #[test]

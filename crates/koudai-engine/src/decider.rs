@@ -1,0 +1,195 @@
+//! The deciding side: owns the rows, decides what comes in, and hands batches over to the committer.
+//!
+//! A command that misses rows is parked until they are loaded, on a thread of their own; the others go on. While a batch is
+//! being committed the next one is decided on its uncommitted rows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{Sender, SyncSender};
+use std::time::Instant;
+
+use koudai_core::rows::Rows;
+use koudai_core::state::{Batch, Keys, Policy, State};
+use koudai_core::time::{DAY, MINUTE, Timestamp};
+
+use crate::clock::Clock;
+use crate::commits::{Progress, Work};
+use crate::mailbox::{Mailbox, Want};
+use crate::{Job, Jobs};
+
+/// The commands of one transaction: past it a batch only takes longer. Those whose rows come in at the end may come on top.
+const BATCH: usize = 4_096;
+/// Commands that may wait for rows before no more are taken in.
+const PARKED: usize = 4_096;
+/// How often a command may ask for more rows. Each round loads something, and a decision needs a handful.
+const ROUNDS: u32 = 64;
+/// How far the wall clock may stand behind the newest commit before somebody should look.
+const JUMP_MS: i64 = MINUTE;
+/// How far it may leap ahead of this process's own measure of time and still be followed: a machine may have slept over
+/// the week-end. A clock set years ahead would stay in the ledger for years.
+const LEAP_MS: i64 = 7 * DAY;
+
+/// A command that waits for rows.
+struct Parked {
+    job: Box<dyn Job>,
+    rounds: u32,
+}
+
+/// Owns the rows and decides.
+pub(crate) struct Decider {
+    pub(crate) state: State,
+    pub(crate) epoch: i64,
+    pub(crate) mailbox: Arc<Mailbox<Box<dyn Job>, Rows>>,
+    pub(crate) loads: Sender<Rows>,
+    pub(crate) works: SyncSender<Work>,
+    pub(crate) progress: Arc<Progress>,
+    /// The time of the newest batch, in milliseconds since 1970.
+    pub(crate) last: Arc<AtomicI64>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) clock: Clock,
+    /// Rows in memory take about this much, in bytes.
+    pub(crate) cache_bytes: usize,
+    pub(crate) run: Run,
+}
+
+/// What a run of the decider keeps. A run ends when one of its batches is not committed.
+pub(crate) struct Run {
+    /// Counts the runs.
+    generation: u64,
+    /// The batch being decided: commands with their outcome.
+    batch: Jobs,
+    parked: Vec<Parked>,
+    /// Rows are being loaded. What the database had when that began, as the number of a batch; and whether they are still
+    /// of use.
+    loading: Option<(u64, bool)>,
+    /// When the clock was last looked at.
+    looked: Instant,
+}
+
+impl Run {
+    pub(crate) fn new() -> Self {
+        Self { generation: 0, batch: vec![], parked: vec![], loading: None, looked: Instant::now() }
+    }
+}
+
+impl Decider {
+    pub(crate) fn work(mut self) {
+        while let Some(post) = self.mailbox.next(self.want()) {
+            if self.progress.has_failed(self.run.generation) {
+                self.forget();
+            }
+            let mut open = vec![];
+            if let Some(mut rows) = post.loaded {
+                if let Some((_, true)) = self.run.loading.take() {
+                    self.state.rows.absorb(&mut rows);
+                }
+                open.append(&mut self.run.parked);
+            }
+            open.extend(post.commands.into_iter().map(|job| Parked { job, rounds: 0 }));
+            self.decide(open);
+            self.load();
+            if post.free {
+                self.hand_over();
+            }
+        }
+        self.mailbox.close();
+    }
+
+    /// What can be used now.
+    fn want(&self) -> Want {
+        let run = &self.run;
+        let room = BATCH.saturating_sub(run.batch.len()).min(PARKED.saturating_sub(run.parked.len()));
+        Want { room, free: !run.batch.is_empty(), unfinished: run.loading.is_some() }
+    }
+
+    /// The time of the next decisions: the clock's, but never back, and never further ahead than a suspended machine may
+    /// be.
+    fn advance(&mut self) -> Timestamp {
+        let (wall, last) = (self.clock.now(), Timestamp(self.last.load(Ordering::SeqCst)));
+        let run = &mut self.run;
+        let passed = i64::try_from(run.looked.elapsed().as_millis()).unwrap_or(i64::MAX);
+        run.looked = Instant::now();
+        let ahead = wall.since(last).saturating_sub(passed);
+        if ahead < -JUMP_MS {
+            tracing::error!(behind_ms = -ahead, "the clock stands before the newest commit");
+        }
+        let now = if ahead > LEAP_MS && self.clock.is_wall() && last.0 > 0 {
+            tracing::error!(
+                ahead_ms = ahead,
+                "the clock leapt ahead and is not followed: set it right, or start again"
+            );
+            last.plus(passed)
+        } else {
+            last.max(wall)
+        };
+        self.last.store(now.0, Ordering::SeqCst);
+        now
+    }
+
+    /// Decides commands; those that miss rows are parked.
+    fn decide(&mut self, open: Vec<Parked>) {
+        if open.is_empty() {
+            return;
+        }
+        let batch = Batch {
+            now: self.advance(),
+            entropy: self.clock.entropy(),
+            keys: &self.keys,
+            policy: &self.policy,
+            epoch: self.epoch,
+        };
+        let run = &mut self.run;
+        for mut parked in open {
+            if parked.job.decide(&mut self.state, &batch) {
+                run.batch.push(parked.job);
+            } else if parked.rounds == ROUNDS {
+                // It left nothing behind. It is a bug of ours, and no reason to stop the others.
+                tracing::error!("a decision keeps asking for rows; it is given up");
+                parked.job.give_up();
+            } else {
+                parked.rounds += 1;
+                run.parked.push(parked);
+            }
+        }
+    }
+
+    /// Has the rows loaded that parked commands miss, unless others are on their way.
+    fn load(&mut self) {
+        if self.run.parked.is_empty() || self.run.loading.is_some() {
+            return;
+        }
+        let mut rows = Rows::default();
+        // A command that misses nothing any more, because another's rows were the same, is decided in the same way: what is
+        // loaded then is nothing.
+        self.state.rows.hand_wanted(&mut rows);
+        self.run.loading = Some((self.progress.committed(), true));
+        // The loading thread ends only with the process, or after this one.
+        let _ended = self.loads.send(rows);
+    }
+
+    /// Ends the batch and gives it to the committer, who is free.
+    fn hand_over(&mut self) {
+        // A batch of refusals and repeats changes nothing. It still waits its turn: what it read may not be committed yet.
+        let changed = self.state.is_changed();
+        let decided = self.state.close();
+        let run = &mut self.run;
+        let (generation, jobs) = (run.generation, std::mem::take(&mut run.batch));
+        // While rows are being loaded, none that changed since then may go: the older one would take its place.
+        let committed = run.loading.map_or_else(|| self.progress.committed(), |(began, _)| began);
+        // The committing thread ends only with the process, or after this one.
+        let _ended = self.works.send(Work { generation, changed, decided, jobs });
+        self.state.bound(self.cache_bytes, committed);
+    }
+
+    /// Drops what was decided and not committed, and goes on from what is.
+    fn forget(&mut self) {
+        let run = &mut self.run;
+        run.generation += 1;
+        if let Some((_, useful)) = &mut run.loading {
+            *useful = false;
+        }
+        std::mem::take(&mut run.batch).into_iter().for_each(Job::give_up);
+        self.state = State::new(self.progress.restart(), self.state.ids_at().plus(1));
+    }
+}
