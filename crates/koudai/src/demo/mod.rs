@@ -112,6 +112,10 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
     house::stop_signal().await;
     tokio::join!(shop_server.stop(), wallet_server.stop(), inbox_server.stop());
     bank.stop().await;
+    let said =
+        writeln!(std::io::stderr(), "\n  已停止，数据在 {0} · Stopped; the data is in {0}", data.display());
+    // Whoever closed the terminal does not read it.
+    drop(said);
     Ok(())
 }
 
