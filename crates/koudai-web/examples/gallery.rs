@@ -79,12 +79,16 @@ fn accounts(l: Lang, add: &mut Add) {
     add("login", &login(false, None));
     add("login-code", &login(true, None));
     add("login-refused", &login(true, Some(refused(l, Refusal::CodeWrong { tries_left: 3 }))));
-    add("payment-password", &PaymentPasswordPage { l, next: None, refused: None });
+    add(
+        "payment-password",
+        &PaymentPasswordPage { l, next: None, phone_end: "138000".into(), refused: None },
+    );
     add(
         "payment-password-refused",
         &PaymentPasswordPage {
             l,
             next: Some("/".into()),
+            phone_end: "138000".into(),
             refused: Some(refused(l, Refusal::PaymentPasswordWeak)),
         },
     );

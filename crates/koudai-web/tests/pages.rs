@@ -196,6 +196,16 @@ fn a_bilingual_reader_finds_the_way_to_the_other_language_with_the_destination_k
 }
 
 #[test]
+fn a_weak_payment_password_is_told_once() {
+    for (l, name, html) in every_page().filter(|(_, name, _)| name.starts_with("payment-password")) {
+        let rule = l.say("不能使用手机号", "No phone number");
+        let told =
+            html.split('<').filter_map(|part| part.split_once('>')).filter(|(_, text)| text.contains(rule));
+        assert_eq!(told.count(), 1, "{name} in {l}");
+    }
+}
+
+#[test]
 fn a_first_view_is_light() {
     let served = |path: &str| assets::find(path).map_or(0, |(bytes, _)| bytes.len());
     assert!(served(assets::url("app.css")) < 15_000, "{}", served(assets::url("app.css")));

@@ -47,6 +47,8 @@ pub struct PaymentPasswordPage {
     pub l: Lang,
     /// The path to go on to.
     pub next: Option<String>,
+    /// The last six digits of the person's number, which may not be the password.
+    pub phone_end: String,
     /// What was refused.
     pub refused: Option<Refused>,
 }
