@@ -125,11 +125,13 @@ fn accounts(l: Lang, add: &mut Add) {
 fn cards(l: Lang, add: &mut Add) {
     add("cards-empty", &CardsPage { l, cards: Vec::new() });
     add("cards", &CardsPage { l, cards: card_lines(l) });
-    let new = |kind, holder, refused| CardNewPage {
+    let new = |kind, holder, refused: Option<Refused>| CardNewPage {
         l,
         binding_id: REFERENCE.into(),
         holder,
+        number: if refused.is_some() { "6225 7500 0000 0001".into() } else { String::new() },
         name: String::new(),
+        id_number: String::new(),
         phone: String::new(),
         kind,
         refused,

@@ -63,7 +63,9 @@ async fn empty_form(visit: &Visit, person: PersonId) -> Result<CardNewPage, Refu
         l: visit.l,
         binding_id: fresh_number(),
         holder: identity.map(|i| Holder { name: i.name_masked, id_number: i.id_number_masked }),
+        number: String::new(),
         name: String::new(),
+        id_number: String::new(),
         phone: String::new(),
         kind: pages::CardKind::Debit,
         refused: None,
@@ -197,8 +199,12 @@ pub(super) async fn bind(Sent(visit, fields): Sent) -> Response {
         Err(refusal) => {
             let again = async {
                 let mut page = empty_form(&visit, visit.person()?).await?;
-                fields.text("name").clone_into(&mut page.name);
-                fields.text("phone").clone_into(&mut page.phone);
+                // What stands on the card and the ID is kept; what proves that one holds the card never is.
+                let typed = |name: &str, most| fields.text(name).chars().take(most).collect();
+                page.number = typed("number", 25);
+                page.name = typed("name", 60);
+                page.id_number = typed("id_number", 18);
+                page.phone = typed("phone", 20);
                 if fields.text("kind") == "credit" {
                     page.kind = pages::CardKind::Credit;
                 }
