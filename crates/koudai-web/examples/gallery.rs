@@ -256,8 +256,8 @@ fn records(l: Lang, add: &mut Add) {
         &RecordsPage {
             l,
             months: vec![
-                month(2026, 11, fen(1_022_999), fen(46_680), this),
-                month(2026, 10, fen(50_000), fen(1_258_850), last),
+                month(2026, 11, fen(7_850), fen(2_999), this),
+                month(2026, 10, fen(1_258_850), fen(0), last),
             ],
             older: Some(REFERENCE.into()),
         },
@@ -268,14 +268,12 @@ fn records(l: Lang, add: &mut Add) {
             l,
             line: lines(l).remove(1),
             description: Some(l.say("《数据密集型应用系统设计》等两本", "Two books on databases").into()),
-            method: Some(card_lines(l)[0].name(l)),
             breakdown: vec![
                 (l.say("银行卡", "Card").into(), fen(2_999)),
                 (l.say("零钱", "Balance").into(), fen(2_001)),
             ],
             refunded: Some(fen(2_999)),
             order_no: Some("BK20261122093011002".into()),
-            transaction_id: Some("4200002611220930110020001234".into()),
             bank_reference: Some("CMB88012026112200012".into()),
             timeline: vec![
                 (NOW.plus(-DAY - 4 * MINUTE), Event::Ordered),
@@ -341,8 +339,14 @@ fn methods(l: Lang, balance: i64) -> Vec<Method> {
     methods
 }
 
-fn month(year: i64, month: u8, total_in: Money, total_out: Money, lines: Vec<RecordLine>) -> MonthOfRecords {
-    MonthOfRecords { year, month, total_in, total_out, lines }
+fn month(
+    year: i64,
+    month: u8,
+    total_out: Money,
+    total_back: Money,
+    lines: Vec<RecordLine>,
+) -> MonthOfRecords {
+    MonthOfRecords { year, month, total_out, total_back, lines }
 }
 
 fn lines(l: Lang) -> Vec<RecordLine> {
@@ -352,6 +356,7 @@ fn lines(l: Lang) -> Vec<RecordLine> {
     let canteen = l.say("学一食堂", "First Canteen");
     let books = l.say("校园书店", "Campus Books");
     let bank = l.say("招商银行", "China Merchants Bank");
+    let item = l.say("《数据密集型应用系统设计》等两本", "Two books on databases");
     let laundry = l.say(
         "一家名字特别特别长的自助洗衣与干洗连锁店",
         "The Very Long Named Laundry and Dry Cleaning Company",
@@ -373,6 +378,8 @@ fn lines(l: Lang) -> Vec<RecordLine> {
         id: format!("20261123040509123456789012{i:02}"),
         kind,
         name: name.into(),
+        item: (kind != TopUp).then(|| item.into()),
+        method: if kind == TopUp { card_lines(l)[0].name(l) } else { l.say("零钱", "Balance").into() },
         direction,
         amount: fen(minor),
         at: NOW.plus(ago),
