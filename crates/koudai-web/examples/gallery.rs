@@ -288,8 +288,18 @@ fn records(l: Lang, add: &mut Add) {
 }
 
 fn info(l: Lang, add: &mut Add) {
-    add("status", &StatusPage { l, bank_up: true, messages_up: true, at: NOW });
-    add("status-degraded", &StatusPage { l, bank_up: false, messages_up: false, at: NOW });
+    let status = |up, about| StatusPage {
+        l,
+        operator: l.say("示例大学后勤集团", "Example University Services").into(),
+        contact: Some("400-000-0000".into()),
+        about,
+        bank_up: up,
+        messages_up: up,
+        at: NOW,
+    };
+    add("status", &status(true, None));
+    add("status-about-a-record", &status(true, Some(lines(l).remove(1))));
+    add("status-degraded", &status(false, None));
     add("refusal", &RefusalPage::new(Refusal::CodeStale, l, REFERENCE, "/"));
     let locked = Refusal::PaymentPasswordLocked { until: NOW.plus(3 * HOUR) };
     add("refusal-locked", &RefusalPage::new(locked, l, REFERENCE, "/"));

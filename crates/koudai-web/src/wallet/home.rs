@@ -131,15 +131,32 @@ pub(super) async fn language(visit: Visit, Path(lang): Path<String>, Query(query
 }
 
 pub(super) async fn terms(visit: Visit) -> Response {
-    answer::ok(&TermsPage { l: visit.l, operator: visit.app.operator.to_string() })
+    answer::ok(&TermsPage { l: visit.l, operator: visit.l.operator(&visit.app.operator).to_owned() })
 }
 
-pub(super) async fn status(visit: Visit) -> Response {
+#[derive(Deserialize)]
+pub(super) struct About {
+    record: Option<String>,
+}
+
+pub(super) async fn status(visit: Visit, Query(query): Query<About>) -> Response {
     let health = &visit.app.networks.health;
     let (bank_up, messages_up) = (health.bank_up(), health.messages_up());
     if visit.json {
         let word = |up| if up { "up" } else { "down" };
         return answer::data(json!({"wallet": "up", "bank": word(bank_up), "messages": word(messages_up)}));
     }
-    answer::ok(&StatusPage { l: visit.l, bank_up, messages_up, at: visit.now() })
+    let about = match (visit.person(), query.record) {
+        (Ok(person), Some(id)) => records::asked_about(&visit, person, id).await.ok().flatten(),
+        _ => None,
+    };
+    answer::ok(&StatusPage {
+        l: visit.l,
+        operator: visit.l.operator(&visit.app.operator).to_owned(),
+        contact: visit.app.contact.as_deref().map(str::to_owned),
+        about,
+        bank_up,
+        messages_up,
+        at: visit.now(),
+    })
 }

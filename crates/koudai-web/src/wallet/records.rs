@@ -293,6 +293,19 @@ pub(super) async fn record(visit: Visit, Path(id): Path<String>) -> Response {
     visit.settle(result)
 }
 
+/// The record that a person has a question about, if it is theirs.
+///
+/// # Errors
+/// `OutOfOrder`.
+pub(super) async fn asked_about(
+    visit: &Visit,
+    person: PersonId,
+    id: String,
+) -> Result<Option<RecordLine>, Refusal> {
+    let l = visit.l;
+    Ok(visit.read(move |r| detail(r, person, &id, l)).await?.map(|page| page.line))
+}
+
 /// One record by its id, if it is this person's.
 fn detail(reader: &Reader, person: PersonId, id: &str, l: Lang) -> Result<Option<RecordPage>, StoreError> {
     if let Some(id) = OrderId::parse(id) {

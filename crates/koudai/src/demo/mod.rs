@@ -91,6 +91,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         data,
         origin: wallet.clone(),
         operator: args.operator,
+        contact: None,
         issuer_url: bank.internal().to_owned(),
         issuer_app_id: APP_ID.to_owned(),
         issuer_key: PublicKey::from_pem(&sandbox::text(&data.join("bank").join(sandbox::PUBLIC_KEY))?)
