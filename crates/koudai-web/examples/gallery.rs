@@ -218,6 +218,7 @@ fn payments(l: Lang, add: &mut Add) {
         order_no: "CT20261123120500017".into(),
         methods: methods(l, balance),
         chosen: None,
+        failed: None,
         has_payment_password,
         refused,
     };

@@ -155,6 +155,7 @@ fn what_others_wrote_is_shown_as_text_and_never_runs() {
                 unusable: None,
             }],
             chosen: None,
+            failed: None,
             has_payment_password: true,
             refused: None,
         };
