@@ -170,6 +170,13 @@ for (const pin of document.querySelectorAll("[data-pin]")) {
 function chosen(form, name) {
   const field = form.elements[name];
   const option = field instanceof RadioNodeList ? [...field].find((input) => input.checked) : field;
-  if (option?.type !== "radio") return option?.value ?? "";
+  if (option?.type !== "radio") return sum(option?.value ?? "");
   return option.labels[0].querySelector("b").textContent;
+}
+
+// An amount as it was typed, written as everywhere else: 100 is 100.00, and 12345.6 is 12,345.60.
+function sum(typed) {
+  const [yuan, fen = ""] = typed.split(".");
+  const whole = yuan.replace(/^0+(?=\d)/, "");
+  return `${whole.length < 5 ? whole : whole.replace(/\B(?=(\d{3})+$)/g, ",")}.${fen.padEnd(2, "0")}`;
 }
