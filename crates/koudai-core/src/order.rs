@@ -81,15 +81,15 @@ impl PlaceOrder {
     /// are not compared: the first request sets them (protocol specification 3.3).
     fn difference(&self, order: &Order) -> Option<&'static str> {
         [
-            (self.appid != order.appid, "/appid"),
+            (*self.appid != *order.appid, "/appid"),
             (self.product != order.product, "/trade_type"),
             (self.amount != order.amount, "/amount/total"),
-            (self.description != order.description, "/description"),
-            (self.attach != order.attach, "/attach"),
-            (self.notify_url != order.notify_url, "/notify_url"),
-            (self.goods_tag != order.goods_tag, "/goods_tag"),
-            (self.detail != order.detail, "/detail"),
-            (self.settle_info != order.settle_info, "/settle_info"),
+            (*self.description != *order.description, "/description"),
+            (self.attach.as_deref() != order.attach.as_deref(), "/attach"),
+            (*self.notify_url != *order.notify_url, "/notify_url"),
+            (self.goods_tag.as_deref() != order.goods_tag.as_deref(), "/goods_tag"),
+            (self.detail.as_deref() != order.detail.as_deref(), "/detail"),
+            (self.settle_info.as_deref() != order.settle_info.as_deref(), "/settle_info"),
         ]
         .into_iter()
         .find_map(|(differs, field)| differs.then_some(field))
@@ -128,7 +128,7 @@ impl Command for PlaceOrder {
                 return Err(MerchantRefusal::OutTradeNoUsed { field }.into());
             }
             if now >= order.code_expires_at {
-                order.code = tx.random();
+                order.code = tx.fresh_token();
                 issue_code(tx, &mut order);
                 tx.rows().order.put(order.clone());
             }
@@ -141,20 +141,20 @@ impl Command for PlaceOrder {
         let mut order = Order {
             id: OrderId(tx.fresh_id()),
             mchid: self.mchid,
-            appid: self.appid.clone(),
-            out_trade_no: self.out_trade_no.clone(),
+            appid: self.appid.as_str().into(),
+            out_trade_no: self.out_trade_no.as_str().into(),
             product: self.product,
-            description: self.description.clone(),
-            attach: self.attach.clone(),
-            notify_url: self.notify_url.clone(),
-            goods_tag: self.goods_tag.clone(),
-            detail: self.detail.clone(),
-            scene_info: self.scene_info.clone(),
-            settle_info: self.settle_info.clone(),
+            description: self.description.as_str().into(),
+            attach: self.attach.as_deref().map(Into::into),
+            notify_url: self.notify_url.as_str().into(),
+            goods_tag: self.goods_tag.as_deref().map(Into::into),
+            detail: self.detail.as_deref().map(Into::into),
+            scene_info: self.scene_info.as_deref().map(Into::into),
+            settle_info: self.settle_info.as_deref().map(Into::into),
             amount: self.amount,
             created_at: now,
             expires_at: now.plus(life),
-            code: tx.random(),
+            code: tx.fresh_token(),
             code_expires_at: now,
             state: OrderState::Unpaid,
             payer: None,

@@ -3,6 +3,8 @@
 //! A field with a natural unique number (a phone, an `out_trade_no`) has a table of its own that is keyed by it.
 //! Source and derived rows are marked; no row is both.
 
+use std::sync::Arc;
+
 use crate::card::CardKind;
 use crate::column::{Cells, Column, Fields, Row, Shape, Value, compound_key, worded};
 use crate::id::{AttemptId, BindingId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq, StaffId};
@@ -518,25 +520,25 @@ rows! {
         /// The merchant.
         mchid: MchId,
         /// The app it came from.
-        appid: String,
+        appid: Arc<str>,
         /// The merchant's number.
-        out_trade_no: String,
+        out_trade_no: Arc<str>,
         /// How it is brought to the payer.
         product: Product,
         /// What the payer reads.
-        description: String,
+        description: Arc<str>,
         /// What the merchant gets back.
-        attach: Option<String>,
+        attach: Option<Arc<str>>,
         /// Where the merchant is told.
-        notify_url: String,
+        notify_url: Arc<str>,
         /// For coupons.
-        goods_tag: Option<String>,
+        goods_tag: Option<Arc<str>>,
         /// As sent, in compact JSON.
-        detail: Option<String>,
+        detail: Option<Arc<str>>,
         /// As sent, in compact JSON.
-        scene_info: Option<String>,
+        scene_info: Option<Arc<str>>,
         /// As sent, in compact JSON.
-        settle_info: Option<String>,
+        settle_info: Option<Arc<str>>,
         /// What is to be paid.
         amount: Money,
         /// When it was placed.
@@ -580,7 +582,7 @@ rows! {
 
     /// A code that stands for an order; deleted when it expires. Source.
     OrderCode in order_code as order_code {
-        /// 128 random bits.
+        /// The moment it was drawn in, and 80 random bits.
         token: [u8; 16],
         /// The order.
         order: OrderId,

@@ -1,11 +1,12 @@
 //! The committing side: one batch after the other, in the order they were decided, answered once it is on the disk.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
 
+use koudai_core::id::Seq;
 use koudai_core::ledger::Seal;
-use koudai_core::state::Event;
+use koudai_core::state::{Decided, Event};
 use koudai_store::{Commit, CommitError, Committer};
 use tokio::sync::broadcast;
 
@@ -16,14 +17,12 @@ use crate::{Job, stop};
 pub(crate) struct Work {
     /// Which run of the decider it comes from; a run ends when one of its batches is not committed.
     pub(crate) generation: u64,
-    /// Its number in its run.
-    pub(crate) batch: u64,
-    /// What is to be committed; nothing if it changed nothing.
-    pub(crate) commit: Option<Commit>,
+    /// Whether there is anything to commit.
+    pub(crate) changed: bool,
+    /// What was decided.
+    pub(crate) decided: Decided,
     /// Whom to answer.
     pub(crate) jobs: Vec<Box<dyn Job>>,
-    /// What to say when it is committed.
-    pub(crate) events: Vec<Event>,
 }
 
 /// How far the committer has come, for the decider to look at.
@@ -32,12 +31,12 @@ pub(crate) struct Progress {
     committed: AtomicU64,
     /// One more than the last run that failed.
     failed: AtomicU64,
-    seal: Mutex<Seal>,
+    head: AtomicI64,
 }
 
 impl Progress {
-    pub(crate) fn new(seal: Seal) -> Self {
-        Self { committed: AtomicU64::new(0), failed: AtomicU64::new(0), seal: Mutex::new(seal) }
+    pub(crate) const fn new(head: Seq) -> Self {
+        Self { committed: AtomicU64::new(0), failed: AtomicU64::new(0), head: AtomicI64::new(head.0) }
     }
 
     /// The newest batch of the present run that the database has.
@@ -50,33 +49,26 @@ impl Progress {
         self.failed.load(Ordering::Acquire) > generation
     }
 
-    /// Begins a run anew, on the newest seal that is committed.
-    pub(crate) fn restart(&self) -> Seal {
+    /// Begins a run anew, on the newest journal that is committed.
+    pub(crate) fn restart(&self) -> Seq {
         self.committed.store(0, Ordering::Release);
-        self.seal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Seq(self.head.load(Ordering::Acquire))
     }
 }
 
-/// Owns the writing connection.
+/// Owns the writing connection and the chain of seals.
 pub(crate) struct Commits {
-    committer: Box<dyn Committer>,
-    works: Receiver<Work>,
-    events: broadcast::Sender<Event>,
-    progress: Arc<Progress>,
-    queue: Arc<Queue<Box<dyn Job>>>,
+    pub(crate) committer: Box<dyn Committer>,
+    /// The newest seal that is committed.
+    pub(crate) seal: Seal,
+    pub(crate) epoch: i64,
+    pub(crate) works: Receiver<Work>,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) queue: Arc<Queue<Box<dyn Job>>>,
 }
 
 impl Commits {
-    pub(crate) fn new(
-        committer: Box<dyn Committer>,
-        works: Receiver<Work>,
-        events: broadcast::Sender<Event>,
-        progress: Arc<Progress>,
-        queue: Arc<Queue<Box<dyn Job>>>,
-    ) -> Self {
-        Self { committer, works, events, progress, queue }
-    }
-
     pub(crate) fn run(mut self) {
         while let Ok(work) = self.works.recv() {
             self.take(work);
@@ -89,11 +81,14 @@ impl Commits {
             // It was decided on rows that were never committed.
             return work.jobs.into_iter().for_each(Job::give_up);
         }
-        if let Some(commit) = &work.commit {
-            match self.committer.commit(commit) {
+        let mut decided = work.decided;
+        let (batch, events) = (decided.batch, std::mem::take(&mut decided.events));
+        if work.changed {
+            let commit = Commit::after(&self.seal, self.epoch, decided);
+            match self.committer.commit(&commit) {
                 Ok(()) => {
-                    let mut seal = self.progress.seal.lock().unwrap_or_else(PoisonError::into_inner);
-                    seal.clone_from(&commit.seal);
+                    self.progress.head.store(commit.seal.last.0, Ordering::Release);
+                    self.seal = commit.seal;
                 }
                 Err(CommitError::NotCommitted(error)) if error.is_passing() => {
                     tracing::error!(%error, "nothing of this batch was done, and its senders are told to come back");
@@ -104,9 +99,9 @@ impl Commits {
                 Err(error) => stop(&error, "committing"),
             }
         }
-        self.progress.committed.store(work.batch, Ordering::Release);
+        self.progress.committed.store(batch, Ordering::Release);
         work.jobs.into_iter().for_each(Job::answer);
-        for event in work.events {
+        for event in events {
             let _nobody_listens = self.events.send(event);
         }
     }

@@ -17,11 +17,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Instant;
 
-use koudai_core::ledger::Seal;
 use koudai_core::secret::Secret;
 use koudai_core::state::{Batch, Command, Event, Keys, Policy, State, Stop};
 use koudai_core::time::{DAY, MINUTE, Timestamp};
-use koudai_store::{Commit, Database, Loader, Opened, Reader, Readers, StoreError, Tuning};
+use koudai_store::{Database, Loader, Opened, Reader, Readers, Recent, StoreError, Tuning};
 use tokio::sync::{broadcast, oneshot};
 
 pub use clock::Clock;
@@ -81,6 +80,7 @@ pub struct Engine {
     queue: Arc<Queue<Box<dyn Job>>>,
     events: broadcast::Sender<Event>,
     readers: Readers,
+    recent: Arc<Recent>,
     clock: Clock,
     last: Arc<AtomicI64>,
     epoch: i64,
@@ -95,6 +95,7 @@ impl Clone for Engine {
             queue: Arc::clone(&self.queue),
             events: self.events.clone(),
             readers: self.readers.clone(),
+            recent: Arc::clone(&self.recent),
             clock: self.clock.clone(),
             last: Arc::clone(&self.last),
             epoch: self.epoch,
@@ -117,22 +118,28 @@ impl Engine {
     /// # Errors
     /// What the store says, `Taken` by another process above all.
     pub fn start(settings: &Settings, keys: Keys, policy: Policy, clock: Clock) -> Result<Self, StoreError> {
-        let Opened { loader, committer, readers, epoch, seal, last_at, recent: _ } =
+        let Opened { loader, committer, readers, epoch, seal, last_at, recent } =
             settings.database.open(settings.tuning)?;
         let queue = Arc::new(Queue::new());
         let (events, _) = broadcast::channel(EVENTS);
         let (policy, keys) = (Arc::new(policy), Arc::new(keys));
         let last = Arc::new(AtomicI64::new(last_at.0));
-        let progress = Arc::new(Progress::new(seal.clone()));
+        let (ids_from, head) = (clock.now().max(last_at.plus(1)), seal.last);
+        let progress = Arc::new(Progress::new(head));
         // No batch waits between the two: what comes in while the committer is at work joins the batch being decided.
         let (works, taken) = sync_channel(0);
-        let commits =
-            Commits::new(committer, taken, events.clone(), Arc::clone(&progress), Arc::clone(&queue));
-        let ids_from = clock.now().max(last_at.plus(1));
-        let decider = Decider {
-            state: State::new(seal.last, ids_from),
-            loader,
+        let commits = Commits {
+            committer,
             seal,
+            epoch,
+            works: taken,
+            events: events.clone(),
+            progress: Arc::clone(&progress),
+            queue: Arc::clone(&queue),
+        };
+        let decider = Decider {
+            state: State::new(head, ids_from),
+            loader,
             epoch,
             jobs: Arc::clone(&queue),
             works,
@@ -147,7 +154,7 @@ impl Engine {
         };
         spawn("commits", move || commits.run())?;
         spawn("decisions", move || decider.run())?;
-        Ok(Self { queue, events, readers, clock, last, epoch, policy, keys })
+        Ok(Self { queue, events, readers, recent, clock, last, epoch, policy, keys })
     }
 
     /// Decides and commits a command.
@@ -181,6 +188,28 @@ impl Engine {
     /// What is committed from now on, as it is committed. A listener that lags must look at the database.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// How many journals lie after the one that balances and histories are written up to.
+    pub fn lag(&self) -> i64 {
+        let (watermark, head) = self.recent.span();
+        head.0 - watermark.0
+    }
+
+    /// How many commits the ledger has had.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn commits(&self) -> Result<u64, StoreError> {
+        self.readers.with(Reader::newest_seal)
+    }
+
+    /// The database's settings that a commit's durability rests on, by name.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn durability(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.readers.with(Reader::durability)
     }
 
     /// The present moment as the ledger has it: the clock's, but never before the newest batch. What stands in rows is
@@ -260,8 +289,6 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreEr
 struct Decider {
     state: State,
     loader: Box<dyn Loader>,
-    /// The seal of the newest batch handed over, committed or not.
-    seal: Seal,
     epoch: i64,
     jobs: Arc<Queue<Box<dyn Job>>>,
     works: SyncSender<Work>,
@@ -345,14 +372,8 @@ impl Decider {
     fn hand_over(&mut self, jobs: Vec<Box<dyn Job>>) {
         // A batch of refusals and repeats changes nothing. It still waits its turn: what it read may not be committed yet.
         let changed = self.state.is_changed();
-        let mut decided = self.state.close();
-        let (batch, events, generation) =
-            (decided.batch, std::mem::take(&mut decided.events), self.generation);
-        let commit = changed.then(|| Commit::after(&self.seal, self.epoch, decided));
-        if let Some(commit) = &commit {
-            self.seal.clone_from(&commit.seal);
-        }
-        if self.works.send(Work { generation, batch, commit, jobs, events }).is_err() {
+        let decided = self.state.close();
+        if self.works.send(Work { generation: self.generation, changed, decided, jobs }).is_err() {
             // The committer has ended, and with it the process is about to.
             return;
         }
@@ -362,8 +383,7 @@ impl Decider {
     /// Drops what was decided and not committed, and goes on from what is.
     fn forget(&mut self) {
         self.generation += 1;
-        self.seal = self.progress.restart();
-        self.state = State::new(self.seal.last, self.state.ids_at().plus(1));
+        self.state = State::new(self.progress.restart(), self.state.ids_at().plus(1));
     }
 }
 

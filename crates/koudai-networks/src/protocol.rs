@@ -21,15 +21,15 @@ pub fn transaction(order: &Order, vault: &Vault, now: Timestamp) -> Transaction 
     let paid = order.paid_at;
     let currency = order.amount.currency().code().to_owned();
     Transaction {
-        appid: order.appid.clone(),
+        appid: order.appid.to_string(),
         mchid: order.mchid.wire(),
-        out_trade_no: order.out_trade_no.clone(),
+        out_trade_no: order.out_trade_no.to_string(),
         transaction_id: paid.map(|_| order.id.wire()),
         trade_type: paid.map(|_| trade_type(order.product).to_owned()),
         trade_state,
         trade_state_desc: desc.to_owned(),
         bank_type: paid.map(|_| "OTHERS".to_owned()),
-        attach: order.attach.clone(),
+        attach: order.attach.as_deref().map(str::to_owned),
         success_time: paid.map(Timestamp::rfc3339),
         payer: Some(Payer { openid: paid.and(order.payer).map(|person| vault.openid(&order.appid, person)) }),
         amount: Some(TransactionAmount {
@@ -70,7 +70,7 @@ pub fn refund(refund: &Refund, order: &Order, card: Option<&Card>) -> WireRefund
         refund_id: refund.id.wire(),
         out_refund_no: refund.out_refund_no.clone(),
         transaction_id: order.id.wire(),
-        out_trade_no: order.out_trade_no.clone(),
+        out_trade_no: order.out_trade_no.to_string(),
         channel: "ORIGINAL".to_owned(),
         user_received_account: received_by(card),
         success_time: refund.success_at.map(Timestamp::rfc3339),
@@ -93,7 +93,7 @@ pub fn refund(refund: &Refund, order: &Order, card: Option<&Card>) -> WireRefund
 pub fn refund_notice(refund: &Refund, order: &Order, card: Option<&Card>) -> RefundNotice {
     RefundNotice {
         mchid: refund.mchid.wire(),
-        out_trade_no: order.out_trade_no.clone(),
+        out_trade_no: order.out_trade_no.to_string(),
         transaction_id: order.id.wire(),
         out_refund_no: refund.out_refund_no.clone(),
         refund_id: refund.id.wire(),

@@ -31,6 +31,8 @@ pub(crate) trait Connection: Send {
     fn end(&self);
     /// The names of a table's columns.
     fn columns_of(&self, table: &str) -> Result<Vec<String>, StoreError>;
+    /// The settings that a commit's durability rests on, by name.
+    fn durability(&self) -> Result<Vec<(String, String)>, StoreError>;
     /// The database's own check of itself.
     fn check(&self) -> Result<(), StoreError>;
 }
@@ -117,9 +119,9 @@ impl Reader {
     /// Every row of a table, in key order. For the checks only: it holds the whole table in memory.
     ///
     /// # Errors
-    /// As `get`.
+    /// As `get`; half a row is damage, whichever half is left.
     pub fn all<R: Row>(&self) -> Result<Vec<R>, StoreError> {
-        self.find("1 = 1 ORDER BY 1", &[])
+        self.rows(&sql::select_all::<R>(), &[])
     }
 
     fn find<R: Row>(&self, condition: &str, values: &[Value]) -> Result<Vec<R>, StoreError> {
@@ -308,6 +310,26 @@ impl Reader {
         let sql = "SELECT no, previous, epoch, first_seq, last_seq, root, hash FROM seal
                    WHERE partition = ?1 AND no > ?2 ORDER BY no LIMIT ?3";
         self.numbers(sql, &[PARTITION, after, limit])?.iter().map(|cells| sql::read_seal(cells)).collect()
+    }
+
+    /// The number of the newest seal, which counts the commits.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn newest_seal(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT no FROM seal WHERE partition = ?1 ORDER BY no DESC LIMIT 1";
+        match self.numbers(sql, &[PARTITION])?.first().map(Vec::as_slice) {
+            Some([Value::Int(no)]) => Ok(u64::try_from(*no).unwrap_or(0)),
+            _ => Err(StoreError::Corrupt { table: "seal", what: "there is none".to_owned() }),
+        }
+    }
+
+    /// The settings that a commit's durability rests on, by name.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn durability(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.connection.durability()
     }
 
     /// The index of histories, all of it, as (account, journal).

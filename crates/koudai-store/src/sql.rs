@@ -38,13 +38,24 @@ fn row_columns<R: Row>() -> String {
 
 /// `SELECT` of whole rows under a condition, whose columns the key makes unambiguous.
 pub(crate) fn select<R: Row>(condition: &str) -> String {
-    let mut from = R::TABLE.to_owned();
-    if let Some((moving, _)) = R::MOVING {
-        // A row whose other half is missing is damage, which a plain join would hide.
-        let key = quoted(&R::columns()[..R::key_columns()]);
-        write!(from, " LEFT JOIN {moving} USING ({key})").expect("writing to a string");
+    // A row whose second half is missing is damage, which a plain join would hide.
+    format!("SELECT {} FROM {} WHERE {condition}", row_columns::<R>(), tables::<R>("LEFT"))
+}
+
+/// `SELECT` of every row, in key order, and of every half whose other half is missing in either table.
+pub(crate) fn select_all<R: Row>() -> String {
+    format!("SELECT {} FROM {} ORDER BY 1", row_columns::<R>(), tables::<R>("FULL"))
+}
+
+/// The one or two tables that rows stand in.
+fn tables<R: Row>(join: &str) -> String {
+    match R::MOVING {
+        None => R::TABLE.to_owned(),
+        Some((moving, _)) => {
+            let key = quoted(&R::columns()[..R::key_columns()]);
+            format!("{} {join} JOIN {moving} USING ({key})", R::TABLE)
+        }
     }
-    format!("SELECT {} FROM {from} WHERE {condition}", row_columns::<R>())
 }
 
 /// `SELECT` of the row of a key.

@@ -36,6 +36,90 @@ pub(crate) enum Command {
     Staff(StaffCommand),
     /// Checks every invariant of a data directory, and names the rows of the first that fails
     Verify(VerifyArgs),
+    /// Measures this machine; each command prints one JSON object
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// The engine under load, on a ledger made for the purpose
+    Engine(BenchEngineArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchEngineArgs {
+    /// Where the ledger is made: an empty or absent directory, removed afterwards
+    #[arg(long, value_name = "DIR", default_value = crate::bench::default_directory().as_os_str())]
+    pub(crate) data: PathBuf,
+    /// Leave the ledger there
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// People who pay, each equally often
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub(crate) accounts: usize,
+    /// Merchants who are paid in turn; 1 is a hot one
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) merchants: usize,
+    /// How long the run takes
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    pub(crate) seconds: u64,
+    /// Commands under way at once
+    #[arg(long, value_name = "N", default_value_t = 16_384, conflicts_with = "rate")]
+    pub(crate) in_flight: usize,
+    /// Begin so many a second instead, whether or not those before are done
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<u64>,
+    /// What is done
+    #[arg(long, value_name = "MIX", default_value = "pay")]
+    pub(crate) mix: BenchMix,
+    /// In which order the orders are paid
+    #[arg(long, value_name = "AGE", default_value = "as-placed")]
+    pub(crate) order_age: OrderAge,
+    /// Orders placed for the run [default: more than can be paid in it]
+    #[arg(long, value_name = "N")]
+    pub(crate) orders: Option<usize>,
+    /// Payments made before the run
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) after: usize,
+    /// Memory for rows, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    pub(crate) cache_mib: usize,
+    /// Draw throughput and latency over time into this file (SVG)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) chart: Option<PathBuf>,
+}
+
+/// What a load is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchMix {
+    /// Payments of orders placed beforehand
+    Pay,
+    /// Each order is placed and paid
+    #[value(name = "pay+order")]
+    PayOrder,
+    /// As pay+order, and every tenth payment is refunded in part
+    Mixed,
+}
+
+impl BenchMix {
+    /// The word on the command line.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Pay => "pay",
+            Self::PayOrder => "pay+order",
+            Self::Mixed => "mixed",
+        }
+    }
+}
+
+/// In which order a benchmark pays its orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderAge {
+    /// As they were placed
+    AsPlaced,
+    /// In no order
+    Random,
 }
 
 #[derive(Debug, Args)]

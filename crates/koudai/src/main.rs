@@ -2,6 +2,7 @@
 //!
 //! What it must never do: decide about money, or start with a setting it has doubts about.
 
+mod bench;
 mod cli;
 mod control;
 mod demo;
@@ -25,6 +26,10 @@ use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command, MerchantCommand, SandboxCommand, StaffCommand};
 use failure::Failure;
+
+/// A payment's rows are made by one thread and dropped by another, which the system's allocator takes locks for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -69,6 +74,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Merchant(MerchantCommand::Create(args)) => merchant::run_create(args).await,
             Command::Merchant(MerchantCommand::Set(args)) => merchant::run_set(args).await,
             Command::Verify(args) => check(&args.data),
+            Command::Bench(cli::BenchCommand::Engine(args)) => bench::run_engine(&args),
             Command::Staff(StaffCommand::Create(args)) => staff::run(args).await,
         }
     });

@@ -414,7 +414,7 @@ pub(crate) fn place(mchid: MchId, number: &str, minor: i64) -> PlaceOrder {
 pub(crate) fn refund(order: &Order, number: &str, minor: i64) -> RequestRefund {
     RequestRefund {
         mchid: order.mchid,
-        order: OrderName::Number(order.out_trade_no.clone()),
+        order: OrderName::Number(order.out_trade_no.to_string()),
         out_refund_no: number.to_owned(),
         amount: fen(minor),
         total: order.amount,

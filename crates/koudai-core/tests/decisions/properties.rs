@@ -146,7 +146,7 @@ impl World {
 
     fn order(&mut self, merchant: usize, order: usize) -> Option<Order> {
         let (mchid, number) = (self.merchants[merchant], format!("order-{order}"));
-        self.ledger.all::<Order>().into_iter().find(|o| o.mchid == mchid && o.out_trade_no == number)
+        self.ledger.all::<Order>().into_iter().find(|o| o.mchid == mchid && *o.out_trade_no == number)
     }
 
     /// One of the newest attempts, so that open ones are met often.

@@ -228,7 +228,7 @@ fn event(
     };
     if name == TRANSACTION_SUCCESS {
         let mut order = order(OrderId(journal.subject))?;
-        let url = order.notify_url.clone();
+        let url = order.notify_url.to_string();
         // The event is the payment, whatever has been refunded since.
         order.refunds = 0;
         let plain = json(&protocol::transaction(&order, vault, now));
@@ -240,7 +240,7 @@ fn event(
         Some(card) => reader.get::<Card>(&card)?,
         None => None,
     };
-    let url = refund.notify_url.clone().unwrap_or_else(|| order.notify_url.clone());
+    let url = refund.notify_url.clone().unwrap_or_else(|| order.notify_url.to_string());
     let plain = json(&protocol::refund_notice(&refund, &order, card.as_ref()));
     Ok(Event { merchant, url, name, summary, original_type: "refund", plain, journal })
 }

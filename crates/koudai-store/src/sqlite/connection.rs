@@ -100,6 +100,15 @@ impl Connection for SqliteConnection {
         run().map_err(StoreError::sqlite("reading a table's columns"))
     }
 
+    fn durability(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let mode: String = self
+            .0
+            .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+            .map_err(StoreError::sqlite("reading the database's settings"))?;
+        // Of the writing connection, which sets it when it opens.
+        Ok(vec![("journal_mode".to_owned(), mode), ("synchronous".to_owned(), super::SYNCHRONOUS.to_owned())])
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         let found: String = self
             .0

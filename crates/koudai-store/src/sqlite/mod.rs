@@ -28,6 +28,9 @@ use lock::DirectoryLock;
 /// The database file in a data directory.
 pub const FILE: &str = "koudai.db";
 
+/// Every commit is on the disk before it returns.
+const SYNCHRONOUS: &str = "FULL";
+
 /// Scripts in order; the database's `user_version` says how many have run. A script is never changed once released.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_begin.sql")];
 
@@ -47,7 +50,7 @@ pub(crate) fn open(directory: &Path, tuning: Tuning) -> Result<Opened, StoreErro
             format!("the newest seal ends at journal {} and the newest journal is {}", seal.last.0, head.0);
         return Err(StoreError::Corrupt { table: "seal", what });
     }
-    let recent = Arc::new(replay(&connection, tuning)?);
+    let recent = Arc::new(replay(&connection, head, tuning)?);
     let pages: PathBuf = path.clone();
     let readers = Readers::new(Arc::new(move || connect(&pages)), Arc::clone(&recent));
     let loader = SqliteLoader::open(&path, Arc::clone(&recent))?;
@@ -66,7 +69,7 @@ pub(crate) fn open(directory: &Path, tuning: Tuning) -> Result<Opened, StoreErro
 
 fn configure(c: &Connection) -> rusqlite::Result<()> {
     c.pragma_update(None, "journal_mode", "WAL")?;
-    c.pragma_update(None, "synchronous", "FULL")?;
+    c.pragma_update(None, "synchronous", SYNCHRONOUS)?;
     c.pragma_update(None, "wal_autocheckpoint", 0)?;
     c.pragma_update(None, "mmap_size", 0)?;
     c.pragma_update(None, "cache_size", -65_536)?;
@@ -164,11 +167,15 @@ fn newest_journal(connection: &Connection) -> Result<Option<Journal>, StoreError
 }
 
 /// What is committed and not written behind: the journals after the watermark.
-fn replay(connection: &Connection, tuning: Tuning) -> Result<Recent, StoreError> {
+fn replay(connection: &Connection, head: Seq, tuning: Tuning) -> Result<Recent, StoreError> {
     let reading = || StoreError::sqlite("replaying the newest journals");
     let watermark: i64 = connection
         .query_row("SELECT watermark FROM derived WHERE partition = ?1", [PARTITION], |row| row.get(0))
         .map_err(reading())?;
+    if watermark > head.0 {
+        let what = format!("the watermark is {watermark} and the newest journal is {}", head.0);
+        return Err(StoreError::Corrupt { table: "derived", what });
+    }
     let recent = Recent::new(Seq(watermark), tuning.generation);
     let mut statement = connection
         .prepare("SELECT seq, body, crc FROM journal WHERE partition = ?1 AND seq > ?2 ORDER BY seq")

@@ -1,9 +1,9 @@
 //! Damage is named and never repaired.
 
-use koudai_core::id::{PersonId, Seq};
+use koudai_core::id::{OrderId, PersonId, Seq};
 use koudai_core::identity::Phone;
 use koudai_core::ledger::AccountId;
-use koudai_core::rows::{Balance, PhoneOwner};
+use koudai_core::rows::{Balance, Order, PhoneOwner};
 use koudai_store::{StoreError, Tuning};
 
 use crate::books::{Books, PERSON, Receive};
@@ -76,6 +76,22 @@ fn a_value_that_its_type_forbids_names_its_column() {
 }
 
 #[test]
+fn half_an_order_is_damage_whichever_half_is_left() {
+    let wide = "INSERT INTO trade_order VALUES
+        (16, 1, '', '', 'native', '', NULL, '', NULL, NULL, NULL, NULL, 1, 'CNY', 0, 0, zeroblob(16), 0)";
+    let books = Books::new();
+    books.meddle(wide);
+    damaged(books.reader().get::<Order>(&OrderId(16)), "trade_order", &["row 16", "column state"]);
+    damaged(books.reader().all::<Order>(), "trade_order", &["row 16", "column state"]);
+    let narrow = "INSERT INTO order_progress VALUES
+        (16, 'unpaid', NULL, NULL, NULL, NULL, NULL, 0, 'CNY', 0, 'CNY', 0, 'CNY', 0)";
+    books.meddle(narrow);
+    assert_eq!(books.reader().all::<Order>().unwrap().len(), 1, "both halves are a row");
+    books.meddle("DELETE FROM trade_order");
+    damaged(books.reader().all::<Order>(), "trade_order", &["row 16", "column mchid"]);
+}
+
+#[test]
 fn text_that_is_not_utf_8_is_damage_and_not_text_with_gaps() {
     let books = Books::new();
     books.meddle("INSERT INTO app VALUES ('wx1', 1900000001), (CAST(x'7778ff' AS TEXT), 1900000001)");
@@ -103,6 +119,16 @@ fn a_seal_that_was_changed_is_damage() {
         let changed = used().reopen(&format!("UPDATE seal SET {change} WHERE no = 4")).map(|b| b.opened);
         damaged(changed, "seal", &["row 4", "hash"]);
     }
+}
+
+#[test]
+fn a_watermark_beyond_the_newest_journal_is_damage() {
+    // Journals up to it would not be replayed at the next start, and old balances would pass for new ones.
+    for watermark in [5, 1_000] {
+        let opened = used().reopen(&format!("UPDATE derived SET watermark = {watermark}")).map(|b| b.opened);
+        damaged(opened, "derived", &[&watermark.to_string(), "is 4"]);
+    }
+    assert!(used().reopen("UPDATE derived SET watermark = 4").is_ok(), "the newest itself is none too far");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! What follows from the journals: seen by everybody at once, in its tables later, and never lost in between.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,12 +56,13 @@ fn everything_is_seen(books: &Books, expected: &Expected, draw: &mut Draw) {
     };
     for (account, history) in &expected.histories {
         let balance = books.read(|r| r.balance(*account)).unwrap().expect("it has moved");
-        assert_eq!((balance.as_of.0, balance.lines), (*history.last().unwrap(), history.len() as i64));
+        let lines = i64::try_from(history.len()).unwrap();
+        assert_eq!((balance.as_of.0, balance.lines), (*history.last().unwrap(), lines));
         let total = balance.debits_minor + balance.credits_minor;
-        assert_eq!(total, 100 * history.len() as i64);
+        assert_eq!(total, 100 * lines);
         let newest = all(books.read(|r| r.history(*account, None, i64::MAX)).unwrap());
         assert_eq!(newest, history.iter().rev().copied().collect::<Vec<_>>());
-        let before = 1 + i64::try_from(draw.below(expected.head as u64 + 2)).unwrap();
+        let before = 1 + i64::try_from(draw.below(expected.head.cast_unsigned() + 2)).unwrap();
         let page = all(books.read(|r| r.history(*account, Some(Seq(before)), 5)).unwrap());
         let older = history.iter().rev().copied().filter(|seq| *seq < before).take(5);
         assert_eq!(page, older.collect::<Vec<_>>(), "before {before}");

@@ -142,9 +142,9 @@ impl View {
         let mut value = json!({
             "state": word(&self.order, visit),
             "merchant": self.merchant.name,
-            "description": self.order.description,
+            "description": &*self.order.description,
             "amount": answer::money(self.order.amount),
-            "order_no": self.order.out_trade_no,
+            "order_no": &*self.order.out_trade_no,
             "methods": methods,
             "paid_by_you": self.is_mine() && self.order.paid_at.is_some(),
         });
@@ -175,9 +175,9 @@ impl View {
                     merchant: self.merchant.name.clone(),
                     verified: true,
                     first_time: self.first_time,
-                    description: self.order.description.clone(),
+                    description: self.order.description.to_string(),
                     amount: self.order.amount,
-                    order_no: self.order.out_trade_no.clone(),
+                    order_no: self.order.out_trade_no.to_string(),
                     methods: self.methods(visit),
                     chosen,
                     failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
@@ -207,7 +207,7 @@ impl View {
             token: self.token.clone(),
             merchant: self.merchant.name.clone(),
             amount: self.order.amount,
-            order_no: self.order.out_trade_no.clone(),
+            order_no: self.order.out_trade_no.to_string(),
             state,
         })
     }

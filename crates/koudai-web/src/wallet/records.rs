@@ -122,7 +122,7 @@ fn order_line(reader: &Reader, order: &Order, at: Timestamp, l: Lang) -> Result<
         id: order.id.wire(),
         kind: RecordKind::Payment,
         name: merchant_name(reader, order)?,
-        item: Some(order.description.clone()),
+        item: Some(order.description.to_string()),
         method: card_name(reader, order.card, l)?,
         direction: Direction::Out,
         amount: order.amount,
@@ -137,7 +137,7 @@ fn refund_line(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordLine, 
         id: refund.id.wire(),
         kind: RecordKind::Refund,
         name: merchant_name(reader, &order)?,
-        item: Some(order.description),
+        item: Some(order.description.to_string()),
         method: card_name(reader, refund.card, l)?,
         direction: Direction::In,
         amount: refund.amount,
@@ -155,7 +155,7 @@ fn attempt_line(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<Re
         (AttemptKind::CardPayment, Some(order)) => {
             let order = reader.get::<Order>(&order)?.expect("an attempt has its order");
             let name = merchant_name(reader, &order)?;
-            (RecordKind::Payment, name, Some(order.description), Direction::Out)
+            (RecordKind::Payment, name, Some(order.description.to_string()), Direction::Out)
         }
         (AttemptKind::CardPayment | AttemptKind::CardRefund, _) => return Ok(None),
     };
@@ -360,10 +360,10 @@ fn order_detail(reader: &Reader, order: &Order, l: Lang) -> Result<RecordPage, S
     timeline.sort_by_key(|(at, _)| *at);
     Ok(RecordPage {
         l,
-        description: Some(order.description.clone()),
+        description: Some(order.description.to_string()),
         breakdown: vec![],
         refunded: (!order.refunded.is_zero()).then_some(order.refunded),
-        order_no: Some(order.out_trade_no.clone()),
+        order_no: Some(order.out_trade_no.to_string()),
         bank_reference: attempt.and_then(|a| a.network_ref),
         line,
         timeline,
@@ -383,10 +383,10 @@ fn refund_detail(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordPage
     Ok(RecordPage {
         l,
         line: refund_line(reader, refund, l)?,
-        description: refund.reason.clone().or(Some(order.description.clone())),
+        description: refund.reason.clone().or(Some(order.description.to_string())),
         breakdown: vec![],
         refunded: None,
-        order_no: Some(order.out_trade_no),
+        order_no: Some(order.out_trade_no.to_string()),
         bank_reference: attempt.and_then(|a| a.network_ref),
         timeline,
     })
@@ -410,10 +410,10 @@ fn attempt_detail(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<
     Ok(Some(RecordPage {
         l,
         line,
-        description: order.as_ref().map(|o| o.description.clone()),
+        description: order.as_ref().map(|o| o.description.to_string()),
         breakdown: vec![],
         refunded: None,
-        order_no: order.map(|o| o.out_trade_no),
+        order_no: order.map(|o| o.out_trade_no.to_string()),
         bank_reference: attempt.network_ref.clone(),
         timeline,
     }))

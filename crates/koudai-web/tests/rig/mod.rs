@@ -21,8 +21,8 @@ use koudai_core::money::Money;
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::rows::{
-    Balance, CertificateKey, CodeKey, CodePurpose, Merchant, MerchantCertificate, OneTimeCode, Order,
-    OrderNumber, OutTradeNo, Product,
+    CertificateKey, CodeKey, CodePurpose, Merchant, MerchantCertificate, OneTimeCode, Order, OrderNumber,
+    OutTradeNo, Product,
 };
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{RequestCode, SignIn, code_of};
@@ -262,7 +262,7 @@ impl Rig {
 
     /// What an account was credited less what it was debited, in fen.
     pub async fn standing(&self, account: AccountId) -> i64 {
-        let row = self.app.engine.read(move |reader| reader.get::<Balance>(&account)).await.unwrap();
+        let row = self.app.engine.read(move |reader| reader.balance(account)).await.unwrap();
         row.map_or(0, |row| row.credits_minor - row.debits_minor)
     }
 

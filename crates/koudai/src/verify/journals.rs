@@ -59,9 +59,7 @@ impl Written {
             check(says == Some(is), "a balance is the sum of its entries", name)?;
             totals.written = true;
         }
-        if seq <= self.watermark {
-            totals.written_due = seq;
-        }
+        totals.written_due |= seq <= self.watermark;
         let indexed = self.index.remove(&(account.0, seq));
         let due = totals.lines % INDEXED_EVERY == 0;
         check(indexed && due || !indexed && (!due || seq > self.watermark), HISTORY_INDEX, name)
@@ -80,8 +78,8 @@ struct Totals {
     lines: i64,
     /// Whether its row in the table has come by.
     written: bool,
-    /// The last journal its row must not lie behind; 0 if it needs none.
-    written_due: i64,
+    /// Whether it must have one: it moved at the watermark or before.
+    written_due: bool,
 }
 
 impl Totals {
@@ -165,7 +163,7 @@ impl Facts {
                 last: 0,
                 lines: 0,
                 written: false,
-                written_due: 0,
+                written_due: false,
             });
             check(totals.currency == journal.currency, "an account has one currency", name)?;
             check(line.previous.0 == totals.last, "an account's history is one chain", || {
@@ -256,7 +254,7 @@ impl Facts {
         for (account, totals) in &self.totals {
             let name = || format!("account {}", account.0);
             check(
-                totals.written || totals.written_due == 0,
+                totals.written || !totals.written_due,
                 "every account up to the watermark has its balance",
                 name,
             )?;

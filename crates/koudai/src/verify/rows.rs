@@ -213,7 +213,7 @@ impl Books {
         })?;
         for order in &self.orders.0 {
             let name = || format!("order {} ({})", order.id.0, order.out_trade_no);
-            let key = OutTradeNo { mchid: order.mchid, out_trade_no: order.out_trade_no.clone() };
+            let key = OutTradeNo { mchid: order.mchid, out_trade_no: order.out_trade_no.to_string() };
             check(self.order_numbers.get(&key) == Some(&order.id), "an order has one number", name)?;
             check(self.merchants.get(&order.mchid).is_some(), "an order has its merchant", name)?;
             let known = order.payer.is_none_or(|payer| self.people.get(&payer).is_some());

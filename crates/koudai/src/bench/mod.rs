@@ -1,0 +1,164 @@
+//! `koudai bench engine`: the real engine with real commands and rows under load, and what came of it as one JSON object.
+//!
+//! `accounts.rs` makes the people, merchants and orders the load needs, `load.rs` drives it, `measure.rs` keeps the
+//! figures.
+
+mod accounts;
+mod load;
+mod measure;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use koudai_core::secret::Secret;
+use koudai_core::state::{Keys, Policy};
+use koudai_engine::{Clock, Engine, Settings};
+use koudai_store::StoreError;
+use serde_json::json;
+
+use crate::cli::{BenchEngineArgs, OrderAge};
+use crate::failure::Failure;
+
+use accounts::House;
+use load::{Load, Mix};
+
+/// Orders placed at once before they are paid: more would only wait.
+const CHUNK: usize = 2_000_000;
+
+/// `koudai bench engine`.
+///
+/// # Errors
+/// If the ledger cannot be opened, or a command of the load is refused.
+pub(crate) fn run_engine(args: &BenchEngineArgs) -> Result<(), Failure> {
+    let directory = &args.data;
+    if std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Failure::usage(format!(
+            "{} is not empty: a benchmark makes its own ledger; choose an empty or absent directory with --data DIR",
+            directory.display()
+        )));
+    }
+    std::fs::create_dir_all(directory)
+        .map_err(|error| Failure::because(format!("making {}", directory.display()), &error))?;
+    let done = measured(args);
+    if !args.keep
+        && let Err(error) = std::fs::remove_dir_all(directory)
+    {
+        tracing::warn!(%error, "the benchmark's directory could not be removed");
+    }
+    done
+}
+
+fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
+    let directory = &args.data;
+    let failed = |error: &StoreError| Failure::because("the ledger", error);
+    let say = |text: &str| eprintln!("koudai bench: {text}");
+    let fdatasync = measure::fdatasync(directory)
+        .map_err(|error| Failure::because("measuring this disk's fdatasync", &error))?;
+    let mut settings = Settings::directory(directory);
+    settings.cache_bytes = args.cache_mib << 20;
+    let engine =
+        Engine::start(&settings, keys(), Policy::default(), Clock::wall()).map_err(|e| failed(&e))?;
+    say(&format!("opening {} accounts and {} merchants", args.accounts, args.merchants));
+    let began = Instant::now();
+    let house = Arc::new(House::build(&engine, args.accounts, args.merchants)?);
+    say(&format!("that took {} s", began.elapsed().as_secs()));
+
+    let mix = match args.mix {
+        crate::cli::BenchMix::Pay => Mix::Pay,
+        crate::cli::BenchMix::PayOrder => Mix::PayOrder,
+        crate::cli::BenchMix::Mixed => Mix::Mixed,
+    };
+    let random = args.order_age == OrderAge::Random;
+    let mut paid_before = 0;
+    while paid_before < args.after {
+        let count = CHUNK.min(args.after - paid_before);
+        say(&format!("placing and paying {count} orders before the run, {paid_before} done"));
+        let orders = house.orders(&engine, count)?;
+        Load::new(&engine, &house, orders, Mix::Pay).random(random).saturate(args.in_flight, None)?;
+        paid_before += count;
+    }
+    let wanted = args.orders.unwrap_or_else(|| expected_orders(args));
+    let orders = if mix == Mix::Pay {
+        say(&format!("placing {wanted} orders to be paid"));
+        house.orders(&engine, wanted)?
+    } else {
+        vec![]
+    };
+    let age_before = orders.first().map(|(id, _)| id.0 >> 21);
+
+    say(&format!("the run: {} s", args.seconds));
+    let before = measure::Sizes::of(directory, &engine).map_err(|e| failed(&e))?;
+    let load = Load::new(&engine, &house, orders, mix).random(random);
+    let limit = Some(Duration::from_secs(args.seconds));
+    let figures = match args.rate {
+        Some(rate) => load.open_loop(rate, limit)?,
+        None => load.saturate(args.in_flight, limit)?,
+    };
+    let after = measure::Sizes::of(directory, &engine).map_err(|e| failed(&e))?;
+    let lag = engine.lag();
+    let first_age = age_before.map(|made| (engine.now().0 - made) / 1_000);
+    let durability = durability(&engine).map_err(|e| failed(&e))?;
+    let report = json!({
+        "store": "sqlite",
+        "mix": args.mix.word(),
+        "accounts": args.accounts,
+        "merchants": args.merchants,
+        "load": match args.rate {
+            Some(rate) => json!({ "open_loop_per_s": rate }),
+            None => json!({ "in_flight": args.in_flight }),
+        },
+        "payments_before": paid_before,
+        "payments": figures.payments,
+        "seconds": measure::decimal(figures.elapsed.as_micros(), 1_000_000),
+        "payments_per_s": measure::per_second(figures.payments, figures.elapsed),
+        "commit_ms": {
+            "p50": figures.latency.quantile_ms(500),
+            "p99": figures.latency.quantile_ms(990),
+            "p999": figures.latency.quantile_ms(999),
+            "most": figures.latency.quantile_ms(1_000),
+        },
+        "batch_mean": measure::decimal(u128::from(figures.payments) * 10, u128::from(after.commits - before.commits) * 10),
+        "bytes_per_payment": after.bytes.saturating_sub(before.bytes) / figures.payments.max(1),
+        "lag_payments": lag,
+        "rss_bytes": measure::resident_bytes(),
+        "cache_bytes": settings.cache_bytes,
+        "fdatasync_ms": measure::decimal(fdatasync.as_nanos(), 1_000_000),
+        "oldest_order_s": first_age,
+        "order_age": if random { "random" } else { "as placed" },
+        "refused": figures.refused,
+        "durability": durability,
+        "commit": option_env!("KOUDAI_COMMIT").unwrap_or(""),
+        "version": env!("CARGO_PKG_VERSION"),
+        "machine": measure::machine(),
+    });
+    if let Some(path) = &args.chart {
+        std::fs::write(path, figures.chart())
+            .map_err(|error| Failure::because(format!("writing {}", path.display()), &error))?;
+    }
+    println!("{report}");
+    drop((house, engine));
+    measure::wait_until_free(directory);
+    Ok(())
+}
+
+/// Enough orders for the whole run at a rate this engine has not reached.
+fn expected_orders(args: &BenchEngineArgs) -> usize {
+    let per_second = args.rate.unwrap_or(220_000);
+    usize::try_from(args.seconds.saturating_mul(per_second)).unwrap_or(usize::MAX)
+}
+
+fn durability(engine: &Engine) -> Result<serde_json::Value, StoreError> {
+    let pairs = engine.durability()?;
+    Ok(pairs.into_iter().map(|(name, value)| (name, value.into())).collect::<serde_json::Map<_, _>>().into())
+}
+
+/// Keys of a ledger that lives as long as the benchmark.
+fn keys() -> Keys {
+    Keys { payment_password: koudai_engine::random_bytes(), one_time_code: Secret::new([2; 32]) }
+}
+
+/// Where a benchmark keeps its ledger unless it is told.
+pub(crate) fn default_directory() -> &'static Path {
+    Path::new("./.koudai-bench")
+}

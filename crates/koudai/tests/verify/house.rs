@@ -1,0 +1,344 @@
+//! The one fixture: a wallet that has lived, built by its own commands. A test plants its bug in a copy.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use koudai_core::attempt::{EndAttempt, Outcome};
+use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, RemoveCard, StartBinding};
+use koudai_core::card::CardKind;
+use koudai_core::id::{AttemptId, CardId, MchId, OrderId, PersonId, RefundId, Seq};
+use koudai_core::identity::Phone;
+use koudai_core::ledger::{ISSUER_NETWORK, Journal};
+use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
+use koudai_core::money::Money;
+use koudai_core::notice::RecordTold;
+use koudai_core::order::{CloseOrder, PlaceOrder};
+use koudai_core::payment::Pay;
+use koudai_core::payment_password::{Pin, SetPaymentPassword};
+use koudai_core::refund::{OrderName, RequestRefund};
+use koudai_core::rows::{CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, Product};
+use koudai_core::secret::Secret;
+use koudai_core::sign_in::{RequestCode, SignIn, code_of};
+use koudai_core::state::{Keys, Policy};
+use koudai_core::time::{DAY, SECOND, Timestamp};
+use koudai_core::top_up::StartTopUp;
+use koudai_engine::{Clock, Engine, Settings};
+use koudai_store::sqlite::FILE;
+use koudai_store::{DirectoryLock, Tuning};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::books::Books;
+
+pub(crate) const BEGIN: Timestamp = Timestamp(1_795_000_000_000);
+/// Refunds of one fen each: enough for a history that its index has rows of.
+const CRUMBS: i64 = 36;
+
+pub(crate) fn fen(minor: i64) -> Money {
+    Money::fen(minor).unwrap()
+}
+
+fn pin() -> Pin {
+    Pin::parse("852016").unwrap()
+}
+
+/// A closed data directory with one of everything, and the ids of what is in it.
+pub(crate) struct House {
+    directory: TempDir,
+    pub(crate) payer: PersonId,
+    pub(crate) other: PersonId,
+    pub(crate) shop: MchId,
+    pub(crate) other_shop: MchId,
+    /// Of the payer.
+    pub(crate) card: CardId,
+    /// Of the other person.
+    pub(crate) other_card: CardId,
+    /// Succeeded.
+    pub(crate) top_up: AttemptId,
+    /// Of 10,000 fen with a fee of 60, refunded by 3,333 and 3,000.
+    pub(crate) by_balance: OrderId,
+    /// The first refund of `by_balance`: 3,333 fen, 19 of the fee.
+    pub(crate) balance_refund: RefundId,
+    /// Of 20,000 fen with a fee of 120.
+    pub(crate) by_card: OrderId,
+    /// Three refunds of `by_card`: 5,000 arrived, 2,000 was refused for good, 1,000 is on its way.
+    pub(crate) card_refunds: [RefundId; 3],
+    /// Of 50 fen and no fee, refunded whole.
+    pub(crate) small: OrderId,
+    pub(crate) unpaid: OrderId,
+    pub(crate) closed: OrderId,
+    /// Its card payment failed, so it is unpaid again.
+    pub(crate) failed: OrderId,
+    pub(crate) paying: OrderId,
+}
+
+/// Runs the wallet's own commands.
+struct Hand {
+    engine: Engine,
+    clock: Clock,
+}
+
+macro_rules! done {
+    ($hand:expr, $command:expr) => {{
+        $hand.clock.advance(SECOND);
+        $hand.engine.submit($command).await.unwrap()
+    }};
+}
+
+impl Hand {
+    async fn person(&self, no: u8) -> PersonId {
+        let phone = Phone::parse(&format!("138{no:08}")).unwrap();
+        let purpose = CodePurpose::SignIn;
+        done!(self, RequestCode { phone: phone.clone(), purpose });
+        let key = CodeKey { phone: phone.clone(), purpose };
+        let wanted = key.clone();
+        let row = self.engine.read(move |reader| reader.get::<OneTimeCode>(&wanted)).await.unwrap().unwrap();
+        let code = code_of(self.engine.keys(), &key, &row.nonce);
+        let person = done!(self, SignIn { phone, code, token_hash: [no; 32] }).person;
+        done!(self, SetPaymentPassword { person, pin: pin() });
+        person
+    }
+
+    async fn card(&self, person: PersonId, no: u8) -> CardId {
+        let start = StartBinding {
+            person,
+            number: format!("binding-{no}"),
+            network: ISSUER_NETWORK,
+            card_mac: [no; 32],
+            bin: "629999".to_owned(),
+            last4: format!("{no:04}"),
+            identity_mac: person.0.to_be_bytes().repeat(4).try_into().unwrap(),
+            name_masked: "*明".to_owned(),
+            id_number_masked: "1****************0".to_owned(),
+            identity_sealed: vec![],
+            age: 30,
+            phone_masked: "138****0000".to_owned(),
+            kind: CardKind::Debit,
+        };
+        let binding = done!(self, start).0.id;
+        let face = BankFace {
+            bank_zh: "测试银行".to_owned(),
+            bank_en: "Test Bank".to_owned(),
+            kind: CardKind::Debit,
+        };
+        let answer = BindingAnswer::Bound { face, token_sealed: vec![] };
+        done!(self, RecordBinding { binding, answer }).card.unwrap()
+    }
+
+    async fn shop(&self) -> MchId {
+        let mchid = done!(self, NextMerchant);
+        let create = CreateMerchant {
+            mchid,
+            name: "口袋咖啡".to_owned(),
+            appid: format!("wx{:016}", mchid.0),
+            products: vec![Product::Native],
+            apiv3_key_sealed: vec![],
+            certificate: NewCertificate {
+                serial: "1A".to_owned(),
+                pem: String::new(),
+                not_before: BEGIN,
+                not_after: BEGIN.plus(DAY),
+            },
+        };
+        done!(self, create);
+        mchid
+    }
+
+    async fn top_up(&self, person: PersonId, card: CardId, number: &str) -> AttemptId {
+        let amount = fen(200_000);
+        done!(self, StartTopUp { person, number: number.to_owned(), card, amount, pin: pin() }).id
+    }
+
+    async fn bank_says(&self, attempt: AttemptId, succeeds: bool) {
+        let outcome = if succeeds {
+            Outcome::Succeeded { network_ref: "1".to_owned() }
+        } else {
+            Outcome::Failed(NetworkRefusal::Refused)
+        };
+        done!(self, EndAttempt { attempt, outcome });
+    }
+
+    async fn order(&self, mchid: MchId, out_trade_no: &str, amount: i64) -> OrderId {
+        let place = PlaceOrder {
+            mchid,
+            appid: format!("wx{:016}", mchid.0),
+            out_trade_no: out_trade_no.to_owned(),
+            product: Product::Native,
+            description: "拿铁 大杯".to_owned(),
+            attach: None,
+            notify_url: "http://localhost:1/notify".to_owned(),
+            goods_tag: None,
+            detail: None,
+            scene_info: None,
+            settle_info: None,
+            amount: fen(amount),
+            time_expire: None,
+        };
+        done!(self, place).id
+    }
+
+    /// Pays an order; the card payment that is asked for, if it is by card.
+    async fn pay(&self, person: PersonId, order: OrderId, card: Option<CardId>) -> Option<AttemptId> {
+        done!(self, Pay { person, order, card, pin: pin() }).attempt
+    }
+
+    async fn refund(&self, mchid: MchId, order: OrderId, no: &str, amount: i64, total: i64) -> RefundId {
+        let refund = RequestRefund {
+            mchid,
+            order: OrderName::Id(order),
+            out_refund_no: no.to_owned(),
+            amount: fen(amount),
+            total: fen(total),
+            reason: None,
+            notify_url: None,
+        };
+        done!(self, refund).0.id
+    }
+
+    async fn call_of(&self, refund: RefundId) -> AttemptId {
+        let read = self.engine.read(move |reader| reader.get::<koudai_core::rows::Refund>(&refund));
+        read.await.unwrap().unwrap().attempt.unwrap()
+    }
+}
+
+impl House {
+    pub(crate) fn built() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let house = runtime.block_on(Self::lived_in());
+        // The engine's thread lets go of the directory a moment after its last handle is gone.
+        for _ in 0..500 {
+            if let Ok(lock) = DirectoryLock::take(house.directory.path()) {
+                drop(lock);
+                let database = Connection::open(house.directory.path().join(FILE)).unwrap();
+                database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+                return house;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the engine does not end")
+    }
+
+    async fn lived_in() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("kind"), "serve\n").unwrap();
+        let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
+        let clock = Clock::by_hand(BEGIN);
+        // Every journal a generation: what follows from all but the newest is in its tables.
+        let settings = Settings { tuning: Tuning { generation: 1 }, ..Settings::directory(directory.path()) };
+        let engine = Engine::start(&settings, keys, Policy::default(), clock.clone()).unwrap();
+        let hand = Hand { engine, clock };
+
+        let (payer, other) = (hand.person(1).await, hand.person(2).await);
+        let (card, other_card) = (hand.card(payer, 1).await, hand.card(other, 2).await);
+        let old_card = hand.card(other, 3).await;
+        done!(hand, RemoveCard { person: other, card: old_card, pin: pin() });
+        let (shop, other_shop) = (hand.shop().await, hand.shop().await);
+        let top_up = hand.top_up(payer, card, "top-up-1").await;
+        hand.bank_says(top_up, true).await;
+        let others = hand.top_up(other, other_card, "top-up-1").await;
+        hand.bank_says(others, true).await;
+        let refused = hand.top_up(other, other_card, "top-up-2").await;
+        hand.bank_says(refused, false).await;
+        hand.top_up(payer, card, "top-up-2").await;
+
+        // So that the shop can pay for refunds of what a bug took from it.
+        let cushion = hand.order(shop, "cushion", 20_000).await;
+        hand.pay(other, cushion, None).await;
+        let by_balance = hand.order(shop, "by-balance", 10_000).await;
+        hand.pay(payer, by_balance, None).await;
+        let balance_refund = hand.refund(shop, by_balance, "refund-1", 3_333, 10_000).await;
+        hand.refund(shop, by_balance, "refund-2", 3_000, 10_000).await;
+
+        let by_card = hand.order(shop, "by-card", 20_000).await;
+        let call = hand.pay(payer, by_card, Some(card)).await.unwrap();
+        hand.bank_says(call, true).await;
+        let arrived = hand.refund(shop, by_card, "refund-3", 5_000, 20_000).await;
+        hand.bank_says(hand.call_of(arrived).await, true).await;
+        let abnormal = hand.refund(shop, by_card, "refund-4", 2_000, 20_000).await;
+        hand.bank_says(hand.call_of(abnormal).await, false).await;
+        let under_way = hand.refund(shop, by_card, "refund-5", 1_000, 20_000).await;
+
+        let small = hand.order(other_shop, "small-1", 50).await;
+        hand.pay(other, small, None).await;
+        hand.refund(other_shop, small, "refund-1", 50, 50).await;
+        let unpaid = hand.order(shop, "unpaid", 100).await;
+        let closed = hand.order(shop, "closed", 100).await;
+        done!(hand, CloseOrder { mchid: shop, out_trade_no: "closed".to_owned() });
+        let failed = hand.order(shop, "failed", 100).await;
+        let call = hand.pay(payer, failed, Some(card)).await.unwrap();
+        hand.bank_says(call, false).await;
+        let paying = hand.order(shop, "paying", 100).await;
+        hand.pay(payer, paying, Some(card)).await.unwrap();
+
+        let crumbs = hand.order(other_shop, "crumbs", CRUMBS).await;
+        hand.pay(other, crumbs, None).await;
+        for n in 1..=CRUMBS {
+            hand.refund(other_shop, crumbs, &format!("crumb-{n}"), 1, CRUMBS).await;
+        }
+        done!(hand, RecordTold { mchid: shop, told: Seq(4), failed: vec![Seq(3)] });
+
+        Self {
+            directory,
+            payer,
+            other,
+            shop,
+            other_shop,
+            card,
+            other_card,
+            top_up,
+            by_balance,
+            balance_refund,
+            by_card,
+            card_refunds: [arrived, abnormal, under_way],
+            small,
+            unpaid,
+            closed,
+            failed,
+            paying,
+        }
+    }
+
+    /// Plants a bug in a copy and expects it to be found by this invariant.
+    #[track_caller]
+    pub(crate) fn finds(&self, invariant: &str, plant: impl FnOnce(&Books)) {
+        let copy = self.copy();
+        plant(&Books::open(copy.path()));
+        let (passed, said) = verify(copy.path());
+        assert!(!passed, "it passes, though not: {invariant}");
+        assert!(said.contains(invariant), "not found by {invariant:?}, but: {said}");
+    }
+
+    /// As `finds`, for a bug that is one statement.
+    #[track_caller]
+    pub(crate) fn finds_sql(&self, invariant: &str, sql: &str) {
+        self.finds(invariant, |books| books.sql(sql));
+    }
+
+    /// As `finds`, for a bug in the journals whose lines, balances and seals follow suit.
+    #[track_caller]
+    pub(crate) fn finds_booked(&self, invariant: &str, plant: impl FnOnce(&mut Vec<Journal>)) {
+        self.finds(invariant, |books| books.rebook(plant));
+    }
+
+    pub(crate) fn copy(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        for file in ["kind", FILE] {
+            std::fs::copy(self.directory.path().join(file), copy.path().join(file)).unwrap();
+        }
+        copy
+    }
+}
+
+/// Whether `koudai verify` passes, and what it says.
+pub(crate) fn verify(directory: &Path) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_koudai"))
+        .args(["verify", "--data", directory.to_str().unwrap()])
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let said = if output.status.success() { text(&output.stdout) } else { text(&output.stderr) };
+    (output.status.success(), said)
+}
