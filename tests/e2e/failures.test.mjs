@@ -42,6 +42,9 @@ on("a balance that falls short is greyed, and refused if it shrank meanwhile", (
     const refusal = refused(await pay(who, order.path), "INSUFFICIENT_BALANCE");
     await payOnPage(page, "balance");
     await shows(page, refusal);
+    await page.waitForSelector("#method-balance:disabled", { state: "attached" });
+    assert.match(await page.locator('label[for="method-balance"]').innerText(), /余额不足/, "the reason shows at once");
+    assert.ok(await page.locator(`#method-${who.cardId}`).isChecked(), "the card is offered instead");
     await shot(page, "insufficient-balance");
     await page.goto(env.wallet + order.path);
     assert.ok(await page.locator("#method-balance").isDisabled());
@@ -119,8 +122,10 @@ on("a card without money", () => liMing, (who) => unharmed(who, async () => {
   const refusal = refused(await pay(who, other, cards[3]), "CARD_INSUFFICIENT_FUNDS");
   await payOnPage(page, cards[3]);
   await shows(page, refusal);
+  assert.ok(!(await page.isChecked(`#method-${cards[3]}`)), "the card is not tried again by itself");
   await page.reload();
   await shows(page, refusal);
+  assert.ok(!(await page.isChecked(`#method-${cards[3]}`)));
   await shot(page, "card-without-money");
   assert.ok(await page.locator("[data-open]").isVisible(), "the order may be paid by other means");
 }));
@@ -159,7 +164,7 @@ for (const [no, code, whom] of [
     }
     await page.locator("#card-new .go").tap();
     await shows(page, refusal);
-    assert.equal(await page.locator("[name=number]").inputValue(), "", "the page does not carry the number");
+    assert.equal((await page.inputValue("[name=number]")).replaceAll(" ", ""), card.number, "nobody types 19 digits twice");
     assert.deepEqual(await listed(), had);
     await shot(page, `card-${no}`);
   });

@@ -17,7 +17,7 @@ test("a person registers, pays by balance and by card from a picture of the code
   const page = await context.newPage();
   const problems = [];
   page.on("pageerror", (error) => problems.push(String(error)));
-  page.on("console", (message) => { if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) problems.push(message.text()); });
+  page.on("console", (message) => { if (message.type() === "error") problems.push(`${message.text()} ${message.location().url}`); });
   const card = await cardOf(3);
 
   // Register.
@@ -27,18 +27,32 @@ test("a person registers, pays by balance and by card from a picture of the code
   let seen = (await messages(card.phone)).length;
   await page.fill("[name=phone]", card.phone);
   await page.locator("#login-code .go").tap();
-  await page.fill("[name=code]", await nextCode(card.phone, seen));
+  await page.waitForURL(/\/login\/code/);
+  const code = await nextCode(card.phone, seen);
+  // The page of the code can be left and come back to without asking for another.
+  await page.goBack();
+  await page.goForward();
+  await page.reload();
+  assert.equal((await messages(card.phone)).length, seen + 1);
+  await page.fill("[name=code]", code);
   await shot(page, "login-code");
   await page.locator("#agree").check();
   await page.locator("#login .go").tap();
 
-  // The payment password, twice on our own keys; a run is refused.
+  // The payment password, twice on our own keys; a run is refused at once, and so are two that differ.
   await page.waitForURL(/payment-password/);
   const token = await sessionOf(context);
-  await keyIn(page, "123456");
-  await keyIn(page, "123456");
-  await page.waitForSelector('[data-refusal="PAYMENT_PASSWORD_WEAK"]');
+  for (const weak of ["123456", "999999", "656565", card.phone.slice(-6)]) {
+    await keyIn(page, weak);
+    assert.match(await page.locator(".pin-note.bad").innerText(), /不能使用.*请换一个/);
+    assert.equal(await page.locator(".dots .on").count(), 0);
+  }
+  await shot(page, "payment-password-weak");
   secret(PIN);
+  await keyIn(page);
+  assert.equal(await page.locator(".pin-note").innerText(), "");
+  await keyIn(page, "738215");
+  assert.match(await page.locator(".pin-note.bad").innerText(), /不一致/);
   await keyIn(page);
   await shot(page, "payment-password");
   await keyIn(page);
@@ -62,9 +76,10 @@ test("a person registers, pays by balance and by card from a picture of the code
 
   // Top up.
   await page.goto(`${env.wallet}/top-up`);
-  await page.fill("[name=amount]", "100.00");
+  await page.fill("[name=amount]", "100");
   await shot(page, "top-up");
   await page.locator("[data-open]").tap();
+  assert.match(await page.locator("dialog").innerText(), /请输入支付密码[^]*¥\s*100\.00/);
   await shot(page, "top-up-sheet");
   await keyIn(page);
   await page.waitForSelector('[data-state="succeeded"]');
@@ -111,6 +126,9 @@ test("a person registers, pays by balance and by card from a picture of the code
     assert.ok([first.order_no, second.order_no].some((no) => text.includes(no)), text);
   }
   await shot(page, "record");
+  await page.locator('a[href^="/status?record="]').tap();
+  assert.match(await page.locator("[data-about]").innerText(), new RegExp(lines.at(-1).split("/").at(-1)));
+  await shot(page, "help-with-a-record");
 
   // The shop refunds both: one wholly, one in part.
   const shop = await context.newPage();
@@ -118,7 +136,10 @@ test("a person registers, pays by balance and by card from a picture of the code
   await shot(shop, "shop-order");
   await shop.goto(`${env.shop}/orders/${first.order_no}`);
   await shot(shop, "shop-order-paid");
-  await shop.locator("[data-refund=all], #refund button").first().tap();
+  assert.ok(!(await shop.locator("#refund button").isVisible()), "one tap refunds nothing");
+  await shop.locator("[data-refunding] summary").tap();
+  await shot(shop, "shop-order-refunding");
+  await shop.locator("#refund button").tap();
   await until("the first is refunded", async () => (await shopState(first.order_no)).state === "refunded");
   await json(`${env.shop}/orders/${second.order_no}/refund`, { body: { amount: "1.23" } });
   await until("the second is refunded in part", async () => (await shopState(second.order_no)).refunded.minor === 123);
@@ -184,9 +205,12 @@ test("without JavaScript a person registers, sets a password and pays by plain f
   await page.fill("[name=code]", await nextCode(card.phone, seen));
   await page.check("#agree");
   await page.click("#login .go");
-  await page.fill("[name=payment_password]", PIN);
-  await page.fill("[name=payment_password_again]", PIN);
-  await page.click("#payment-password .go");
+  for (const pin of ["123456", PIN]) {
+    await page.fill("[name=payment_password]", pin);
+    await page.fill("[name=payment_password_again]", pin);
+    await page.click("#payment-password .go");
+    if (pin !== PIN) await page.waitForSelector('[data-refusal="PAYMENT_PASSWORD_WEAK"]');
+  }
   await page.waitForURL(`${env.wallet}/`);
 
   const token = await sessionOf(context);
@@ -209,5 +233,11 @@ test("without JavaScript a person registers, sets a password and pays by plain f
   await page.waitForSelector('[data-state="paid"]');
   await shot(page, "no-script-paid");
   assert.equal(await balance(token), 2_000 - order.amount.minor);
+
+  await page.goto(`${env.shop}/orders/${order.order_no}`);
+  assert.ok(!(await page.isVisible("#refund button")), "one click refunds nothing");
+  await page.click("[data-refunding] summary");
+  await page.click("#refund button");
+  await until("it is refunded", async () => (await balance(token)) === 2_000);
   await context.close();
 });

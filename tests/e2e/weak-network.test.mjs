@@ -88,6 +88,8 @@ on("cut off after sending: the page finds out by itself when it is back online",
     await loseTheAnswer(who, () => last.tap());
     await says(page, CHECKING);
     assert.equal(await page.locator("[data-pin]").count(), 0, "there is nothing to pay with");
+    const text = await page.locator("main").innerText();
+    for (const part of ["街角小店", (order.price / 100).toFixed(2)]) assert.ok(text.includes(part), `${part} in ${text}`);
     await shot(page, "cut-off-after");
     await context.setOffline(false);
     await page.waitForSelector(PAID);
@@ -156,6 +158,7 @@ on("a top-up whose answer is lost is credited once", async (who) => {
   await page.locator("[data-open]").tap();
   await loseTheAnswer(who, () => keyIn(page));
   await page.waitForSelector('[data-state="pending"]');
+  assert.match(await page.locator("main").innerText(), /充值到零钱\s*¥\s*5\.00/);
   await context.setOffline(false);
   await page.waitForSelector('[data-state="succeeded"]');
   assert.equal(await balance(who.token), had + 500);

@@ -79,12 +79,16 @@ fn accounts(l: Lang, add: &mut Add) {
     add("login", &login(false, None));
     add("login-code", &login(true, None));
     add("login-refused", &login(true, Some(refused(l, Refusal::CodeWrong { tries_left: 3 }))));
-    add("payment-password", &PaymentPasswordPage { l, next: None, refused: None });
+    add(
+        "payment-password",
+        &PaymentPasswordPage { l, next: None, phone_end: "138000".into(), refused: None },
+    );
     add(
         "payment-password-refused",
         &PaymentPasswordPage {
             l,
             next: Some("/".into()),
+            phone_end: "138000".into(),
             refused: Some(refused(l, Refusal::PaymentPasswordWeak)),
         },
     );
@@ -121,11 +125,13 @@ fn accounts(l: Lang, add: &mut Add) {
 fn cards(l: Lang, add: &mut Add) {
     add("cards-empty", &CardsPage { l, cards: Vec::new() });
     add("cards", &CardsPage { l, cards: card_lines(l) });
-    let new = |kind, holder, refused| CardNewPage {
+    let new = |kind, holder, refused: Option<Refused>| CardNewPage {
         l,
         binding_id: REFERENCE.into(),
         holder,
+        number: if refused.is_some() { "6225 7500 0000 0001".into() } else { String::new() },
         name: String::new(),
+        id_number: String::new(),
         phone: String::new(),
         kind,
         refused,
@@ -212,6 +218,7 @@ fn payments(l: Lang, add: &mut Add) {
         order_no: "CT20261123120500017".into(),
         methods: methods(l, balance),
         chosen: None,
+        failed: None,
         has_payment_password,
         refused,
     };
@@ -250,8 +257,8 @@ fn records(l: Lang, add: &mut Add) {
         &RecordsPage {
             l,
             months: vec![
-                month(2026, 11, fen(1_022_999), fen(46_680), this),
-                month(2026, 10, fen(50_000), fen(1_258_850), last),
+                month(2026, 11, fen(7_850), fen(2_999), this),
+                month(2026, 10, fen(1_258_850), fen(0), last),
             ],
             older: Some(REFERENCE.into()),
         },
@@ -262,14 +269,12 @@ fn records(l: Lang, add: &mut Add) {
             l,
             line: lines(l).remove(1),
             description: Some(l.say("《数据密集型应用系统设计》等两本", "Two books on databases").into()),
-            method: Some(card_lines(l)[0].name(l)),
             breakdown: vec![
                 (l.say("银行卡", "Card").into(), fen(2_999)),
                 (l.say("零钱", "Balance").into(), fen(2_001)),
             ],
             refunded: Some(fen(2_999)),
             order_no: Some("BK20261122093011002".into()),
-            transaction_id: Some("4200002611220930110020001234".into()),
             bank_reference: Some("CMB88012026112200012".into()),
             timeline: vec![
                 (NOW.plus(-DAY - 4 * MINUTE), Event::Ordered),
@@ -284,8 +289,18 @@ fn records(l: Lang, add: &mut Add) {
 }
 
 fn info(l: Lang, add: &mut Add) {
-    add("status", &StatusPage { l, bank_up: true, messages_up: true, at: NOW });
-    add("status-degraded", &StatusPage { l, bank_up: false, messages_up: false, at: NOW });
+    let status = |up, about| StatusPage {
+        l,
+        operator: l.say("示例大学后勤集团", "Example University Services").into(),
+        contact: Some("400-000-0000".into()),
+        about,
+        bank_up: up,
+        messages_up: up,
+        at: NOW,
+    };
+    add("status", &status(true, None));
+    add("status-about-a-record", &status(true, Some(lines(l).remove(1))));
+    add("status-degraded", &status(false, None));
     add("refusal", &RefusalPage::new(Refusal::CodeStale, l, REFERENCE, "/"));
     let locked = Refusal::PaymentPasswordLocked { until: NOW.plus(3 * HOUR) };
     add("refusal-locked", &RefusalPage::new(locked, l, REFERENCE, "/"));
@@ -335,8 +350,14 @@ fn methods(l: Lang, balance: i64) -> Vec<Method> {
     methods
 }
 
-fn month(year: i64, month: u8, total_in: Money, total_out: Money, lines: Vec<RecordLine>) -> MonthOfRecords {
-    MonthOfRecords { year, month, total_in, total_out, lines }
+fn month(
+    year: i64,
+    month: u8,
+    total_out: Money,
+    total_back: Money,
+    lines: Vec<RecordLine>,
+) -> MonthOfRecords {
+    MonthOfRecords { year, month, total_out, total_back, lines }
 }
 
 fn lines(l: Lang) -> Vec<RecordLine> {
@@ -346,6 +367,7 @@ fn lines(l: Lang) -> Vec<RecordLine> {
     let canteen = l.say("学一食堂", "First Canteen");
     let books = l.say("校园书店", "Campus Books");
     let bank = l.say("招商银行", "China Merchants Bank");
+    let item = l.say("《数据密集型应用系统设计》等两本", "Two books on databases");
     let laundry = l.say(
         "一家名字特别特别长的自助洗衣与干洗连锁店",
         "The Very Long Named Laundry and Dry Cleaning Company",
@@ -367,6 +389,8 @@ fn lines(l: Lang) -> Vec<RecordLine> {
         id: format!("20261123040509123456789012{i:02}"),
         kind,
         name: name.into(),
+        item: (kind != TopUp).then(|| item.into()),
+        method: if kind == TopUp { card_lines(l)[0].name(l) } else { l.say("零钱", "Balance").into() },
         direction,
         amount: fen(minor),
         at: NOW.plus(ago),

@@ -16,6 +16,8 @@ pub struct App {
     pub origin: Arc<str>,
     /// Who runs this wallet, as people read it.
     pub operator: Arc<str>,
+    /// How people reach them, as people read it: a telephone number, a desk and its hours.
+    pub contact: Option<Arc<str>>,
     /// Whether the origin is https, so that cookies are for https only.
     pub secure: bool,
 }

@@ -369,6 +369,19 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
     }
 }
 
+/// Whether the bank refused for a reason of the card's, so that trying the same card again leads nowhere.
+pub const fn is_of_the_card(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::CardInsufficientFunds | Refusal::CardNotUsable | Refusal::BankRefused | Refusal::CardUnknown
+    )
+}
+
+/// What to do next when a card was refused at an order that the balance covers.
+pub const fn next_by_balance(l: Lang) -> &'static str {
+    l.say("可以改用零钱付款，或换一张卡", "Pay from your balance instead, or use another card")
+}
+
 /// The step the button under the refusal offers.
 pub fn step(refusal: Refusal) -> Step {
     match refusal {

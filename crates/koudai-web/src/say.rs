@@ -59,6 +59,11 @@ impl Lang {
         }
     }
 
+    /// The operator's name, which is the wallet's own until the operator gives one.
+    pub fn operator(self, name: &str) -> &str {
+        if name == "口袋" { self.say("口袋", "Koudai") } else { name }
+    }
+
     /// A moment in China with its date: `11月23日 14:05` or `23 Nov 14:05`.
     pub fn moment(self, at: Timestamp) -> String {
         format!("{} {}", self.day(at), self.clock(at))

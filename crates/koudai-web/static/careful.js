@@ -38,7 +38,8 @@ async function send(fields) {
   // Before sending: is anybody there? If not, nothing has left this phone, and we can say so.
   try {
     if (!navigator.onLine) throw new TypeError("offline");
-    const { body } = await look(state);
+    // A top-up that was never sent has no state to look at yet.
+    const { body } = await look(topUp && !astray ? "/status" : state);
     // An answer that is not ours comes from something in between, such as a café's sign-in page.
     if (!body) throw new TypeError("not ours");
     if (isSettled(body)) return location.replace(state);
@@ -89,6 +90,9 @@ async function check() {
   const main = document.querySelector("main");
   const page = [...main.childNodes];
   main.replaceChildren(document.getElementById("checking").content.cloneNode(true));
+  // Whom and how much, as the sheet had it.
+  const sum = sheet?.querySelector(".sheet-sum");
+  if (sum) main.querySelector("[data-sum]").append(...sum.cloneNode(true).childNodes);
   const title = main.querySelector("[data-say]");
   const then = main.querySelector("[data-then]");
   const choices = main.querySelector("[data-choices]");
@@ -113,7 +117,7 @@ async function check() {
       if (status === 404 || body?.state === "payable") {
         // It may still be on its way, so we go on looking while the person decides.
         title.textContent = topUp
-          ? say("还没有收到这次充值，未扣款", "This top-up has not arrived and you have not been charged")
+          ? say("还没有收到这次充值，未扣款", "This top‑up has not arrived and you have not been charged")
           : say("还没有收到这次付款，未扣款", "This payment has not arrived and you have not been charged");
         then.textContent = say("可以再试，不会重复扣款", "You can retry; you will never be charged twice");
         choices.hidden = false;
@@ -157,6 +161,8 @@ function refuse(refusal) {
 
   // What can pay may have changed: the page shows what holds now.
   if (refusal.code === "INSUFFICIENT_BALANCE") look(state).then(({ body }) => grey(body?.methods ?? [])).catch(() => {});
+  // A card that was refused is not tried again unless it is chosen again.
+  if (["CARD_INSUFFICIENT_FUNDS", "CARD_NOT_USABLE", "CARD_UNKNOWN", "BANK_REFUSED"].includes(refusal.code)) chooseAnother();
 
   // A wrong password is told where it was typed and may be tried at once; anything else is told on the page.
   document.querySelector(".refused")?.remove();
@@ -169,14 +175,27 @@ function refuse(refusal) {
   }
 }
 
-function grey(methods) {
-  for (const { method, usable } of methods) {
-    const input = [...form.elements].find((field) => field.name === "method" && field.value === method);
+const methods = () => [...form.elements].filter((field) => field.name === "method");
+
+function grey(known) {
+  for (const { method, usable, why } of known) {
+    const input = methods().find(({ value }) => value === method);
     if (!input) continue;
     input.disabled = !usable;
-    if (!usable) input.checked = false;
     input.closest(".cell").classList.toggle("off", !usable);
+    const [text] = input.labels[0].getElementsByClassName("text");
+    text.querySelector("b + span")?.remove();
+    if (why) text.append(Object.assign(document.createElement("span"), { textContent: why }));
+    if (!usable && input.checked) chooseAnother();
   }
+}
+
+function chooseAnother() {
+  const chosen = methods().find(({ checked }) => checked);
+  if (!chosen) return;
+  chosen.checked = false;
+  const other = methods().find((input) => input !== chosen && !input.disabled);
+  if (other) other.checked = true;
 }
 
 function note(text) {

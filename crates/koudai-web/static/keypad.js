@@ -7,6 +7,13 @@ const DIGITS = 6;
 const isBusy = (pin) => pin.getAttribute("aria-busy") === "true";
 const setBusy = (pin, busy) => pin.setAttribute("aria-busy", busy);
 
+// The first that a thief would try, as the server judges them too: one digit, a run, a repeated part, the phone's end.
+function isWeak(digits, phoneEnd) {
+  const steps = (by) => [...digits].every((digit, i) => i === 0 || digit - digits[i - 1] === by);
+  const repeats = (length) => digits === digits.slice(0, length).repeat(DIGITS / length);
+  return digits === phoneEnd || steps(1) || steps(-1) || [1, 2, 3].some(repeats);
+}
+
 // One set of dots and keys over one field, or over two that must agree.
 function pad(pin) {
   const fields = [...pin.querySelectorAll("input")];
@@ -32,9 +39,11 @@ function pad(pin) {
       dot.classList.toggle("at", i === Math.min(count, DIGITS - 1));
     });
   };
-  const tell = (text, bad) => {
+  const tell = (text) => {
     note.textContent = text;
-    note.classList.toggle("bad", bad);
+    note.classList.toggle("bad", text !== "");
+    // What the page said before does not hold any more.
+    document.querySelector(".refused")?.remove();
   };
   const clear = () => {
     first = null;
@@ -48,16 +57,22 @@ function pad(pin) {
     if (field.value.length < DIGITS || isBusy(pin)) return;
     if (fields.length === 2) {
       if (first === null) {
+        if (isWeak(field.value, pin.dataset.phoneEnd)) {
+          clear();
+          tell(pin.dataset.weak);
+          return;
+        }
         first = field.value;
         field.value = "";
         prompt.textContent = pin.dataset.again;
+        tell("");
         draw();
         return;
       }
       const agree = first === field.value;
       if (!agree) {
         clear();
-        tell(pin.dataset.differ, true);
+        tell(pin.dataset.differ);
         return;
       }
       fields[1].value = field.value;
@@ -155,6 +170,13 @@ for (const pin of document.querySelectorAll("[data-pin]")) {
 function chosen(form, name) {
   const field = form.elements[name];
   const option = field instanceof RadioNodeList ? [...field].find((input) => input.checked) : field;
-  if (option?.type !== "radio") return option?.value ?? "";
+  if (option?.type !== "radio") return sum(option?.value ?? "");
   return option.labels[0].querySelector("b").textContent;
+}
+
+// An amount as it was typed, written as everywhere else: 100 is 100.00, and 12345.6 is 12,345.60.
+function sum(typed) {
+  const [yuan, fen = ""] = typed.split(".");
+  const whole = yuan.replace(/^0+(?=\d)/, "");
+  return `${whole.length < 5 ? whole : whole.replace(/\B(?=(\d{3})+$)/g, ",")}.${fen.padEnd(2, "0")}`;
 }

@@ -118,18 +118,17 @@ fn payment_passwords_and_security_codes_are_never_filled_in_or_shown() {
     for (_, name, html) in every_page() {
         for tag in tags(&html).into_iter().filter(|tag| tag.starts_with("input ")) {
             let field = attribute(tag, "name").unwrap_or_default();
+            if field == "expiry" {
+                assert_eq!(attribute(tag, "value"), None, "{name}: {field}");
+            }
             if field.starts_with("payment_password") || field == "cvv" {
                 assert_eq!(attribute(tag, "type"), Some("password"), "{name}: {field}");
                 assert_eq!(attribute(tag, "autocomplete"), Some("off"), "{name}: {field}");
                 assert_eq!(attribute(tag, "inputmode"), Some("numeric"), "{name}: {field}");
                 assert_eq!(attribute(tag, "value"), None, "{name}: {field}");
             }
-            if field == "agree" || field == "number" || field == "id_number" {
+            if field == "agree" {
                 assert!(!has_attribute(tag, "checked"), "{name}: agreed to for the person");
-                assert!(
-                    field == "agree" || attribute(tag, "value").is_none(),
-                    "{name}: {field} is sent back"
-                );
             }
         }
     }
@@ -156,6 +155,7 @@ fn what_others_wrote_is_shown_as_text_and_never_runs() {
                 unusable: None,
             }],
             chosen: None,
+            failed: None,
             has_payment_password: true,
             refused: None,
         };
@@ -193,6 +193,16 @@ fn a_bilingual_reader_finds_the_way_to_the_other_language_with_the_destination_k
         html.contains("href=\"/lang/en?back=%2Flogin%3Fnext%3D%252Fpay%252Fa%253Fb%253Dc%2526d\""),
         "{html}"
     );
+}
+
+#[test]
+fn a_weak_payment_password_is_told_once() {
+    for (l, name, html) in every_page().filter(|(_, name, _)| name.starts_with("payment-password")) {
+        let rule = l.say("不能使用手机号", "No phone number");
+        let told =
+            html.split('<').filter_map(|part| part.split_once('>')).filter(|(_, text)| text.contains(rule));
+        assert_eq!(told.count(), 1, "{name} in {l}");
+    }
 }
 
 #[test]

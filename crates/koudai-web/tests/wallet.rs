@@ -6,12 +6,14 @@ mod rig;
 
 use std::net::SocketAddr;
 
+use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::id::{CardId, PersonId};
 use koudai_core::identity::Phone;
 use koudai_core::merchant::SetMerchant;
 use koudai_core::order::CloseOrder;
-use koudai_core::rows::{CodeKey, CodePurpose, OneTimeCode, Product};
+use koudai_core::rows::{Card, CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, Product};
 use koudai_core::sign_in::code_of;
+use koudai_web::say::Lang;
 use rig::{PIN, Rig, Shop};
 use serde_json::{Value, json};
 
@@ -27,6 +29,11 @@ struct Wallet {
 struct Person {
     card: CardId,
     token: String,
+}
+
+/// The cookie of a session.
+fn session(token: &str) -> String {
+    format!("koudai_wallet={token}")
 }
 
 impl Wallet {
@@ -52,15 +59,20 @@ impl Wallet {
         code_of(self.rig.app.engine.keys(), &key, &row.nonce).expose().clone()
     }
 
-    /// Registers, sets a payment password, binds a card and tops up.
-    async fn person(&self, phone: &str, fen: i64) -> Person {
+    /// Registers; the session's token and who it is.
+    async fn newcomer(&self, phone: &str) -> (String, PersonId) {
         let (status, _) = self.post(None, "/login/code", json!({"phone": phone})).await;
         assert_eq!(status, 200);
         let (status, body) =
             self.post(None, "/login", json!({"phone": phone, "code": self.code(phone).await})).await;
         assert_eq!(status, 200, "{body}");
         let token = body["token"].as_str().unwrap().to_owned();
-        let id = PersonId::parse(body["person_id"].as_str().unwrap()).unwrap();
+        (token, PersonId::parse(body["person_id"].as_str().unwrap()).unwrap())
+    }
+
+    /// Registers, sets a payment password, binds a card and tops up.
+    async fn person(&self, phone: &str, fen: i64) -> Person {
+        let (token, id) = self.newcomer(phone).await;
         let card = self.rig.bind(id).await;
         let person = Person { card, token };
         let (status, _) =
@@ -95,6 +107,23 @@ impl Wallet {
     async fn order(&self, number: &str, fen: i64) -> String {
         let client = self.rig.client(&self.shop, false);
         client.native(&rig::order(&self.shop, number, fen)).await.unwrap().code_url
+    }
+
+    /// A page as a browser shows it, with what the browser has to remember.
+    async fn page(&self, who: Option<&Person>, path: &str, cookies: &str) -> (u16, String) {
+        let session = who.map_or_else(String::new, |p| format!("{}; ", session(&p.token)));
+        let request = self.http.get(self.url(path)).header("cookie", format!("{session}{cookies}"));
+        let reply = request.send().await.unwrap();
+        let status = reply.status().as_u16();
+        (status, reply.text().await.unwrap())
+    }
+
+    /// Sends a form as a browser does.
+    async fn form(&self, cookies: &str, path: &str, fields: &[(&str, &str)]) -> reqwest::Response {
+        let request = self.http.post(self.url(path)).header("sec-fetch-site", "same-origin");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let body = serde_urlencoded::to_string(fields).unwrap();
+        request.header("cookie", cookies).body(body).send().await.unwrap()
     }
 
     async fn pay(&self, who: &Person, path: &str, method: &str, pin: &str) -> (u16, Value) {
@@ -391,4 +420,169 @@ async fn hostile_bodies_are_refused_and_every_page_is_protected() {
         assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(header("cache-control"), "no-store", "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_page_of_a_code_is_opened_and_not_answered_so_going_back_to_it_asks_for_no_other() {
+    let wallet = Wallet::start().await;
+    let fields = [("phone", "139 1234 0001"), ("next", "/records?before=3&x=1")];
+    let sent = wallet.form("", "/login/code", &fields).await;
+    assert_eq!(sent.status().as_u16(), 303);
+    let there = "/login/code?next=%2Frecords%3Fbefore%3D3%26x%3D1";
+    assert_eq!(sent.headers()["location"], there);
+    let cookie = sent.headers()["set-cookie"].to_str().unwrap().to_owned();
+    for part in ["; Path=/login;", "; HttpOnly", "; SameSite=Lax", "; Max-Age=300"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    let cookie = cookie.split(';').next().unwrap();
+    let code = wallet.code("13912340001").await;
+    for _ in 0..2 {
+        let (status, page) = wallet.page(None, there, cookie).await;
+        assert_eq!(status, 200);
+        assert!(page.contains("name=\"code\"") && page.contains("13912340001"), "{page}");
+        assert!(page.contains("name=\"next\" value=\"/records?before=3&#38;x=1\""), "{page}");
+        let wait: u32 =
+            page.split("data-countdown=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+        assert!((50..=60).contains(&wait), "{wait}");
+    }
+    assert_eq!(wallet.code("13912340001").await, code, "looking at the page sends nothing");
+
+    // Without what a browser remembers, or with nonsense in it, the first page comes again.
+    for cookie in ["", "koudai_code=", "koudai_code=1.2", "koudai_code=13912340001.x", "koudai_code=<b>.1"] {
+        let reply = wallet.http.get(wallet.url("/login/code?next=/cards")).header("cookie", cookie);
+        let reply = reply.send().await.unwrap();
+        assert_eq!(reply.status().as_u16(), 303, "{cookie}");
+        assert_eq!(reply.headers()["location"], "/login?next=%2Fcards", "{cookie}");
+    }
+    for (path, leads) in [
+        ("/login/code?next=//evil.example", "/login"),
+        ("/lang/en?back=%2Flogin%2Fcode%3Fnext%3D%252Fcards", "/login/code?next=%2Fcards"),
+        ("/lang/en?back=%2F%2Fevil.example", "/"),
+    ] {
+        let reply = wallet.http.get(wallet.url(path)).send().await.unwrap();
+        assert_eq!(reply.headers()["location"], leads, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_card_form_that_was_refused_keeps_what_was_typed_but_never_expiry_and_cvv() {
+    let wallet = Wallet::start().await;
+    let (token, _) = wallet.newcomer("13912340001").await;
+    let fields = [
+        ("binding_id", "binding-1"),
+        ("kind", "credit"),
+        ("number", "6299 9900 0000 0026"),
+        ("name", "李明"),
+        ("id_number", "110199199001010010"),
+        ("phone", "13900000001"),
+        ("expiry", "12/30"),
+        ("cvv", "739"),
+    ];
+    let reply = wallet.form(&session(&token), "/cards", &fields).await;
+    assert_eq!(reply.status().as_u16(), 422);
+    let page = reply.text().await.unwrap();
+    assert!(page.contains("data-refusal=\"CARD_NUMBER_INVALID\""), "{page}");
+    for kept in ["6299 9900 0000 0026", "李明", "110199199001010010", "13900000001"] {
+        assert!(page.contains(&format!("value=\"{kept}\"")), "{kept}: {page}");
+    }
+    for secret in ["12/30", "739"] {
+        assert!(!page.contains(secret), "{secret}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn bills_say_what_for_and_by_what_and_only_payments_count_as_spent() {
+    let wallet = Wallet::start().await;
+    let person = wallet.person("13912340001", 10_000).await;
+    for (number, fen) in [("BILL-0001", 880), ("BILL-0002", 1_200)] {
+        let path = wallet.page_of(&person, number, fen).await;
+        assert_eq!(wallet.pay(&person, &path, "balance", PIN).await.0, 200);
+    }
+    let client = wallet.rig.client(&wallet.shop, false);
+    client.refund(&rig::refund("BILL-0001", "BILL-0001-R", 300, 880)).await.unwrap();
+    let (_, records) = wallet.get(&person, "/records").await;
+    let lines: Vec<_> = records["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["kind"].as_str().unwrap(), r["description"].as_str(), r["method"].as_str().unwrap()))
+        .collect();
+    let card = format!("测试银行 储蓄卡 ({:04})", 0);
+    assert_eq!(
+        lines,
+        [
+            ("refund", Some("拿铁 大杯"), "零钱"),
+            ("payment", Some("拿铁 大杯"), "零钱"),
+            ("payment", Some("拿铁 大杯"), "零钱"),
+            ("top_up", None, card.as_str()),
+        ]
+    );
+    let (_, page) = wallet.page(Some(&person), "/records", "").await;
+    let header = page.split("<section class=\"month\">").nth(1).unwrap().split("</header>").next().unwrap();
+    let sums: Vec<&str> =
+        header.split("data-minor=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(sums, ["2080", "300"], "what was paid, what came back; the top-up is in neither");
+
+    // A record shows its number once, by the name its kind has.
+    for (at, word) in [(0, "退款单号"), (1, "交易单号"), (3, "充值单号")] {
+        let id = records["records"][at]["id"].as_str().unwrap();
+        let (_, page) = wallet.page(Some(&person), &format!("/records/{id}"), "").await;
+        assert!(page.contains(&format!("<dt>{word}</dt><dd class=\"num\">{id}</dd>")), "{page}");
+        assert_eq!(page.matches(&format!(">{id}<")).count(), 1, "{page}");
+        assert!(page.contains(&format!("href=\"/status?record={id}\"")), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn help_with_a_bill_shows_it_to_whose_it_is_and_how_to_reach_the_operator() {
+    let wallet = Wallet::start().await;
+    let (mine, other) =
+        (wallet.person("13912340001", 5_000).await, wallet.person("13912340002", 5_000).await);
+    let path = wallet.page_of(&mine, "HELP-0001", 100).await;
+    let (_, paid) = wallet.pay(&mine, &path, "balance", PIN).await;
+    let id = paid["record"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let help = format!("/status?record={id}");
+    let (status, page) = wallet.page(Some(&mine), &help, "").await;
+    assert_eq!(status, 200);
+    assert!(page.contains(&id) && page.contains("拿铁 大杯") && page.contains("400-000-0000"), "{page}");
+    for who in [Some(&other), None] {
+        let (status, page) = wallet.page(who, &help, "").await;
+        assert_eq!(status, 200);
+        assert!(!page.contains("data-about") && !page.contains(&id), "{page}");
+        assert!(page.contains("data-contact"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_card_that_was_refused_is_not_chosen_again_and_the_balance_is_named_if_it_covers() {
+    let wallet = Wallet::start().await;
+    for (phone, fen, next) in [
+        ("13912340001", 5_000, "可以改用零钱付款，或换一张卡"),
+        ("13912340002", 0, "请换一张卡，或联系发卡行"),
+    ] {
+        let person = wallet.person(phone, fen).await;
+        let number = format!("REFUSED-{phone}");
+        let path = wallet.page_of(&person, &number, 880).await;
+        let payer = wallet.rig.app.engine.read(move |r| r.get::<Card>(&person.card)).await.unwrap().unwrap();
+        let order = wallet.rig.pay(payer.person, Some(person.card), &wallet.shop, &number).await;
+        let outcome = Outcome::Failed(NetworkRefusal::InsufficientFunds);
+        let end = EndAttempt { attempt: order.attempt.unwrap(), outcome };
+        wallet.rig.app.engine.submit(end).await.unwrap();
+
+        let (_, seen) = wallet.get(&person, &path).await;
+        assert_eq!((&seen["state"], &seen["refusal"]["next"]), (&json!("payable"), &json!(next)), "{seen}");
+        let (status, page) = wallet.page(Some(&person), &path, "").await;
+        assert_eq!(status, 403);
+        assert!(page.contains(next), "{page}");
+        let chosen: Vec<&str> = page.split("<input").filter(|tag| tag.contains(" checked")).collect();
+        assert_eq!(chosen.len(), usize::from(fen > 0), "{page}");
+        assert!(chosen.iter().all(|tag| tag.contains("value=\"balance\"")), "{page}");
+    }
+}
+
+#[test]
+fn the_operator_of_a_demo_has_a_name_in_latin_letters_too() {
+    assert_eq!(Lang::En.operator("口袋"), "Koudai");
+    assert_eq!(Lang::Zh.operator("口袋"), "口袋");
+    assert_eq!(Lang::En.operator("示例大学后勤集团"), "示例大学后勤集团");
 }

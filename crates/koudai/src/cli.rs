@@ -180,6 +180,9 @@ pub(crate) struct ServeArgs {
     /// Who runs this wallet, as people read it
     #[arg(long, value_name = "NAME", env = "KOUDAI_OPERATOR")]
     pub(crate) operator: Option<String>,
+    /// How people reach them, as people read it: a telephone number, a desk and its hours
+    #[arg(long, value_name = "TEXT", env = "KOUDAI_CONTACT")]
+    pub(crate) contact: Option<String>,
     /// The certificate chain for TLS, PEM; without it a proxy on this machine has to bring TLS
     #[arg(long, value_name = "FILE", env = "KOUDAI_TLS_CERT")]
     pub(crate) tls_cert: Option<String>,

@@ -36,6 +36,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) origin: String,
     /// Who runs this wallet, as people read it.
     pub(crate) operator: String,
+    /// How people reach them, as people read it.
+    pub(crate) contact: Option<String>,
     /// The issuer's address.
     pub(crate) issuer_url: String,
     /// What the issuer knows this wallet as.
@@ -81,7 +83,14 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<koudai_web::App, Failur
     courier::start(engine.clone(), Arc::clone(&networks), Arc::clone(&operator));
     control::serve(plan.data, engine.clone(), Arc::clone(&networks))?;
     let secure = plan.origin.starts_with("https://");
-    Ok(koudai_web::App { engine, networks, origin: plan.origin.into(), operator, secure })
+    Ok(koudai_web::App {
+        engine,
+        networks,
+        origin: plan.origin.into(),
+        operator,
+        contact: plan.contact.map(Arc::from),
+        secure,
+    })
 }
 
 /// Unix seconds, for the clients that sign.

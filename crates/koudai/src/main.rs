@@ -83,7 +83,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
     done
 }
 
-/// `koudai verify`: prints what was checked as one line of JSON.
+/// `koudai verify`: prints what was checked as one line of JSON, and beside it, for people, that all of it holds.
 fn check(data: &Path) -> Result<(), Failure> {
     if directory::kind(data)?.is_none() {
         return Err(Failure::usage(format!("{} is not a data directory", data.display())));
@@ -91,5 +91,6 @@ fn check(data: &Path) -> Result<(), Failure> {
     let report = verify::run(data)
         .map_err(|wrong| Failure::because(format!("{} does not hold", data.display()), &wrong))?;
     println!("{}", serde_json::to_string(&report).expect("a report is plain JSON"));
+    eprintln!("{}: 各项核对无误 · every invariant holds", data.display());
     Ok(())
 }

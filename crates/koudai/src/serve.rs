@@ -19,11 +19,12 @@ use crate::keys;
 use crate::sandbox::text;
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "data",
     "listen",
     "origin",
     "operator",
+    "contact",
     "tls-cert",
     "tls-key",
     "issuer-url",
@@ -41,6 +42,7 @@ struct Settings {
     listen: SocketAddr,
     origin: String,
     operator: String,
+    contact: Option<String>,
     tls: Option<(PathBuf, PathBuf)>,
     issuer_url: String,
     issuer_key: PublicKey,
@@ -76,6 +78,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         data: &settings.data,
         origin: settings.origin.clone(),
         operator: settings.operator,
+        contact: settings.contact,
         issuer_url: settings.issuer_url,
         issuer_app_id: settings.issuer_app_id,
         issuer_key: settings.issuer_key,
@@ -128,6 +131,8 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
     let operator = need("operator", args.operator)
         .and_then(|text| cli::name(&text).map_err(|problem| format!("operator: {problem}")));
     let operator = problems.note(operator);
+    let contact = get("contact", args.contact)
+        .and_then(|text| problems.note(cli::name(&text).map_err(|problem| format!("contact: {problem}"))));
     let issuer_url = need("issuer-url", args.issuer_url).and_then(|text| https("issuer-url", &text));
     let issuer_url = problems.note(issuer_url);
     let issuer_key = need("issuer-key", args.issuer_key).and_then(|path| public_key("issuer-key", &path));
@@ -145,6 +150,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             listen: listen?,
             origin: origin?,
             operator: operator?,
+            contact,
             tls,
             issuer_url: issuer_url?,
             issuer_key: issuer_key?,

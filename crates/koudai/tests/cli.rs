@@ -69,7 +69,8 @@ impl Demo {
         Self { child, addresses }
     }
 
-    fn stop(mut self) {
+    /// Ends it; what it said meanwhile.
+    fn stop(mut self) -> String {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let began = Instant::now();
@@ -78,6 +79,9 @@ impl Demo {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(self.child.wait().unwrap().success());
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        said
     }
 }
 
@@ -285,7 +289,11 @@ fn commands_go_through_the_running_server_and_a_second_demo_says_why_it_cannot_s
     let second = run(&["demo", "--listen", "127.0.0.1:0", "--data", path(&directory)]);
     assert_eq!(second.status.code(), Some(1));
     assert!(said(&second).contains("another koudai is running"), "{}", said(&second));
-    demo.stop();
+    let ended = demo.stop();
+    assert!(ended.contains("Stopped") && ended.contains(path(&directory)), "{ended}");
+    let verified = run(&["verify", "--data", path(&directory)]);
+    assert!(json(&verified).is_object());
+    assert!(said(&verified).contains("every invariant holds"), "{}", said(&verified));
 
     // The socket of a server that has ended is no server.
     assert_credentials(&json(&run(&["merchant", "create", "--data", path(&directory), "--name", "店"])));

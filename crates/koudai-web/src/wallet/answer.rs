@@ -54,27 +54,42 @@ pub(super) fn refused(visit: &Visit, refusal: Refusal) -> Refused {
 
 /// A refusal as JSON.
 pub(super) fn refusal_json(visit: &Visit, refusal: Refusal) -> Value {
-    let wording = catalogue::wording(refusal, visit.l);
+    refused_json(&refused(visit, refusal))
+}
+
+/// A refusal in the words of a page, as JSON.
+pub(super) fn refused_json(refused: &Refused) -> Value {
+    let wording = &refused.wording;
     json!({
         "code": wording.code,
         "title": wording.title,
         "money": wording.money,
         "next": wording.next,
         "money_moved": "no",
-        "reference": visit.reference,
+        "reference": refused.reference,
     })
 }
 
 /// A refusal on its own: JSON, a page, or for a browser without a session the way to sign in.
 pub(super) fn refusal(visit: &Visit, refusal: Refusal) -> Response {
-    tracing::info!(code = refusal.code(), reference = visit.reference, "refused");
     if visit.json {
-        return (status(refusal), Json(refusal_json(visit, refusal))).into_response();
+        return refusal_reply(visit, refusal, &refused(visit, refusal));
     }
+    log_refusal(visit, refusal);
     if refusal == Refusal::SignedOut {
         return go(&format!("/login?next={}", visit.path));
     }
     page(status(refusal), &RefusalPage::new(refusal, visit.l, visit.reference.clone(), &visit.path))
+}
+
+/// A refusal as a reply in JSON, in words of its own.
+pub(super) fn refusal_reply(visit: &Visit, refusal: Refusal, refused: &Refused) -> Response {
+    log_refusal(visit, refusal);
+    (status(refusal), Json(refused_json(refused))).into_response()
+}
+
+fn log_refusal(visit: &Visit, refusal: Refusal) {
+    tracing::info!(code = refusal.code(), reference = visit.reference, "refused");
 }
 
 /// Money as JSON.

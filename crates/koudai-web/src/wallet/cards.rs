@@ -15,6 +15,7 @@ use koudai_core::rows::{
     Binding, BindingNumber, BindingState, Card, ClientNumber, Identity, PaymentPassword,
 };
 use koudai_core::secret::Secret;
+use koudai_core::time::{SECOND, Timestamp};
 use koudai_networks::issuer::{
     Answer, BindRequest, BindingReply, BindingState as BankState, CardFace, IssuerCode, wire,
 };
@@ -62,7 +63,9 @@ async fn empty_form(visit: &Visit, person: PersonId) -> Result<CardNewPage, Refu
         l: visit.l,
         binding_id: fresh_number(),
         holder: identity.map(|i| Holder { name: i.name_masked, id_number: i.id_number_masked }),
+        number: String::new(),
         name: String::new(),
+        id_number: String::new(),
         phone: String::new(),
         kind: pages::CardKind::Debit,
         refused: None,
@@ -196,8 +199,12 @@ pub(super) async fn bind(Sent(visit, fields): Sent) -> Response {
         Err(refusal) => {
             let again = async {
                 let mut page = empty_form(&visit, visit.person()?).await?;
-                fields.text("name").clone_into(&mut page.name);
-                fields.text("phone").clone_into(&mut page.phone);
+                // What stands on the card and the ID is kept; what proves that one holds the card never is.
+                let typed = |name: &str, most| fields.text(name).chars().take(most).collect();
+                page.number = typed("number", 25);
+                page.name = typed("name", 60);
+                page.id_number = typed("id_number", 18);
+                page.phone = typed("phone", 20);
                 if fields.text("kind") == "credit" {
                     page.kind = pages::CardKind::Credit;
                 }
@@ -353,15 +360,26 @@ fn binding_page(visit: &Visit, binding: &Binding, resend_in_s: u32, refusal: Opt
     }
 }
 
-pub(super) async fn binding(visit: Visit, Path(number): Path<String>) -> Response {
+/// When the bank was last asked for another code, in milliseconds; only for counting down to the next.
+#[derive(Deserialize)]
+pub(super) struct Resent {
+    resent: Option<i64>,
+}
+
+pub(super) async fn binding(
+    visit: Visit,
+    Path(number): Path<String>,
+    Query(query): Query<Resent>,
+) -> Response {
     let result = async {
         let binding = find(&visit, &number).await?;
         let binding = refresh(&visit, binding).await?;
         if visit.json {
             return Ok(answer::data(binding_json(&visit, &binding)));
         }
-        let since = visit.now().since(binding.created_at) / 1_000;
-        let resend_in_s = RESEND_S.saturating_sub(u32::try_from(since).unwrap_or(0));
+        let sent_at = query.resent.map_or(binding.created_at, Timestamp);
+        let since_s = u32::try_from(visit.now().0.saturating_sub(sent_at.0) / SECOND).unwrap_or(0);
+        let resend_in_s = RESEND_S.saturating_sub(since_s);
         Ok(answer::ok(&binding_page(&visit, &binding, resend_in_s, None)))
     };
     let result = result.await;
@@ -422,7 +440,7 @@ pub(super) async fn resend(SentTo(visit, _, number): SentTo) -> Response {
     };
     match refusal {
         None if visit.json => answer::data(binding_json(&visit, &found)),
-        None => answer::ok(&binding_page(&visit, &found, RESEND_S, None)),
+        None => answer::go(&format!("/cards/bindings/{}?resent={}", found.number, visit.now().0)),
         Some(refusal) if visit.json => visit.refuse(refusal),
         Some(refusal) => {
             answer::page(answer::status(refusal), &binding_page(&visit, &found, RESEND_S, Some(refusal)))

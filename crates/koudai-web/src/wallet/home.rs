@@ -1,6 +1,7 @@
 //! The first page, the payment password, and pages that inform.
 
 use axum::extract::{Path, Query};
+use axum::http::StatusCode;
 use axum::response::Response;
 use koudai_core::ledger::{AccountId, standing};
 use koudai_core::money::{Currency, Money};
@@ -73,8 +74,23 @@ pub(super) struct Next {
 
 pub(super) async fn payment_password(visit: Visit, Query(query): Query<Next>) -> Response {
     let next = own_path(query.next.as_deref());
-    let result = visit.person().map(|_| answer::ok(&PaymentPasswordPage { l: visit.l, next, refused: None }));
+    let result = payment_password_page(&visit, next, None).await;
     visit.settle(result)
+}
+
+async fn payment_password_page(
+    visit: &Visit,
+    next: Option<String>,
+    refusal: Option<Refusal>,
+) -> Result<Response, Refusal> {
+    let phone = visit.person_row().await?.phone;
+    let page = PaymentPasswordPage {
+        l: visit.l,
+        next,
+        phone_end: phone.digits().chars().skip(5).collect(),
+        refused: refusal.map(|r| answer::refused(visit, r)),
+    };
+    Ok(answer::page(refusal.map_or(StatusCode::OK, answer::status), &page))
 }
 
 pub(super) async fn set_payment_password(Sent(visit, fields): Sent) -> Response {
@@ -93,8 +109,8 @@ pub(super) async fn set_payment_password(Sent(visit, fields): Sent) -> Response 
         Ok(()) => answer::go(next.as_deref().unwrap_or("/")),
         Err(refusal) if visit.json || refusal == Refusal::SignedOut => visit.refuse(refusal),
         Err(refusal) => {
-            let refused = Some(answer::refused(&visit, refusal));
-            answer::page(answer::status(refusal), &PaymentPasswordPage { l: visit.l, next, refused })
+            let again = payment_password_page(&visit, next, Some(refusal)).await;
+            visit.settle(again)
         }
     }
 }
@@ -115,15 +131,32 @@ pub(super) async fn language(visit: Visit, Path(lang): Path<String>, Query(query
 }
 
 pub(super) async fn terms(visit: Visit) -> Response {
-    answer::ok(&TermsPage { l: visit.l, operator: visit.app.operator.to_string() })
+    answer::ok(&TermsPage { l: visit.l, operator: visit.l.operator(&visit.app.operator).to_owned() })
 }
 
-pub(super) async fn status(visit: Visit) -> Response {
+#[derive(Deserialize)]
+pub(super) struct About {
+    record: Option<String>,
+}
+
+pub(super) async fn status(visit: Visit, Query(query): Query<About>) -> Response {
     let health = &visit.app.networks.health;
     let (bank_up, messages_up) = (health.bank_up(), health.messages_up());
     if visit.json {
         let word = |up| if up { "up" } else { "down" };
         return answer::data(json!({"wallet": "up", "bank": word(bank_up), "messages": word(messages_up)}));
     }
-    answer::ok(&StatusPage { l: visit.l, bank_up, messages_up, at: visit.now() })
+    let about = match (visit.person(), query.record) {
+        (Ok(person), Some(id)) => records::asked_about(&visit, person, id).await.ok().flatten(),
+        _ => None,
+    };
+    answer::ok(&StatusPage {
+        l: visit.l,
+        operator: visit.l.operator(&visit.app.operator).to_owned(),
+        contact: visit.app.contact.as_deref().map(str::to_owned),
+        about,
+        bank_up,
+        messages_up,
+        at: visit.now(),
+    })
 }

@@ -31,7 +31,7 @@ pub fn router() -> Router<App> {
     Router::new()
         .route("/", get(home::home))
         .route("/login", get(sign_in::page).post(sign_in::sign_in))
-        .route("/login/code", post(sign_in::send_code))
+        .route("/login/code", get(sign_in::code_page).post(sign_in::send_code))
         .route("/logout", post(sign_in::sign_out))
         .route("/lang/{lang}", get(home::language))
         .route("/terms", get(home::terms))

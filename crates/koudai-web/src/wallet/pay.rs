@@ -17,10 +17,11 @@ use serde_json::{Value, json};
 
 use super::cards::SentTo;
 use super::home::balance;
-use super::pages::{Method, PayPage, PayResultPage, PayState, Unusable};
+use super::pages::{Method, PayPage, PayResultPage, PayState, Refused, Unusable};
 use super::top_up::{failure, outcome};
 use super::visit::Visit;
 use super::{answer, fields};
+use crate::catalogue;
 
 /// How many of a person's newest attempts are searched for a failed one at this order.
 const ATTEMPTS: i64 = 20;
@@ -83,15 +84,27 @@ impl View {
         self.order.payer == Some(self.person)
     }
 
+    /// A refusal in the words that fit this order: what else could pay it.
+    fn refused(&self, visit: &Visit, refusal: Refusal) -> Refused {
+        let mut refused = answer::refused(visit, refusal);
+        if catalogue::is_of_the_card(refusal) && self.balance_covers() {
+            refused.wording.next = catalogue::next_by_balance(visit.l);
+        }
+        refused
+    }
+
+    fn balance_covers(&self) -> bool {
+        self.balance.checked_sub(self.order.amount).is_ok()
+    }
+
     fn methods(&self, visit: &Visit) -> Vec<Method> {
         let l = visit.l;
-        let short = self.balance.checked_sub(self.order.amount).is_err();
         let bank_up = visit.app.networks.health.bank_up();
         let mut methods = vec![Method {
             method: "balance".to_owned(),
             label: l.say("零钱", "Balance").to_owned(),
             balance: Some(self.balance),
-            unusable: short.then_some(Unusable::NotEnough),
+            unusable: (!self.balance_covers()).then_some(Unusable::NotEnough),
         }];
         methods.extend(self.cards.iter().map(|card| Method {
             method: card.id.wire(),
@@ -144,7 +157,7 @@ impl View {
                 value["since_ms"] = since.0.into();
             }
         } else if let Some(refusal) = self.failed.as_ref().and_then(failure) {
-            value["refusal"] = answer::refusal_json(visit, refusal);
+            value["refusal"] = answer::refused_json(&self.refused(visit, refusal));
         }
         value
     }
@@ -153,7 +166,9 @@ impl View {
         let state = match self.order.standing(visit.now()) {
             OrderStanding::Payable if self.is_stale(visit) => return visit.refuse(Refusal::CodeStale),
             OrderStanding::Payable => {
-                let refusal = refusal.or_else(|| self.failed.as_ref().and_then(failure));
+                let earlier = self.failed.as_ref().filter(|_| refusal.is_none());
+                let refusal = refusal.or_else(|| earlier.and_then(failure));
+                let tried = chosen.clone().or_else(|| earlier.map(|attempt| attempt.card.wire()));
                 let page = PayPage {
                     l: visit.l,
                     token: self.token.clone(),
@@ -165,8 +180,9 @@ impl View {
                     order_no: self.order.out_trade_no.to_string(),
                     methods: self.methods(visit),
                     chosen,
+                    failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
                     has_payment_password: self.has_payment_password,
-                    refused: refusal.map(|r| answer::refused(visit, r)),
+                    refused: refusal.map(|r| self.refused(visit, r)),
                 };
                 return answer::page(refusal.map_or(StatusCode::OK, answer::status), &page);
             }
@@ -235,12 +251,13 @@ pub(super) async fn pay(SentTo(visit, fields, name): SentTo) -> Response {
         Ok(_) => return answer::go(&format!("/pay/{name}")),
         Err(refusal) => refusal,
     };
-    if visit.json || refusal == Refusal::SignedOut {
+    if refusal == Refusal::SignedOut {
         return visit.refuse(refusal);
     }
     match View::read(&visit, &name).await {
+        Ok(view) if visit.json => answer::refusal_reply(&visit, refusal, &view.refused(&visit, refusal)),
         Ok(view) => view.page(&visit, fields.get("method").map(str::to_owned), Some(refusal)),
-        Err(refusal) => visit.refuse(refusal),
+        Err(_) => visit.refuse(refusal),
     }
 }
 

@@ -92,6 +92,8 @@ fn journal_line(reader: &Reader, journal: &Journal, l: Lang) -> Result<Option<Re
                 id: attempt.id.wire(),
                 kind: RecordKind::TopUp,
                 name: bank(reader, &attempt, l)?,
+                item: None,
+                method: card_name(reader, Some(attempt.card), l)?,
                 direction: Direction::In,
                 amount: attempt.amount,
                 at: journal.at,
@@ -100,17 +102,17 @@ fn journal_line(reader: &Reader, journal: &Journal, l: Lang) -> Result<Option<Re
         }
         JournalKind::BalancePayment | JournalKind::CardPayment => {
             let order = reader.get::<Order>(&OrderId(journal.subject))?.ok_or_else(missing)?;
-            Some(order_line(reader, &order, journal.at)?)
+            Some(order_line(reader, &order, journal.at, l)?)
         }
         JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => {
             let refund = reader.get::<Refund>(&RefundId(journal.subject))?.ok_or_else(missing)?;
-            Some(refund_line(reader, &refund)?)
+            Some(refund_line(reader, &refund, l)?)
         }
         JournalKind::CardRefundDone | JournalKind::CardRefundAbnormal => None,
     })
 }
 
-fn order_line(reader: &Reader, order: &Order, at: Timestamp) -> Result<RecordLine, StoreError> {
+fn order_line(reader: &Reader, order: &Order, at: Timestamp, l: Lang) -> Result<RecordLine, StoreError> {
     let state = match order.refunded.minor() {
         0 => RecordState::Succeeded,
         back if back == order.amount.minor() => RecordState::Refunded,
@@ -120,6 +122,8 @@ fn order_line(reader: &Reader, order: &Order, at: Timestamp) -> Result<RecordLin
         id: order.id.wire(),
         kind: RecordKind::Payment,
         name: merchant_name(reader, order)?,
+        item: Some(order.description.to_string()),
+        method: card_name(reader, order.card, l)?,
         direction: Direction::Out,
         amount: order.amount,
         at,
@@ -127,12 +131,14 @@ fn order_line(reader: &Reader, order: &Order, at: Timestamp) -> Result<RecordLin
     })
 }
 
-fn refund_line(reader: &Reader, refund: &Refund) -> Result<RecordLine, StoreError> {
+fn refund_line(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordLine, StoreError> {
     let order = reader.get::<Order>(&refund.order)?.expect("a refund has its order");
     Ok(RecordLine {
         id: refund.id.wire(),
         kind: RecordKind::Refund,
         name: merchant_name(reader, &order)?,
+        item: Some(order.description.to_string()),
+        method: card_name(reader, refund.card, l)?,
         direction: Direction::In,
         amount: refund.amount,
         at: refund.created_at,
@@ -144,11 +150,12 @@ fn refund_line(reader: &Reader, refund: &Refund) -> Result<RecordLine, StoreErro
 }
 
 fn attempt_line(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<RecordLine>, StoreError> {
-    let (kind, name, direction) = match (attempt.kind, attempt.order) {
-        (AttemptKind::TopUp, _) => (RecordKind::TopUp, bank(reader, attempt, l)?, Direction::In),
+    let (kind, name, item, direction) = match (attempt.kind, attempt.order) {
+        (AttemptKind::TopUp, _) => (RecordKind::TopUp, bank(reader, attempt, l)?, None, Direction::In),
         (AttemptKind::CardPayment, Some(order)) => {
             let order = reader.get::<Order>(&order)?.expect("an attempt has its order");
-            (RecordKind::Payment, merchant_name(reader, &order)?, Direction::Out)
+            let name = merchant_name(reader, &order)?;
+            (RecordKind::Payment, name, Some(order.description.to_string()), Direction::Out)
         }
         (AttemptKind::CardPayment | AttemptKind::CardRefund, _) => return Ok(None),
     };
@@ -156,6 +163,8 @@ fn attempt_line(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<Re
         id: attempt.id.wire(),
         kind,
         name,
+        item,
+        method: card_name(reader, Some(attempt.card), l)?,
         direction,
         amount: attempt.amount,
         at: attempt.created_at,
@@ -167,7 +176,7 @@ fn attempt_line(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<Re
     }))
 }
 
-/// What came in and went out in a month of China's calendar.
+/// What was paid and what came back of payments in a month of China's calendar.
 fn month_totals(
     reader: &Reader,
     person: PersonId,
@@ -176,31 +185,31 @@ fn month_totals(
     let start = |year, month| Timestamp(days_from_civil(year, month, 1) * DAY - 8 * HOUR);
     let from = start(year, i64::from(month));
     let until = if month == 12 { start(year + 1, 1) } else { start(year, i64::from(month) + 1) };
-    let (mut came, mut went) = (Money::zero(Currency::Cny), Money::zero(Currency::Cny));
+    let (mut went, mut back) = (Money::zero(Currency::Cny), Money::zero(Currency::Cny));
     let mut before = None;
     let mut seen = 0;
     loop {
         let journals = reader.history(AccountId::person(person), before, 200)?;
         for journal in journals.iter().filter(|j| (from..until).contains(&j.at)) {
-            let Some(first) = journal.postings.last() else { continue };
-            let amount = match journal.kind {
-                // The order's amount is the first posting of a payment, the refund's the last of a refund.
-                JournalKind::BalancePayment | JournalKind::CardPayment => journal.postings[0].amount,
-                _ => first.amount,
-            };
-            let sum = match journal.kind {
-                JournalKind::BalancePayment | JournalKind::CardPayment => &mut went,
-                JournalKind::TopUp | JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => {
-                    &mut came
+            // The order's amount is the first posting of a payment, the refund's the last of a refund.
+            let (sum, posting) = match journal.kind {
+                JournalKind::BalancePayment | JournalKind::CardPayment => {
+                    (&mut went, journal.postings.first())
                 }
-                JournalKind::CardRefundDone | JournalKind::CardRefundAbnormal => continue,
+                JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => {
+                    (&mut back, journal.postings.last())
+                }
+                JournalKind::TopUp | JournalKind::CardRefundDone | JournalKind::CardRefundAbnormal => {
+                    continue;
+                }
             };
-            *sum = sum.checked_add(amount).unwrap_or(*sum);
+            let Some(posting) = posting else { continue };
+            *sum = sum.checked_add(posting.amount).unwrap_or(*sum);
         }
         seen += journals.len();
         match journals.last() {
             Some(last) if last.at >= from && seen < MONTH_MOST => before = Some(last.seq),
-            _ => return Ok((came, went)),
+            _ => return Ok((went, back)),
         }
     }
 }
@@ -214,6 +223,8 @@ fn line_json(line: &RecordLine, l: Lang) -> Value {
             RecordKind::Refund => "refund",
         },
         "name": line.name,
+        "description": line.item,
+        "method": line.method,
         "direction": match line.direction { Direction::In => "in", Direction::Out => "out" },
         "amount": answer::money(line.amount),
         "at_ms": line.at.0,
@@ -253,8 +264,8 @@ pub(super) async fn list(visit: Visit, Query(query): Query<Before>) -> Response 
         });
         let totals = totals.await?;
         let months =
-            months.into_iter().zip(totals).rev().map(|(((year, month), lines), (total_in, total_out))| {
-                MonthOfRecords { year, month, total_in, total_out, lines }
+            months.into_iter().zip(totals).rev().map(|(((year, month), lines), (total_out, total_back))| {
+                MonthOfRecords { year, month, total_out, total_back, lines }
             });
         Ok(answer::ok(&RecordsPage { l, months: months.collect(), older }))
     };
@@ -270,9 +281,8 @@ pub(super) async fn record(visit: Visit, Path(id): Path<String>) -> Response {
         if visit.json {
             let mut value = line_json(&page.line, l);
             value["description"] = page.description.clone().into();
-            value["method"] = page.method.clone().into();
             value["order_no"] = page.order_no.clone().into();
-            value["transaction_id"] = page.transaction_id.clone().into();
+            value["transaction_id"] = page.line.id.clone().into();
             value["bank_reference"] = page.bank_reference.clone().into();
             value["refunded"] = page.refunded.map(answer::money).into();
             return Ok(answer::data(value));
@@ -281,6 +291,19 @@ pub(super) async fn record(visit: Visit, Path(id): Path<String>) -> Response {
     };
     let result = result.await;
     visit.settle(result)
+}
+
+/// The record that a person has a question about, if it is theirs.
+///
+/// # Errors
+/// `OutOfOrder`.
+pub(super) async fn asked_about(
+    visit: &Visit,
+    person: PersonId,
+    id: String,
+) -> Result<Option<RecordLine>, Refusal> {
+    let l = visit.l;
+    Ok(visit.read(move |r| detail(r, person, &id, l)).await?.map(|page| page.line))
 }
 
 /// One record by its id, if it is this person's.
@@ -319,7 +342,7 @@ fn attempt_of(reader: &Reader, id: Option<AttemptId>) -> Result<Option<Attempt>,
 
 fn order_detail(reader: &Reader, order: &Order, l: Lang) -> Result<RecordPage, StoreError> {
     let attempt = attempt_of(reader, order.attempt)?;
-    let mut line = order_line(reader, order, order.paid_at.unwrap_or(order.created_at))?;
+    let mut line = order_line(reader, order, order.paid_at.unwrap_or(order.created_at), l)?;
     let mut timeline = vec![(order.created_at, Event::Ordered)];
     if let Some(attempt) = &attempt {
         timeline.push((attempt.created_at, Event::SentToBank));
@@ -338,11 +361,9 @@ fn order_detail(reader: &Reader, order: &Order, l: Lang) -> Result<RecordPage, S
     Ok(RecordPage {
         l,
         description: Some(order.description.to_string()),
-        method: Some(card_name(reader, order.card, l)?),
         breakdown: vec![],
         refunded: (!order.refunded.is_zero()).then_some(order.refunded),
         order_no: Some(order.out_trade_no.to_string()),
-        transaction_id: Some(order.id.wire()),
         bank_reference: attempt.and_then(|a| a.network_ref),
         line,
         timeline,
@@ -361,13 +382,11 @@ fn refund_detail(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordPage
     }
     Ok(RecordPage {
         l,
-        line: refund_line(reader, refund)?,
+        line: refund_line(reader, refund, l)?,
         description: refund.reason.clone().or(Some(order.description.to_string())),
-        method: Some(card_name(reader, refund.card, l)?),
         breakdown: vec![],
         refunded: None,
         order_no: Some(order.out_trade_no.to_string()),
-        transaction_id: Some(refund.id.wire()),
         bank_reference: attempt.and_then(|a| a.network_ref),
         timeline,
     })
@@ -392,11 +411,9 @@ fn attempt_detail(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<
         l,
         line,
         description: order.as_ref().map(|o| o.description.to_string()),
-        method: Some(card_name(reader, Some(attempt.card), l)?),
         breakdown: vec![],
         refunded: None,
         order_no: order.map(|o| o.out_trade_no.to_string()),
-        transaction_id: Some(attempt.id.wire()),
         bank_reference: attempt.network_ref.clone(),
         timeline,
     }))

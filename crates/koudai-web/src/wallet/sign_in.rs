@@ -2,7 +2,7 @@
 
 use axum::extract::{Query, State};
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,14 +10,15 @@ use koudai_core::identity::Phone;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::CodePurpose;
 use koudai_core::secret::Secret;
-use koudai_core::sign_in::{RequestCode, SignIn, SignOut};
+use koudai_core::sign_in::{CODE_LIFE_MS, RequestCode, SignIn, SignOut};
+use koudai_core::time::{SECOND, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::answer;
 use super::fields::{Fields, Sent};
 use super::pages::LoginPage;
-use super::visit::{SESSION, Visit, token_hash};
+use super::visit::{CODE_SENT, SESSION, Visit, cookie, token_hash};
 use crate::App;
 
 /// Where to go on to.
@@ -29,8 +30,9 @@ pub(super) struct Next {
 /// A path of ours, and nothing a browser could read as another site's.
 pub(super) fn own_path(next: Option<&str>) -> Option<String> {
     let next = next?;
-    let plain =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'?' | b'=' | b'&');
+    let plain = |b: u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'?' | b'=' | b'&' | b'%')
+    };
     let fine =
         next.starts_with('/') && !next.starts_with("//") && next.len() <= 200 && next.bytes().all(plain);
     fine.then(|| next.to_owned())
@@ -69,9 +71,16 @@ pub(super) async fn send_code(Sent(visit, fields): Sent) -> Response {
     match result.await {
         Ok(wait_s) if visit.json => answer::data(json!({"resend_in_s": wait_s})),
         Ok(wait_s) => {
-            let mut page = login_page(&visit, Some(&fields), true, None);
-            page.resend_in_s = wait_s;
-            answer::ok(&page)
+            // On to a page of its own, so that going back to it asks for no other code. The number goes along in a
+            // cookie rather than in the address, which browsers remember.
+            let phone =
+                Phone::parse(fields.text("phone")).map_or_else(String::new, |p| p.digits().to_owned());
+            let resend_at = visit.now().plus(i64::from(wait_s) * SECOND).0;
+            let mut response = answer::go(&with_next("/login/code", own_path(fields.get("next")).as_deref()));
+            let cookie =
+                code_cookie(&format!("{phone}.{resend_at}"), CODE_LIFE_MS / SECOND, visit.app.secure);
+            set_cookie(&mut response, &cookie);
+            response
         }
         Err(refusal) if visit.json => visit.refuse(refusal),
         Err(refusal) => {
@@ -83,6 +92,35 @@ pub(super) async fn send_code(Sent(visit, fields): Sent) -> Response {
             )
         }
     }
+}
+
+/// The page of the code that was sent a moment ago; without one, the page before it.
+pub(super) async fn code_page(visit: Visit, headers: HeaderMap, Query(query): Query<Next>) -> Response {
+    let next = own_path(query.next.as_deref());
+    let Some((phone, resend_at)) = cookie(&headers, CODE_SENT).and_then(read_code_cookie) else {
+        return answer::go(&with_next("/login", next.as_deref()));
+    };
+    let wait_ms = resend_at.since(visit.now()).clamp(0, CODE_LIFE_MS);
+    let mut page = login_page(&visit, None, true, None);
+    page.next = next;
+    phone.digits().clone_into(&mut page.phone);
+    page.resend_in_s = u32::try_from((wait_ms + SECOND - 1) / SECOND).unwrap_or(0);
+    answer::ok(&page)
+}
+
+fn with_next(path: &str, next: Option<&str>) -> String {
+    let query = next.and_then(|next| serde_urlencoded::to_string([("next", next)]).ok());
+    query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+}
+
+fn read_code_cookie(value: &str) -> Option<(Phone, Timestamp)> {
+    let (phone, resend_at) = value.split_once('.')?;
+    Some((Phone::parse(phone)?, Timestamp(resend_at.parse().ok()?)))
+}
+
+fn code_cookie(value: &str, life_s: i64, secure: bool) -> String {
+    let secure = if secure { "; Secure" } else { "" };
+    format!("{CODE_SENT}={value}; Path=/login; Max-Age={life_s}; HttpOnly; SameSite=Lax{secure}")
 }
 
 pub(super) async fn sign_in(State(app): State<App>, Sent(visit, fields): Sent) -> Response {
@@ -109,13 +147,14 @@ pub(super) async fn sign_in(State(app): State<App>, Sent(visit, fields): Sent) -
                 let next = own_path(fields.get("next"));
                 let path = match (signed_in.has_payment_password, next) {
                     (true, next) => next.unwrap_or_else(|| "/".to_owned()),
-                    (false, Some(next)) => format!("/payment-password?next={next}"),
+                    (false, Some(next)) => with_next("/payment-password", Some(&next)),
                     (false, None) => "/payment-password".to_owned(),
                 };
                 answer::go(&path)
             };
             let life = app.engine.policy().session_life_ms / 1_000;
             set_cookie(&mut response, &session_cookie(&token, life, app.secure));
+            set_cookie(&mut response, &code_cookie("", 0, app.secure));
             response
         }
         Err(refusal) if visit.json => visit.refuse(refusal),

@@ -19,6 +19,8 @@ use crate::say::Lang;
 
 /// The wallet's session cookie. Each face has a name of its own, since a browser shares cookies between ports.
 pub(super) const SESSION: &str = "koudai_wallet";
+/// The number a one-time code was sent to, while its page is open.
+pub(super) const CODE_SENT: &str = "koudai_code";
 /// The language a person chose.
 pub(super) const LANGUAGE: &str = "koudai_lang";
 
@@ -84,7 +86,8 @@ fn from_elsewhere(headers: &HeaderMap) -> bool {
     text(ORIGIN.as_str()).is_some_and(|origin| authority(origin).as_deref() != text(HOST.as_str()))
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// A cookie by its name.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let all = headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok());
     all.flat_map(|v| v.split(';')).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }

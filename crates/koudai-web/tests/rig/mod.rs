@@ -128,6 +128,7 @@ impl Rig {
             networks: Arc::new(networks(reach)),
             origin: format!("http://{address}").into(),
             operator: "Koudai".into(),
+            contact: Some("400-000-0000".into()),
             secure: false,
         };
         let router = koudai_web::gateway::router().with_state(app.clone());

@@ -91,6 +91,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         data,
         origin: wallet.clone(),
         operator: args.operator,
+        contact: None,
         issuer_url: bank.internal().to_owned(),
         issuer_app_id: APP_ID.to_owned(),
         issuer_key: PublicKey::from_pem(&sandbox::text(&data.join("bank").join(sandbox::PUBLIC_KEY))?)
@@ -112,6 +113,10 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
     house::stop_signal().await;
     tokio::join!(shop_server.stop(), wallet_server.stop(), inbox_server.stop());
     bank.stop().await;
+    let said =
+        writeln!(std::io::stderr(), "\n  已停止，数据在 {0} · Stopped; the data is in {0}", data.display());
+    // Whoever closed the terminal does not read it.
+    drop(said);
     Ok(())
 }
 

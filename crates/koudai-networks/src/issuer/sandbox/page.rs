@@ -34,6 +34,8 @@ struct CardView {
     name: &'static str,
     id_number: &'static str,
     phone: &'static str,
+    /// The bank has another phone on file than the one to type.
+    other_phone: bool,
     /// In groups of four, which are only drawn apart: what is copied has no blanks.
     groups: Vec<&'static str>,
     credit: bool,
@@ -104,6 +106,7 @@ fn card_view(card: &Card, zh: bool) -> Result<CardView, BankError> {
         name: &printed.name,
         id_number: &printed.id_number,
         phone: &printed.phone,
+        other_phone: printed.behaviour == Behaviour::Mismatch,
         groups: (0..printed.number.len())
             .step_by(4)
             .map(|at| &printed.number[at..printed.number.len().min(at + 4)])

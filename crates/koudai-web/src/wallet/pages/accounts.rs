@@ -8,7 +8,7 @@ use super::records::{Direction, RecordLine, RecordState};
 use crate::assets;
 use crate::say::Lang;
 
-/// `GET /login`, and the answer of `POST /login/code` and of a refused `POST /login`.
+/// `GET /login`, `GET /login/code`, and a refused `POST` of either.
 #[derive(Template)]
 #[template(path = "login.html")]
 pub struct LoginPage {
@@ -29,11 +29,12 @@ pub struct LoginPage {
 impl LoginPage {
     /// This page's own path, for coming back to it in the other language.
     fn here(&self) -> String {
+        let path = if self.code_sent { "/login/code" } else { "/login" };
         match &self.next {
             Some(next) => {
-                format!("/login?next={}", askama::filters::urlencode_strict(next).expect("text encodes"))
+                format!("{path}?next={}", askama::filters::urlencode_strict(next).expect("text encodes"))
             }
-            None => "/login".to_owned(),
+            None => path.to_owned(),
         }
     }
 }
@@ -46,6 +47,8 @@ pub struct PaymentPasswordPage {
     pub l: Lang,
     /// The path to go on to.
     pub next: Option<String>,
+    /// The last six digits of the person's number, which may not be the password.
+    pub phone_end: String,
     /// What was refused.
     pub refused: Option<Refused>,
 }

@@ -30,8 +30,12 @@ pub struct CardNewPage {
     pub binding_id: String,
     /// Who the account was verified for: shown masked, and the form sends no `name` or `id_number`.
     pub holder: Option<Holder>,
+    /// The card number as typed before, or empty. Expiry and security code never come back.
+    pub number: String,
     /// The name as typed before, or empty.
     pub name: String,
+    /// The ID number as typed before, or empty.
+    pub id_number: String,
     /// The bank's phone as typed before, or empty.
     pub phone: String,
     /// Which fields show first.

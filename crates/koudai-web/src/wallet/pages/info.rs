@@ -5,6 +5,7 @@ use koudai_core::refusal::Refusal;
 use koudai_core::time::Timestamp;
 
 use super::pieces::{Icon, Refused};
+use super::records::RecordLine;
 use crate::assets;
 use crate::catalogue::Step;
 use crate::say::Lang;
@@ -15,6 +16,12 @@ use crate::say::Lang;
 pub struct StatusPage {
     /// The reader's language.
     pub l: Lang,
+    /// Who runs this wallet.
+    pub operator: String,
+    /// How to reach them, if they say so.
+    pub contact: Option<String>,
+    /// The record a person has a question about.
+    pub about: Option<RecordLine>,
     /// Whether the bank answers.
     pub bank_up: bool,
     /// Whether messages can be sent.

@@ -133,8 +133,10 @@ pub struct PayPage {
     pub order_no: String,
     /// The ways to pay, the balance first; those that cannot be used say why.
     pub methods: Vec<Method>,
-    /// The method chosen before; the first usable one otherwise.
+    /// The method chosen before; the first that promises something otherwise.
     pub chosen: Option<String>,
+    /// The card that was just refused: it is not chosen again by itself.
+    pub failed: Option<String>,
     /// Whether a payment password is set; the button leads there if not.
     pub has_payment_password: bool,
     /// What was refused.
@@ -143,13 +145,10 @@ pub struct PayPage {
 
 impl PayPage {
     fn is_chosen(&self, method: &Method) -> bool {
-        let usable = |id: &str| self.methods.iter().any(|m| m.unusable.is_none() && m.method == id);
-        match self.chosen.as_deref().filter(|id| usable(id)) {
-            Some(id) => method.method == id,
-            None => {
-                self.methods.iter().find(|m| m.unusable.is_none()).is_some_and(|m| m.method == method.method)
-            }
-        }
+        let promising = |m: &&Method| m.unusable.is_none() && self.failed.as_ref() != Some(&m.method);
+        let mut promising = self.methods.iter().filter(promising);
+        let chosen = self.chosen.as_ref().and_then(|id| promising.clone().find(|m| m.method == *id));
+        chosen.or_else(|| promising.next()).is_some_and(|m| m.method == method.method)
     }
 
     fn can_pay(&self) -> bool {

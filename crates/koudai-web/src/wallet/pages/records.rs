@@ -33,7 +33,7 @@ impl RecordKind {
     pub const fn word(self, l: Lang) -> &'static str {
         match self {
             Self::Payment => l.say("付款", "Payment"),
-            Self::TopUp => l.say("充值", "Top-up"),
+            Self::TopUp => l.say("充值", "Top‑up"),
             Self::Refund => l.say("退款", "Refund"),
         }
     }
@@ -75,6 +75,10 @@ pub struct RecordLine {
     pub kind: RecordKind,
     /// The merchant, or the bank of a top-up.
     pub name: String,
+    /// The goods; a top-up has none.
+    pub item: Option<String>,
+    /// What it was paid with, or where it came back to: the balance, or a card by its name.
+    pub method: String,
     /// Which way.
     pub direction: Direction,
     /// How much.
@@ -88,6 +92,27 @@ pub struct RecordLine {
 impl RecordLine {
     pub(super) fn initial(&self) -> String {
         initial(&self.name)
+    }
+
+    /// What it is about, in one line.
+    pub(super) fn what(&self, l: Lang) -> String {
+        let word = self.kind.word(l);
+        match (&self.item, self.kind) {
+            // Whom and how much say already that it is a payment.
+            (Some(item), RecordKind::Payment) => item.clone(),
+            (Some(item), _) => format!("{word} · {item}"),
+            (None, _) => word.to_owned(),
+        }
+    }
+
+    /// What its number is called. A payment that is not made has no number a merchant would know.
+    pub(super) fn number_word(&self, l: Lang) -> &'static str {
+        match (self.kind, self.state) {
+            (RecordKind::Payment, RecordState::Pending | RecordState::Failed) => l.say("参考号", "Ref."),
+            (RecordKind::Payment, _) => l.say("交易单号", "Transaction no."),
+            (RecordKind::TopUp, _) => l.say("充值单号", "Top‑up no."),
+            (RecordKind::Refund, _) => l.say("退款单号", "Refund no."),
+        }
     }
 }
 
@@ -109,10 +134,10 @@ pub struct MonthOfRecords {
     pub year: i64,
     /// 1 to 12.
     pub month: u8,
-    /// What came in.
-    pub total_in: Money,
-    /// What went out.
+    /// What was paid.
     pub total_out: Money,
+    /// What came back of payments. A top-up is in neither: it moves a person's own money from their card.
+    pub total_back: Money,
     /// Newest first.
     pub lines: Vec<RecordLine>,
 }
@@ -127,16 +152,12 @@ pub struct RecordPage {
     pub line: RecordLine,
     /// What for.
     pub description: Option<String>,
-    /// What it was paid with, or where it came back to.
-    pub method: Option<String>,
     /// How the amount is made up, when there is more than one part: a label and its amount.
     pub breakdown: Vec<(String, Money)>,
     /// What has come back so far, of a payment.
     pub refunded: Option<Money>,
     /// The merchant's number of the order.
     pub order_no: Option<String>,
-    /// The wallet's number of the payment or refund, as the merchant knows it.
-    pub transaction_id: Option<String>,
     /// The bank's number.
     pub bank_reference: Option<String>,
     /// What happened, oldest first.
