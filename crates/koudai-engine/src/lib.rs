@@ -193,6 +193,14 @@ impl Engine {
         head.0 - watermark.0
     }
 
+    /// How large the ledger is, in bytes.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn size(&self) -> Result<u64, StoreError> {
+        self.readers.with(Reader::size)
+    }
+
     /// How many commits the ledger has had.
     ///
     /// # Errors

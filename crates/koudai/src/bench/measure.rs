@@ -167,20 +167,15 @@ pub(super) fn fdatasync(directory: &Path) -> std::io::Result<Duration> {
 /// How large a ledger is.
 #[derive(Debug)]
 pub(super) struct Sizes {
-    /// Of its files.
+    /// Of its database.
     pub(super) bytes: u64,
     /// Commits so far.
     pub(super) commits: u64,
 }
 
 impl Sizes {
-    pub(super) fn of(directory: &Path, engine: &Engine) -> Result<Self, StoreError> {
-        let size = |entry: std::io::Result<std::fs::DirEntry>| {
-            entry.and_then(|e| e.metadata()).map_or(0, |m| m.len())
-        };
-        let files = std::fs::read_dir(directory);
-        let bytes = files.map(|files| files.map(size).sum()).unwrap_or(0);
-        Ok(Self { bytes, commits: engine.commits()? })
+    pub(super) fn of(engine: &Engine) -> Result<Self, StoreError> {
+        Ok(Self { bytes: engine.size()?, commits: engine.commits()? })
     }
 }
 

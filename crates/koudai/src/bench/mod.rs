@@ -88,14 +88,14 @@ fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
     let age_before = orders.first().map(|(id, _)| id.0 >> 21);
 
     say(&format!("the run: {} s", args.seconds));
-    let before = measure::Sizes::of(directory, &engine).map_err(|e| failed(&e))?;
+    let before = measure::Sizes::of(&engine).map_err(|e| failed(&e))?;
     let load = Load::new(&engine, &house, orders, mix).random(random);
     let limit = Some(Duration::from_secs(args.seconds));
     let figures = match args.rate {
         Some(rate) => load.open_loop(rate, limit)?,
         None => load.saturate(args.in_flight, limit)?,
     };
-    let after = measure::Sizes::of(directory, &engine).map_err(|e| failed(&e))?;
+    let after = measure::Sizes::of(&engine).map_err(|e| failed(&e))?;
     let lag = engine.lag();
     let first_age = age_before.map(|made| (engine.now().0 - made) / 1_000);
     let durability = durability(&engine).map_err(|e| failed(&e))?;
