@@ -27,6 +27,11 @@ pub enum StoreError {
         /// The newest this program knows.
         known: i64,
     },
+    /// The database has the shape of a draft, from before the first release.
+    #[error(
+        "the database was made by a draft of this program and cannot be brought along: begin with a new directory"
+    )]
+    Draft,
     /// The database could not be used.
     #[error("{doing}")]
     Database {

@@ -85,6 +85,9 @@ pub(crate) struct BenchEngineArgs {
     /// Memory for rows, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 512)]
     pub(crate) cache_mib: usize,
+    /// Journals between two turns of what is written behind; for tests, which make too few to wait for the usual
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) generation: Option<i64>,
     /// Draw throughput and latency over time into this file (SVG)
     #[arg(long, value_name = "FILE")]
     pub(crate) chart: Option<PathBuf>,
