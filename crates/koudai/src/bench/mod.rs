@@ -114,12 +114,14 @@ fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
     say(&format!("the run: {} s", args.seconds));
     let before = measure::Sizes::of(&engine).map_err(|e| ledger(&e))?;
     let load = Load::new(&engine, &house, orders, mix(args)).random(random);
+    let ticks = measure::cpu_ticks();
     let limit = Some(Duration::from_secs(args.seconds));
     let figures = match args.rate {
         Some(rate) => load.open_loop(rate, limit)?,
         None => load.saturate(args.in_flight, limit)?,
     };
     let after = measure::Sizes::of(&engine).map_err(|e| ledger(&e))?;
+    let cpu_us = u128::from(measure::cpu_ticks() - ticks) * 10_000;
     let lag = engine.lag();
     let first_age = made.map(|made| (engine.now().0 - made) / 1_000);
     let durability = durability(&engine).map_err(|e| ledger(&e))?;
@@ -144,6 +146,7 @@ fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
         },
         "batch_mean": measure::decimal(u128::from(figures.payments) * 10, u128::from(after.commits - before.commits) * 10),
         "bytes_per_payment": after.bytes.saturating_sub(before.bytes) / figures.payments.max(1),
+        "cpu_us_per_payment": measure::decimal(cpu_us, figures.payments.into()),
         "lag_payments": lag,
         "rss_bytes": measure::resident_bytes(),
         "cache_bytes": settings.cache_bytes,
