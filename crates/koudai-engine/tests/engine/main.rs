@@ -2,4 +2,5 @@
 
 mod commits;
 mod crowds;
+mod failures;
 mod wallet;

@@ -31,6 +31,11 @@ impl Wallet {
     pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let engine = start(&directory).expect("a new database");
+        Self::with(directory, engine).await
+    }
+
+    /// A wallet on an engine that was started with care.
+    pub(crate) async fn with(directory: TempDir, engine: Engine) -> Self {
         let mchid = engine.submit(NextMerchant).await.expect("a first number");
         let certificate = NewCertificate {
             serial: "4F2A".to_owned(),
@@ -103,9 +108,12 @@ impl Wallet {
     }
 }
 
+pub(crate) fn keys() -> Keys {
+    Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) }
+}
+
 pub(crate) fn start(directory: &TempDir) -> Result<Engine, StoreError> {
-    let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
-    Engine::start(&Settings::directory(directory.path()), keys, Policy::default(), Clock::by_hand(START))
+    Engine::start(&Settings::directory(directory.path()), keys(), Policy::default(), Clock::by_hand(START))
 }
 
 pub(crate) fn pay(person: PersonId, order: OrderId, with: &str) -> Pay {
