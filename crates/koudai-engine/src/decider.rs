@@ -65,6 +65,8 @@ pub(crate) struct Run {
     /// Rows are being loaded. What the database had when that began, as the number of a batch; and whether they are still
     /// of use.
     loading: Option<(u64, bool)>,
+    /// Where rows are loaded next.
+    loading_rows: Rows,
     /// Commands since memory was last looked at.
     since_look: usize,
     /// When the clock was last looked at.
@@ -78,6 +80,7 @@ impl Run {
             batch: vec![],
             parked: vec![],
             loading: None,
+            loading_rows: Rows::default(),
             since_look: 0,
             looked: Instant::now(),
         }
@@ -94,6 +97,7 @@ impl Decider {
             if let Some(mut rows) = post.loaded {
                 if let Some((_, true)) = self.run.loading.take() {
                     self.state.rows.absorb(&mut rows);
+                    self.run.loading_rows = rows;
                 }
                 open.append(&mut self.run.parked);
             }
@@ -170,7 +174,7 @@ impl Decider {
         if self.run.parked.is_empty() || self.run.loading.is_some() {
             return;
         }
-        let mut rows = Rows::default();
+        let mut rows = std::mem::take(&mut self.run.loading_rows);
         // A command that misses nothing any more, because another's rows were the same, is decided in the same way: what is
         // loaded then is nothing.
         self.state.rows.hand_wanted(&mut rows);
