@@ -50,7 +50,7 @@ pub(crate) enum BenchCommand {
 #[derive(Debug, Args)]
 pub(crate) struct BenchEngineArgs {
     /// Where the ledger is made: an empty or absent directory, removed afterwards
-    #[arg(long, value_name = "DIR", default_value = crate::bench::default_directory().as_os_str())]
+    #[arg(long, value_name = "DIR", default_value = "./.koudai-bench")]
     pub(crate) data: PathBuf,
     /// Leave the ledger there
     #[arg(long)]

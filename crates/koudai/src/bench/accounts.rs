@@ -17,7 +17,7 @@ use koudai_core::time::DAY;
 use koudai_core::top_up::StartTopUp;
 use koudai_engine::{Engine, Failed};
 
-use super::load::run_all;
+use super::together::run_all;
 use crate::failure::Failure;
 
 /// What each person tops up, in fen: the most one top-up may be.

@@ -12,10 +12,10 @@ use koudai_core::payment::Pay;
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::rows::Order;
 use koudai_engine::Engine;
-use tokio::task::LocalSet;
 
 use super::accounts::{House, not_done, pin};
 use super::measure::{Figures, Latency};
+use super::together::{block_on_local, on_a_thread};
 use crate::failure::Failure;
 
 /// What a load is made of.
@@ -199,51 +199,4 @@ fn half_back(order: &Order) -> RequestRefund {
         reason: None,
         notify_url: None,
     }
-}
-
-/// Runs a set of tasks to its end, so many at once, and returns what each gave, in order of number.
-pub(super) fn run_all<T, F, W>(at_once: usize, count: usize, work: W) -> Result<Vec<T>, Failure>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, Failure>>,
-    W: Fn(usize) -> F + Send + Sync,
-{
-    let all = || {
-        let next = Cell::new(0_usize);
-        let done: RefCell<Vec<Option<T>>> = RefCell::new((0..count).map(|_| None).collect());
-        let failure = RefCell::new(None);
-        let worker = || async {
-            while failure.borrow().is_none() {
-                let number = next.get();
-                if number >= count {
-                    break;
-                }
-                next.set(number + 1);
-                match work(number).await {
-                    Ok(value) => done.borrow_mut()[number] = Some(value),
-                    Err(error) => *failure.borrow_mut() = Some(error),
-                }
-            }
-        };
-        let workers: Vec<_> = (0..at_once.min(count)).map(|_| worker()).collect();
-        block_on_local(futures_util::future::join_all(workers));
-        match failure.into_inner() {
-            Some(failure) => Err(failure),
-            None => Ok(done.into_inner().into_iter().flatten().collect()),
-        }
-    };
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(all);
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-fn block_on_local<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    LocalSet::new().block_on(&runtime.expect("a runtime starts"), work)
-}
-
-fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let thread = std::thread::Builder::new().name("load".to_owned()).spawn(work).expect("a thread starts");
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

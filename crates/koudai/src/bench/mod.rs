@@ -1,13 +1,13 @@
 //! `koudai bench engine`: the real engine with real commands and rows under load, and what came of it as one JSON object.
 //!
 //! `accounts.rs` makes the people, merchants and orders the load needs, `load.rs` drives it, `measure.rs` keeps the
-//! figures.
+//! figures, `together.rs` runs many commands at once.
 
 mod accounts;
 mod load;
 mod measure;
+mod together;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -183,9 +183,4 @@ fn durability(engine: &Engine) -> Result<serde_json::Value, StoreError> {
 /// Keys of a ledger that lives as long as the benchmark.
 fn keys() -> Keys {
     Keys { payment_password: koudai_engine::random_bytes(), one_time_code: Secret::new([2; 32]) }
-}
-
-/// Where a benchmark keeps its ledger unless it is told.
-pub(crate) fn default_directory() -> &'static Path {
-    Path::new("./.koudai-bench")
 }
