@@ -33,8 +33,10 @@ pub(crate) trait Connection: Send {
     fn columns_of(&self, table: &str) -> Result<Vec<String>, StoreError>;
     /// The settings that a commit's durability rests on, by name.
     fn durability(&self) -> Result<Vec<(String, String)>, StoreError>;
-    /// The database's own check of itself.
+    /// The database's own check of itself, if it has one that a client can ask for.
     fn check(&self) -> Result<(), StoreError>;
+    /// Whether it was lost, and is of no more use.
+    fn is_lost(&self) -> bool;
 }
 
 /// Opens another connection.
@@ -65,14 +67,18 @@ impl Readers {
     /// # Errors
     /// What opening or `work` says.
     pub fn with<T>(&self, work: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|reader| !reader.connection.is_lost());
+            idle.pop()
+        };
         let reader = match idle {
             Some(reader) => reader,
             None => Reader { connection: (self.open)()?, recent: Arc::clone(&self.recent) },
         };
         let result = work(&reader);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE {
+        if idle.len() < IDLE && !reader.connection.is_lost() {
             idle.push(reader);
         }
         result
@@ -350,11 +356,9 @@ impl Reader {
     /// # Errors
     /// As `get`.
     pub fn watermark(&self) -> Result<Seq, StoreError> {
-        let rows = self.numbers("SELECT watermark FROM derived WHERE partition = ?1", &[PARTITION])?;
-        match rows.first().map(Vec::as_slice) {
-            Some([Value::Int(seq)]) => Ok(Seq(*seq)),
-            _ => Err(StoreError::Corrupt { table: "derived", what: "there is no watermark".to_owned() }),
-        }
+        sql::read_watermark(
+            &self.numbers("SELECT watermark FROM derived WHERE partition = ?1", &[PARTITION])?,
+        )
     }
 
     /// Open attempts that are due, the longest due first.
