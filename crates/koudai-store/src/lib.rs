@@ -32,7 +32,8 @@ pub enum Database {
     /// In a file of this data directory (SQLite).
     Directory(PathBuf),
     /// In a database of a PostgreSQL server, named by its URL, which may hold a password. The server is reached through a
-    /// Unix socket or on this machine (loopback): what is sent is not encrypted.
+    /// Unix socket or on this machine (loopback): what is sent is not encrypted. A pooler between them has to keep sessions
+    /// whole.
     Server(Secret<String>),
 }
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::fmt;
 
 use koudai_core::column::Value;
 use tokio_postgres::Row;
@@ -54,7 +55,6 @@ fn unescaped(text: &str) -> Option<String> {
 type Written = Result<IsNull, Box<dyn Error + Sync + Send>>;
 
 /// A cell as PostgreSQL takes it.
-#[derive(Debug)]
 pub(super) struct Cell<'a>(pub(super) &'a Value);
 
 impl ToSql for Cell<'_> {
@@ -76,7 +76,6 @@ impl ToSql for Cell<'_> {
 }
 
 /// Cells of one column, as an array.
-#[derive(Debug)]
 pub(super) struct Column<'a> {
     cells: &'a [Value],
     /// Which of a row's cells, and how many a row has.
@@ -102,6 +101,19 @@ impl ToSql for Column<'_> {
     }
 
     to_sql_checked!();
+}
+
+// The client logs what it sends when it is asked to log everything, and a cell may be a phone or a token.
+impl fmt::Debug for Cell<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl fmt::Debug for Column<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 /// The cells of a row.
@@ -131,6 +143,13 @@ pub(super) fn take_cells(row: &Row) -> Result<Vec<Value>, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_cell_is_ever_printed() {
+        let cells = [Value::Text("13800138000".into()), Value::Int(4711)];
+        let printed = format!("{:?} {:?}", Column::all(&cells, 2).collect::<Vec<_>>(), Cell(&cells[0]));
+        assert!(!printed.contains("138") && !printed.contains("4711"), "{printed}");
+    }
 
     #[test]
     fn every_text_comes_back_and_none_is_written_like_another() {

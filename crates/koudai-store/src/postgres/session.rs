@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::task::{Poll, ready};
 
 use koudai_core::secret::Secret;
@@ -53,7 +54,7 @@ impl Role {
 
 /// The settings of every session. Statements are planned once: each stands for a thousand keys or for one, and is to use
 /// the index either way.
-const SETTINGS: &str = "SET synchronous_commit = on; SET plan_cache_mode = force_generic_plan; SET jit = off;
+const SETTINGS: &str = "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; SET jit = off;
     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
     SET tcp_user_timeout = 20000; SET bytea_output = 'hex'";
 
@@ -77,12 +78,17 @@ impl Session {
         })?;
         let warned = Arc::new(AtomicBool::new(false));
         let warnings = Arc::clone(&warned);
-        let connecting = wires.spawn(async move {
-            let (client, connection) = config.connect(NoTls).await?;
-            tokio::spawn(serve(connection, warnings));
-            Ok(client)
+        let (sender, connected) = sync_channel(1);
+        wires.spawn(async move {
+            let connected = config.connect(NoTls).await;
+            let client = connected.map(|(client, connection)| {
+                tokio::spawn(serve(connection, warnings));
+                client
+            });
+            // Whoever asked for it waits for it.
+            let _gone = sender.send(client);
         });
-        let client = wait(connecting).unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let client = connected.recv().expect("connecting ends with a connection or an error");
         let client = client.map_err(StoreError::postgres("connecting to the server"))?;
         let session = Self { client, statements: RefCell::default(), warned };
         let configure = || session.script(SETTINGS).and_then(|()| session.script(role.settings()));
