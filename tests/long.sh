@@ -2,7 +2,7 @@
 # The larger runs. Each appends its result line, with commit and machine, to docs/results/NAME.md.
 set -eu
 cd "$(dirname "$0")/.."
-name="${1:?which: kill, two-phones}"
+name="${1:?which: kill, two-phones, engine}"
 case "$name" in
     kill)
         export KOUDAI_KILL_ROUNDS="${KOUDAI_KILL_ROUNDS:-50}" KOUDAI_KILL_ACKS="${KOUDAI_KILL_ACKS:-200}"
@@ -13,6 +13,24 @@ case "$name" in
         export KOUDAI_TWO_PHONES="${KOUDAI_TWO_PHONES:-200}"
         test=two_phones
         line='^two phones: '
+        ;;
+    engine)
+        commit="$(git rev-parse --short=12 HEAD)"
+        git diff --quiet HEAD || commit="$commit with changes"
+        KOUDAI_COMMIT="$commit" cargo build --profile bench --package koudai
+        # The bench profile builds into the same folder as the release profile.
+        seconds="${KOUDAI_BENCH_SECONDS:-60}"
+        data="${TMPDIR:-/var/tmp}/koudai-bench-$$"
+        run() {
+            out="$(target/release/koudai bench engine --data "$data" --seconds "$seconds" "$@")"
+            printf -- '- %s, commit %s, `bench engine --seconds %s%s`: %s\n' \
+                "$(date -u +%Y-%m-%d)" "$commit" "$seconds" "${*:+ $*}" "$out" | tee -a docs/results/engine.md
+        }
+        run
+        run --merchants 1
+        run --in-flight 1 --accounts 10000 --orders 400000
+        run --rate 30000
+        exit 0
         ;;
     *)
         echo "no long run is called $name" >&2

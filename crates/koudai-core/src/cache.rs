@@ -43,14 +43,54 @@ enum Undo<R> {
 }
 
 /// Slots a chunk of the slab holds: it grows without ever moving what it has.
-const CHUNK: usize = 1_024;
+const CHUNK: usize = 256;
+
+/// A part of the slab. One whose rows are all forgotten gives its memory back.
+#[derive(Debug)]
+struct Chunk<R: Row> {
+    slots: Vec<Option<Slot<R>>>,
+    /// Places of slots that were forgotten.
+    free: Vec<u16>,
+}
+
+impl<R: Row> Default for Chunk<R> {
+    fn default() -> Self {
+        Self { slots: vec![], free: vec![] }
+    }
+}
+
+impl<R: Row> Chunk<R> {
+    fn is_full(&self) -> bool {
+        self.slots.len() == CHUNK && self.free.is_empty()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.slots.len() == self.free.len()
+    }
+
+    fn place(&mut self) -> usize {
+        if let Some(place) = self.free.pop() {
+            return place.into();
+        }
+        if self.slots.is_empty() {
+            self.slots.reserve_exact(CHUNK);
+        }
+        self.slots.push(None);
+        self.slots.len() - 1
+    }
+}
+
+/// How much longer a row that is used again and again is kept than one that has its day. Orders that are paid once would
+/// otherwise push out the accounts of those who pay them.
+const KEPT_LONGER: u64 = 16;
 
 /// The loaded rows of one table.
 #[derive(Debug)]
 pub struct Cache<R: Row> {
     index: HashMap<R::Key, u32>,
-    slots: Vec<Vec<Option<Slot<R>>>>,
-    free: Vec<u32>,
+    chunks: Vec<Chunk<R>>,
+    /// Chunks that may have room, the one to fill next last.
+    open: Vec<usize>,
     hand: usize,
     /// The batch being decided.
     batch: u64,
@@ -65,8 +105,8 @@ impl<R: Row> Default for Cache<R> {
     fn default() -> Self {
         Self {
             index: HashMap::new(),
-            slots: vec![],
-            free: vec![],
+            chunks: vec![],
+            open: vec![],
             hand: 0,
             batch: 1,
             wanted: RefCell::default(),
@@ -100,39 +140,49 @@ pub struct TableChanges {
 }
 
 impl<R: Row> Cache<R> {
+    fn peek(&self, at: usize) -> Option<&Slot<R>> {
+        self.chunks[at / CHUNK].slots.get(at % CHUNK).and_then(Option::as_ref)
+    }
+
     fn slot(&self, at: u32) -> &Slot<R> {
-        let at = at as usize;
-        self.slots[at / CHUNK][at % CHUNK].as_ref().expect("the index points at slots that are there")
+        self.peek(at as usize).expect("the index points at slots that are there")
     }
 
     fn slot_mut(&mut self, at: u32) -> &mut Slot<R> {
         let at = at as usize;
-        self.slots[at / CHUNK][at % CHUNK].as_mut().expect("the index points at slots that are there")
+        let slot = self.chunks[at / CHUNK].slots[at % CHUNK].as_mut();
+        slot.expect("the index points at slots that are there")
     }
 
     fn add(&mut self, key: R::Key, row: Option<R>, mark: Mark) -> u32 {
-        let at = self.free.pop().unwrap_or_else(|| {
-            if self.slots.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-                self.slots.push(Vec::with_capacity(CHUNK));
-            }
-            let chunks = self.slots.len() - 1;
-            let last = &mut self.slots[chunks];
-            last.push(None);
-            u32::try_from(chunks * CHUNK + last.len() - 1).expect("fewer than four thousand million rows")
+        while self.open.pop_if(|chunk| self.chunks[*chunk].is_full()).is_some() {}
+        let chunk = self.open.last().copied().unwrap_or_else(|| {
+            self.chunks.push(Chunk::default());
+            self.open.push(self.chunks.len() - 1);
+            self.chunks.len() - 1
         });
+        let place = self.chunks[chunk].place();
+        let at = u32::try_from(chunk * CHUNK + place).expect("fewer than four thousand million rows");
         self.index.insert(key.clone(), at);
         self.heap_bytes += row.as_ref().map_or(0, R::heap_bytes);
-        self.slots[at as usize / CHUNK][at as usize % CHUNK] =
-            Some(Slot { key, row, mark, used: Cell::new(self.batch) });
+        self.chunks[chunk].slots[place] = Some(Slot { key, row, mark, used: Cell::new(self.batch) });
         at
     }
 
     fn remove(&mut self, at: u32) {
-        let slot = self.slots[at as usize / CHUNK][at as usize % CHUNK].take();
-        let slot = slot.expect("what is removed is there");
+        let number = at as usize / CHUNK;
+        let chunk = &mut self.chunks[number];
+        let place = at as usize % CHUNK;
+        let slot = chunk.slots[place].take().expect("what is removed is there");
+        if chunk.is_full() {
+            self.open.push(number);
+        }
+        chunk.free.push(u16::try_from(place).expect("a chunk is small"));
+        if chunk.is_empty() {
+            *chunk = Chunk::default();
+        }
         self.heap_bytes -= slot.row.as_ref().map_or(0, R::heap_bytes);
         self.index.remove(&slot.key);
-        self.free.push(at);
     }
 
     fn replace(&mut self, at: u32, row: Option<R>, mark: Mark) -> (Option<R>, Mark) {
@@ -177,8 +227,7 @@ impl<R: Row> Cache<R> {
     }
 
     fn is_changed_at(&self, at: u32) -> bool {
-        let slot = &self.slots[at as usize / CHUNK][at as usize % CHUNK];
-        slot.as_ref().is_some_and(|slot| slot.mark.batch == self.batch)
+        self.peek(at as usize).is_some_and(|slot| slot.mark.batch == self.batch)
     }
 
     /// Writes a row the decision has looked for.
@@ -305,18 +354,22 @@ impl<R: Row> Cache<R> {
         self.index.is_empty()
     }
 
-    /// Moves the hand over one row in `share` and forgets those that were last used more than `age` batches ago. A row
+    /// Moves the hand over one row in `share` and forgets those that were last used more than `age` batches ago, or
+    /// `KEPT_LONGER` times as many if they are of the kind that is used again and again. A row
     /// stays as long as the batch that changed it is later than `committed`: until then the database holds an older one.
     pub fn evict(&mut self, share: usize, age: u64, committed: u64) {
-        let slots = self.slots.len() * CHUNK;
+        let slots = self.chunks.len() * CHUNK;
+        let age = if R::KEPT { age.saturating_mul(KEPT_LONGER) } else { age };
         let before = self.batch.saturating_sub(age);
         for _ in 0..slots.div_ceil(share) {
             self.hand = (self.hand + 1) % slots;
-            let at = u32::try_from(self.hand).expect("slots are counted in 32 bits");
-            let Some(Some(slot)) = self.slots[self.hand / CHUNK].get(self.hand % CHUNK) else { continue };
+            let Some(slot) = self.peek(self.hand) else { continue };
             if slot.mark.batch <= committed && slot.used.get() < before {
-                self.remove(at);
+                self.remove(u32::try_from(self.hand).expect("slots are counted in 32 bits"));
             }
+        }
+        if self.index.len() < self.index.capacity() / 4 {
+            self.index.shrink_to(2 * self.index.len());
         }
     }
 
@@ -327,7 +380,7 @@ impl<R: Row> Cache<R> {
 
     /// Takes in what another cache has loaded.
     pub(crate) fn absorb(&mut self, loading: &mut Self) {
-        for slot in loading.slots.drain(..).flatten().flatten() {
+        for slot in loading.chunks.drain(..).flat_map(|chunk| chunk.slots).flatten() {
             self.loaded(slot.key, slot.row);
         }
         *loading = Self::default();

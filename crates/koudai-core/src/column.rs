@@ -97,6 +97,9 @@ pub trait Row: Clone + Debug + PartialEq + Send + Sync + 'static {
     const FIELDS: Fields;
     /// The second table, and the fields that stand there behind the key.
     const MOVING: Option<(&'static str, Fields)>;
+    /// Whether it is used again and again, as what belongs to a person or a merchant is, and not for a while only, as an
+    /// order is. When room is needed it stays longer.
+    const KEPT: bool;
     /// Whether it follows from the journals: it is written behind, and a CRC32C stands beside it and is checked on load.
     const DERIVED: bool;
 

@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 macro_rules! rows {
     ($(
         $(#[$doc:meta])*
-        $name:ident in $table:ident as $slot:ident $(derived $derived:literal)? {
+        $name:ident in $table:ident as $slot:ident $(derived $derived:literal)? $(kept $kept:literal)? {
             $(#[$key_doc:meta])* $key:ident: $key_type:ty,
             $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)?
         }
@@ -42,6 +42,7 @@ macro_rules! rows {
                     $((stringify!($moving_field), <$moving_type as Column>::PARTS)),*
                 })?);
                 const DERIVED: bool = false $(|| $derived)?;
+                const KEPT: bool = false $(|| $kept)?;
 
                 fn key(&self) -> Self::Key {
                     self.$key.clone()
@@ -291,7 +292,7 @@ worded! {
 
 rows! {
     /// A person with a wallet. Source.
-    Person in person as person {
+    Person in person as person kept true {
         /// The person.
         id: PersonId,
         /// The phone they sign in by.
@@ -366,7 +367,7 @@ rows! {
     }
 
     /// A person's payment password, as a keyed MAC, with its tries. Source.
-    PaymentPassword in payment_password as payment_password {
+    PaymentPassword in payment_password as payment_password kept true {
         /// The person.
         person: PersonId,
         /// Random, new at each change.
@@ -382,7 +383,7 @@ rows! {
     }
 
     /// A card bound to a wallet. Of its number only the ends are kept. Source.
-    Card in card as card {
+    Card in card as card kept true {
         /// The card.
         id: CardId,
         /// Whose it is.
@@ -472,7 +473,7 @@ rows! {
     }
 
     /// A merchant. Source.
-    Merchant in merchant as merchant {
+    Merchant in merchant as merchant kept true {
         /// The merchant's number.
         mchid: MchId,
         /// As payers read it.
@@ -496,7 +497,7 @@ rows! {
     }
 
     /// The merchant an app belongs to. Source.
-    App in app as app {
+    App in app as app kept true {
         /// The appid.
         appid: String,
         /// Its merchant.
@@ -512,7 +513,7 @@ rows! {
     }
 
     /// A certificate a merchant signs with. Source.
-    MerchantCertificate in merchant_certificate as merchant_certificate {
+    MerchantCertificate in merchant_certificate as merchant_certificate kept true {
         /// Merchant and serial.
         key: CertificateKey,
         /// The certificate.
@@ -715,7 +716,7 @@ rows! {
     }
 
     /// How far a merchant has been told: every event up to here was answered or has a retry row. Source.
-    NoticeCursor in notice_cursor as notice_cursor {
+    NoticeCursor in notice_cursor as notice_cursor kept true {
         /// The merchant.
         mchid: MchId,
         /// The last journal dealt with.
@@ -748,7 +749,7 @@ rows! {
 
     /// How an account stands. Derived from the journals and written behind; an account that neither the table nor the
     /// newest journals know stands at nothing.
-    Balance in balance as balance derived true {
+    Balance in balance as balance derived true kept true {
         /// The account.
         account: AccountId,
         /// The journal it is true at, which is the newest of its history.

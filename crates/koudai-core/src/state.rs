@@ -273,7 +273,7 @@ impl State {
             ids: IdSource::new(at),
             draws: 0,
             batch: 1,
-            age: 1 << 20,
+            age: u64::MAX / 2,
         }
     }
 
@@ -306,14 +306,18 @@ impl State {
         const YOUNGEST: u64 = 4;
         let mut measure = Measure::default();
         let Ok(()) = self.rows.visit(&mut measure);
+        self.age = self.age.min(self.batch);
         if measure.bytes <= budget {
             // There is room: what is kept may grow older.
-            self.age = self.age.saturating_add(self.age / 256 + 1);
+            if measure.bytes < budget / 16 * 15 {
+                self.age += self.age / 256 + 1;
+            }
             return;
         }
-        let Ok(()) = self.rows.visit(&mut Evict { share: SHARE, age: self.age, committed });
         // One age for all tables: whichever of them holds the rows that are no longer used gives them up.
-        self.age = (self.age - self.age / 64 - 1).clamp(YOUNGEST, self.batch.max(YOUNGEST));
+        let step = if measure.bytes > budget / 8 * 9 { 32 } else { 512 };
+        self.age = (self.age - self.age / step).max(YOUNGEST);
+        let Ok(()) = self.rows.visit(&mut Evict { share: SHARE, age: self.age, committed });
     }
 
     /// Whether anything was decided that is to be committed.

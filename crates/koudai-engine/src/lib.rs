@@ -113,8 +113,22 @@ impl Engine {
     /// # Errors
     /// What the store says, `Taken` by another process above all.
     pub fn start(settings: &Settings, keys: Keys, policy: Policy, clock: Clock) -> Result<Self, StoreError> {
-        let Opened { loader, committer, readers, epoch, seal, last_at, recent } =
-            settings.database.open(settings.tuning)?;
+        let opened = settings.database.open(settings.tuning)?;
+        Self::on(opened, settings.cache_bytes, keys, policy, clock)
+    }
+
+    /// Starts the engine's threads on a ledger that is open, with so many bytes for rows in memory.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn on(
+        opened: Opened,
+        cache_bytes: usize,
+        keys: Keys,
+        policy: Policy,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let Opened { loader, committer, readers, epoch, seal, last_at, recent } = opened;
         let mailbox = Arc::new(Mailbox::new());
         let (events, _) = broadcast::channel(EVENTS);
         let (policy, keys) = (Arc::new(policy), Arc::new(keys));
@@ -144,7 +158,7 @@ impl Engine {
             keys: Arc::clone(&keys),
             policy: Arc::clone(&policy),
             clock: clock.clone(),
-            cache_bytes: settings.cache_bytes,
+            cache_bytes,
             run: Run::new(),
         };
         let brought = Arc::clone(&mailbox);
@@ -191,6 +205,14 @@ impl Engine {
     pub fn lag(&self) -> i64 {
         let (watermark, head) = self.recent.span();
         head.0 - watermark.0
+    }
+
+    /// How large the ledger is, in bytes.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn size(&self) -> Result<u64, StoreError> {
+        self.readers.with(Reader::size)
     }
 
     /// How many commits the ledger has had.

@@ -167,8 +167,8 @@ mod tests {
     const IDLE: Want = Want { room: 3, free: false, unfinished: false };
     const BATCH: Want = Want { free: true, ..IDLE };
 
-    fn commands(list: &[i32]) -> Option<Post<i32, &'static str>> {
-        Some(Post { commands: list.to_vec(), loaded: None, free: false })
+    fn commands(list: &[i32]) -> Post<i32, &'static str> {
+        Post { commands: list.to_vec(), loaded: None, free: false }
     }
 
     #[test]
@@ -177,8 +177,8 @@ mod tests {
         for n in 0..5 {
             mailbox.send(n).unwrap();
         }
-        assert_eq!(mailbox.next(IDLE), commands(&[0, 1, 2]));
-        assert_eq!(mailbox.next(IDLE), commands(&[3, 4]));
+        assert_eq!(mailbox.next(IDLE).unwrap(), commands(&[0, 1, 2]));
+        assert_eq!(mailbox.next(IDLE).unwrap(), commands(&[3, 4]));
     }
 
     #[test]
@@ -187,12 +187,12 @@ mod tests {
         let handed_over = mailbox.next(BATCH).unwrap();
         assert!(handed_over.free, "it begins free");
         mailbox.send(1).unwrap();
-        assert_eq!(mailbox.next(BATCH), commands(&[1]), "and is busy until it says otherwise");
+        assert_eq!(mailbox.next(BATCH).unwrap(), commands(&[1]), "and is busy until it says otherwise");
         mailbox.send(2).unwrap();
         mailbox.set_free();
         let full = mailbox.next(Want { room: 0, ..BATCH }).unwrap();
         assert!(full.free && full.commands.is_empty(), "a full batch takes nothing more");
-        assert_eq!(mailbox.next(IDLE), commands(&[2]));
+        assert_eq!(mailbox.next(IDLE).unwrap(), commands(&[2]));
     }
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
         mailbox.remove_sender();
         mailbox.send(1).unwrap();
         mailbox.remove_sender();
-        assert_eq!(mailbox.next(IDLE), commands(&[1]));
+        assert_eq!(mailbox.next(IDLE).unwrap(), commands(&[1]));
         mailbox.bring("rows");
         assert_eq!(mailbox.next(Want { unfinished: true, ..IDLE }).unwrap().loaded, Some("rows"));
         assert!(mailbox.next(BATCH).unwrap().free, "a batch is still handed over");

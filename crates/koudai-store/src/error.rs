@@ -29,6 +29,11 @@ pub enum StoreError {
         /// The newest this program knows.
         known: i64,
     },
+    /// The database has the shape of a draft, from before the first release.
+    #[error(
+        "the database was made by a draft of this program and cannot be brought along: begin with a new directory"
+    )]
+    Draft,
     /// The database's address is none that can be used.
     #[error("the database's address cannot be used: {what}")]
     Address {

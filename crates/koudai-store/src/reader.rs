@@ -33,6 +33,8 @@ pub(crate) trait Connection: Send {
     fn columns_of(&self, table: &str) -> Result<Vec<String>, StoreError>;
     /// The settings that a commit's durability rests on, by name.
     fn durability(&self) -> Result<Vec<(String, String)>, StoreError>;
+    /// How large the database is, in bytes.
+    fn size(&self) -> Result<u64, StoreError>;
     /// The database's own check of itself, if it has one that a client can ask for.
     fn check(&self) -> Result<(), StoreError>;
     /// Whether it was lost, and is of no more use.
@@ -336,6 +338,14 @@ impl Reader {
     /// As `get`.
     pub fn durability(&self) -> Result<Vec<(String, String)>, StoreError> {
         self.connection.durability()
+    }
+
+    /// How large the database is, in bytes; what its log holds twice is counted once.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn size(&self) -> Result<u64, StoreError> {
+        self.connection.size()
     }
 
     /// The index of histories, all of it, as (account, journal).

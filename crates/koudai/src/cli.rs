@@ -85,6 +85,9 @@ pub(crate) struct BenchEngineArgs {
     /// Memory for rows, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 512)]
     pub(crate) cache_mib: usize,
+    /// Journals between two turns of what is written behind; for tests, which make too few to wait for the usual
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) generation: Option<i64>,
     /// Draw throughput and latency over time into this file (SVG)
     #[arg(long, value_name = "FILE")]
     pub(crate) chart: Option<PathBuf>,
@@ -147,6 +150,9 @@ pub(crate) struct DemoArgs {
     /// A sandbox bank that runs already, on this demo's `bank` directory; for crash tests
     #[arg(long, value_name = "URL", hide = true)]
     pub(crate) bank_url: Option<String>,
+    /// Journals between two turns of what is written behind; for crash tests, which see too few to wait for the usual
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) generation: Option<i64>,
 }
 
 impl Default for DemoArgs {
@@ -157,6 +163,7 @@ impl Default for DemoArgs {
             json: false,
             operator: "口袋".to_owned(),
             bank_url: None,
+            generation: None,
         }
     }
 }

@@ -15,6 +15,7 @@ use koudai_networks::issuer::IssuerClient;
 use koudai_networks::issuer::client::DEFAULT_TIMEOUT;
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::{Health, Networks, Reach, courier};
+use koudai_store::Tuning;
 use koudai_wechatpay::keys::PublicKey;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -50,6 +51,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) sms_token: Secret<String>,
     /// Where notifications may go.
     pub(crate) reach: Reach,
+    /// How the database is used.
+    pub(crate) tuning: Tuning,
 }
 
 /// Opens a data directory and starts all that works on it: the engine, the courier, the control socket.
@@ -68,9 +71,9 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<koudai_web::App, Failur
     .map_err(|error| Failure::because("the card issuer", &error))?;
     let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
         .map_err(|error| Failure::because("the message gateway", &error))?;
-    let engine =
-        Engine::start(&Settings::directory(plan.data), keys.decisions, Policy::default(), Clock::wall())
-            .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
+    let settings = Settings { tuning: plan.tuning, ..Settings::directory(plan.data) };
+    let engine = Engine::start(&settings, keys.decisions, Policy::default(), Clock::wall())
+        .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
     let networks = Arc::new(Networks {
         vault: keys.vault,
         platform: keys.platform,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use axum_server::tls_rustls::RustlsConfig;
 use koudai_core::secret::Secret;
 use koudai_networks::Reach;
+use koudai_store::Tuning;
 use koudai_wechatpay::keys::PublicKey;
 
 use crate::cli::{self, ServeArgs};
@@ -85,6 +86,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         sms_url: settings.sms_url,
         sms_token: settings.sms_token,
         reach: Reach::Public,
+        tuning: Tuning::default(),
     };
     let app = house::open(plan, keys)?;
     let server = Server::start(listener, koudai_web::router(app), tls)

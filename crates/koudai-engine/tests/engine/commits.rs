@@ -97,7 +97,11 @@ async fn everything_is_there_after_a_restart_and_goes_on() {
 
 #[tokio::test]
 async fn a_directory_has_one_engine_until_every_handle_is_gone() {
-    let wallet = Wallet::on(Place::on_files()).await;
+    let wallet = {
+        let place = Place::on_files();
+        let engine = start(&place).unwrap();
+        Wallet::with(place, engine).await
+    };
     let handle = wallet.engine.clone();
     assert!(matches!(start(&wallet.place), Err(StoreError::Taken { .. })));
     drop(handle);

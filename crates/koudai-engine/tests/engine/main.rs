@@ -2,6 +2,7 @@
 
 mod commits;
 mod crowds;
+mod failures;
 #[path = "../../../koudai-store/tests/store/place.rs"]
 mod place;
 mod wallet;

@@ -30,11 +30,13 @@ pub(crate) struct Wallet {
 
 impl Wallet {
     pub(crate) async fn new() -> Self {
-        Self::on(Place::new()).await
+        let place = Place::new();
+        let engine = start(&place).expect("a new database");
+        Self::with(place, engine).await
     }
 
-    pub(crate) async fn on(place: Place) -> Self {
-        let engine = start(&place).expect("a new database");
+    /// A wallet on an engine that was started with care.
+    pub(crate) async fn with(place: Place, engine: Engine) -> Self {
         let mchid = engine.submit(NextMerchant).await.expect("a first number");
         let certificate = NewCertificate {
             serial: "4F2A".to_owned(),
@@ -107,14 +109,17 @@ impl Wallet {
     }
 }
 
+pub(crate) fn keys() -> Keys {
+    Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) }
+}
+
 pub(crate) fn start(place: &Place) -> Result<Engine, StoreError> {
-    let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
     let settings = Settings {
         database: place.database(),
         tuning: Tuning::default(),
         cache_bytes: Settings::CACHE_BYTES,
     };
-    Engine::start(&settings, keys, Policy::default(), Clock::by_hand(START))
+    Engine::start(&settings, keys(), Policy::default(), Clock::by_hand(START))
 }
 
 pub(crate) fn pay(person: PersonId, order: OrderId, with: &str) -> Pay {

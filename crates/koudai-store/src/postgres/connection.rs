@@ -50,6 +50,12 @@ impl Connection for PostgresConnection {
         self.0.durability().map_err(StoreError::postgres("reading the server's settings"))
     }
 
+    fn size(&self) -> Result<u64, StoreError> {
+        let rows = self.0.query("SELECT pg_database_size(current_database())", &[]);
+        let size: Result<i64, _> = rows.and_then(|rows| rows[0].try_get(0));
+        Ok(u64::try_from(size.map_err(StoreError::postgres("reading the database's size"))?).unwrap_or(0))
+    }
+
     /// The server offers none without extensions and rights of its own; `pg_amcheck` is the operator's.
     fn check(&self) -> Result<(), StoreError> {
         Ok(())

@@ -109,6 +109,13 @@ impl Connection for SqliteConnection {
         Ok(vec![("journal_mode".to_owned(), mode), ("synchronous".to_owned(), super::SYNCHRONOUS.to_owned())])
     }
 
+    fn size(&self) -> Result<u64, StoreError> {
+        let of = |pragma: &str| self.0.query_row(pragma, [], |row| row.get::<_, i64>(0));
+        let size = of("PRAGMA page_count").and_then(|pages| Ok(pages * of("PRAGMA page_size")?));
+        let size = size.map_err(StoreError::sqlite("reading the database's size"))?;
+        Ok(u64::try_from(size).unwrap_or(0))
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         let found: String = self
             .0

@@ -29,7 +29,8 @@ pub const FILE: &str = "koudai.db";
 /// Every commit is on the disk before it returns.
 const SYNCHRONOUS: &str = "FULL";
 
-/// Scripts in order; the database's `user_version` says how many have run. A script is never changed once released.
+/// Scripts in order; the database's `user_version` says how many have run, and one more. A script is never changed once
+/// released.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_begin.sql")];
 
 /// Opens or creates the database of a directory and becomes its owner.
@@ -73,12 +74,16 @@ fn configure(c: &Connection) -> rusqlite::Result<()> {
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let read = |c: &Connection| c.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
     let found = read(connection).map_err(StoreError::sqlite("reading the database's version"))?;
-    let known = i64::try_from(MIGRATIONS.len()).expect("a handful of scripts");
+    // Version 1 was a draft of the first script.
+    let known = 1 + i64::try_from(MIGRATIONS.len()).expect("a handful of scripts");
+    if found == 1 {
+        return Err(StoreError::Draft);
+    }
     if found > known {
         return Err(StoreError::TooNew { found, known });
     }
-    let done = usize::try_from(found).unwrap_or(0);
-    for (number, script) in (1_i64..).zip(MIGRATIONS).skip(done) {
+    let done = usize::try_from(found - 1).unwrap_or(0);
+    for (number, script) in (2_i64..).zip(MIGRATIONS).skip(done) {
         let run = |c: &mut Connection| {
             let tx = c.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             tx.execute_batch(script)?;

@@ -33,6 +33,11 @@ fn a_database_of_a_newer_program_is_left_alone() {
 }
 
 #[test]
+fn a_database_of_a_draft_is_left_alone() {
+    assert!(matches!(Books::on_files().reopen("PRAGMA user_version = 1"), Err(StoreError::Draft)));
+}
+
+#[test]
 fn every_owner_has_an_epoch_of_its_own() {
     let mut books = Books::new();
     for epoch in 1..4 {

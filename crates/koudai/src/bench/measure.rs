@@ -167,20 +167,15 @@ pub(super) fn fdatasync(directory: &Path) -> std::io::Result<Duration> {
 /// How large a ledger is.
 #[derive(Debug)]
 pub(super) struct Sizes {
-    /// Of its files.
+    /// Of its database.
     pub(super) bytes: u64,
     /// Commits so far.
     pub(super) commits: u64,
 }
 
 impl Sizes {
-    pub(super) fn of(directory: &Path, engine: &Engine) -> Result<Self, StoreError> {
-        let size = |entry: std::io::Result<std::fs::DirEntry>| {
-            entry.and_then(|e| e.metadata()).map_or(0, |m| m.len())
-        };
-        let files = std::fs::read_dir(directory);
-        let bytes = files.map(|files| files.map(size).sum()).unwrap_or(0);
-        Ok(Self { bytes, commits: engine.commits()? })
+    pub(super) fn of(engine: &Engine) -> Result<Self, StoreError> {
+        Ok(Self { bytes: engine.size()?, commits: engine.commits()? })
     }
 }
 
@@ -189,6 +184,13 @@ pub(super) fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1_024
+}
+
+/// Processor time this process has used, in hundredths of a second, in the system's calls and outside.
+pub(super) fn cpu_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
 /// Cores, processor and system.

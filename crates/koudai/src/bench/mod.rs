@@ -11,13 +11,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use koudai_core::id::OrderId;
 use koudai_core::secret::Secret;
 use koudai_core::state::{Keys, Policy};
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_store::StoreError;
 use serde_json::json;
 
-use crate::cli::{BenchEngineArgs, OrderAge};
+use crate::cli::{BenchEngineArgs, BenchMix, OrderAge};
+use crate::directory::{self, Kind};
 use crate::failure::Failure;
 
 use accounts::House;
@@ -38,8 +40,8 @@ pub(crate) fn run_engine(args: &BenchEngineArgs) -> Result<(), Failure> {
             directory.display()
         )));
     }
-    std::fs::create_dir_all(directory)
-        .map_err(|error| Failure::because(format!("making {}", directory.display()), &error))?;
+    // Marked as a demo's: nothing of it may become real, and `verify` takes it.
+    directory::prepare(directory, Kind::Demo)?;
     let done = measured(args);
     if !args.keep
         && let Err(error) = std::fs::remove_dir_all(directory)
@@ -49,56 +51,80 @@ pub(crate) fn run_engine(args: &BenchEngineArgs) -> Result<(), Failure> {
     done
 }
 
-fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
-    let directory = &args.data;
-    let failed = |error: &StoreError| Failure::because("the ledger", error);
-    let say = |text: &str| eprintln!("koudai bench: {text}");
-    let fdatasync = measure::fdatasync(directory)
-        .map_err(|error| Failure::because("measuring this disk's fdatasync", &error))?;
-    let mut settings = Settings::directory(directory);
-    settings.cache_bytes = args.cache_mib << 20;
-    let engine =
-        Engine::start(&settings, keys(), Policy::default(), Clock::wall()).map_err(|e| failed(&e))?;
+/// An engine with all that the run needs.
+struct Ground {
+    engine: Engine,
+    house: Arc<House>,
+    orders: Vec<(OrderId, u32)>,
+}
+
+fn mix(args: &BenchEngineArgs) -> Mix {
+    match args.mix {
+        BenchMix::Pay => Mix::Pay,
+        BenchMix::PayOrder => Mix::PayOrder,
+        BenchMix::Mixed => Mix::Mixed,
+    }
+}
+
+fn say(text: &str) {
+    eprintln!("koudai bench: {text}");
+}
+
+fn ledger(error: &StoreError) -> Failure {
+    Failure::because("the ledger", error)
+}
+
+/// Opens accounts, places orders, and pays those that are to be paid before the run.
+fn prepare(args: &BenchEngineArgs, settings: &Settings, random: bool) -> Result<Ground, Failure> {
+    let engine = Engine::start(settings, keys(), Policy::default(), Clock::wall()).map_err(|e| ledger(&e))?;
     say(&format!("opening {} accounts and {} merchants", args.accounts, args.merchants));
     let began = Instant::now();
     let house = Arc::new(House::build(&engine, args.accounts, args.merchants)?);
     say(&format!("that took {} s", began.elapsed().as_secs()));
-
-    let mix = match args.mix {
-        crate::cli::BenchMix::Pay => Mix::Pay,
-        crate::cli::BenchMix::PayOrder => Mix::PayOrder,
-        crate::cli::BenchMix::Mixed => Mix::Mixed,
-    };
-    let random = args.order_age == OrderAge::Random;
-    let mut paid_before = 0;
-    while paid_before < args.after {
-        let count = CHUNK.min(args.after - paid_before);
-        say(&format!("placing and paying {count} orders before the run, {paid_before} done"));
+    let mut paid = 0;
+    while paid < args.after {
+        let count = CHUNK.min(args.after - paid);
+        say(&format!("placing and paying {count} orders before the run, {paid} done"));
         let orders = house.orders(&engine, count)?;
         Load::new(&engine, &house, orders, Mix::Pay).random(random).saturate(args.in_flight, None)?;
-        paid_before += count;
+        paid += count;
     }
-    let wanted = args.orders.unwrap_or_else(|| expected_orders(args));
-    let orders = if mix == Mix::Pay {
+    let orders = if mix(args) == Mix::Pay {
+        let wanted = args.orders.unwrap_or_else(|| expected_orders(args));
         say(&format!("placing {wanted} orders to be paid"));
         house.orders(&engine, wanted)?
     } else {
         vec![]
     };
-    let age_before = orders.first().map(|(id, _)| id.0 >> 21);
+    Ok(Ground { engine, house, orders })
+}
 
+fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
+    let directory = &args.data;
+    let fdatasync = measure::fdatasync(directory)
+        .map_err(|error| Failure::because("measuring this disk's fdatasync", &error))?;
+    let mut settings = Settings::directory(directory);
+    settings.cache_bytes = args.cache_mib << 20;
+    if let Some(generation) = args.generation {
+        settings.tuning.generation = generation;
+    }
+    let random = args.order_age == OrderAge::Random;
+    let Ground { engine, house, orders } = prepare(args, &settings, random)?;
+    let made = orders.first().map(|(id, _)| id.0 >> 21);
     say(&format!("the run: {} s", args.seconds));
-    let before = measure::Sizes::of(directory, &engine).map_err(|e| failed(&e))?;
-    let load = Load::new(&engine, &house, orders, mix).random(random);
+    let before = measure::Sizes::of(&engine).map_err(|e| ledger(&e))?;
+    let load = Load::new(&engine, &house, orders, mix(args)).random(random);
+    let ticks = measure::cpu_ticks();
     let limit = Some(Duration::from_secs(args.seconds));
     let figures = match args.rate {
         Some(rate) => load.open_loop(rate, limit)?,
         None => load.saturate(args.in_flight, limit)?,
     };
-    let after = measure::Sizes::of(directory, &engine).map_err(|e| failed(&e))?;
+    let after = measure::Sizes::of(&engine).map_err(|e| ledger(&e))?;
+    let cpu_us = u128::from(measure::cpu_ticks() - ticks) * 10_000;
     let lag = engine.lag();
-    let first_age = age_before.map(|made| (engine.now().0 - made) / 1_000);
-    let durability = durability(&engine).map_err(|e| failed(&e))?;
+    let first_age = made.map(|made| (engine.now().0 - made) / 1_000);
+    let durability = durability(&engine).map_err(|e| ledger(&e))?;
     let report = json!({
         "store": "sqlite",
         "mix": args.mix.word(),
@@ -108,7 +134,7 @@ fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
             Some(rate) => json!({ "open_loop_per_s": rate }),
             None => json!({ "in_flight": args.in_flight }),
         },
-        "payments_before": paid_before,
+        "payments_before": args.after,
         "payments": figures.payments,
         "seconds": measure::decimal(figures.elapsed.as_micros(), 1_000_000),
         "payments_per_s": measure::per_second(figures.payments, figures.elapsed),
@@ -120,6 +146,7 @@ fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
         },
         "batch_mean": measure::decimal(u128::from(figures.payments) * 10, u128::from(after.commits - before.commits) * 10),
         "bytes_per_payment": after.bytes.saturating_sub(before.bytes) / figures.payments.max(1),
+        "cpu_us_per_payment": measure::decimal(cpu_us, figures.payments.into()),
         "lag_payments": lag,
         "rss_bytes": measure::resident_bytes(),
         "cache_bytes": settings.cache_bytes,
@@ -144,7 +171,7 @@ fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
 
 /// Enough orders for the whole run at a rate this engine has not reached.
 fn expected_orders(args: &BenchEngineArgs) -> usize {
-    let per_second = args.rate.unwrap_or(220_000);
+    let per_second = args.rate.unwrap_or(150_000);
     usize::try_from(args.seconds.saturating_mul(per_second)).unwrap_or(usize::MAX)
 }
 

@@ -19,6 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::secret::Secret;
 use koudai_engine::Clock;
 use koudai_networks::Reach;
+use koudai_store::Tuning;
 use koudai_wechatpay::keys::PublicKey;
 
 use crate::cli::DemoArgs;
@@ -99,6 +100,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         sms_url: post_to,
         sms_token: token,
         reach: Reach::Local,
+        tuning: args.generation.map_or_else(Tuning::default, |generation| Tuning { generation }),
     };
     let app = house::open(plan, keys)?;
     let (engine, networks) = (app.engine.clone(), Arc::clone(&app.networks));

@@ -1,0 +1,63 @@
+//! `koudai bench engine` on a small ledger: its figures add up, and what it did is a ledger that holds.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn koudai(arguments: &[&str], data: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_koudai"));
+    command.args(arguments).arg("--data").arg(data).stdin(Stdio::null()).env_remove("RUST_LOG");
+    command.output().unwrap()
+}
+
+fn bench(data: &Path, more: &[&str]) -> Value {
+    let small = ["bench", "engine", "--accounts", "50", "--merchants", "3", "--seconds", "1", "--keep"];
+    let output = koudai(&[&small, more].concat(), data);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn holds(data: &Path) -> Value {
+    let output = koudai(&["verify"], data);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn what_a_saturated_run_has_paid_is_in_a_ledger_that_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("bench");
+    let chart = directory.path().join("chart.svg");
+    let more = ["--orders", "3000", "--after", "500", "--in-flight", "64", "--generation", "300", "--chart"];
+    let report = bench(&data, &[&more[..], &[chart.to_str().unwrap()]].concat());
+    let number = |name: &str| report[name].as_u64().unwrap();
+    assert!(number("payments") > 0 && number("payments") <= 3_000);
+    assert_eq!((number("payments_before"), number("refused")), (500, 0));
+    assert!(number("lag_payments") <= 600 + 64, "{report}");
+    assert_eq!(report["durability"]["synchronous"], "FULL");
+    let held = holds(&data);
+    assert_eq!(held["paid"].as_u64().unwrap(), number("payments") + 500);
+    assert!(std::fs::read_to_string(chart).unwrap().starts_with("<svg"));
+}
+
+#[test]
+fn orders_payments_and_refunds_at_a_set_rate_leave_a_ledger_that_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("bench");
+    let report =
+        bench(&data, &["--mix", "mixed", "--rate", "300", "--generation", "100", "--cache-mib", "0"]);
+    let held = holds(&data);
+    assert_eq!(held["paid"], report["payments"]);
+    assert!(held["refunds"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_benchmark_never_touches_a_directory_that_holds_anything() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("koudai.db"), "mine").unwrap();
+    let output = koudai(&["bench", "engine"], directory.path());
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(directory.path().join("koudai.db")).unwrap(), "mine");
+}
