@@ -73,7 +73,7 @@ impl Database {
             Self::Directory(directory) => {
                 Ok(Reader::outside(sqlite::connect(&directory.join(sqlite::FILE))?))
             }
-            Self::Server(url) => Ok(Reader::outside(postgres::connect(url)?)),
+            Self::Server(url) => Ok(Reader::outside(postgres::outside(url)?)),
         }
     }
 }

@@ -297,7 +297,7 @@ fn postgresql_is_asked_for_nothing_a_cluster_lacks() {
         "NOTIFY ",
         "REFERENCES",
         "DEFERRABLE",
-        "EXCLUDE",
+        "EXCLUDE USING",
         "TEMPORARY",
         "PREPARE TRANSACTION",
         "SKIP LOCKED",

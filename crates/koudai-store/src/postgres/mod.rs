@@ -46,7 +46,7 @@ pub(crate) fn open(url: &Secret<String>, tuning: Tuning) -> Result<Opened, Store
     let reading = PostgresConnection::new(Session::open(url, Role::Reader)?);
     let Standing { seal, last_at, recent } = Standing::read(&reading, ids_at, tuning)?;
     let pages = url.clone();
-    let readers = Readers::new(Arc::new(move || connect(&pages)), Arc::clone(&recent));
+    let readers = Readers::new(Arc::new(move || connect(&pages, Role::Reader)), Arc::clone(&recent));
     let loader = PostgresLoader::open(url, Arc::clone(&recent))?;
     let committer = PostgresCommitter::new(session, Arc::clone(&recent))?;
     Ok(Opened {
@@ -60,9 +60,13 @@ pub(crate) fn open(url: &Secret<String>, tuning: Tuning) -> Result<Opened, Store
     })
 }
 
-/// A reading connection for pages and checks.
-pub(crate) fn connect(url: &Secret<String>) -> Result<Box<dyn Connection>, StoreError> {
-    Ok(Box::new(PostgresConnection::new(Session::open(url, Role::Reader)?)))
+/// A reading connection beside whoever owns the ledger, for the checks.
+pub(crate) fn outside(url: &Secret<String>) -> Result<Box<dyn Connection>, StoreError> {
+    connect(url, Role::Outside)
+}
+
+fn connect(url: &Secret<String>, role: Role) -> Result<Box<dyn Connection>, StoreError> {
+    Ok(Box::new(PostgresConnection::new(Session::open(url, role)?)))
 }
 
 /// Ends the session of the owner before, which may have stopped in the middle of a transaction and hold the lease. It is

@@ -24,8 +24,10 @@ use crate::error::StoreError;
 pub(super) enum Role {
     /// Takes the lease and commits.
     Owner,
-    /// Loads for decisions, or reads for pages.
+    /// Loads for decisions, or reads for pages: by key.
     Reader,
+    /// Reads whole tables, for the checks.
+    Outside,
 }
 
 impl Role {
@@ -36,21 +38,27 @@ impl Role {
         match self {
             Self::Owner => "koudai opening",
             Self::Reader => "koudai reader",
+            Self::Outside => "koudai outside reader",
         }
     }
 
     /// The settings of its session, beyond those that all have.
-    const fn settings(self) -> &'static str {
+    fn settings(self) -> String {
         match self {
             // An owner that stops in the middle of a transaction must not keep the lease from the next.
-            Self::Owner => "SET idle_in_transaction_session_timeout = '10s'",
-            // A check looks at one view for as long as it computes.
-            Self::Reader => {
-                "SET default_transaction_read_only = on; SET idle_in_transaction_session_timeout = '10min'"
-            }
+            Self::Owner => format!("{BY_KEY}; SET idle_in_transaction_session_timeout = '10s'"),
+            Self::Reader => format!("{BY_KEY}; {READ_ONLY}"),
+            Self::Outside => READ_ONLY.to_owned(),
         }
     }
 }
+
+/// A plan made while a table was small would still read all of it, once for each key, when it has grown.
+const BY_KEY: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+
+/// A check looks at one view for as long as it computes.
+const READ_ONLY: &str =
+    "SET default_transaction_read_only = on; SET idle_in_transaction_session_timeout = '10min'";
 
 /// The settings of every session. Statements are planned once: each stands for a thousand keys or for one, and is to use
 /// the index either way.
@@ -91,7 +99,7 @@ impl Session {
         let client = connected.recv().expect("connecting ends with a connection or an error");
         let client = client.map_err(StoreError::postgres("connecting to the server"))?;
         let session = Self { client, statements: RefCell::default(), warned };
-        let configure = || session.script(SETTINGS).and_then(|()| session.script(role.settings()));
+        let configure = || session.script(SETTINGS).and_then(|()| session.script(&role.settings()));
         configure().map_err(StoreError::postgres("configuring a session"))?;
         Ok(session)
     }

@@ -29,6 +29,14 @@ fn on_journals(books: &Books, when: &str, run: &str) {
     ));
 }
 
+/// Ends the sessions of a name in this database; other tests have theirs beside it.
+fn ending(name: &str) -> String {
+    format!(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = '{name}'"
+    )
+}
+
 #[test]
 fn a_second_owner_takes_over_and_the_first_commits_nothing_more() {
     let Some(mut books) = Books::on_server() else { return };
@@ -67,7 +75,7 @@ fn an_owner_that_stopped_in_the_middle_of_a_transaction_is_ended() {
 fn a_server_that_ends_the_session_before_a_batch_has_committed_none_of_it() {
     let Some(mut books) = Books::on_server() else { return };
     books.receive(1);
-    books.meddle("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'koudai owner'");
+    books.meddle(&ending("koudai owner"));
     books.decide(&receive()).unwrap();
     match books.commit() {
         Err(CommitError::NotCommitted(error) | CommitError::Unknown(error)) => assert!(!error.is_passing()),
@@ -123,7 +131,7 @@ fn readers_that_were_lost_are_replaced() {
     books.receive(1);
     let count = |books: &Books| books.read(|r| Ok(r.journals_after(Seq(0), 10)?.len()));
     assert_eq!(count(&books).unwrap(), 2);
-    books.meddle("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'koudai reader'");
+    books.meddle(&ending("koudai reader"));
     let _may_fail_once = count(&books);
     assert_eq!(count(&books).unwrap(), 2);
 }
