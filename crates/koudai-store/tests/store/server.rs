@@ -174,3 +174,52 @@ fn an_error_of_the_servers_says_what_it_was_and_no_row() {
     assert!(source.contains("23514") && source.contains("journal"), "{source}");
     assert!(!format!("{source} {error:?}").contains("Failing row"), "{error:?}");
 }
+
+/// Commits on and on until that fails; the books as they were last answered, and the failure.
+fn commit_until_it_fails(mut books: Books) -> (Books, CommitError) {
+    loop {
+        books.decide(&receive()).expect("rows load");
+        if let Err(error) = books.commit() {
+            return (books, error);
+        }
+    }
+}
+
+#[test]
+fn whoever_takes_over_under_load_sees_every_commit_that_was_answered_and_at_most_one_more() {
+    for wait_ms in [20, 50, 90] {
+        let Some(books) = Books::on_server() else { return };
+        let database = books.place.database();
+        let owner = std::thread::spawn(move || commit_until_it_fails(books));
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        let second = database.open(Tuning::default()).unwrap();
+        let (books, _) = owner.join().unwrap();
+        let unanswered = second.seal.no - books.seal.no;
+        assert!((0..=1).contains(&unanswered), "{unanswered}");
+        assert_eq!(database.reader().unwrap().newest_seal().unwrap(), second.seal.no.unsigned_abs());
+    }
+}
+
+#[test]
+fn an_epoch_that_rises_under_load_stops_the_owner_and_nothing_follows() {
+    for wait_ms in [20, 50, 90] {
+        let Some(books) = Books::on_server() else { return };
+        let (url, database) = (books.place.url(), books.place.database());
+        let owner = std::thread::spawn(move || commit_until_it_fails(books));
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        // The number of the newest seal is read after the epoch is durable, on the same session.
+        let raise = "UPDATE lease SET epoch = epoch + 1";
+        let newest = "SELECT max(no) FROM seal";
+        let asked = Command::new("psql")
+            .args(["-X", "-q", "-A", "-t", "-d", &url, "-c", raise, "-c", newest])
+            .output()
+            .unwrap();
+        let (books, error) = owner.join().unwrap();
+        assert!(
+            matches!(error, CommitError::NotCommitted(_)),
+            "the session lives, so it is certain: {error:?}"
+        );
+        assert_eq!(String::from_utf8(asked.stdout).unwrap().trim(), books.seal.no.to_string());
+        assert_eq!(database.reader().unwrap().newest_seal().unwrap(), books.seal.no.unsigned_abs());
+    }
+}
