@@ -95,6 +95,8 @@ pub struct Cache<R: Row> {
     /// The batch being decided.
     batch: u64,
     wanted: RefCell<Vec<R::Key>>,
+    /// What was loaded for another cache.
+    arrivals: Vec<(R::Key, Option<R>)>,
     /// Slots changed in this batch; one that was undone may still stand here.
     changed: Vec<u32>,
     undo: Vec<Undo<R>>,
@@ -110,6 +112,7 @@ impl<R: Row> Default for Cache<R> {
             hand: 0,
             batch: 1,
             wanted: RefCell::default(),
+            arrivals: vec![],
             changed: vec![],
             undo: vec![],
             heap_bytes: 0,
@@ -378,12 +381,16 @@ impl<R: Row> Cache<R> {
         loading.wanted.get_mut().append(self.wanted.get_mut());
     }
 
-    /// Takes in what another cache has loaded.
+    /// Puts what the table holds for a key that was wanted where `absorb` finds it.
+    pub fn arrived(&mut self, key: R::Key, row: Option<R>) {
+        self.arrivals.push((key, row));
+    }
+
+    /// Takes in what has arrived for another cache.
     pub(crate) fn absorb(&mut self, loading: &mut Self) {
-        for slot in loading.chunks.drain(..).flat_map(|chunk| chunk.slots).flatten() {
-            self.loaded(slot.key, slot.row);
+        for (key, row) in loading.arrivals.drain(..) {
+            self.loaded(key, row);
         }
-        *loading = Self::default();
     }
 
     /// Whether any row is wanted.

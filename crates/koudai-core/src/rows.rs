@@ -95,7 +95,7 @@ macro_rules! rows {
                 any
             }
 
-            /// Takes in the rows that `loading` has loaded. What is here already stays as it is.
+            /// Takes in the rows that have arrived in `loading`. What is here already stays as it is.
             pub fn absorb(&mut self, loading: &mut Self) {
                 $(self.$slot.absorb(&mut loading.$slot);)*
             }

@@ -21,6 +21,8 @@ use crate::{Job, Jobs};
 const BATCH: usize = 4_096;
 /// Commands that may wait for rows before no more are taken in.
 const PARKED: usize = 4_096;
+/// Commands between two looks at how much memory the rows take: each look walks over some of them.
+const LOOK_EVERY: usize = 1_024;
 /// How often a command may ask for more rows. Each round loads something, and a decision needs a handful.
 const ROUNDS: u32 = 64;
 /// How far the wall clock may stand behind the newest commit before somebody should look.
@@ -63,13 +65,25 @@ pub(crate) struct Run {
     /// Rows are being loaded. What the database had when that began, as the number of a batch; and whether they are still
     /// of use.
     loading: Option<(u64, bool)>,
+    /// Where rows are loaded next.
+    loading_rows: Rows,
+    /// Commands since memory was last looked at.
+    since_look: usize,
     /// When the clock was last looked at.
     looked: Instant,
 }
 
 impl Run {
     pub(crate) fn new() -> Self {
-        Self { generation: 0, batch: vec![], parked: vec![], loading: None, looked: Instant::now() }
+        Self {
+            generation: 0,
+            batch: vec![],
+            parked: vec![],
+            loading: None,
+            loading_rows: Rows::default(),
+            since_look: 0,
+            looked: Instant::now(),
+        }
     }
 }
 
@@ -83,6 +97,7 @@ impl Decider {
             if let Some(mut rows) = post.loaded {
                 if let Some((_, true)) = self.run.loading.take() {
                     self.state.rows.absorb(&mut rows);
+                    self.run.loading_rows = rows;
                 }
                 open.append(&mut self.run.parked);
             }
@@ -159,7 +174,7 @@ impl Decider {
         if self.run.parked.is_empty() || self.run.loading.is_some() {
             return;
         }
-        let mut rows = Rows::default();
+        let mut rows = std::mem::take(&mut self.run.loading_rows);
         // A command that misses nothing any more, because another's rows were the same, is decided in the same way: what is
         // loaded then is nothing.
         self.state.rows.hand_wanted(&mut rows);
@@ -177,9 +192,17 @@ impl Decider {
         let (generation, jobs) = (run.generation, std::mem::take(&mut run.batch));
         // While rows are being loaded, none that changed since then may go: the older one would take its place.
         let committed = run.loading.map_or_else(|| self.progress.committed(), |(began, _)| began);
+        run.since_look += jobs.len();
+        // A small memory is looked at more often: a command brings in a few KiB.
+        let look = run.since_look >= LOOK_EVERY.min(self.cache_bytes / 4_096);
+        if look {
+            run.since_look = 0;
+        }
         // The committing thread ends only with the process, or after this one.
         let _ended = self.works.send(Work { generation, changed, decided, jobs });
-        self.state.bound(self.cache_bytes, committed);
+        if look {
+            self.state.bound(self.cache_bytes, committed);
+        }
     }
 
     /// Drops what was decided and not committed, and goes on from what is.

@@ -51,7 +51,7 @@ impl Commit {
 
 /// Loads rows for decisions, on a connection of its own, beside a commit that may be under way.
 pub trait Loader: Send {
-    /// Loads every row that is wanted. A balance comes from the newest journals if they have it.
+    /// Loads every row that is wanted; they arrive where `Rows::absorb` takes them from. A balance comes from the newest journals if they have it.
     ///
     /// # Errors
     /// What the database says; `Corrupt` for a row it should not hold.
@@ -62,7 +62,7 @@ pub trait Loader: Send {
 pub(crate) fn load_recent(recent: &Recent, rows: &mut Rows) {
     for account in rows.balance.take_wanted() {
         match recent.balance(account) {
-            Some(balance) => rows.balance.loaded(account, Some(balance)),
+            Some(balance) => rows.balance.arrived(account, Some(balance)),
             None => {
                 let _still_wanted = rows.balance.get(&account);
             }

@@ -114,13 +114,14 @@ fn rows_loaded_elsewhere_never_overwrite_what_was_decided_meanwhile() {
     assert!(rows.hand_wanted(&mut loading));
     assert!(!rows.hand_wanted(&mut Rows::default()), "they are asked for once");
     assert_eq!(loading.merchant_count.take_wanted(), [1, 2]);
-    loading.merchant_count.loaded(1, None);
-    loading.merchant_count.loaded(2, Some(count(2)));
+    loading.merchant_count.arrived(1, None);
+    loading.merchant_count.arrived(2, Some(count(2)));
     rows.merchant_count.insert(count(1));
     rows.absorb(&mut loading);
     assert_eq!(rows.merchant_count.get(&1), Ok(Some(&count(1))));
     assert_eq!(rows.merchant_count.get(&2), Ok(Some(&count(2))));
-    assert!(loading.merchant_count.is_empty());
+    rows.absorb(&mut loading);
+    assert_eq!(rows.merchant_count.len(), 2, "what has arrived is taken in once");
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl TableVisitor for Load<'_> {
         }
         for key in wanted {
             let row = rows.remove(&key);
-            cache.loaded(key, row);
+            cache.arrived(key, row);
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! The one writing connection: commits what a batch changed, sealed and fenced, with a share of what is written behind.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use koudai_core::cache::TableChanges;
@@ -11,6 +10,7 @@ use koudai_core::time::Timestamp;
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::connection::Cell;
+use super::folding::Folding;
 use super::lock::DirectoryLock;
 use crate::PARTITION;
 use crate::commit::{Commit, CommitError, Committer};
@@ -18,21 +18,15 @@ use crate::error::StoreError;
 use crate::recent::{Recent, Share};
 use crate::sql;
 
-/// Past this size the write-ahead log is folded into the database by the writer itself (worst pause 41 ms measured).
-const LOG_BYTES: u64 = 32 << 20;
-/// How many commits lie between two looks at the log's size.
-const LOOK_EVERY: u32 = 64;
-
 /// The writing connection of a data directory.
 #[derive(Debug)]
 pub(super) struct SqliteCommitter {
     connection: Connection,
-    log: PathBuf,
     seal: Seal,
     recent: Arc<Recent>,
     tables: Vec<Statements>,
     balance: Statements,
-    commits: u32,
+    folding: Folding,
     _lock: DirectoryLock,
 }
 
@@ -70,16 +64,14 @@ impl Statements {
 impl SqliteCommitter {
     pub(super) fn new(
         connection: Connection,
-        path: PathBuf,
+        folding: Folding,
         seal: Seal,
         recent: Arc<Recent>,
         lock: DirectoryLock,
     ) -> Self {
-        let mut log = path.into_os_string();
-        log.push("-wal");
         let tables = Rows::shapes().iter().map(Statements::of).collect();
         let balance = Statements::of(&Balance::shapes()[0]);
-        Self { connection, log: log.into(), seal, recent, tables, balance, commits: 0, _lock: lock }
+        Self { connection, seal, recent, tables, balance, folding, _lock: lock }
     }
 
     fn write(&self, commit: &Commit, share: &Share) -> rusqlite::Result<()> {
@@ -134,15 +126,6 @@ impl SqliteCommitter {
         }
         Ok(())
     }
-
-    /// Folds a long log into the database. A reader in the way only puts it off.
-    fn fold_log(&self) {
-        if std::fs::metadata(&self.log).is_ok_and(|m| m.len() > LOG_BYTES)
-            && let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        {
-            tracing::warn!(%error, "the write-ahead log could not be folded yet");
-        }
-    }
 }
 
 impl Committer for SqliteCommitter {
@@ -161,10 +144,7 @@ impl Committer for SqliteCommitter {
         self.recent.apply(&commit.journals);
         self.recent.written(&share);
         self.seal.clone_from(&commit.seal);
-        self.commits += 1;
-        if self.commits.is_multiple_of(LOOK_EVERY) {
-            self.fold_log();
-        }
+        self.folding.after_commit(&self.connection);
         Ok(())
     }
 }

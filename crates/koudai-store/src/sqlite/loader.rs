@@ -66,7 +66,7 @@ impl TableVisitor for Load<'_> {
                     Some(sql::read_row::<R>(&mut cells)?)
                 }
             };
-            cache.loaded(key, row);
+            cache.arrived(key, row);
         }
         Ok(())
     }

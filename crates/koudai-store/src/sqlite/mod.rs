@@ -3,6 +3,7 @@
 
 mod committer;
 mod connection;
+mod folding;
 mod loader;
 pub mod lock;
 
@@ -20,6 +21,7 @@ use crate::{PARTITION, Tuning};
 
 use committer::SqliteCommitter;
 pub(crate) use connection::connect;
+use folding::Folding;
 use loader::SqliteLoader;
 use lock::DirectoryLock;
 
@@ -45,7 +47,8 @@ pub(crate) fn open(directory: &Path, tuning: Tuning) -> Result<Opened, StoreErro
     let pages: PathBuf = path.clone();
     let readers = Readers::new(Arc::new(move || connect(&pages)), Arc::clone(&recent));
     let loader = SqliteLoader::open(&path, Arc::clone(&recent))?;
-    let committer = SqliteCommitter::new(connection, path, seal.clone(), Arc::clone(&recent), lock);
+    let committer =
+        SqliteCommitter::new(connection, Folding::start(&path)?, seal.clone(), Arc::clone(&recent), lock);
     Ok(Opened {
         loader: Box::new(loader),
         committer: Box::new(committer),

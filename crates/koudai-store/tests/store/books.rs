@@ -3,6 +3,7 @@
 use koudai_core::id::{MchId, PersonId, Seq};
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK, JournalKind, Posting, Seal};
 use koudai_core::money::{Currency, Money};
+use koudai_core::rows::Rows;
 use koudai_core::secret::Secret;
 use koudai_core::state::{Batch, Command, Keys, OrStop, Policy, State, Stop, Tx};
 use koudai_core::time::Timestamp;
@@ -98,10 +99,19 @@ impl Books {
         loop {
             match self.state.decide(&batch, command) {
                 Ok(reply) => return Ok(reply),
-                Err(Stop::Absent) => self.opened.loader.load(&mut self.state.rows)?,
+                Err(Stop::Absent) => self.load()?,
                 Err(Stop::Refused(_)) => panic!("nothing here is refused"),
             }
         }
+    }
+
+    /// Loads what is wanted, as the engine does.
+    pub(crate) fn load(&mut self) -> Result<(), StoreError> {
+        let mut loading = Rows::default();
+        self.state.rows.hand_wanted(&mut loading);
+        self.opened.loader.load(&mut loading)?;
+        self.state.rows.absorb(&mut loading);
+        Ok(())
     }
 
     pub(crate) fn commit(&mut self) -> Result<(), CommitError> {

@@ -216,7 +216,7 @@ fn round_trip(gaps: bool) {
         books.commit().expect("it commits");
         books.state.rows = Rows::default();
         let Ok(()) = books.state.rows.visit(&mut Want { gaps });
-        books.opened.loader.load(&mut books.state.rows).expect("it loads");
+        books.load().expect("it loads");
         let Ok(()) = books.state.rows.visit(&mut Expect { reader: &reader, gaps, there });
         books.state.rows = Rows::default();
     }

@@ -1,0 +1,88 @@
+//! Folds the write-ahead log into the database, mostly beside the writer: a thread of its own copies what is committed, and
+//! the writer only finishes what is left when the log has grown long.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+use crate::error::StoreError;
+
+/// Bytes of new log after which the thread copies them.
+const COPY_BYTES: u64 = 8 << 20;
+/// Past this size the writer cuts the log. What the thread has copied already costs it nothing.
+const CUT_BYTES: u64 = 64 << 20;
+/// How many commits lie between two looks at the log's size.
+const LOOK_EVERY: u32 = 16;
+
+/// Keeps the log short.
+#[derive(Debug)]
+pub(super) struct Folding {
+    log: PathBuf,
+    commits: u32,
+    copied_to: u64,
+    nudge: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Folding {
+    /// Starts the thread for a database.
+    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
+        let mut log = path.to_owned().into_os_string();
+        log.push("-wal");
+        let connection = Connection::open(path).and_then(|connection| {
+            connection.pragma_update(None, "synchronous", super::SYNCHRONOUS)?;
+            // The writer folds by itself for a moment now and then; it is never waited for.
+            connection.busy_timeout(std::time::Duration::ZERO)?;
+            Ok(connection)
+        });
+        let connection = connection.map_err(StoreError::sqlite("opening the database to fold its log"))?;
+        let (nudge, nudged) = sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("folding".to_owned())
+            .spawn(move || copy(&connection, &nudged))
+            .map_err(|source| StoreError::File { doing: "starting the thread that folds the log", source })?;
+        Ok(Self { log: log.into(), commits: 0, copied_to: 0, nudge: Some(nudge), thread: Some(thread) })
+    }
+
+    /// Looks at the log after a commit, and sees to it that it is copied or cut.
+    pub(super) fn after_commit(&mut self, writer: &Connection) {
+        self.commits = self.commits.wrapping_add(1);
+        if !self.commits.is_multiple_of(LOOK_EVERY) {
+            return;
+        }
+        let length = std::fs::metadata(&self.log).map_or(0, |m| m.len());
+        if length > CUT_BYTES {
+            // A reader in the way, or the thread, only puts it off.
+            match writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)) {
+                Ok(false) => self.copied_to = 0,
+                Ok(true) => tracing::debug!("the write-ahead log could not be cut yet"),
+                Err(error) => tracing::warn!(%error, "the write-ahead log could not be cut"),
+            }
+        } else if length >= self.copied_to + COPY_BYTES
+            && let Some(nudge) = &self.nudge
+            && nudge.try_send(()).is_ok()
+        {
+            self.copied_to = length;
+        }
+    }
+}
+
+impl Drop for Folding {
+    fn drop(&mut self) {
+        // The thread's connection is closed before the directory is free for another owner.
+        self.nudge = None;
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
+}
+
+fn copy(connection: &Connection, nudged: &Receiver<()>) {
+    while nudged.recv().is_ok() {
+        if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the write-ahead log could not be copied yet");
+        }
+    }
+}
