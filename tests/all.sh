@@ -1,6 +1,6 @@
 #!/bin/sh
 # Passes every test of the project. Installs what it needs when that is absent, and says so:
-# Debian packages (a headless browser, fonts, Node.js) and npm packages, all by name.
+# Debian packages (a headless browser, fonts, Node.js, PostgreSQL) and npm packages, all by name.
 set -eu
 cd "$(dirname "$0")/.."
 export CARGO_TERM_COLOR=never
@@ -12,6 +12,7 @@ command -v cc >/dev/null || debian="$debian build-essential"
 command -v node >/dev/null || debian="$debian nodejs npm"
 [ -x /usr/bin/chromium ] || debian="$debian chromium"
 fc-list 2>/dev/null | grep -qi 'Noto Sans CJK' || debian="$debian fonts-noto-cjk"
+command -v psql >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || debian="$debian postgresql"
 if [ -n "$debian" ]; then
     say "installing Debian packages:$debian"
     root=""
@@ -38,6 +39,9 @@ else
     cargo test --workspace --no-fail-fast
 fi
 cargo test --workspace --doc --quiet
+
+say "the same tests of store and engine on PostgreSQL"
+sh tests/with-postgres.sh cargo test --no-fail-fast --package koudai-store --package koudai-engine
 
 say "the program with real SDKs and a real browser"
 cargo build --quiet

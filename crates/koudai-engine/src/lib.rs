@@ -331,7 +331,8 @@ impl Drop for EndWithThePanic {
 
 /// Ends the process: what is on the disk is for the next start to say.
 fn stop(error: &dyn std::error::Error, doing: &'static str) -> ! {
-    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let cause = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
     tracing::error!(%error, cause, doing, "the engine cannot go on; start again to recover");
     std::process::abort();
 }

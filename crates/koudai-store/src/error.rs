@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use tokio_postgres::error::SqlState;
+
 /// An operational failure. None of these is an answer to a person.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -32,6 +34,12 @@ pub enum StoreError {
         "the database was made by a draft of this program and cannot be brought along: begin with a new directory"
     )]
     Draft,
+    /// The database's address is none that can be used.
+    #[error("the database's address cannot be used: {what}")]
+    Address {
+        /// Why.
+        what: String,
+    },
     /// The database could not be used.
     #[error("{doing}")]
     Database {
@@ -40,6 +48,12 @@ pub enum StoreError {
         /// Why it failed.
         #[source]
         source: DatabaseError,
+    },
+    /// The server did what it was asked to, with a warning, which the log has.
+    #[error("{doing}: the server warned of something")]
+    Warned {
+        /// What was being done.
+        doing: &'static str,
     },
     /// A file could not be used.
     #[error("{doing}")]
@@ -58,7 +72,39 @@ pub enum DatabaseError {
     /// SQLite.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
 }
+
+/// What PostgreSQL or the way to it said. Details and hints stay out: they quote whole rows.
+pub struct PostgresError(tokio_postgres::Error);
+
+impl PostgresError {
+    /// What kind of error the server says it is.
+    pub fn code(&self) -> Option<&SqlState> {
+        self.0.code()
+    }
+}
+
+impl std::fmt::Display for PostgresError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use std::error::Error as _;
+        let Some(said) = self.0.as_db_error() else {
+            write!(f, "{}", self.0)?;
+            return self.0.source().map_or(Ok(()), |cause| write!(f, ": {cause}"));
+        };
+        write!(f, "{} ({})", said.message(), said.code().code())
+    }
+}
+
+impl std::fmt::Debug for PostgresError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgresError({self})")
+    }
+}
+
+impl std::error::Error for PostgresError {}
 
 impl StoreError {
     /// Puts an error of SQLite's into its context.
@@ -66,11 +112,24 @@ impl StoreError {
         move |source| Self::Database { doing, source: DatabaseError::Sqlite(source) }
     }
 
-    /// Whether it passes by itself: the disk is full and room may come back, or another process held the file for a
-    /// moment. Nothing was written.
+    /// Puts an error of PostgreSQL's into its context.
+    pub(crate) const fn postgres(doing: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::Database { doing, source: DatabaseError::Postgres(PostgresError(source)) }
+    }
+
+    /// Whether it passes by itself: the disk is full and room may come back, another process held the file for a moment,
+    /// or the server chose this transaction to give way to another. Nothing was written.
     pub fn is_passing(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseBusy, DiskFull};
-        matches!(self, Self::Database { source: DatabaseError::Sqlite(source), .. }
-            if matches!(source.sqlite_error_code(), Some(DatabaseBusy | DiskFull)))
+        let Self::Database { source, .. } = self else { return false };
+        match source {
+            DatabaseError::Sqlite(source) => {
+                matches!(source.sqlite_error_code(), Some(DatabaseBusy | DiskFull))
+            }
+            DatabaseError::Postgres(source) => source.code().is_some_and(|code| {
+                [&SqlState::DISK_FULL, &SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED]
+                    .contains(&code)
+            }),
+        }
     }
 }

@@ -6,6 +6,8 @@
 
 pub mod commit;
 pub mod error;
+mod opening;
+mod postgres;
 pub mod reader;
 pub mod recent;
 mod sql;
@@ -13,7 +15,7 @@ pub mod sqlite;
 
 use std::path::PathBuf;
 
-use koudai_core::time::Timestamp;
+use koudai_core::secret::Secret;
 
 pub use commit::{Commit, CommitError, Committer, Loader, Opened};
 pub use error::StoreError;
@@ -29,6 +31,10 @@ pub(crate) const PARTITION: i64 = 1;
 pub enum Database {
     /// In a file of this data directory (SQLite).
     Directory(PathBuf),
+    /// In a database of a PostgreSQL server, named by its URL, which may hold a password. The server is reached through a
+    /// Unix socket or on this machine (loopback): what is sent is not encrypted. A pooler between them has to keep sessions
+    /// whole.
+    Server(Secret<String>),
 }
 
 /// How a database is used.
@@ -48,10 +54,12 @@ impl Database {
     /// Opens or creates the database and becomes its owner: a new epoch is durable before this returns.
     ///
     /// # Errors
-    /// `Taken` by another process, `TooNew`, or what the database says.
+    /// `Taken` by another process (a directory; of a server's database, the new owner takes over), `TooNew`, or what the
+    /// database says.
     pub fn open(&self, tuning: Tuning) -> Result<Opened, StoreError> {
         match self {
             Self::Directory(directory) => sqlite::open(directory, tuning),
+            Self::Server(url) => postgres::open(url, tuning),
         }
     }
 
@@ -65,11 +73,7 @@ impl Database {
             Self::Directory(directory) => {
                 Ok(Reader::outside(sqlite::connect(&directory.join(sqlite::FILE))?))
             }
+            Self::Server(url) => Ok(Reader::outside(postgres::outside(url)?)),
         }
     }
-}
-
-/// The time of the newest commit: of the newest journal, and of the newest id.
-pub(crate) fn last_at(ids_at: i64, newest: Option<&koudai_core::ledger::Journal>) -> Timestamp {
-    Timestamp(ids_at).max(newest.map_or(Timestamp(0), |j| j.at))
 }

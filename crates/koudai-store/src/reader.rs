@@ -35,8 +35,10 @@ pub(crate) trait Connection: Send {
     fn durability(&self) -> Result<Vec<(String, String)>, StoreError>;
     /// How large the database is, in bytes.
     fn size(&self) -> Result<u64, StoreError>;
-    /// The database's own check of itself.
+    /// The database's own check of itself, if it has one that a client can ask for.
     fn check(&self) -> Result<(), StoreError>;
+    /// Whether it was lost, and is of no more use.
+    fn is_lost(&self) -> bool;
 }
 
 /// Opens another connection.
@@ -67,14 +69,18 @@ impl Readers {
     /// # Errors
     /// What opening or `work` says.
     pub fn with<T>(&self, work: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|reader| !reader.connection.is_lost());
+            idle.pop()
+        };
         let reader = match idle {
             Some(reader) => reader,
             None => Reader { connection: (self.open)()?, recent: Arc::clone(&self.recent) },
         };
         let result = work(&reader);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE {
+        if idle.len() < IDLE && !reader.connection.is_lost() {
             idle.push(reader);
         }
         result
@@ -360,11 +366,9 @@ impl Reader {
     /// # Errors
     /// As `get`.
     pub fn watermark(&self) -> Result<Seq, StoreError> {
-        let rows = self.numbers("SELECT watermark FROM derived WHERE partition = ?1", &[PARTITION])?;
-        match rows.first().map(Vec::as_slice) {
-            Some([Value::Int(seq)]) => Ok(Seq(*seq)),
-            _ => Err(StoreError::Corrupt { table: "derived", what: "there is no watermark".to_owned() }),
-        }
+        sql::read_watermark(
+            &self.numbers("SELECT watermark FROM derived WHERE partition = ?1", &[PARTITION])?,
+        )
     }
 
     /// Open attempts that are due, the longest due first.

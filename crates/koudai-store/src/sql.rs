@@ -114,17 +114,21 @@ pub(crate) fn read_journal(cells: &[Value]) -> Result<Journal, StoreError> {
     let [Value::Int(seq), Value::Bytes(body), Value::Int(crc)] = cells else {
         return Err(StoreError::Corrupt { table: "journal", what: "a row is none".to_owned() });
     };
-    decode_journal(*seq, body, *crc)
-}
-
-/// A journal from its row.
-pub(crate) fn decode_journal(seq: i64, body: &[u8], crc: i64) -> Result<Journal, StoreError> {
+    let (seq, crc) = (*seq, *crc);
     let corrupt = |what| StoreError::Corrupt { table: "journal", what: format!("row {seq}: {what}") };
     if i64::from(crc32c::crc32c(body)) != crc {
         return Err(corrupt("its checksum does not fit"));
     }
     let journal = Journal::decode(body).ok_or_else(|| corrupt("its body is not a journal"))?;
     if journal.seq.0 == seq { Ok(journal) } else { Err(corrupt("its body is another journal's")) }
+}
+
+/// The watermark from the one row of `derived`.
+pub(crate) fn read_watermark(rows: &[Vec<Value>]) -> Result<Seq, StoreError> {
+    match rows.first().map(Vec::as_slice) {
+        Some([Value::Int(seq)]) => Ok(Seq(*seq)),
+        _ => Err(StoreError::Corrupt { table: "derived", what: "there is no watermark".to_owned() }),
+    }
 }
 
 /// A seal and the hash stored beside it.

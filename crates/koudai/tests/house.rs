@@ -227,17 +227,88 @@ fn every_source_opens_with_what_it_is_and_holds_one_idea() {
     }
 }
 
-#[test]
-fn migrations_are_numbered_without_gaps_and_each_is_run() {
-    let directory = root().join("crates/koudai-store/migrations");
-    let module = read(&root().join("crates/koudai-store/src/sqlite/mod.rs"));
-    let sqlite = files(&directory.join("sqlite"));
-    for (number, path) in (1..).zip(&sqlite) {
-        let name = path.file_name().unwrap().to_string_lossy();
-        assert!(name.starts_with(&format!("{number:04}_")) && name.ends_with(".sql"), "{name}");
-        assert!(module.contains(&format!("migrations/sqlite/{name}")), "{name} is never run");
+/// A column: its name, its type in PostgreSQL's words, and whether it may be NULL.
+type Declared = (String, String, bool);
+
+/// The tables that the scripts of a database make, each with its columns.
+fn tables(scripts: &[PathBuf]) -> BTreeMap<String, Vec<Declared>> {
+    let mut all = BTreeMap::new();
+    for script in scripts {
+        let mut table: Option<(String, Vec<Declared>)> = None;
+        for line in read(script).lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
+                let name = rest.trim_start_matches("IF NOT EXISTS ").trim_end_matches(" (");
+                table = Some((name.to_owned(), vec![]));
+            } else if line.starts_with(')') {
+                let (name, columns) = table.take().expect("what ends has begun");
+                assert!(all.insert(name.clone(), columns).is_none(), "{name} is made twice");
+            } else if let (Some((_, columns)), false) = (&mut table, line.contains("PRIMARY KEY (")) {
+                let kind = match words[1].trim_end_matches(',') {
+                    "INTEGER" => "BIGINT",
+                    "BLOB" => "BYTEA",
+                    kind => kind,
+                };
+                columns.push((words[0].to_owned(), kind.to_owned(), !line.contains(" NOT NULL")));
+            }
+        }
     }
-    assert!(!sqlite.is_empty());
+    all
+}
+
+#[test]
+fn migrations_come_in_pairs_are_numbered_without_gaps_and_each_is_run() {
+    let store = root().join("crates/koudai-store");
+    let scripts = |database: &str, runner: &str| {
+        let module = read(&store.join("src").join(database).join(runner));
+        let all = files(&store.join("migrations").join(database));
+        for (number, path) in (1..).zip(&all) {
+            let name = path.file_name().unwrap().to_string_lossy();
+            assert!(name.starts_with(&format!("{number:04}_")) && name.ends_with(".sql"), "{name}");
+            assert!(module.contains(&format!("migrations/{database}/{name}")), "{name} is never run");
+        }
+        assert!(!all.is_empty());
+        all
+    };
+    let (sqlite, postgres) = (scripts("sqlite", "mod.rs"), scripts("postgres", "migrations.rs"));
+    let names = |all: &[PathBuf]| all.iter().map(|p| p.file_name().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&sqlite), names(&postgres));
+    let (here, mut there) = (tables(&sqlite), tables(&postgres));
+    assert!(there.remove("version").is_some(), "where SQLite has its user_version");
+    assert_eq!(here.keys().collect::<Vec<_>>(), there.keys().collect::<Vec<_>>());
+    for (table, columns) in here {
+        assert!(columns.len() > 1, "{table} has columns");
+        assert_eq!(columns, there[&table], "table {table}");
+    }
+}
+
+#[test]
+fn postgresql_is_asked_for_nothing_a_cluster_lacks() {
+    let store = root().join("crates/koudai-store");
+    let words = [
+        "SERIAL",
+        "SEQUENCE",
+        "IDENTITY",
+        "TRIGGER",
+        "PLPGSQL",
+        "SAVEPOINT",
+        "ADVISORY",
+        "LISTEN ",
+        "NOTIFY ",
+        "REFERENCES",
+        "DEFERRABLE",
+        "EXCLUDE USING",
+        "TEMPORARY",
+        "PREPARE TRANSACTION",
+        "SKIP LOCKED",
+        "FOR UPDATE",
+    ];
+    for path in [files(&store.join("src/postgres")), files(&store.join("migrations/postgres"))].concat() {
+        let text = if path.extension().is_some_and(|e| e == "rs") { code(&path) } else { read(&path) };
+        for word in words {
+            assert!(!text.contains(word), "{} uses {word}", path.display());
+        }
+    }
 }
 
 #[test]

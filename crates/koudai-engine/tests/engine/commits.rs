@@ -11,6 +11,7 @@ use koudai_core::time::{DAY, HOUR};
 use koudai_engine::{Clock, Failed};
 use koudai_store::StoreError;
 
+use crate::place::Place;
 use crate::wallet::{PIN, START, WRONG, Wallet, pay, refusal, start};
 
 async fn committed(wallet: &Wallet, order: OrderId) -> Option<Order> {
@@ -96,9 +97,13 @@ async fn everything_is_there_after_a_restart_and_goes_on() {
 
 #[tokio::test]
 async fn a_directory_has_one_engine_until_every_handle_is_gone() {
-    let wallet = Wallet::new().await;
+    let wallet = {
+        let place = Place::on_files();
+        let engine = start(&place).unwrap();
+        Wallet::with(place, engine).await
+    };
     let handle = wallet.engine.clone();
-    assert!(matches!(start(&wallet.directory), Err(StoreError::Taken { .. })));
+    assert!(matches!(start(&wallet.place), Err(StoreError::Taken { .. })));
     drop(handle);
     let wallet = wallet.restart();
     wallet.order("order-1", 100).await;

@@ -8,11 +8,12 @@ use koudai_core::ledger::AccountId;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Order, OrderState};
 use koudai_core::state::Policy;
-use koudai_engine::{Clock, Engine, Failed, Settings};
+use koudai_engine::{Clock, Engine, Failed};
 use koudai_store::error::DatabaseError;
 use koudai_store::{Commit, CommitError, Committer, StoreError, Tuning};
 use tokio::task::JoinSet;
 
+use crate::place::Place;
 use crate::wallet::{PIN, START, Wallet, keys, pay};
 
 fn disk_full() -> CommitError {
@@ -52,12 +53,9 @@ struct Disk {
 
 /// A wallet on such a disk, which keeps hardly any row in memory and writes behind all the time.
 async fn wallet() -> (Wallet, Disk) {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let place = Place::new();
     let disk = Disk { full: Arc::default(), every: Arc::default(), failures: Arc::default() };
-    let mut opened = Settings::directory(directory.path())
-        .database
-        .open(Tuning { generation: 7 })
-        .expect("a new database");
+    let mut opened = place.database().open(Tuning { generation: 7 }).expect("a new database");
     opened.committer = Box::new(Faulty {
         inner: opened.committer,
         full: Arc::clone(&disk.full),
@@ -66,7 +64,7 @@ async fn wallet() -> (Wallet, Disk) {
         failures: Arc::clone(&disk.failures),
     });
     let engine = Engine::on(opened, 0, keys(), Policy::default(), Clock::by_hand(START));
-    (Wallet::with(directory, engine.expect("it starts")).await, disk)
+    (Wallet::with(place, engine.expect("it starts")).await, disk)
 }
 
 /// Pays until there is an answer; the order as it was answered, unless another has paid it.

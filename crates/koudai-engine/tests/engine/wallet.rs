@@ -1,4 +1,4 @@
-//! The one fixture: an engine on a directory of its own with a clock set by hand.
+//! The one fixture: an engine on a database of its own with a clock set by hand.
 
 use koudai_core::id::{MchId, OrderId, PersonId};
 use koudai_core::identity::Phone;
@@ -14,28 +14,29 @@ use koudai_core::secret::Secret;
 use koudai_core::state::{Command, Keys, OrStop, Policy, Stop, Tx};
 use koudai_core::time::Timestamp;
 use koudai_engine::{Clock, Engine, Failed, Settings};
-use koudai_store::StoreError;
-use tempfile::TempDir;
+use koudai_store::{StoreError, Tuning};
+
+use crate::place::Place;
 
 pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000);
 pub(crate) const PIN: &str = "135790";
 pub(crate) const WRONG: &str = "864209";
 
 pub(crate) struct Wallet {
-    pub(crate) directory: TempDir,
     pub(crate) engine: Engine,
     pub(crate) merchant: MchId,
+    pub(crate) place: Place,
 }
 
 impl Wallet {
     pub(crate) async fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let engine = start(&directory).expect("a new database");
-        Self::with(directory, engine).await
+        let place = Place::new();
+        let engine = start(&place).expect("a new database");
+        Self::with(place, engine).await
     }
 
     /// A wallet on an engine that was started with care.
-    pub(crate) async fn with(directory: TempDir, engine: Engine) -> Self {
+    pub(crate) async fn with(place: Place, engine: Engine) -> Self {
         let mchid = engine.submit(NextMerchant).await.expect("a first number");
         let certificate = NewCertificate {
             serial: "4F2A".to_owned(),
@@ -52,19 +53,19 @@ impl Wallet {
             certificate,
         };
         engine.submit(create).await.expect("a fresh merchant");
-        Self { directory, engine, merchant: mchid }
+        Self { engine, merchant: mchid, place }
     }
 
-    /// Stops the engine and starts it again on the same directory.
+    /// Stops the engine and starts it again on the same database.
     pub(crate) fn restart(self) -> Self {
-        let Self { directory, engine, merchant } = self;
+        let Self { engine, merchant, place } = self;
         drop(engine);
         // The engine's thread frees the directory once it has seen that every handle is gone.
         for _ in 0..500 {
-            match start(&directory) {
+            match start(&place) {
                 Err(StoreError::Taken { .. }) => std::thread::sleep(std::time::Duration::from_millis(10)),
                 started => {
-                    return Self { directory, engine: started.expect("it opens again"), merchant };
+                    return Self { engine: started.expect("it opens again"), merchant, place };
                 }
             }
         }
@@ -112,8 +113,13 @@ pub(crate) fn keys() -> Keys {
     Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) }
 }
 
-pub(crate) fn start(directory: &TempDir) -> Result<Engine, StoreError> {
-    Engine::start(&Settings::directory(directory.path()), keys(), Policy::default(), Clock::by_hand(START))
+pub(crate) fn start(place: &Place) -> Result<Engine, StoreError> {
+    let settings = Settings {
+        database: place.database(),
+        tuning: Tuning::default(),
+        cache_bytes: Settings::CACHE_BYTES,
+    };
+    Engine::start(&settings, keys(), Policy::default(), Clock::by_hand(START))
 }
 
 pub(crate) fn pay(person: PersonId, order: OrderId, with: &str) -> Pay {

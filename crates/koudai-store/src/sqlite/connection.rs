@@ -123,4 +123,8 @@ impl Connection for SqliteConnection {
             .map_err(StoreError::sqlite("checking the database file"))?;
         if found == "ok" { Ok(()) } else { Err(StoreError::Corrupt { table: "(file)", what: found }) }
     }
+
+    fn is_lost(&self) -> bool {
+        false
+    }
 }

@@ -10,16 +10,14 @@ pub mod lock;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
-
-use koudai_core::id::Seq;
-use koudai_core::ledger::{Journal, Seal};
+use koudai_core::ledger::Seal;
+use rusqlite::{Connection, params};
 
 use crate::commit::Opened;
 use crate::error::StoreError;
+use crate::opening::Standing;
 use crate::reader::Readers;
-use crate::recent::Recent;
-use crate::{PARTITION, Tuning, last_at, sql};
+use crate::{PARTITION, Tuning};
 
 use committer::SqliteCommitter;
 pub(crate) use connection::connect;
@@ -45,21 +43,12 @@ pub(crate) fn open(directory: &Path, tuning: Tuning) -> Result<Opened, StoreErro
     configure(&connection).map_err(StoreError::sqlite("configuring the database"))?;
     migrate(&mut connection)?;
     let (epoch, ids_at) = take_lease(&mut connection).map_err(StoreError::sqlite("taking the lease"))?;
-    let seal = newest_seal(&connection)?;
-    let newest = newest_journal(&connection)?;
-    let head = newest.as_ref().map_or(Seq(0), |j| j.seq);
-    if seal.last != head {
-        let what =
-            format!("the newest seal ends at journal {} and the newest journal is {}", seal.last.0, head.0);
-        return Err(StoreError::Corrupt { table: "seal", what });
-    }
-    let recent = Arc::new(replay(&connection, head, tuning)?);
+    let Standing { seal, last_at, recent } = Standing::read(&*connect(&path)?, ids_at, tuning)?;
     let pages: PathBuf = path.clone();
     let readers = Readers::new(Arc::new(move || connect(&pages)), Arc::clone(&recent));
     let loader = SqliteLoader::open(&path, Arc::clone(&recent))?;
     let committer =
         SqliteCommitter::new(connection, Folding::start(&path)?, seal.clone(), Arc::clone(&recent), lock);
-    let last_at = last_at(ids_at, newest.as_ref());
     Ok(Opened {
         loader: Box::new(loader),
         committer: Box::new(committer),
@@ -139,71 +128,4 @@ fn take_lease(connection: &mut Connection) -> rusqlite::Result<(i64, i64)> {
     }
     tx.commit()?;
     Ok(lease)
-}
-
-fn newest_seal(connection: &Connection) -> Result<Seal, StoreError> {
-    let sql = "SELECT no, previous, epoch, first_seq, last_seq, root, hash FROM seal
-               WHERE partition = ?1 ORDER BY no DESC LIMIT 1";
-    let read = |row: &rusqlite::Row<'_>| {
-        let seal = Seal {
-            no: row.get(0)?,
-            previous: row.get(1)?,
-            epoch: row.get(2)?,
-            first: Seq(row.get(3)?),
-            last: Seq(row.get(4)?),
-            root: row.get(5)?,
-        };
-        Ok((seal, row.get::<_, [u8; 32]>(6)?))
-    };
-    let (seal, hash) = connection
-        .query_row(sql, [PARTITION], read)
-        .map_err(StoreError::sqlite("reading the newest seal"))?;
-    if seal.hash() != hash {
-        let what = format!("row {}: its hash does not fit", seal.no);
-        return Err(StoreError::Corrupt { table: "seal", what });
-    }
-    Ok(seal)
-}
-
-fn newest_journal(connection: &Connection) -> Result<Option<Journal>, StoreError> {
-    let sql = "SELECT seq, body, crc FROM journal WHERE partition = ?1 ORDER BY seq DESC LIMIT 1";
-    let newest: Option<(i64, Vec<u8>, i64)> = connection
-        .query_row(sql, [PARTITION], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()
-        .map_err(StoreError::sqlite("reading the newest journal"))?;
-    newest.map(|(seq, body, crc)| sql::decode_journal(seq, &body, crc)).transpose()
-}
-
-/// What is committed and not written behind: the journals after the watermark.
-fn replay(connection: &Connection, head: Seq, tuning: Tuning) -> Result<Recent, StoreError> {
-    let reading = || StoreError::sqlite("replaying the newest journals");
-    let watermark: i64 = connection
-        .query_row("SELECT watermark FROM derived WHERE partition = ?1", [PARTITION], |row| row.get(0))
-        .map_err(reading())?;
-    if watermark > head.0 {
-        let what = format!("the watermark is {watermark} and the newest journal is {}", head.0);
-        return Err(StoreError::Corrupt { table: "derived", what });
-    }
-    let recent = Recent::new(Seq(watermark), tuning.generation);
-    let mut statement = connection
-        .prepare("SELECT seq, body, crc FROM journal WHERE partition = ?1 AND seq > ?2 ORDER BY seq")
-        .map_err(reading())?;
-    let mut rows = statement.query([PARTITION, watermark]).map_err(reading())?;
-    let mut chunk = vec![];
-    while let Some(row) = rows.next().map_err(reading())? {
-        let seq: i64 = row.get(0).map_err(reading())?;
-        let body = row.get_ref(1).map_err(reading())?;
-        let crc: i64 = row.get(2).map_err(reading())?;
-        let body = body.as_blob().map_err(|_| StoreError::Corrupt {
-            table: "journal",
-            what: format!("row {seq}: its body is not a journal"),
-        })?;
-        chunk.push(sql::decode_journal(seq, body, crc)?);
-        if chunk.len() == 1_024 {
-            recent.apply(&chunk);
-            chunk.clear();
-        }
-    }
-    recent.apply(&chunk);
-    Ok(recent)
 }

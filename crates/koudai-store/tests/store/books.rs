@@ -1,4 +1,4 @@
-//! The one fixture: a database in a directory of its own, and commands that put something into it.
+//! The one fixture: a database of its own, wherever that is, and commands that put something into it.
 
 use koudai_core::id::{MchId, PersonId, Seq};
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK, JournalKind, Posting, Seal};
@@ -8,23 +8,21 @@ use koudai_core::secret::Secret;
 use koudai_core::state::{Batch, Command, Keys, OrStop, Policy, State, Stop, Tx};
 use koudai_core::time::Timestamp;
 use koudai_store::sqlite::FILE;
-use koudai_store::{Commit, CommitError, Database, Opened, Reader, StoreError, Tuning};
-use tempfile::TempDir;
+use koudai_store::{Commit, CommitError, Opened, Reader, StoreError, Tuning};
+
+use crate::place::Place;
 
 pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000);
 pub(crate) const PERSON: PersonId = PersonId(START.0 << 21);
 pub(crate) const MERCHANT: MchId = MchId::FIRST;
 
 pub(crate) struct Books {
-    pub(crate) directory: TempDir,
     pub(crate) opened: Opened,
     pub(crate) state: State,
     pub(crate) seal: Seal,
     tuning: Tuning,
-}
-
-pub(crate) fn database(directory: &TempDir) -> Database {
-    Database::Directory(directory.path().to_owned())
+    // It goes last: a database in use is not dropped.
+    pub(crate) place: Place,
 }
 
 impl Books {
@@ -33,35 +31,55 @@ impl Books {
     }
 
     pub(crate) fn with(tuning: Tuning) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        Self::open(directory, tuning).expect("a new database")
+        Self::open(Place::new(), tuning).expect("a new database")
     }
 
-    fn open(directory: TempDir, tuning: Tuning) -> Result<Self, StoreError> {
-        let opened = database(&directory).open(tuning)?;
+    /// On files, wherever the others are.
+    pub(crate) fn on_files() -> Self {
+        Self::open(Place::on_files(), Tuning::default()).expect("a new database")
+    }
+
+    /// On a server, if there is one to test on.
+    pub(crate) fn on_server() -> Option<Self> {
+        Some(Self::open(Place::on_server()?, Tuning::default()).expect("a new database"))
+    }
+
+    fn open(place: Place, tuning: Tuning) -> Result<Self, StoreError> {
+        let opened = place.database().open(tuning)?;
         let seal = opened.seal.clone();
         let state = State::new(opened.head(), START.max(opened.last_at.plus(1)));
-        Ok(Self { directory, opened, state, seal, tuning })
+        Ok(Self { opened, state, seal, tuning, place })
     }
 
-    /// Closes the database, lets `meddle` do something to its file, and opens it again.
+    /// Closes the database, lets `meddle` do something to it, and opens it again.
     pub(crate) fn reopen(self, meddle: &str) -> Result<Self, StoreError> {
-        let Self { directory, opened, tuning, .. } = self;
+        let Self { opened, tuning, place, .. } = self;
         drop(opened);
-        let connection = rusqlite::Connection::open(directory.path().join(FILE)).expect("a database");
-        connection.execute_batch(meddle).expect("it can be meddled with");
-        drop(connection);
-        Self::open(directory, tuning)
+        meddle_with(&place, meddle);
+        Self::open(place, tuning)
     }
 
-    /// Does something to the file behind the writer's back.
+    /// Does something to the database behind the writer's back.
     pub(crate) fn meddle(&self, sql: &str) {
-        let connection = rusqlite::Connection::open(self.directory.path().join(FILE)).expect("a database");
-        connection.execute_batch(sql).expect("it can be meddled with");
+        meddle_with(&self.place, sql);
+    }
+
+    /// The first column of what a query finds, as text. Catalogues have a language of their own on each database.
+    pub(crate) fn ask(&self, on_files: &str, on_server: &str) -> Vec<String> {
+        match &self.place {
+            Place::Directory(directory) => {
+                let connection = rusqlite::Connection::open(directory.path().join(FILE)).expect("a database");
+                let sql = format!("SELECT CAST(found AS TEXT) FROM ({on_files})");
+                let mut statement = connection.prepare(&sql).expect("valid SQL");
+                let found = statement.query_map([], |row| row.get(0)).expect("it is read");
+                found.collect::<Result<_, _>>().expect("texts")
+            }
+            Place::Server { .. } => self.place.psql(on_server).lines().map(str::to_owned).collect(),
+        }
     }
 
     pub(crate) fn reader(&self) -> Reader {
-        database(&self.directory).reader().expect("it can be read")
+        self.place.database().reader().expect("it can be read")
     }
 
     /// Reads as pages do: tables, and what is not written behind yet.
@@ -110,6 +128,19 @@ impl Books {
             self.commit().expect("it commits");
             self.decide(&Receive(AccountId::merchant(MERCHANT))).expect("rows load");
             self.commit().expect("it commits");
+        }
+    }
+}
+
+fn meddle_with(place: &Place, sql: &str) {
+    match place {
+        Place::Directory(directory) => {
+            let connection = rusqlite::Connection::open(directory.path().join(FILE)).expect("a database");
+            connection.execute_batch(sql).expect("it can be meddled with");
+        }
+        Place::Server { .. } if sql.is_empty() => {}
+        Place::Server { .. } => {
+            place.psql(sql);
         }
     }
 }

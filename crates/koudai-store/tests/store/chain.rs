@@ -4,7 +4,8 @@ use koudai_core::id::Seq;
 use koudai_core::ledger::{AccountId, Journal, Seal, merkle_root};
 use koudai_store::{CommitError, DirectoryLock, StoreError, Tuning};
 
-use crate::books::{Books, MERCHANT, Number, PERSON, Receive, START, database};
+use crate::books::{Books, MERCHANT, Number, PERSON, Receive, START};
+use crate::place::Place;
 
 fn receive() -> Receive {
     Receive(AccountId::person(PERSON))
@@ -12,22 +13,28 @@ fn receive() -> Receive {
 
 #[test]
 fn a_directory_has_one_owner_at_a_time() {
-    let books = Books::new();
-    let second = database(&books.directory).open(Tuning::default());
-    assert!(matches!(second, Err(StoreError::Taken { directory }) if directory == books.directory.path()));
-    assert!(matches!(DirectoryLock::take(books.directory.path()), Err(StoreError::Taken { .. })));
+    let books = Books::on_files();
+    let second = books.place.database().open(Tuning::default());
+    let Place::Directory(taken) = &books.place else { panic!("it is on files") };
+    assert!(matches!(second, Err(StoreError::Taken { directory }) if directory == taken.path()));
+    assert!(matches!(DirectoryLock::take(taken.path()), Err(StoreError::Taken { .. })));
     assert!(books.reopen("").is_ok(), "and is free once the owner has gone");
 }
 
 #[test]
 fn a_database_of_a_newer_program_is_left_alone() {
-    let refused = Books::new().reopen("PRAGMA user_version = 999");
+    let books = Books::new();
+    let newer = match books.place {
+        Place::Directory(_) => "PRAGMA user_version = 999",
+        Place::Server { .. } => "INSERT INTO version VALUES (999)",
+    };
+    let refused = books.reopen(newer);
     assert!(matches!(refused, Err(StoreError::TooNew { found: 999, known }) if known < 999));
 }
 
 #[test]
 fn a_database_of_a_draft_is_left_alone() {
-    assert!(matches!(Books::new().reopen("PRAGMA user_version = 1"), Err(StoreError::Draft)));
+    assert!(matches!(Books::on_files().reopen("PRAGMA user_version = 1"), Err(StoreError::Draft)));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use koudai_core::rows::{Balance, Order, PhoneOwner};
 use koudai_store::{StoreError, Tuning};
 
 use crate::books::{Books, PERSON, Receive};
+use crate::place::Place;
 
 /// Expects damage in a table, whose description names what is wrong.
 fn damaged<T: std::fmt::Debug>(result: Result<T, StoreError>, in_table: &str, naming: &[&str]) {
@@ -42,8 +43,12 @@ fn a_balance_that_was_changed_is_not_believed() {
 
 #[test]
 fn a_journal_that_was_changed_is_not_believed() {
-    let flip = "UPDATE journal SET body = CAST(substr(body, 1, 30) || x'01' || substr(body, 32) AS BLOB) WHERE seq = 3";
-    let books = used().reopen(flip).unwrap();
+    let books = used();
+    let flipped = match books.place {
+        Place::Directory(_) => "CAST(substr(body, 1, 30) || x'01' || substr(body, 32) AS BLOB)",
+        Place::Server { .. } => "overlay(body PLACING decode('01', 'hex') FROM 31)",
+    };
+    let books = books.reopen(&format!("UPDATE journal SET body = {flipped} WHERE seq = 3")).unwrap();
     let reader = books.reader();
     damaged(reader.journal(Seq(3)), "journal", &["row 3", "checksum"]);
     damaged(books.read(|r| r.history(AccountId::person(PERSON), None, 10)), "journal", &["row 3"]);
@@ -93,7 +98,7 @@ fn half_an_order_is_damage_whichever_half_is_left() {
 
 #[test]
 fn text_that_is_not_utf_8_is_damage_and_not_text_with_gaps() {
-    let books = Books::new();
+    let books = Books::on_files();
     books.meddle("INSERT INTO app VALUES ('wx1', 1900000001), (CAST(x'7778ff' AS TEXT), 1900000001)");
     damaged(books.reader().all::<koudai_core::rows::App>(), "app", &["appid"]);
 }

@@ -1,8 +1,10 @@
-//! The store on real files: every table as it was declared, every commit sealed and fenced, every damage named.
+//! The store on a real database: every table as it was declared, every commit sealed and fenced, every damage named.
 
 mod books;
 mod chain;
 mod damage;
+mod place;
 mod queries;
+mod server;
 mod tables;
 mod written_behind;

@@ -40,31 +40,38 @@ fn every_table_has_the_columns_of_its_declaration_and_there_is_no_other_table() 
     let reader = books.reader();
     let mut columns = Columns(&reader, 0);
     every_table(&mut columns);
-    let path = books.directory.path().join(koudai_store::sqlite::FILE);
-    let connection = rusqlite::Connection::open(path).unwrap();
-    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'
-               AND name NOT IN ('lease', 'journal', 'seal', 'history', 'derived')";
-    let tables: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
-    assert_eq!(columns.1, tables);
-    let loose =
-        "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0
-                 AND name NOT LIKE 'sqlite_%'";
-    let loose: i64 = connection.query_row(loose, [], |row| row.get(0)).unwrap();
-    assert_eq!(loose, 0, "every table is STRICT");
+    let others = "('lease', 'journal', 'seal', 'history', 'derived', 'version')";
+    let tables = books.ask(
+        &format!("SELECT name AS found FROM sqlite_schema WHERE type = 'table' AND name NOT IN {others}"),
+        &format!("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN {others}"),
+    );
+    assert_eq!(usize::try_from(columns.1), Ok(tables.len()));
+    // PostgreSQL's tables always are.
+    let loose = books.ask(
+        "SELECT name AS found FROM pragma_table_list
+         WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%'",
+        "SELECT WHERE false",
+    );
+    assert_eq!(loose, [""; 0], "every table is STRICT");
 }
 
-struct PrimaryKeys<'a>(&'a rusqlite::Connection);
+struct PrimaryKeys<'a>(&'a Books);
 
 impl TableVisitor for PrimaryKeys<'_> {
     type Error = std::convert::Infallible;
 
     fn table<R: Row>(&mut self, _: &mut Cache<R>) -> Result<(), Self::Error> {
-        let sql = "SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk";
-        let mut statement = self.0.prepare(sql).expect("valid SQL");
         for shape in R::shapes() {
-            let names = statement.query_map([shape.table], |row| row.get(0)).expect("it is read");
-            let key: Vec<String> = names.collect::<Result<_, _>>().expect("names");
-            assert_eq!(key, shape.columns[..shape.key_columns], "table {}", shape.table);
+            let table = shape.table;
+            let key = self.0.ask(
+                &format!("SELECT name AS found FROM pragma_table_info('{table}') WHERE pk > 0 ORDER BY pk"),
+                &format!(
+                    "SELECT attname FROM pg_index, unnest(indkey) WITH ORDINALITY AS key (number, place), pg_attribute
+                     WHERE indrelid = '{table}'::regclass AND indisprimary AND attrelid = indrelid
+                     AND attnum = number ORDER BY place"
+                ),
+            );
+            assert_eq!(key, shape.columns[..shape.key_columns], "table {table}");
         }
         Ok(())
     }
@@ -72,9 +79,7 @@ impl TableVisitor for PrimaryKeys<'_> {
 
 #[test]
 fn every_table_is_keyed_by_what_its_rows_are_found_by() {
-    let books = Books::new();
-    let path = books.directory.path().join(koudai_store::sqlite::FILE);
-    every_table(&mut PrimaryKeys(&rusqlite::Connection::open(path).unwrap()));
+    every_table(&mut PrimaryKeys(&Books::new()));
 }
 
 /// A row of any type, found by trying values until the type takes them. `gaps` leaves out whatever may be left out.

@@ -1,0 +1,86 @@
+//! Bringing a database to the newest shape. Only the owner does, after it has taken the lease.
+
+use super::session::Session;
+use crate::PARTITION;
+use crate::error::StoreError;
+
+/// Scripts in order; the table `version` says which have run. A script is never changed once released.
+///
+/// Each statement ends with `;` at the end of a line, runs alone and may run again, so that a start that was cut short goes
+/// on at the next.
+const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_begin.sql")];
+
+fn migrating() -> impl FnOnce(tokio_postgres::Error) -> StoreError {
+    StoreError::postgres("bringing the database to its new shape")
+}
+
+fn statements(script: &str) -> impl Iterator<Item = &str> {
+    script.split_inclusive(";\n").filter(|statement| statement.trim_end().ends_with(';'))
+}
+
+fn exists(session: &Session, table: &str) -> Result<bool, StoreError> {
+    let rows = session.query("SELECT to_regclass($1) IS NOT NULL", &[&table]);
+    rows.and_then(|rows| rows[0].try_get(0))
+        .map_err(StoreError::postgres("looking for the database's tables"))
+}
+
+/// How many scripts have run.
+fn version(session: &Session) -> Result<i64, StoreError> {
+    if !exists(session, "version")? {
+        return Ok(0);
+    }
+    let rows = session.query("SELECT coalesce(max(number), 0) FROM version", &[]);
+    rows.and_then(|rows| rows[0].try_get(0)).map_err(StoreError::postgres("reading the database's version"))
+}
+
+fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).expect("a handful of scripts")
+}
+
+/// Refuses a database that a newer program has made.
+pub(super) fn refuse_newer(session: &Session) -> Result<(), StoreError> {
+    let (found, known) = (version(session)?, known());
+    if found > known { Err(StoreError::TooNew { found, known }) } else { Ok(()) }
+}
+
+/// Makes the lease in an empty database, so that there is one to take.
+pub(super) fn make_lease(session: &Session) -> Result<(), StoreError> {
+    if exists(session, "lease")? {
+        return Ok(());
+    }
+    let lease = statements(MIGRATIONS[0]).next().expect("the first script makes the lease first");
+    session.script(lease).map_err(migrating())
+}
+
+/// Runs the scripts that have not run, as the owner of `epoch`.
+pub(super) fn run(session: &Session, epoch: i64) -> Result<(), StoreError> {
+    // Somebody else may have come in between.
+    refuse_newer(session)?;
+    let done = usize::try_from(version(session)?).unwrap_or(0);
+    for (number, script) in (1_i64..).zip(MIGRATIONS).skip(done) {
+        for statement in statements(script) {
+            session.script(statement).map_err(migrating())?;
+        }
+        let sql = "INSERT INTO version (number) SELECT $1 FROM lease WHERE partition = $2 AND epoch = $3
+                   ON CONFLICT (number) DO NOTHING";
+        session.query(sql, &[&number, &PARTITION, &epoch]).map_err(migrating())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_statement_of_all_makes_the_lease_and_every_one_may_run_again() {
+        let first = statements(MIGRATIONS[0]).next().unwrap();
+        assert!(first.contains("CREATE TABLE IF NOT EXISTS lease ("), "{first}");
+        for statement in MIGRATIONS.into_iter().flat_map(statements) {
+            assert_eq!(statement.matches(';').count(), 1, "{statement}");
+            assert!(statement.contains(" IF NOT EXISTS "), "{statement}");
+        }
+        let whole: String = statements(MIGRATIONS[0]).collect();
+        assert_eq!(whole, MIGRATIONS[0], "nothing is left over");
+    }
+}
