@@ -2,7 +2,7 @@
 # The larger runs. Each appends its result line, with commit and machine, to docs/results/NAME.md.
 set -eu
 cd "$(dirname "$0")/.."
-name="${1:?which: kill, two-phones, engine}"
+name="${1:?which: kill, two-phones, engine, engine-postgres}"
 case "$name" in
     kill)
         export KOUDAI_KILL_ROUNDS="${KOUDAI_KILL_ROUNDS:-50}" KOUDAI_KILL_ACKS="${KOUDAI_KILL_ACKS:-200}"
@@ -14,19 +14,27 @@ case "$name" in
         test=two_phones
         line='^two phones: '
         ;;
-    engine)
+    engine | engine-postgres)
         commit="$(git rev-parse --short=12 HEAD)"
         git diff --quiet HEAD || commit="$commit with changes"
-        KOUDAI_COMMIT="$commit" cargo build --profile bench --package koudai
         # The bench profile builds into the same folder as the release profile.
+        KOUDAI_COMMIT="$commit" cargo build --profile bench --package koudai
         seconds="${KOUDAI_BENCH_SECONDS:-60}"
         data="${TMPDIR:-/var/tmp}/koudai-bench-$$"
         run() {
-            out="$(target/release/koudai bench engine --data "$data" --seconds "$seconds" "$@")"
+            # A server of its own for each run, in a database of its own; the URL is not part of the result.
+            if [ "$name" = engine-postgres ]; then
+                out="$(sh tests/with-postgres.sh sh -c 'psql -q -d "$KOUDAI_TEST_POSTGRES/postgres" -c "CREATE DATABASE bench"
+                    exec "$@" --store "$KOUDAI_TEST_POSTGRES/bench"' sh target/release/koudai bench engine \
+                    --data "$data" --seconds "$seconds" "$@")"
+            else
+                out="$(target/release/koudai bench engine --data "$data" --seconds "$seconds" "$@")"
+            fi
             printf -- '- %s, commit %s, `bench engine --seconds %s%s`: %s\n' \
-                "$(date -u +%Y-%m-%d)" "$commit" "$seconds" "${*:+ $*}" "$out" | tee -a docs/results/engine.md
+                "$(date -u +%Y-%m-%d)" "$commit" "$seconds" "${*:+ $*}" "$out" | tee -a "docs/results/$name.md"
         }
         run
+        [ "$name" = engine ] || exit 0
         run --merchants 1
         run --in-flight 1 --accounts 10000 --orders 400000
         run --rate 30000

@@ -52,6 +52,10 @@ pub(crate) struct BenchEngineArgs {
     /// Where the ledger is made: an empty or absent directory, removed afterwards
     #[arg(long, value_name = "DIR", default_value = "./.koudai-bench")]
     pub(crate) data: PathBuf,
+    /// What keeps the ledger: `sqlite`, in that directory, or the URL of a PostgreSQL database on this machine that holds
+    /// nothing yet
+    #[arg(long, value_name = "STORE", default_value = "sqlite")]
+    pub(crate) store: String,
     /// Leave the ledger there
     #[arg(long)]
     pub(crate) keep: bool,

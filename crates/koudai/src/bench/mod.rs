@@ -15,7 +15,7 @@ use koudai_core::id::OrderId;
 use koudai_core::secret::Secret;
 use koudai_core::state::{Keys, Policy};
 use koudai_engine::{Clock, Engine, Settings};
-use koudai_store::StoreError;
+use koudai_store::{Database, StoreError};
 use serde_json::json;
 
 use crate::cli::{BenchEngineArgs, BenchMix, OrderAge};
@@ -25,6 +25,8 @@ use crate::failure::Failure;
 use accounts::House;
 use load::{Load, Mix};
 
+/// The embedded database, as `--store` names it.
+const SQLITE: &str = "sqlite";
 /// Orders placed at once before they are paid: more would only wait.
 const CHUNK: usize = 2_000_000;
 
@@ -77,6 +79,9 @@ fn ledger(error: &StoreError) -> Failure {
 /// Opens accounts, places orders, and pays those that are to be paid before the run.
 fn prepare(args: &BenchEngineArgs, settings: &Settings, random: bool) -> Result<Ground, Failure> {
     let engine = Engine::start(settings, keys(), Policy::default(), Clock::wall()).map_err(|e| ledger(&e))?;
+    if engine.commits().map_err(|e| ledger(&e))? > 0 {
+        return Err(Failure::usage("that database holds a ledger already; a benchmark makes its own"));
+    }
     say(&format!("opening {} accounts and {} merchants", args.accounts, args.merchants));
     let began = Instant::now();
     let house = Arc::new(House::build(&engine, args.accounts, args.merchants)?);
@@ -104,6 +109,9 @@ fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
     let fdatasync = measure::fdatasync(directory)
         .map_err(|error| Failure::because("measuring this disk's fdatasync", &error))?;
     let mut settings = Settings::directory(directory);
+    if args.store != SQLITE {
+        settings.database = Database::Server(Secret::new(args.store.clone()));
+    }
     settings.cache_bytes = args.cache_mib << 20;
     if let Some(generation) = args.generation {
         settings.tuning.generation = generation;
@@ -126,7 +134,7 @@ fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
     let first_age = made.map(|made| (engine.now().0 - made) / 1_000);
     let durability = durability(&engine).map_err(|e| ledger(&e))?;
     let report = json!({
-        "store": "sqlite",
+        "store": if args.store == SQLITE { SQLITE } else { "postgresql" },
         "mix": args.mix.word(),
         "accounts": args.accounts,
         "merchants": args.merchants,
