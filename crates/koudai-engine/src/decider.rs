@@ -17,10 +17,10 @@ use crate::commits::{Progress, Work};
 use crate::mailbox::{Mailbox, Want};
 use crate::{Job, Jobs};
 
-/// The commands of one transaction: past it a batch only takes longer. Those whose rows come in at the end may come on top.
+/// The most commands of one transaction: past it a batch only takes longer.
 const BATCH: usize = 4_096;
-/// Commands that may wait for rows before no more are taken in.
-const PARKED: usize = 4_096;
+/// Commands that may wait for rows, or with them for their turn, before no more are taken in.
+const PARKED: usize = 2 * BATCH;
 /// Commands between two looks at how much memory the rows take: each look walks over some of them.
 const LOOK_EVERY: usize = 1_024;
 /// How often a command may ask for more rows. Each round loads something, and a decision needs a handful.
@@ -61,7 +61,12 @@ pub(crate) struct Run {
     generation: u64,
     /// The batch being decided: commands with their outcome.
     batch: Jobs,
+    /// Commands whose rows are to be loaded next.
     parked: Vec<Parked>,
+    /// Commands whose rows are being loaded.
+    loading_for: Vec<Parked>,
+    /// Commands whose rows have been loaded.
+    ready: Vec<Parked>,
     /// Rows are being loaded. What the database had when that began, as the number of a batch; and whether they are still
     /// of use.
     loading: Option<(u64, bool)>,
@@ -79,6 +84,8 @@ impl Run {
             generation: 0,
             batch: vec![],
             parked: vec![],
+            loading_for: vec![],
+            ready: vec![],
             loading: None,
             loading_rows: Rows::default(),
             since_look: 0,
@@ -93,16 +100,21 @@ impl Decider {
             if self.progress.has_failed(self.run.generation) {
                 self.forget();
             }
-            let mut open = vec![];
             if let Some(mut rows) = post.loaded {
                 if let Some((_, true)) = self.run.loading.take() {
                     self.state.rows.absorb(&mut rows);
                     self.run.loading_rows = rows;
                 }
-                open.append(&mut self.run.parked);
+                let loaded_for = std::mem::take(&mut self.run.loading_for);
+                self.run.ready.extend(loaded_for);
             }
-            open.extend(post.commands.into_iter().map(|job| Parked { job, rounds: 0 }));
-            self.decide(open);
+            // What is new mostly misses rows and is parked at once, so that its rows are loaded while the commands whose rows
+            // have come are decided.
+            self.decide(post.commands.into_iter().map(|job| Parked { job, rounds: 0 }).collect());
+            self.load();
+            let room = self.room().min(self.run.ready.len());
+            let ready = self.run.ready.drain(..room).collect();
+            self.decide(ready);
             self.load();
             if post.free {
                 self.hand_over();
@@ -111,11 +123,21 @@ impl Decider {
         self.mailbox.close();
     }
 
+    /// How many commands the batch still takes.
+    fn room(&self) -> usize {
+        BATCH.saturating_sub(self.run.batch.len())
+    }
+
     /// What can be used now.
     fn want(&self) -> Want {
         let run = &self.run;
-        let room = BATCH.saturating_sub(run.batch.len()).min(PARKED.saturating_sub(run.parked.len()));
-        Want { room, free: !run.batch.is_empty(), unfinished: run.loading.is_some() }
+        let waiting = run.parked.len() + run.loading_for.len() + run.ready.len();
+        Want {
+            room: self.room().min(PARKED.saturating_sub(waiting)),
+            free: !run.batch.is_empty(),
+            ready: !run.ready.is_empty() && self.room() > 0,
+            unfinished: run.loading.is_some() || !run.ready.is_empty(),
+        }
     }
 
     /// The time of the next decisions: the clock's, but never back, and never further ahead than a suspended machine may
@@ -179,6 +201,7 @@ impl Decider {
         // loaded then is nothing.
         self.state.rows.hand_wanted(&mut rows);
         self.run.loading = Some((self.progress.committed(), true));
+        self.run.loading_for = std::mem::take(&mut self.run.parked);
         // The loading thread ends only with the process, or after this one.
         let _ended = self.loads.send(rows);
     }

@@ -36,6 +36,8 @@ pub(crate) struct Want {
     pub(crate) room: usize,
     /// A free committer: there is a batch to hand over.
     pub(crate) free: bool,
+    /// Nothing at all: there is work already, and what has come is only taken along.
+    pub(crate) ready: bool,
     /// Rows are being loaded, or commands wait for some: it is not done even if all senders are gone.
     pub(crate) unfinished: bool,
 }
@@ -137,7 +139,7 @@ impl<T, L> Mailbox<T, L> {
         loop {
             let commands = want.room > 0 && !inner.waiting.is_empty();
             let free = want.free && inner.free;
-            if commands || free || inner.loaded.is_some() {
+            if commands || free || want.ready || inner.loaded.is_some() {
                 let commands = if commands { take(&mut inner.waiting, want.room) } else { vec![] };
                 inner.free &= !free;
                 return Some(Post { commands, loaded: inner.loaded.take(), free });
@@ -164,7 +166,7 @@ fn take<T>(waiting: &mut Vec<T>, room: usize) -> Vec<T> {
 mod tests {
     use super::*;
 
-    const IDLE: Want = Want { room: 3, free: false, unfinished: false };
+    const IDLE: Want = Want { room: 3, free: false, ready: false, unfinished: false };
     const BATCH: Want = Want { free: true, ..IDLE };
 
     fn commands(list: &[i32]) -> Post<i32, &'static str> {
@@ -234,7 +236,8 @@ mod tests {
         let other = std::sync::Arc::clone(&mailbox);
         let receiver = std::thread::spawn(move || {
             let mut seen = vec![];
-            while let Some(post) = other.next(Want { room: 1, free: false, unfinished: false }) {
+            while let Some(post) = other.next(Want { room: 1, free: false, ready: false, unfinished: false })
+            {
                 seen.extend(post.commands);
             }
             seen
