@@ -31,6 +31,9 @@ pub const FILE: &str = "koudai.db";
 /// Every commit is on the disk before it returns.
 const SYNCHRONOUS: &str = "FULL";
 
+/// How long the writer waits for its lock, which readers hold for moments only.
+const WRITER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Scripts in order; the database's `user_version` says how many have run, and one more. A script is never changed once
 /// released.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_begin.sql")];
@@ -67,8 +70,9 @@ fn configure(c: &Connection) -> rusqlite::Result<()> {
     c.pragma_update(None, "mmap_size", 0)?;
     c.pragma_update(None, "cache_size", -65_536)?;
     c.pragma_update(None, "foreign_keys", true)?;
-    // Readers never block the writer in WAL; only another writer could, and there is none.
-    c.busy_timeout(std::time::Duration::ZERO)?;
+    // There is no other writer. But a reader that meets the header of the log while it is being written looks again under the
+    // writer's lock, for a moment, and that is worth waiting for.
+    c.busy_timeout(WRITER_PATIENCE)?;
     c.set_prepared_statement_cache_capacity(256);
     Ok(())
 }

@@ -158,3 +158,25 @@ fn nothing_is_committed_over_another_owners_seal() {
     );
     nothing_is_committed(&mut books);
 }
+
+#[test]
+fn readers_never_turn_the_writer_away() {
+    // A reader that meets a header of the log being written looks again under the writer's own lock, for a moment.
+    let mut books = Books::new();
+    let (readers, done) = (books.opened.readers.clone(), std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    readers.with(koudai_store::Reader::newest_seal).expect("it is read");
+                }
+            });
+        }
+        let failed = (0..1_500).find_map(|_| {
+            books.decide(&receive()).expect("rows load");
+            books.commit().err()
+        });
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(failed.is_none(), "{failed:?}");
+    });
+}
