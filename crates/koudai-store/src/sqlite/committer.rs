@@ -22,7 +22,6 @@ use crate::sql;
 #[derive(Debug)]
 pub(super) struct SqliteCommitter {
     connection: Connection,
-    seal: Seal,
     recent: Arc<Recent>,
     tables: Vec<Statements>,
     balance: Statements,
@@ -65,13 +64,12 @@ impl SqliteCommitter {
     pub(super) fn new(
         connection: Connection,
         folding: Folding,
-        seal: Seal,
         recent: Arc<Recent>,
         lock: DirectoryLock,
     ) -> Self {
         let tables = Rows::shapes().iter().map(Statements::of).collect();
         let balance = Statements::of(&Balance::shapes()[0]);
-        Self { connection, seal, recent, tables, balance, folding, _lock: lock }
+        Self { connection, recent, tables, balance, folding, _lock: lock }
     }
 
     fn write(&self, commit: &Commit, share: &Share) -> rusqlite::Result<()> {
@@ -143,7 +141,6 @@ impl Committer for SqliteCommitter {
         ended.map_err(|source| CommitError::Unknown(committing(source)))?;
         self.recent.apply(&commit.journals);
         self.recent.written(&share);
-        self.seal.clone_from(&commit.seal);
         self.folding.after_commit(&self.connection);
         Ok(())
     }

@@ -50,8 +50,7 @@ pub(crate) fn open(directory: &Path, tuning: Tuning) -> Result<Opened, StoreErro
     let pages: PathBuf = path.clone();
     let readers = Readers::new(Arc::new(move || connect(&pages)), Arc::clone(&recent));
     let loader = SqliteLoader::open(&path, Arc::clone(&recent))?;
-    let committer =
-        SqliteCommitter::new(connection, Folding::start(&path)?, seal.clone(), Arc::clone(&recent), lock);
+    let committer = SqliteCommitter::new(connection, Folding::start(&path)?, Arc::clone(&recent), lock);
     Ok(Opened {
         loader: Box::new(loader),
         committer: Box::new(committer),
