@@ -61,11 +61,12 @@ impl Settings {
 
     /// The usual settings, on a data directory.
     pub fn directory(directory: &Path) -> Self {
-        Self {
-            database: Database::Directory(directory.to_owned()),
-            tuning: Tuning::default(),
-            cache_bytes: Self::CACHE_BYTES,
-        }
+        Self::of(Database::Directory(directory.to_owned()))
+    }
+
+    /// The usual settings, on a database.
+    pub fn of(database: Database) -> Self {
+        Self { database, tuning: Tuning::default(), cache_bytes: Self::CACHE_BYTES }
     }
 }
 

@@ -51,6 +51,15 @@ impl Default for Tuning {
 }
 
 impl Database {
+    /// A server's database, by its URL.
+    ///
+    /// # Errors
+    /// `Address` if it is none, or names another machine.
+    pub fn server(url: Secret<String>) -> Result<Self, StoreError> {
+        postgres::check_address(&url)?;
+        Ok(Self::Server(url))
+    }
+
     /// Opens or creates the database and becomes its owner: a new epoch is durable before this returns.
     ///
     /// # Errors

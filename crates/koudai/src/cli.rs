@@ -268,6 +268,10 @@ pub(crate) struct KeysCreateArgs {
     /// Make a demo's directory, which `serve` will never take
     #[arg(long)]
     pub(crate) demo: bool,
+    /// Keep the ledger in this PostgreSQL database on this machine instead of in the directory; the URL is written to the
+    /// directory's file `database`. One with a password is better given in the environment
+    #[arg(long, value_name = "URL", env = "KOUDAI_DATABASE", hide_env_values = true)]
+    pub(crate) database: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

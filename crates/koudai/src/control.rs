@@ -95,7 +95,8 @@ async fn converse(mut stream: UnixStream, request: &Request) -> std::io::Result<
 
 async fn alone(data: &Path, request: Request) -> Result<Reply, Failure> {
     let keys = keys::load(data)?;
-    let engine = Engine::start(&Settings::directory(data), keys.decisions, Policy::default(), Clock::wall())
+    let settings = Settings::of(directory::database(data)?);
+    let engine = Engine::start(&settings, keys.decisions, Policy::default(), Clock::wall())
         .map_err(|error| Failure::because(format!("opening {}", data.display()), &error))?;
     Ok(act(&engine, &keys.vault, &keys.platform, request).await)
 }

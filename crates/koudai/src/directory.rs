@@ -5,13 +5,16 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use koudai_store::DirectoryLock;
+use koudai_core::secret::Secret;
+use koudai_store::{Database, DirectoryLock};
 
 use crate::durable;
 use crate::failure::Failure;
 
 /// The file that says what a data directory is for.
 const MARKER: &str = "kind";
+/// The file that says which server's database holds the ledger, by its URL, when it is not in the directory itself.
+const DATABASE: &str = "database";
 
 /// What a data directory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +97,40 @@ pub(crate) fn prepare(directory: &Path, wanted: Kind) -> Result<(), Failure> {
             Err(Failure::because(format!("making the data directory {}", directory.display()), &error))
         }
     }
+}
+
+/// Where the ledger of a data directory is kept: in the directory, or in the server's database it names.
+///
+/// # Errors
+/// If the address cannot be read or used, or could be read by others than its owner, since it may hold a password.
+pub(crate) fn database(directory: &Path) -> Result<Database, Failure> {
+    let path = directory.join(DATABASE);
+    let reading = |error: &std::io::Error| Failure::because(format!("reading {}", path.display()), error);
+    let bytes = match durable::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(Database::Directory(directory.to_owned()));
+        }
+        Err(error) => return Err(reading(&error)),
+    };
+    if durable::is_open_to_others(&path).map_err(|error| reading(&error))? {
+        let path = path.display();
+        return Err(Failure::new(format!("{path} can be read by others than its owner: chmod 600 {path}")));
+    }
+    let url = String::from_utf8_lossy(&bytes);
+    Database::server(Secret::new(url.trim().to_owned()))
+        .map_err(|error| Failure::because(path.display(), &error))
+}
+
+/// Has a new data directory keep its ledger in a server's database.
+///
+/// # Errors
+/// If the URL cannot be used, or the file system says no.
+pub(crate) fn keep_ledger_at(directory: &Path, url: &Secret<String>) -> Result<(), Failure> {
+    Database::server(url.clone()).map_err(|error| Failure::usage(error.to_string()))?;
+    let path = directory.join(DATABASE);
+    durable::write(&path, url.expose().as_bytes())
+        .map_err(|error| Failure::because(format!("writing {}", path.display()), &error))
 }
 
 /// Keeps other processes of ours off a directory while it is being set up.

@@ -19,9 +19,9 @@ use koudai_store::Tuning;
 use koudai_wechatpay::keys::PublicKey;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::control;
 use crate::failure::Failure;
 use crate::keys::Keys;
+use crate::{control, directory};
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,7 +71,7 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<koudai_web::App, Failur
     .map_err(|error| Failure::because("the card issuer", &error))?;
     let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
         .map_err(|error| Failure::because("the message gateway", &error))?;
-    let settings = Settings { tuning: plan.tuning, ..Settings::directory(plan.data) };
+    let settings = Settings { tuning: plan.tuning, ..Settings::of(directory::database(plan.data)?) };
     let engine = Engine::start(&settings, keys.decisions, Policy::default(), Clock::wall())
         .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
     let networks = Arc::new(Networks {

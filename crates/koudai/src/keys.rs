@@ -226,6 +226,9 @@ pub(crate) fn run(args: &KeysCreateArgs) -> Result<(), Failure> {
     if exist(directory) {
         return Err(Failure::new(format!("{} has its keys already", directory.display())));
     }
+    if let Some(url) = &args.database {
+        directory::keep_ledger_at(directory, &Secret::new(url.clone()))?;
+    }
     if args.demo {
         crate::demo::create_keys(directory, &clock)?;
     } else {

@@ -88,7 +88,7 @@ fn check(data: &Path) -> Result<(), Failure> {
     if directory::kind(data)?.is_none() {
         return Err(Failure::usage(format!("{} is not a data directory", data.display())));
     }
-    let report = verify::run(data)
+    let report = verify::run(&directory::database(data)?)
         .map_err(|wrong| Failure::because(format!("{} does not hold", data.display()), &wrong))?;
     println!("{}", serde_json::to_string(&report).expect("a report is plain JSON"));
     eprintln!("{}: 各项核对无误 · every invariant holds", data.display());

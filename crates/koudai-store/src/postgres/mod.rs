@@ -32,6 +32,11 @@ use session::{Role, Session};
 /// How long the session of an owner before is given to end, in milliseconds.
 const ENDING_MS: i64 = 5_000;
 
+/// Whether a URL can be used, without using it.
+pub(crate) fn check_address(url: &Secret<String>) -> Result<(), StoreError> {
+    address::parse(url).map(drop)
+}
+
 /// Opens or creates the ledger in a server's database and becomes its owner.
 pub(crate) fn open(url: &Secret<String>, tuning: Tuning) -> Result<Opened, StoreError> {
     let session = Session::open(url, Role::Owner)?;

@@ -9,8 +9,6 @@
 mod journals;
 mod rows;
 
-use std::path::Path;
-
 use koudai_store::{Database, StoreError};
 use serde::Serialize;
 
@@ -62,12 +60,12 @@ const fn broken(invariant: &'static str, rows: String) -> Wrong {
     Wrong::Broken { invariant, rows }
 }
 
-/// Checks a data directory.
+/// Checks a ledger.
 ///
 /// # Errors
 /// The first thing found wrong.
-pub(crate) fn run(directory: &Path) -> Result<Report, Wrong> {
-    Database::Directory(directory.to_owned()).reader()?.snapshot(|reader| {
+pub(crate) fn run(database: &Database) -> Result<Report, Wrong> {
+    database.reader()?.snapshot(|reader| {
         reader.check_file()?;
         let mut report = Report::default();
         let mut facts = Facts::replay(reader, &mut report)?;
