@@ -1,18 +1,27 @@
 //! The committing side: one batch after the other, in the order they were decided, answered once it is on the disk.
+//!
+//! It ends when nobody hands batches over any more, or when the ledger is lost: to another owner, or because the way to the
+//! server is. What became of a batch on its way then is found out by whoever owns the ledger next (`owner.rs`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use koudai_core::id::Seq;
 use koudai_core::ledger::Seal;
 use koudai_core::rows::Rows;
 use koudai_core::state::{Decided, Event};
-use koudai_store::{Commit, CommitError, Committer};
+use koudai_store::{Commit, CommitError, Committer, StoreError};
 use tokio::sync::broadcast;
 
+use crate::job::{Job, Jobs};
+use crate::lease::{Lease, uptime_ms};
 use crate::mailbox::Mailbox;
-use crate::{Job, Jobs, stop};
+use crate::stop;
+
+/// How often the owner shows that it is alive.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// A batch that was decided.
 pub(crate) struct Work {
@@ -57,53 +66,141 @@ impl Progress {
     }
 }
 
+/// A batch of which it is not known whether it was committed.
+pub(crate) struct Doubt {
+    /// Who would have committed it.
+    pub(crate) epoch: i64,
+    /// The number and the hash of its seal: it is committed if the ledger has both.
+    pub(crate) seal: (i64, [u8; 32]),
+    /// Whom to answer.
+    pub(crate) jobs: Jobs,
+    /// What to announce.
+    pub(crate) events: Vec<Event>,
+}
+
+/// How the committing side ended.
+pub(crate) struct Ended {
+    /// The newest seal that is known to be committed.
+    pub(crate) seal: Seal,
+    /// What is not known.
+    pub(crate) doubt: Option<Doubt>,
+    /// Whether the ledger was lost. If not, all was done.
+    pub(crate) lost: bool,
+}
+
+/// The ledger is lost, perhaps with a batch in doubt.
+struct Lost(Option<Doubt>);
+
 /// Owns the writing connection and the chain of seals.
 pub(crate) struct Commits {
     pub(crate) committer: Box<dyn Committer>,
     /// The newest seal that is committed.
     pub(crate) seal: Seal,
     pub(crate) epoch: i64,
+    pub(crate) lease: Arc<Lease>,
     pub(crate) works: Receiver<Work>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) mailbox: Arc<Mailbox<Box<dyn Job>, Rows>>,
+    /// Whether the ledger can be opened anew in this process once it is lost.
+    pub(crate) recovers: bool,
 }
 
 impl Commits {
-    pub(crate) fn run(mut self) {
-        while let Ok(work) = self.works.recv() {
-            self.take(work);
-            self.mailbox.set_free();
+    pub(crate) fn run(mut self) -> Ended {
+        let lost = self.work().err();
+        self.mailbox.end();
+        let is_lost = lost.is_some();
+        Ended { seal: self.seal, doubt: lost.and_then(|lost| lost.0), lost: is_lost }
+    }
+
+    fn work(&mut self) -> Result<(), Lost> {
+        let mut beaten = Instant::now();
+        loop {
+            match self.works.recv_timeout(BEAT) {
+                Ok(work) => {
+                    self.take(work)?;
+                    self.mailbox.set_free();
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if beaten.elapsed() >= BEAT {
+                self.beat()?;
+                beaten = Instant::now();
+            }
         }
     }
 
-    fn take(&mut self, work: Work) {
+    fn beat(&mut self) -> Result<(), Lost> {
+        let asked = uptime_ms();
+        match self.committer.beat(self.epoch) {
+            Ok(()) => self.lease.confirm(asked),
+            // There is nothing in a beat to be in doubt about.
+            Err(CommitError::NotCommitted(error) | CommitError::Unknown(error)) => {
+                self.lose(&error, "showing that the owner is alive");
+                return Err(Lost(None));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, work: Work) -> Result<(), Lost> {
         if self.progress.has_failed(work.generation) {
             // It was decided on rows that were never committed.
-            return work.jobs.into_iter().for_each(Job::give_up);
+            work.jobs.into_iter().for_each(Job::give_up);
+            return Ok(());
         }
         let mut decided = work.decided;
         let (batch, events) = (decided.batch, std::mem::take(&mut decided.events));
         if work.changed {
             let commit = Commit::after(&self.seal, self.epoch, decided);
+            let asked = uptime_ms();
             match self.committer.commit(&commit) {
                 Ok(()) => {
+                    self.lease.confirm(asked);
                     self.progress.head.store(commit.seal.last.0, Ordering::Release);
                     self.seal = commit.seal;
                 }
                 Err(CommitError::NotCommitted(error)) if error.is_passing() => {
                     tracing::error!(%error, "nothing of this batch was done, and its senders are told to come back");
                     self.progress.failed.store(work.generation + 1, Ordering::Release);
-                    return work.jobs.into_iter().for_each(Job::give_up);
+                    work.jobs.into_iter().for_each(Job::give_up);
+                    return Ok(());
                 }
-                // On a failed write or sync only the next start, which reads the log anew, knows what is on the disk.
-                Err(error) => stop(&error, "committing"),
+                Err(CommitError::NotCommitted(error)) => {
+                    self.lose(&error, "committing");
+                    work.jobs.into_iter().for_each(Job::give_up);
+                    return Err(Lost(None));
+                }
+                Err(CommitError::Unknown(error)) => {
+                    self.lose(&error, "committing");
+                    let seal = (commit.seal.no, commit.seal.hash());
+                    return Err(Lost(Some(Doubt { epoch: self.epoch, seal, jobs: work.jobs, events })));
+                }
             }
+        } else if !self.lease.is_sure()
+            && let Err(lost) = self.beat()
+        {
+            // Another owner may have changed what this was decided on.
+            work.jobs.into_iter().for_each(Job::give_up);
+            return Err(lost);
         }
         self.progress.committed.store(batch, Ordering::Release);
         work.jobs.into_iter().for_each(Job::answer);
         for event in events {
             let _nobody_listens = self.events.send(event);
         }
+        Ok(())
+    }
+
+    /// Ends the process unless the ledger can be opened anew. On a failed write or sync of a file only the next start, which
+    /// reads the log anew, knows what is on the disk.
+    fn lose(&self, error: &StoreError, doing: &'static str) {
+        if !(self.recovers && error.is_the_servers()) {
+            stop(error, doing);
+        }
+        let error = error as &dyn std::error::Error;
+        tracing::error!(error, doing, "the ledger is lost; it is opened anew");
     }
 }

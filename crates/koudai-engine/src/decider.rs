@@ -14,8 +14,8 @@ use koudai_core::time::{DAY, MINUTE, Timestamp};
 
 use crate::clock::Clock;
 use crate::commits::{Progress, Work};
-use crate::mailbox::{Mailbox, Want};
-use crate::{Job, Jobs};
+use crate::job::{Job, Jobs};
+use crate::mailbox::{Mailbox, Post, Want};
 
 /// The most commands of one transaction: past it a batch only takes longer.
 const BATCH: usize = 4_096;
@@ -36,6 +36,9 @@ struct Parked {
     job: Box<dyn Job>,
     rounds: u32,
 }
+
+/// The committing or the loading side has ended.
+struct Alone;
 
 /// Owns the rows and decides.
 pub(crate) struct Decider {
@@ -97,30 +100,42 @@ impl Run {
 impl Decider {
     pub(crate) fn work(mut self) {
         while let Some(post) = self.mailbox.next(self.want()) {
-            if self.progress.has_failed(self.run.generation) {
-                self.forget();
-            }
-            if let Some(mut rows) = post.loaded {
-                if let Some((_, true)) = self.run.loading.take() {
-                    self.state.rows.absorb(&mut rows);
-                    self.run.loading_rows = rows;
-                }
-                let loaded_for = std::mem::take(&mut self.run.loading_for);
-                self.run.ready.extend(loaded_for);
-            }
-            // What is new mostly misses rows and is parked at once, so that its rows are loaded while the commands whose rows
-            // have come are decided.
-            self.decide(post.commands.into_iter().map(|job| Parked { job, rounds: 0 }).collect());
-            self.load();
-            let room = self.room().min(self.run.ready.len());
-            let ready = self.run.ready.drain(..room).collect();
-            self.decide(ready);
-            self.load();
-            if post.free {
-                self.hand_over();
+            if self.turn(post).is_err() {
+                break;
             }
         }
-        self.mailbox.close();
+        self.give_up();
+    }
+
+    /// Does what can be done with what has come. An error if nobody commits or loads any more.
+    fn turn(&mut self, post: Post<Box<dyn Job>, Rows>) -> Result<(), Alone> {
+        if self.progress.has_failed(self.run.generation) {
+            self.forget();
+        }
+        if let Some(mut rows) = post.loaded {
+            if let Some((_, true)) = self.run.loading.take() {
+                self.state.rows.absorb(&mut rows);
+                self.run.loading_rows = rows;
+            }
+            let loaded_for = std::mem::take(&mut self.run.loading_for);
+            self.run.ready.extend(loaded_for);
+        }
+        // What is new mostly misses rows and is parked at once, so that its rows are loaded while the commands whose rows
+        // have come are decided.
+        self.decide(post.commands.into_iter().map(|job| Parked { job, rounds: 0 }).collect());
+        self.load()?;
+        let room = self.room().min(self.run.ready.len());
+        let ready = self.run.ready.drain(..room).collect();
+        self.decide(ready);
+        self.load()?;
+        if post.free { self.hand_over() } else { Ok(()) }
+    }
+
+    /// Ends the work. None of what is left here was ever handed over to be committed.
+    fn give_up(self) {
+        let run = self.run;
+        let parked = run.parked.into_iter().chain(run.loading_for).chain(run.ready).map(|parked| parked.job);
+        run.batch.into_iter().chain(parked).chain(self.mailbox.close()).for_each(Job::give_up);
     }
 
     /// How many commands the batch still takes.
@@ -192,9 +207,9 @@ impl Decider {
     }
 
     /// Has the rows loaded that parked commands miss, unless others are on their way.
-    fn load(&mut self) {
+    fn load(&mut self) -> Result<(), Alone> {
         if self.run.parked.is_empty() || self.run.loading.is_some() {
-            return;
+            return Ok(());
         }
         let mut rows = std::mem::take(&mut self.run.loading_rows);
         // A command that misses nothing any more, because another's rows were the same, is decided in the same way: what is
@@ -202,12 +217,11 @@ impl Decider {
         self.state.rows.hand_wanted(&mut rows);
         self.run.loading = Some((self.progress.committed(), true));
         self.run.loading_for = std::mem::take(&mut self.run.parked);
-        // The loading thread ends only with the process, or after this one.
-        let _ended = self.loads.send(rows);
+        self.loads.send(rows).map_err(|_| Alone)
     }
 
     /// Ends the batch and gives it to the committer, who is free.
-    fn hand_over(&mut self) {
+    fn hand_over(&mut self) -> Result<(), Alone> {
         // A batch of refusals and repeats changes nothing. It still waits its turn: what it read may not be committed yet.
         let changed = self.state.is_changed();
         let decided = self.state.close();
@@ -221,11 +235,15 @@ impl Decider {
         if look {
             run.since_look = 0;
         }
-        // The committing thread ends only with the process, or after this one.
-        let _ended = self.works.send(Work { generation, changed, decided, jobs });
+        let work = Work { generation, changed, decided, jobs };
+        if let Err(unsent) = self.works.send(work) {
+            unsent.0.jobs.into_iter().for_each(Job::give_up);
+            return Err(Alone);
+        }
         if look {
             self.state.bound(self.cache_bytes, committed);
         }
+        Ok(())
     }
 
     /// Drops what was decided and not committed, and goes on from what is.

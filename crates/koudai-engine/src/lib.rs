@@ -3,7 +3,8 @@
 //! Three threads. One owns the rows and decides whatever comes in (`decider.rs`). One owns the writing connection: it
 //! commits what was decided in one durable transaction and answers (`commits.rs`). One loads rows that decisions miss.
 //! While a batch is being committed the next one is decided on its uncommitted rows; nobody hears of it before both are
-//! on the disk.
+//! on the disk. The three live as long as this process owns the ledger (`life.rs`); a fourth sees to it that it does, or
+//! stands by for another (`owner.rs`).
 //!
 //! What it must never do: answer before the commit, decide anything itself, or go on after a commit whose outcome it
 //! does not know.
@@ -11,34 +12,38 @@
 mod clock;
 mod commits;
 mod decider;
+mod job;
+mod lease;
+mod life;
 mod mailbox;
+mod owner;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::atomic::Ordering;
 
-use koudai_core::rows::Rows;
 use koudai_core::secret::Secret;
-use koudai_core::state::{Batch, Command, Event, Keys, Policy, State, Stop};
+use koudai_core::state::{Command, Event, Keys, Policy};
 use koudai_core::time::Timestamp;
-use koudai_store::{Database, Loader, Opened, Reader, Readers, Recent, StoreError, Tuning};
-use tokio::sync::{broadcast, oneshot};
+use koudai_store::{Database, Opened, Reader, StoreError, Tuning};
+use tokio::sync::{broadcast, watch};
 
 pub use clock::Clock;
 
-use commits::{Commits, Progress};
-use decider::{Decider, Run};
-use mailbox::{Mailbox, Refused};
+use life::Life;
+use mailbox::Refused;
+use owner::{Owner, Shared, Vigil};
 
 /// Events a slow listener may lag behind before it has to look at the database instead.
 const EVENTS: usize = 65_536;
+
 /// Why a command got no reply.
 #[derive(Debug)]
 pub enum Failed<R> {
     /// It was refused.
     Refused(R),
-    /// There is more work than the engine can take, or no room on the disk. Nothing was done.
+    /// There is more work than the engine can take, no room on the disk, or another process owns the ledger. Nothing was
+    /// done.
     Busy,
     /// The engine has stopped. Whether the command was done is to be asked after the next start.
     Stopped,
@@ -70,40 +75,26 @@ impl Settings {
     }
 }
 
+/// Whether this process may work on the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It owns the ledger.
+    Owner,
+    /// Another process does, or the way to the database is lost: it waits for its turn.
+    Standby,
+}
+
 /// A handle to the engine; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine(Arc<Handle>);
+
+/// What goes with the last handle.
 #[derive(Debug)]
-pub struct Engine {
-    mailbox: Arc<Mailbox<Box<dyn Job>, Rows>>,
-    events: broadcast::Sender<Event>,
-    readers: Readers,
-    recent: Arc<Recent>,
-    clock: Clock,
-    last: Arc<AtomicI64>,
-    epoch: i64,
-    policy: Arc<Policy>,
-    keys: Arc<Keys>,
-}
+struct Handle(Arc<Shared>);
 
-impl Clone for Engine {
-    fn clone(&self) -> Self {
-        self.mailbox.add_sender();
-        Self {
-            mailbox: Arc::clone(&self.mailbox),
-            events: self.events.clone(),
-            readers: self.readers.clone(),
-            recent: Arc::clone(&self.recent),
-            clock: self.clock.clone(),
-            last: Arc::clone(&self.last),
-            epoch: self.epoch,
-            policy: Arc::clone(&self.policy),
-            keys: Arc::clone(&self.keys),
-        }
-    }
-}
-
-impl Drop for Engine {
+impl Drop for Handle {
     fn drop(&mut self) {
-        self.mailbox.remove_sender();
+        self.0.close();
     }
 }
 
@@ -112,13 +103,34 @@ impl Engine {
     /// is gone.
     ///
     /// # Errors
-    /// What the store says, `Taken` by another process above all.
+    /// What the store says, `Taken` or `Owned` by another process above all.
     pub fn start(settings: &Settings, keys: Keys, policy: Policy, clock: Clock) -> Result<Self, StoreError> {
+        let (free, _) = Vigil::over(settings.database.clone()).look()?;
+        if !free {
+            return Err(StoreError::Owned);
+        }
         let opened = settings.database.open(settings.tuning)?;
-        Self::on(opened, settings.cache_bytes, keys, policy, clock)
+        Self::begin(Some(opened), reopenable(settings), settings.cache_bytes, keys, policy, clock)
     }
 
-    /// Starts the engine's threads on a ledger that is open, with so many bytes for rows in memory.
+    /// As `start`; but if another process owns the ledger in a server's database, this one stands by, and takes over once
+    /// that one has ended or shown no sign of life for a while.
+    ///
+    /// # Errors
+    /// What the store says; `Taken` if another process has the data directory.
+    pub fn stand_by(
+        settings: &Settings,
+        keys: Keys,
+        policy: Policy,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let (free, _) = Vigil::over(settings.database.clone()).look()?;
+        let opened = if free { Some(settings.database.open(settings.tuning)?) } else { None };
+        Self::begin(opened, reopenable(settings), settings.cache_bytes, keys, policy, clock)
+    }
+
+    /// Starts the engine's threads on a ledger that is open, with so many bytes for rows in memory. If it is lost, the
+    /// process ends.
     ///
     /// # Errors
     /// If a thread cannot be started.
@@ -129,44 +141,24 @@ impl Engine {
         policy: Policy,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let Opened { loader, committer, readers, epoch, seal, last_at, recent } = opened;
-        let mailbox = Arc::new(Mailbox::new());
+        Self::begin(Some(opened), None, cache_bytes, keys, policy, clock)
+    }
+
+    fn begin(
+        opened: Option<Opened>,
+        reopen: Option<Settings>,
+        cache_bytes: usize,
+        keys: Keys,
+        policy: Policy,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         let (events, _) = broadcast::channel(EVENTS);
-        let (policy, keys) = (Arc::new(policy), Arc::new(keys));
-        let last = Arc::new(AtomicI64::new(last_at.0));
-        let (ids_from, head) = (clock.now().max(last_at.plus(1)), seal.last);
-        let progress = Arc::new(Progress::new(head));
-        // No batch waits between the two: what comes in while the committer is at work joins the batch being decided.
-        let (works, taken) = sync_channel(0);
-        let commits = Commits {
-            committer,
-            seal,
-            epoch,
-            works: taken,
-            events: events.clone(),
-            progress: Arc::clone(&progress),
-            mailbox: Arc::clone(&mailbox),
-        };
-        let (loads, wanted) = channel();
-        let decider = Decider {
-            state: State::new(head, ids_from),
-            epoch,
-            mailbox: Arc::clone(&mailbox),
-            loads,
-            works,
-            progress,
-            last: Arc::clone(&last),
-            keys: Arc::clone(&keys),
-            policy: Arc::clone(&policy),
-            clock: clock.clone(),
-            cache_bytes,
-            run: Run::new(),
-        };
-        let brought = Arc::clone(&mailbox);
-        spawn("rows", move || load_rows(loader, &wanted, &brought))?;
-        spawn("commits", move || commits.run())?;
-        spawn("decisions", move || decider.work())?;
-        Ok(Self { mailbox, events, readers, recent, clock, last, epoch, policy, keys })
+        let shared = Arc::new(Shared::new(events, clock, policy, keys, cache_bytes));
+        let owner = Owner { shared: Arc::clone(&shared), reopen, committed: None, doubt: None };
+        // A ledger that is open is in use before this returns.
+        let begun = opened.map(|opened| owner.begin(opened)).transpose()?;
+        life::spawn("owner", move || owner.run(begun))?;
+        Ok(Self(Arc::new(Handle(shared))))
     }
 
     /// Decides and commits a command.
@@ -174,13 +166,27 @@ impl Engine {
     /// # Errors
     /// Its refusal, or why there is no reply.
     pub async fn submit<C: Command>(&self, command: C) -> Result<C::Reply, Failed<C::Refusal>> {
-        let (sender, reply) = oneshot::channel();
-        let job = Box::new(Pending { command, outcome: None, sender });
-        match self.mailbox.send(job) {
-            Ok(()) => reply.await.unwrap_or(Err(Failed::Stopped)),
-            Err(Refused::Full) => Err(Failed::Busy),
-            Err(Refused::Gone) => Err(Failed::Stopped),
+        let Some(life) = self.0.0.life() else { return Err(Failed::Busy) };
+        let (job, answer) = job::pending(command);
+        match life.mailbox.send(job) {
+            Ok(()) => answer.await.unwrap_or(Err(Failed::Stopped)),
+            Err(Refused::Full | Refused::Gone) => Err(Failed::Busy),
         }
+    }
+
+    /// Whether this process owns the ledger, now and whenever that changes.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.0.0.standing()
+    }
+
+    /// Whether this process owns the ledger and is sure of it.
+    pub fn is_owner(&self) -> bool {
+        self.0.0.life().is_some_and(|life| life.lease.is_sure())
+    }
+
+    /// The ownership that reads may rest on.
+    fn sure(&self) -> Result<Arc<Life>, StoreError> {
+        self.0.0.life().filter(|life| life.lease.is_sure()).ok_or(StoreError::Elsewhere)
     }
 
     /// Reads what is committed, on a thread that may wait for the disk.
@@ -192,20 +198,22 @@ impl Engine {
         T: Send + 'static,
         F: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     {
-        let readers = self.readers.clone();
+        let readers = self.sure()?.readers.clone();
         let task = tokio::task::spawn_blocking(move || readers.with(work)).await;
         task.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     /// What is committed from now on, as it is committed. A listener that lags must look at the database.
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+        self.0.0.events.subscribe()
     }
 
     /// How many journals lie after the one that balances and histories are written up to.
     pub fn lag(&self) -> i64 {
-        let (watermark, head) = self.recent.span();
-        head.0 - watermark.0
+        self.0.0.life().map_or(0, |life| {
+            let (watermark, head) = life.recent.span();
+            head.0 - watermark.0
+        })
     }
 
     /// How large the ledger is, in bytes.
@@ -213,7 +221,7 @@ impl Engine {
     /// # Errors
     /// What the database says.
     pub fn size(&self) -> Result<u64, StoreError> {
-        self.readers.with(Reader::size)
+        self.sure()?.readers.with(Reader::size)
     }
 
     /// How many commits the ledger has had.
@@ -221,7 +229,7 @@ impl Engine {
     /// # Errors
     /// What the database says.
     pub fn commits(&self) -> Result<u64, StoreError> {
-        self.readers.with(Reader::newest_seal)
+        self.sure()?.readers.with(Reader::newest_seal)
     }
 
     /// The database's settings that a commit's durability rests on, by name.
@@ -229,105 +237,39 @@ impl Engine {
     /// # Errors
     /// What the database says.
     pub fn durability(&self) -> Result<Vec<(String, String)>, StoreError> {
-        self.readers.with(Reader::durability)
+        self.sure()?.readers.with(Reader::durability)
     }
 
     /// The present moment as the ledger has it: the clock's, but never before the newest batch. What stands in rows is
     /// compared with this; only signatures carry the bare clock.
     pub fn now(&self) -> Timestamp {
-        self.clock.now().max(Timestamp(self.last.load(Ordering::SeqCst)))
+        self.clock().now().max(Timestamp(self.0.0.last.load(Ordering::SeqCst)))
     }
 
     /// The clock.
-    pub const fn clock(&self) -> &Clock {
-        &self.clock
+    pub fn clock(&self) -> &Clock {
+        &self.0.0.clock
     }
 
-    /// The epoch this process owns the ledger by.
-    pub const fn epoch(&self) -> i64 {
-        self.epoch
+    /// The epoch this process owns the ledger by; 0 while it does not.
+    pub fn epoch(&self) -> i64 {
+        self.0.0.life().map_or(0, |life| life.epoch)
     }
 
     /// The operator's settings.
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        &self.0.0.policy
     }
 
     /// The operator's keys.
     pub fn keys(&self) -> &Keys {
-        &self.keys
+        &self.0.0.keys
     }
 }
 
-/// Commands with their outcome.
-type Jobs = Vec<Box<dyn Job>>;
-
-/// A command that waits for its decision and its commit.
-trait Job: Send {
-    /// Decides it; false if rows are missing.
-    fn decide(&mut self, state: &mut State, batch: &Batch<'_>) -> bool;
-    /// Answers it, once its batch is committed; one that was not decided is told that nothing was done.
-    fn answer(self: Box<Self>);
-    /// Tells its sender that nothing was done.
-    fn give_up(self: Box<Self>);
-}
-
-struct Pending<C: Command> {
-    command: C,
-    outcome: Option<Result<C::Reply, C::Refusal>>,
-    sender: oneshot::Sender<Result<C::Reply, Failed<C::Refusal>>>,
-}
-
-impl<C: Command> Job for Pending<C> {
-    fn decide(&mut self, state: &mut State, batch: &Batch<'_>) -> bool {
-        self.outcome = match state.decide(batch, &self.command) {
-            Ok(reply) => Some(Ok(reply)),
-            Err(Stop::Refused(refusal)) => Some(Err(refusal)),
-            Err(Stop::Absent) => None,
-        };
-        self.outcome.is_some()
-    }
-
-    fn answer(self: Box<Self>) {
-        let Some(outcome) = self.outcome else { return self.give_up() };
-        // A sender that has gone away does not need its answer; the work is done all the same.
-        let _gone = self.sender.send(outcome.map_err(Failed::Refused));
-    }
-
-    fn give_up(self: Box<Self>) {
-        let _gone = self.sender.send(Err(Failed::Busy));
-    }
-}
-
-/// Starts one of the engine's threads.
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
-    let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        let _guard = EndWithThePanic;
-        work();
-    });
-    started.map(drop).map_err(|source| StoreError::File { doing: "starting the engine's threads", source })
-}
-
-/// Loads rows for the decider until it has gone.
-fn load_rows(mut loader: Box<dyn Loader>, wanted: &Receiver<Rows>, mailbox: &Mailbox<Box<dyn Job>, Rows>) {
-    while let Ok(mut rows) = wanted.recv() {
-        if let Err(error) = loader.load(&mut rows) {
-            stop(&error, "loading rows");
-        }
-        mailbox.bring(rows);
-    }
-}
-
-/// A panic in the engine is a bug of ours met in the middle of a batch. A process that went on without its engine would
-/// look alive and answer nobody; ended, it recovers at the next start.
-struct EndWithThePanic;
-
-impl Drop for EndWithThePanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::abort();
-        }
-    }
+/// Where a ledger is opened anew once it is lost. On files a failed write or sync ends the process instead.
+fn reopenable(settings: &Settings) -> Option<Settings> {
+    matches!(settings.database, Database::Server(_)).then(|| settings.clone())
 }
 
 /// Ends the process: what is on the disk is for the next start to say.

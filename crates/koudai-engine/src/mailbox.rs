@@ -23,10 +23,21 @@ struct Inner<T, L> {
     loaded: Option<L>,
     /// The committer takes the next batch.
     free: bool,
-    senders: usize,
-    receiver: bool,
+    stage: Stage,
     /// What the receiver sleeps for.
     asleep: Option<Want>,
+}
+
+/// How far it has come; it goes on in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Open,
+    /// Nobody sends any more.
+    Sealed,
+    /// The receiver is to end at once.
+    Ended,
+    /// Nobody takes what is sent.
+    Closed,
 }
 
 /// What the receiver can use. Loaded rows it always can.
@@ -38,7 +49,7 @@ pub(crate) struct Want {
     pub(crate) free: bool,
     /// Nothing at all: there is work already, and what has come is only taken along.
     pub(crate) ready: bool,
-    /// Rows are being loaded, or commands wait for some: it is not done even if all senders are gone.
+    /// Rows are being loaded, or commands wait for some: it is not done even if nobody sends any more.
     pub(crate) unfinished: bool,
 }
 
@@ -63,10 +74,9 @@ pub(crate) enum Refused {
 }
 
 impl<T, L> Mailbox<T, L> {
-    /// An empty one with one sender. The committer begins free.
+    /// An empty one. The committer begins free.
     pub(crate) fn new() -> Self {
-        let inner =
-            Inner { waiting: vec![], loaded: None, free: true, senders: 1, receiver: true, asleep: None };
+        let inner = Inner { waiting: vec![], loaded: None, free: true, stage: Stage::Open, asleep: None };
         Self { inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
@@ -85,7 +95,7 @@ impl<T, L> Mailbox<T, L> {
     /// Adds a command.
     pub(crate) fn send(&self, command: T) -> Result<(), Refused> {
         let mut inner = self.lock();
-        if !inner.receiver {
+        if inner.stage == Stage::Closed {
             return Err(Refused::Gone);
         }
         if inner.waiting.len() >= LENGTH {
@@ -110,47 +120,63 @@ impl<T, L> Mailbox<T, L> {
         self.wake(inner, |_| true);
     }
 
-    /// Another sender.
-    pub(crate) fn add_sender(&self) {
-        self.lock().senders += 1;
-    }
-
-    /// A sender has gone.
-    pub(crate) fn remove_sender(&self) {
+    /// Nobody sends any more: the receiver ends once all is done.
+    pub(crate) fn seal(&self) {
         let mut inner = self.lock();
-        inner.senders -= 1;
-        if inner.senders == 0 {
-            self.wake(inner, |_| true);
-        }
+        inner.stage = inner.stage.max(Stage::Sealed);
+        self.wake(inner, |_| true);
     }
 
-    /// Nobody takes commands any more; what waits is dropped.
-    pub(crate) fn close(&self) {
+    /// Has the receiver end at once.
+    pub(crate) fn end(&self) {
         let mut inner = self.lock();
-        inner.receiver = false;
-        let dropped = std::mem::take(&mut inner.waiting);
-        drop(inner);
-        drop(dropped);
+        inner.stage = inner.stage.max(Stage::Ended);
+        self.wake(inner, |_| true);
     }
 
-    /// Waits until there is something the receiver can use. `None` once all senders are gone and all is done.
+    /// Nobody takes commands any more; those that wait come back.
+    pub(crate) fn close(&self) -> Vec<T> {
+        let mut inner = self.lock();
+        inner.stage = Stage::Closed;
+        std::mem::take(&mut inner.waiting)
+    }
+
+    /// Waits until there is something the receiver can use. `None` once nobody sends any more and all is done, or at the end.
     pub(crate) fn next(&self, want: Want) -> Option<Post<T, L>> {
         let mut inner = self.lock();
         loop {
-            let commands = want.room > 0 && !inner.waiting.is_empty();
-            let free = want.free && inner.free;
-            if commands || free || want.ready || inner.loaded.is_some() {
-                let commands = if commands { take(&mut inner.waiting, want.room) } else { vec![] };
-                inner.free &= !free;
-                return Some(Post { commands, loaded: inner.loaded.take(), free });
-            }
-            if inner.senders == 0 && !want.free && !want.unfinished {
-                return None;
+            match inner.look(want) {
+                Look::Post(post) => return Some(post),
+                Look::Done => return None,
+                Look::Nothing => {}
             }
             inner.asleep = Some(want);
             inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
             inner.asleep = None;
         }
+    }
+}
+
+/// What a look at the mailbox found.
+enum Look<T, L> {
+    Post(Post<T, L>),
+    Nothing,
+    Done,
+}
+
+impl<T, L> Inner<T, L> {
+    fn look(&mut self, want: Want) -> Look<T, L> {
+        if self.stage >= Stage::Ended {
+            return Look::Done;
+        }
+        let commands = want.room > 0 && !self.waiting.is_empty();
+        let free = want.free && self.free;
+        if commands || free || want.ready || self.loaded.is_some() {
+            let commands = if commands { take(&mut self.waiting, want.room) } else { vec![] };
+            self.free &= !free;
+            return Look::Post(Post { commands, loaded: self.loaded.take(), free });
+        }
+        if self.stage == Stage::Open || want.free || want.unfinished { Look::Nothing } else { Look::Done }
     }
 }
 
@@ -212,22 +238,30 @@ mod tests {
             mailbox.send(n).unwrap();
         }
         assert_eq!(mailbox.send(0), Err(Refused::Full));
-        mailbox.close();
+        assert_eq!(mailbox.close().len(), LENGTH);
         assert_eq!(mailbox.send(0), Err(Refused::Gone));
     }
 
     #[test]
-    fn the_receiver_ends_with_the_last_sender_and_finishes_its_work_first() {
+    fn the_receiver_ends_when_nobody_sends_any_more_and_finishes_its_work_first() {
         let mailbox = Mailbox::new();
-        mailbox.add_sender();
-        mailbox.remove_sender();
         mailbox.send(1).unwrap();
-        mailbox.remove_sender();
+        mailbox.seal();
         assert_eq!(mailbox.next(IDLE).unwrap(), commands(&[1]));
         mailbox.bring("rows");
         assert_eq!(mailbox.next(Want { unfinished: true, ..IDLE }).unwrap().loaded, Some("rows"));
         assert!(mailbox.next(BATCH).unwrap().free, "a batch is still handed over");
         assert_eq!(mailbox.next(IDLE), None);
+    }
+
+    #[test]
+    fn at_the_end_nothing_is_taken_and_what_waits_comes_back() {
+        let mailbox = Mailbox::new();
+        mailbox.send(1).unwrap();
+        mailbox.bring("rows");
+        mailbox.end();
+        assert_eq!(mailbox.next(Want { unfinished: true, ..BATCH }), None);
+        assert_eq!(mailbox.close(), [1]);
     }
 
     #[test]
@@ -246,7 +280,7 @@ mod tests {
             mailbox.send(n).unwrap();
             std::thread::yield_now();
         }
-        mailbox.remove_sender();
+        mailbox.seal();
         assert_eq!(receiver.join().unwrap(), (0..100).collect::<Vec<_>>());
     }
 }

@@ -1,6 +1,7 @@
 //! The small interface between the engine and a database: load rows, commit a batch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use koudai_core::cache::TableChanges;
 use koudai_core::id::Seq;
@@ -78,6 +79,14 @@ pub trait Committer: Send {
     /// # Errors
     /// What the database says.
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError>;
+
+    /// Shows whoever waits for the ledger that its owner, of this epoch, is alive; nothing where ownership is a lock.
+    ///
+    /// # Errors
+    /// What the database says; an error too if the ledger has another owner by now.
+    fn beat(&mut self, _epoch: i64) -> Result<(), CommitError> {
+        Ok(())
+    }
 }
 
 /// A database that was opened: its two connections, and where its ledger stands.
@@ -92,6 +101,8 @@ pub struct Opened {
     pub recent: Arc<Recent>,
     /// The epoch of this owner.
     pub epoch: i64,
+    /// How long after a commit or a beat nobody else can have become the owner; `None` for as long as the process lives.
+    pub sure_for: Option<Duration>,
     /// The newest seal.
     pub seal: Seal,
     /// The time of the newest commit, or 0: of its journals and of the ids it gave out.

@@ -13,6 +13,12 @@ pub enum StoreError {
         /// The directory.
         directory: PathBuf,
     },
+    /// Another process owns the ledger in the server's database and is alive, as far as can be seen.
+    #[error("another koudai owns this database: stop it first, or use its commands")]
+    Owned,
+    /// This process does not own the ledger, or is not sure that it does. Nothing was read or done.
+    #[error("this process does not own the ledger at the moment")]
+    Elsewhere,
     /// The database holds something the schema or its own checks forbid.
     #[error("the database is damaged: table {table}, {what}")]
     Corrupt {
@@ -117,19 +123,32 @@ impl StoreError {
         move |source| Self::Database { doing, source: DatabaseError::Postgres(PostgresError(source)) }
     }
 
+    /// Whether a server said it, or the way to it failed: opening the ledger anew may find it mended.
+    pub const fn is_the_servers(&self) -> bool {
+        matches!(
+            self,
+            Self::Warned { .. } | Self::Owned | Self::Database { source: DatabaseError::Postgres(_), .. }
+        )
+    }
+
     /// Whether it passes by itself: the disk is full and room may come back, another process held the file for a moment,
     /// or the server chose this transaction to give way to another. Nothing was written.
     pub fn is_passing(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseBusy, DiskFull};
         let Self::Database { source, .. } = self else { return false };
-        match source {
+        let full = match source {
             DatabaseError::Sqlite(source) => {
                 matches!(source.sqlite_error_code(), Some(DatabaseBusy | DiskFull))
             }
-            DatabaseError::Postgres(source) => source.code().is_some_and(|code| {
-                [&SqlState::DISK_FULL, &SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED]
-                    .contains(&code)
-            }),
-        }
+            DatabaseError::Postgres(source) => source.code() == Some(&SqlState::DISK_FULL),
+        };
+        full || self.gave_way()
+    }
+
+    /// Whether the server chose this transaction to give way to another, so that it may be tried again at once.
+    pub(crate) fn gave_way(&self) -> bool {
+        let Self::Database { source: DatabaseError::Postgres(source), .. } = self else { return false };
+        let codes = [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED];
+        source.code().is_some_and(|code| codes.contains(&code))
     }
 }

@@ -14,11 +14,18 @@ mod sql;
 pub mod sqlite;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use koudai_core::secret::Secret;
 
+/// Whoever waits for a server's ledger takes it when its owner has shown no sign of life for so long.
+pub const LEASE: Duration = Duration::from_secs(5);
+/// So long after asking the database, an owner whom it let commit is sure to be the owner still.
+pub(crate) const SURE_FOR: Duration = Duration::from_secs(4);
+
 pub use commit::{Commit, CommitError, Committer, Loader, Opened};
 pub use error::StoreError;
+pub use postgres::watching::{Sight, Watch};
 pub use reader::{Reader, Readers};
 pub use recent::Recent;
 pub use sqlite::lock::DirectoryLock;
@@ -63,12 +70,23 @@ impl Database {
     /// Opens or creates the database and becomes its owner: a new epoch is durable before this returns.
     ///
     /// # Errors
-    /// `Taken` by another process (a directory; of a server's database, the new owner takes over), `TooNew`, or what the
-    /// database says.
+    /// `Taken` by another process (a directory; a server's database is taken over, so look first with `watch`), `TooNew`, or
+    /// what the database says.
     pub fn open(&self, tuning: Tuning) -> Result<Opened, StoreError> {
         match self {
             Self::Directory(directory) => sqlite::open(directory, tuning),
             Self::Server(url) => postgres::open(url, tuning),
+        }
+    }
+
+    /// A look at who owns the ledger, for somebody who waits for it. `None` where ownership is a lock: `open` tells at once.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn watch(&self) -> Result<Option<Watch>, StoreError> {
+        match self {
+            Self::Directory(_) => Ok(None),
+            Self::Server(url) => Watch::open(url).map(Some),
         }
     }
 

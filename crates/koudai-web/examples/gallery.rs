@@ -289,18 +289,20 @@ fn records(l: Lang, add: &mut Add) {
 }
 
 fn info(l: Lang, add: &mut Add) {
-    let status = |up, about| StatusPage {
+    let status = |wallet_up, up, about| StatusPage {
         l,
         operator: l.say("示例大学后勤集团", "Example University Services").into(),
         contact: Some("400-000-0000".into()),
         about,
+        wallet_up,
         bank_up: up,
         messages_up: up,
         at: NOW,
     };
-    add("status", &status(true, None));
-    add("status-about-a-record", &status(true, Some(lines(l).remove(1))));
-    add("status-degraded", &status(false, None));
+    add("status", &status(true, true, None));
+    add("status-about-a-record", &status(true, true, Some(lines(l).remove(1))));
+    add("status-degraded", &status(true, false, None));
+    add("status-standby", &status(false, true, None));
     add("refusal", &RefusalPage::new(Refusal::CodeStale, l, REFERENCE, "/"));
     let locked = Refusal::PaymentPasswordLocked { until: NOW.plus(3 * HOUR) };
     add("refusal-locked", &RefusalPage::new(locked, l, REFERENCE, "/"));

@@ -15,7 +15,7 @@ use koudai_networks::issuer::IssuerClient;
 use koudai_networks::issuer::client::DEFAULT_TIMEOUT;
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::{Health, Networks, Reach, courier};
-use koudai_store::Tuning;
+use koudai_store::{Database, DirectoryLock, Tuning};
 use koudai_wechatpay::keys::PublicKey;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -55,11 +55,20 @@ pub(crate) struct Plan<'a> {
     pub(crate) tuning: Tuning,
 }
 
-/// Opens a data directory and starts all that works on it: the engine, the courier, the control socket.
+/// A house that is open.
+#[derive(Debug)]
+pub(crate) struct House {
+    /// What its faces work with.
+    pub(crate) app: koudai_web::App,
+    _lock: Option<DirectoryLock>,
+}
+
+/// Opens a data directory and starts all that works on it: the engine, the courier, the control socket. Of two houses on one
+/// server's database the second stands by.
 ///
 /// # Errors
 /// If the directory is in use or damaged, or an address cannot be used.
-pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<koudai_web::App, Failure> {
+pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<House, Failure> {
     let issuer = IssuerClient::new(
         &plan.issuer_url,
         &plan.issuer_app_id,
@@ -72,7 +81,12 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<koudai_web::App, Failur
     let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
         .map_err(|error| Failure::because("the message gateway", &error))?;
     let settings = Settings { tuning: plan.tuning, ..Settings::of(directory::database(plan.data)?) };
-    let engine = Engine::start(&settings, keys.decisions, Policy::default(), Clock::wall())
+    // Where the ledger is a server's, its lock is not the directory's.
+    let lock = match &settings.database {
+        Database::Directory(_) => None,
+        Database::Server(_) => Some(directory::lock(plan.data)?),
+    };
+    let engine = Engine::stand_by(&settings, keys.decisions, Policy::default(), Clock::wall())
         .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
     let networks = Arc::new(Networks {
         vault: keys.vault,
@@ -86,14 +100,15 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<koudai_web::App, Failur
     courier::start(engine.clone(), Arc::clone(&networks), Arc::clone(&operator));
     control::serve(plan.data, engine.clone(), Arc::clone(&networks))?;
     let secure = plan.origin.starts_with("https://");
-    Ok(koudai_web::App {
+    let app = koudai_web::App {
         engine,
         networks,
         origin: plan.origin.into(),
         operator,
         contact: plan.contact.map(Arc::from),
         secure,
-    })
+    };
+    Ok(House { app, _lock: lock })
 }
 
 /// Unix seconds, for the clients that sign.

@@ -88,8 +88,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         reach: Reach::Public,
         tuning: Tuning::default(),
     };
-    let app = house::open(plan, keys)?;
-    let server = Server::start(listener, koudai_web::router(app), tls)
+    let house = house::open(plan, keys)?;
+    let server = Server::start(listener, koudai_web::router(house.app.clone()), tls)
         .map_err(|error| Failure::because("starting the server", &error))?;
     tracing::info!(listen = %settings.listen, origin = settings.origin, "serving");
     house::stop_signal().await;

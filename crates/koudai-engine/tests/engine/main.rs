@@ -5,4 +5,5 @@ mod crowds;
 mod failures;
 #[path = "../../../koudai-store/tests/store/place.rs"]
 mod place;
+mod takeover;
 mod wallet;

@@ -63,13 +63,23 @@ impl Wallet {
         // The engine's thread frees the directory once it has seen that every handle is gone.
         for _ in 0..500 {
             match start(&place) {
-                Err(StoreError::Taken { .. }) => std::thread::sleep(std::time::Duration::from_millis(10)),
+                Err(StoreError::Taken { .. } | StoreError::Owned) => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
                 started => {
                     return Self { engine: started.expect("it opens again"), merchant, place };
                 }
             }
         }
         panic!("the engine does not let go of its directory");
+    }
+
+    /// Stops the engine and has another wait for its turn on the same database.
+    pub(crate) fn restart_standing_by(self) -> Self {
+        let Self { engine, merchant, place } = self;
+        drop(engine);
+        let engine = stand_by(&place);
+        Self { engine, merchant, place }
     }
 
     /// A person with the payment password and this much.
@@ -114,12 +124,14 @@ pub(crate) fn keys() -> Keys {
 }
 
 pub(crate) fn start(place: &Place) -> Result<Engine, StoreError> {
-    let settings = Settings {
-        database: place.database(),
-        tuning: Tuning::default(),
-        cache_bytes: Settings::CACHE_BYTES,
-    };
-    Engine::start(&settings, keys(), Policy::default(), Clock::by_hand(START))
+    Engine::start(&Settings::of(place.database()), keys(), Policy::default(), Clock::by_hand(START))
+}
+
+/// An engine that waits for its turn.
+pub(crate) fn stand_by(place: &Place) -> Engine {
+    let settings = Settings { tuning: Tuning { generation: 7 }, ..Settings::of(place.database()) };
+    let engine = Engine::stand_by(&settings, keys(), Policy::default(), Clock::by_hand(START));
+    engine.expect("the server answers")
 }
 
 pub(crate) fn pay(person: PersonId, order: OrderId, with: &str) -> Pay {

@@ -105,9 +105,12 @@ pub fn start(engine: Engine, networks: Arc<Networks>, operator: Arc<str>) -> Joi
 impl Courier {
     async fn run(self) {
         let mut events = self.engine.events();
+        let mut standing = self.engine.standing();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.note(self.look_for_merchants().await, "looking for merchants to tell");
+        if self.engine.is_owner() {
+            self.note(self.look_for_merchants().await, "looking for merchants to tell");
+        }
         let mut looks = 0_u32;
         loop {
             tokio::select! {
@@ -121,7 +124,13 @@ impl Courier {
                     }
                     Err(RecvError::Closed) => return,
                 },
-                _ = look.tick() => {
+                // Whoever takes over begins where the owner before has stopped.
+                Ok(()) = standing.changed() => {
+                    if self.engine.is_owner() {
+                        self.note(self.look_for_merchants().await, "looking for merchants to tell");
+                    }
+                }
+                _ = look.tick() => if self.engine.is_owner() {
                     self.note(self.look_for_attempts().await, "looking for attempts");
                     self.note(self.look_for_messages().await, "looking for messages");
                     self.note(self.look_for_retries().await, "looking for notices to retry");

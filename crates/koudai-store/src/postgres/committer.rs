@@ -16,7 +16,7 @@ use tokio_postgres::{Error, Statement};
 
 use super::cells::Column;
 use super::session::Session;
-use super::waiting::Pipeline;
+use super::waiting::{Pipeline, wait};
 use crate::PARTITION;
 use crate::commit::{Commit, CommitError, Committer};
 use crate::error::StoreError;
@@ -30,6 +30,13 @@ const READ_LEASE: &str = "SELECT epoch FROM lease WHERE partition = $1 AND epoch
 /// Records how far the ids have come. A stale owner changes nothing here; its seal stops it.
 const TOUCH_LEASE: &str =
     "UPDATE lease SET heartbeat_ms = $3 WHERE partition = $1 AND epoch = $2 AND heartbeat_ms < $3";
+
+/// Shows that the owner is alive, and whether it is the owner still. The heartbeat moves on by one at most a second, so that
+/// it stays behind the clock.
+const BEAT: &str = "UPDATE lease SET heartbeat_ms = heartbeat_ms + 1 WHERE partition = $1 AND epoch = $2";
+
+/// How often a batch that had to give way to another transaction is tried again.
+const TRIES: u32 = 3;
 
 /// Inserts a seal whose chain and epoch the database itself checks.
 const INSERT_SEAL: &str = "INSERT INTO seal (partition, no, previous, epoch, first_seq, last_seq, root, hash)
@@ -52,6 +59,7 @@ const SET_WATERMARK: &str = "UPDATE derived SET watermark = $2 WHERE partition =
 pub(super) struct PostgresCommitter {
     session: Session,
     recent: Arc<Recent>,
+    beat: Statement,
     read_lease: Statement,
     touch_lease: Statement,
     insert_seal: Statement,
@@ -156,6 +164,7 @@ impl PostgresCommitter {
             let tables = Rows::shapes();
             let tables = tables.iter().map(|shape| Writing::of(session, shape)).collect::<Result<_, _>>()?;
             Ok((
+                session.prepared(BEAT)?,
                 session.prepared(READ_LEASE)?,
                 session.prepared(TOUCH_LEASE)?,
                 session.prepared(INSERT_SEAL)?,
@@ -168,6 +177,7 @@ impl PostgresCommitter {
         };
         let prepared = prepare(&session).map_err(StoreError::postgres("preparing the writing statements"))?;
         let (
+            beat,
             read_lease,
             touch_lease,
             insert_seal,
@@ -180,6 +190,7 @@ impl PostgresCommitter {
         Ok(Self {
             session,
             recent,
+            beat,
             read_lease,
             touch_lease,
             insert_seal,
@@ -297,10 +308,26 @@ impl Committer for PostgresCommitter {
             balances.push(Value::Int(sql::checksum(&balances[from..]).into()));
         }
         let hash = commit.seal.hash();
-        self.run(&self.steps(commit, &hash, &share, &balances))?;
+        let steps = self.steps(commit, &hash, &share, &balances);
+        let mut tries = 1;
+        while let Err(error) = self.run(&steps) {
+            match &error {
+                CommitError::NotCommitted(why) if why.gave_way() && tries < TRIES => tries += 1,
+                _ => return Err(error),
+            }
+        }
         self.recent.apply(&commit.journals);
         self.recent.written(&share);
         Ok(())
+    }
+
+    fn beat(&mut self, epoch: i64) -> Result<(), CommitError> {
+        let beating = || StoreError::postgres("showing that the owner is alive");
+        match wait(self.session.client().execute(&self.beat, &[&PARTITION, &epoch])) {
+            Ok(1) => Ok(()),
+            Ok(_) => Err(CommitError::NotCommitted(StoreError::Owned)),
+            Err(error) => Err(CommitError::Unknown(beating()(error))),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ fn statements(script: &str) -> impl Iterator<Item = &str> {
     script.split_inclusive(";\n").filter(|statement| statement.trim_end().ends_with(';'))
 }
 
-fn exists(session: &Session, table: &str) -> Result<bool, StoreError> {
+pub(super) fn exists(session: &Session, table: &str) -> Result<bool, StoreError> {
     let rows = session.query("SELECT to_regclass($1) IS NOT NULL", &[&table]);
     rows.and_then(|rows| rows[0].try_get(0))
         .map_err(StoreError::postgres("looking for the database's tables"))

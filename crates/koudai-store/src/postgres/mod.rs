@@ -12,6 +12,7 @@ mod loader;
 mod migrations;
 mod session;
 mod waiting;
+pub(crate) mod watching;
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::commit::Opened;
 use crate::error::StoreError;
 use crate::opening::Standing;
 use crate::reader::{Connection, Readers};
-use crate::{PARTITION, Tuning};
+use crate::{PARTITION, SURE_FOR, Tuning};
 
 use committer::PostgresCommitter;
 use connection::PostgresConnection;
@@ -60,6 +61,7 @@ pub(crate) fn open(url: &Secret<String>, tuning: Tuning) -> Result<Opened, Store
         readers,
         recent,
         epoch,
+        sure_for: Some(SURE_FOR),
         seal,
         last_at,
     })

@@ -28,6 +28,8 @@ pub(super) enum Role {
     Reader,
     /// Reads whole tables, for the checks.
     Outside,
+    /// Looks whether there is an owner.
+    Watch,
 }
 
 impl Role {
@@ -39,6 +41,7 @@ impl Role {
             Self::Owner => "koudai opening",
             Self::Reader => "koudai reader",
             Self::Outside => "koudai outside reader",
+            Self::Watch => "koudai standing by",
         }
     }
 
@@ -48,7 +51,7 @@ impl Role {
             // An owner that stops in the middle of a transaction must not keep the lease from the next.
             Self::Owner => format!("{BY_KEY}; SET idle_in_transaction_session_timeout = '10s'"),
             Self::Reader => format!("{BY_KEY}; {READ_ONLY}"),
-            Self::Outside => READ_ONLY.to_owned(),
+            Self::Outside | Self::Watch => READ_ONLY.to_owned(),
         }
     }
 }
@@ -77,7 +80,8 @@ impl Session {
     pub(super) fn open(url: &Secret<String>, role: Role) -> Result<Self, StoreError> {
         let mut config = address::parse(url)?;
         config.application_name(role.name());
-        if role == Role::Owner {
+        // Of several servers, the one that takes writes.
+        if matches!(role, Role::Owner | Role::Watch) {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         let wires = wires().map_err(|source| StoreError::File {

@@ -57,6 +57,7 @@ pub(crate) fn open(directory: &Path, tuning: Tuning) -> Result<Opened, StoreErro
         readers,
         recent,
         epoch,
+        sure_for: None,
         seal,
         last_at,
     })

@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use koudai_core::ledger::{AccountId, standing};
 use koudai_core::money::{Currency, Money};
 use koudai_core::payment_password::SetPaymentPassword;
@@ -142,21 +142,28 @@ pub(super) struct About {
 pub(super) async fn status(visit: Visit, Query(query): Query<About>) -> Response {
     let health = &visit.app.networks.health;
     let (bank_up, messages_up) = (health.bank_up(), health.messages_up());
+    // A process that stands by for another says so to whoever shares out the requests.
+    let wallet_up = visit.app.engine.is_owner();
+    let status = if wallet_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if visit.json {
         let word = |up| if up { "up" } else { "down" };
-        return answer::data(json!({"wallet": "up", "bank": word(bank_up), "messages": word(messages_up)}));
+        let wallet = if wallet_up { "up" } else { "standby" };
+        let parts = json!({"wallet": wallet, "bank": word(bank_up), "messages": word(messages_up)});
+        return (status, answer::data(parts)).into_response();
     }
     let about = match (visit.person(), query.record) {
         (Ok(person), Some(id)) => records::asked_about(&visit, person, id).await.ok().flatten(),
         _ => None,
     };
-    answer::ok(&StatusPage {
+    let page = StatusPage {
         l: visit.l,
         operator: visit.l.operator(&visit.app.operator).to_owned(),
         contact: visit.app.contact.as_deref().map(str::to_owned),
         about,
+        wallet_up,
         bank_up,
         messages_up,
         at: visit.now(),
-    })
+    };
+    answer::page(status, &page)
 }

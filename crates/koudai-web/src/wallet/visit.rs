@@ -127,15 +127,18 @@ impl Visit {
     /// Reads what is committed.
     ///
     /// # Errors
-    /// `OutOfOrder`, with the cause in the log.
+    /// `Busy` while another process owns the ledger; else `OutOfOrder`, with the cause in the log.
     pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     {
-        self.app.engine.read(work).await.map_err(|error| {
-            tracing::error!(%error, reference = self.reference, "a page could not be read");
-            Refusal::OutOfOrder
+        self.app.engine.read(work).await.map_err(|error| match error {
+            StoreError::Elsewhere => Refusal::Busy,
+            error => {
+                tracing::error!(%error, reference = self.reference, "a page could not be read");
+                Refusal::OutOfOrder
+            }
         })
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::secret::Secret;
-use koudai_engine::Clock;
+use koudai_engine::{Clock, Standing};
 use koudai_networks::Reach;
 use koudai_store::Tuning;
 use koudai_wechatpay::keys::PublicKey;
@@ -102,9 +102,19 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         reach: Reach::Local,
         tuning: args.generation.map_or_else(Tuning::default, |generation| Tuning { generation }),
     };
-    let app = house::open(plan, keys)?;
-    let (engine, networks) = (app.engine.clone(), Arc::clone(&app.networks));
-    let wallet_server = start(ports.wallet, koudai_web::router(app))?;
+    let house = house::open(plan, keys)?;
+    let (engine, networks) = (house.app.engine.clone(), Arc::clone(&house.app.networks));
+    let wallet_server = start(ports.wallet, koudai_web::router(house.app.clone()))?;
+    // The shop needs a wallet that works; one that stands by answers for itself until its turn.
+    let mut standing = engine.standing();
+    tokio::select! {
+        _ = standing.wait_for(|standing| *standing == Standing::Owner) => {}
+        () = house::stop_signal() => {
+            tokio::join!(wallet_server.stop(), inbox_server.stop());
+            bank.stop().await;
+            return Ok(());
+        }
+    }
     let shop_server = start(ports.shop, shop::open(data, &engine, &networks, &gateway, notify).await?)?;
 
     let addresses =

@@ -22,6 +22,8 @@ pub struct StatusPage {
     pub contact: Option<String>,
     /// The record a person has a question about.
     pub about: Option<RecordLine>,
+    /// Whether this process owns the ledger.
+    pub wallet_up: bool,
     /// Whether the bank answers.
     pub bank_up: bool,
     /// Whether messages can be sent.
