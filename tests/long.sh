@@ -2,12 +2,17 @@
 # The larger runs. Each appends its result line, with commit and machine, to docs/results/NAME.md.
 set -eu
 cd "$(dirname "$0")/.."
-name="${1:?which: kill, two-phones, engine, engine-postgres}"
+name="${1:?which: kill, takeover, two-phones, engine, engine-postgres}"
 case "$name" in
     kill)
         export KOUDAI_KILL_ROUNDS="${KOUDAI_KILL_ROUNDS:-50}" KOUDAI_KILL_ACKS="${KOUDAI_KILL_ACKS:-200}"
         test=kill
         line='^kill: '
+        ;;
+    takeover)
+        export KOUDAI_TAKEOVER_ROUNDS="${KOUDAI_TAKEOVER_ROUNDS:-50}" KOUDAI_TAKEOVER_STOPS="${KOUDAI_TAKEOVER_STOPS:-50}"
+        test=takeover
+        line='^takeover: '
         ;;
     two-phones)
         export KOUDAI_TWO_PHONES="${KOUDAI_TWO_PHONES:-200}"

@@ -56,9 +56,9 @@ pub(crate) fn begin(
     shared: &Shared,
     recovers: bool,
 ) -> Result<(Arc<Life>, Threads), StoreError> {
-    let Opened { loader, committer, readers, epoch, sure_for, seal, last_at, recent } = opened;
+    let Opened { loader, committer, readers, epoch, hold, seal, last_at, recent } = opened;
     let mailbox = Arc::new(Mailbox::new());
-    let lease = Arc::new(Lease::new(sure_for));
+    let lease = Arc::new(Lease::new(hold));
     let (ids_from, head) = (shared.clock.now().max(last_at.plus(1)), seal.last);
     let progress = Arc::new(Progress::new(head));
     // The decider hands a batch over only to a free committer, so that none ever waits here.

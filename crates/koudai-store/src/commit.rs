@@ -1,6 +1,7 @@
 //! The small interface between the engine and a database: load rows, commit a batch.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use koudai_core::cache::TableChanges;
@@ -101,12 +102,27 @@ pub struct Opened {
     pub recent: Arc<Recent>,
     /// The epoch of this owner.
     pub epoch: i64,
-    /// How long after a commit or a beat nobody else can have become the owner; `None` for as long as the process lives.
-    pub sure_for: Option<Duration>,
+    /// What makes this owner sure that it is the owner still.
+    pub hold: Hold,
     /// The newest seal.
     pub seal: Seal,
     /// The time of the newest commit, or 0: of its journals and of the ids it gave out.
     pub last_at: Timestamp,
+}
+
+/// What an owner rests on when it answers without a commit, which would tell.
+#[derive(Clone, Debug)]
+pub enum Hold {
+    /// A lock, for as long as the process lives.
+    Lock,
+    /// A lease: nobody else has become the owner within this time after a commit or a beat was asked for that was done, unless
+    /// the session was lost meanwhile.
+    Lease {
+        /// How long.
+        sure_for: Duration,
+        /// Whether the owner's session was lost.
+        lost: Arc<AtomicBool>,
+    },
 }
 
 impl Opened {

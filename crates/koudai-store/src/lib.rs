@@ -23,7 +23,7 @@ pub const LEASE: Duration = Duration::from_secs(5);
 /// So long after asking the database, an owner whom it let commit is sure to be the owner still.
 pub(crate) const SURE_FOR: Duration = Duration::from_secs(4);
 
-pub use commit::{Commit, CommitError, Committer, Loader, Opened};
+pub use commit::{Commit, CommitError, Committer, Hold, Loader, Opened};
 pub use error::StoreError;
 pub use postgres::watching::{Sight, Watch};
 pub use reader::{Reader, Readers};

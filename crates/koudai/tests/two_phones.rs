@@ -27,7 +27,7 @@ async fn an_order_is_paid_by_one_of_two_phones_and_the_other_is_told() {
     for n in 0..times {
         let number = format!("RACE-{n}");
         let code = client.native(&drive::order(&created, &number, 100)).await.expect("an order").code_url;
-        let path = phones[0].0.scan(&code).await.expect("a page");
+        let path = phones[0].0.scan(&code).await.expect("a page").expect("it is not busy");
         // Every other time one of the two pays by card, which holds the order while the bank is asked.
         let method = |who: usize| if n % 2 == 1 && who == 0 { phones[0].1.as_str() } else { "balance" };
         let (first, second) =

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use koudai_core::ledger::Seal;
 use koudai_core::secret::Secret;
 
-use crate::commit::Opened;
+use crate::commit::{Hold, Opened};
 use crate::error::StoreError;
 use crate::opening::Standing;
 use crate::reader::{Connection, Readers};
@@ -54,6 +54,7 @@ pub(crate) fn open(url: &Secret<String>, tuning: Tuning) -> Result<Opened, Store
     let pages = url.clone();
     let readers = Readers::new(Arc::new(move || connect(&pages, Role::Reader)), Arc::clone(&recent));
     let loader = PostgresLoader::open(url, Arc::clone(&recent))?;
+    let hold = Hold::Lease { sure_for: SURE_FOR, lost: session.lost() };
     let committer = PostgresCommitter::new(session, Arc::clone(&recent))?;
     Ok(Opened {
         loader: Box::new(loader),
@@ -61,7 +62,7 @@ pub(crate) fn open(url: &Secret<String>, tuning: Tuning) -> Result<Opened, Store
         readers,
         recent,
         epoch,
-        sure_for: Some(SURE_FOR),
+        hold,
         seal,
         last_at,
     })

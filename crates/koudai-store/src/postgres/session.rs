@@ -74,6 +74,7 @@ pub(super) struct Session {
     client: Client,
     statements: RefCell<HashMap<String, Statement>>,
     warned: Arc<AtomicBool>,
+    lost: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -89,12 +90,16 @@ impl Session {
             source: source.kind().into(),
         })?;
         let warned = Arc::new(AtomicBool::new(false));
-        let warnings = Arc::clone(&warned);
+        let lost = Arc::new(AtomicBool::new(false));
+        let (warnings, end) = (Arc::clone(&warned), Arc::clone(&lost));
         let (sender, connected) = sync_channel(1);
         wires.spawn(async move {
             let connected = config.connect(NoTls).await;
             let client = connected.map(|(client, connection)| {
-                tokio::spawn(serve(connection, warnings));
+                tokio::spawn(async move {
+                    serve(connection, warnings).await;
+                    end.store(true, Ordering::Release);
+                });
                 client
             });
             // Whoever asked for it waits for it.
@@ -102,7 +107,7 @@ impl Session {
         });
         let client = connected.recv().expect("connecting ends with a connection or an error");
         let client = client.map_err(StoreError::postgres("connecting to the server"))?;
-        let session = Self { client, statements: RefCell::default(), warned };
+        let session = Self { client, statements: RefCell::default(), warned, lost };
         let configure = || session.script(SETTINGS).and_then(|()| session.script(&role.settings()));
         configure().map_err(StoreError::postgres("configuring a session"))?;
         Ok(session)
@@ -131,6 +136,11 @@ impl Session {
     /// Runs statements without parameters.
     pub(super) fn script(&self, sql: &str) -> Result<(), Error> {
         wait(self.client.batch_execute(sql))
+    }
+
+    /// Tells from then on that the connection was lost.
+    pub(super) fn lost(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.lost)
     }
 
     /// Whether the connection was lost.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use koudai_core::ledger::Seal;
 use rusqlite::{Connection, params};
 
-use crate::commit::Opened;
+use crate::commit::{Hold, Opened};
 use crate::error::StoreError;
 use crate::opening::Standing;
 use crate::reader::Readers;
@@ -57,7 +57,7 @@ pub(crate) fn open(directory: &Path, tuning: Tuning) -> Result<Opened, StoreErro
         readers,
         recent,
         epoch,
-        sure_for: None,
+        hold: Hold::Lock,
         seal,
         last_at,
     })

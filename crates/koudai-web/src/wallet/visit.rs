@@ -127,18 +127,19 @@ impl Visit {
     /// Reads what is committed.
     ///
     /// # Errors
-    /// `Busy` while another process owns the ledger; else `OutOfOrder`, with the cause in the log.
+    /// `Busy` while another process owns the ledger or the database's server is away; else `OutOfOrder`. The cause is in the
+    /// log.
     pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     {
-        self.app.engine.read(work).await.map_err(|error| match error {
-            StoreError::Elsewhere => Refusal::Busy,
-            error => {
-                tracing::error!(%error, reference = self.reference, "a page could not be read");
-                Refusal::OutOfOrder
+        self.app.engine.read(work).await.map_err(|error| {
+            if matches!(error, StoreError::Elsewhere) {
+                return Refusal::Busy;
             }
+            tracing::error!(%error, reference = self.reference, "a page could not be read");
+            if error.is_the_servers() { Refusal::Busy } else { Refusal::OutOfOrder }
         })
     }
 

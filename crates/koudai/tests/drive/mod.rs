@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses the part it needs")]
 
+pub mod books;
+pub mod server;
+
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -49,10 +52,33 @@ pub fn free_ports() -> u16 {
     panic!("no eight free ports in a row");
 }
 
+/// Sends a process a signal by its name.
+pub fn signal(process: u32, name: &str) {
+    let sent = run(Command::new("kill").args([&format!("-{name}"), &process.to_string()]));
+    assert!(sent.status.success(), "{name} to {process}");
+}
+
+/// The first ports of several rows as `free_ports` finds them, none of which reaches into another.
+pub fn rows_of_ports<const N: usize>() -> [u16; N] {
+    let mut found: Vec<u16> = Vec::new();
+    while found.len() < N {
+        let next = free_ports();
+        if found.iter().all(|port| port.abs_diff(next) >= 8) {
+            found.push(next);
+        }
+    }
+    found.try_into().expect("as many as asked for")
+}
+
 /// A program that is running and is killed when this goes.
 pub struct Running(pub Child);
 
 impl Running {
+    /// Sends it a signal by its name.
+    pub fn signal(&self, name: &str) {
+        signal(self.0.id(), name);
+    }
+
     /// Ends it at once, as a power cut would.
     pub fn kill(&mut self) {
         self.0.kill().expect("it can be killed");
@@ -76,6 +102,17 @@ pub struct Demo {
 impl Demo {
     /// Starts a demo and waits for its addresses. Its log goes to `log`.
     pub fn start(data: &Path, port: u16, bank_url: Option<&str>, log: &Path) -> Self {
+        let mut process = Self::spawn(data, port, bank_url, log);
+        let mut line = String::new();
+        let out = process.0.stdout.take().expect("its standard output");
+        BufReader::new(out).read_line(&mut line).expect("its first line");
+        let addresses =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the demo said {line:?}, see its log"));
+        Self { process, addresses }
+    }
+
+    /// Starts a demo and waits for nothing. It prints its addresses once it is the owner of its ledger.
+    pub fn spawn(data: &Path, port: u16, bank_url: Option<&str>, log: &Path) -> Running {
         let log = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
         let mut command = koudai();
         command.args([
@@ -92,14 +129,7 @@ impl Demo {
             // Some journals are written behind in each round, and some are not.
             command.args(["--bank-url", url, "--generation", "40"]);
         }
-        let mut child = command.spawn().expect("the demo starts");
-        let mut line = String::new();
-        let out = child.stdout.take().expect("its standard output");
-        BufReader::new(out).read_line(&mut line).expect("its first line");
-        let process = Running(child);
-        let addresses =
-            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the demo said {line:?}, see its log"));
-        Self { process, addresses }
+        Running(command.spawn().expect("the demo starts"))
     }
 
     pub fn address(&self, face: &str) -> String {
@@ -251,11 +281,19 @@ impl Phone {
         self.must("/top-up", form).await
     }
 
-    /// From a code's link to the path of its payment page.
-    pub async fn scan(&self, code_url: &str) -> Result<String, NoAnswer> {
+    /// The same phone, at another address of the wallet.
+    pub fn at(&self, wallet: &str) -> Self {
+        Self { wallet: wallet.to_owned(), ..self.clone() }
+    }
+
+    /// From a code's link to the path of its payment page; `None` if the wallet says that it is busy.
+    pub async fn scan(&self, code_url: &str) -> Result<Option<String>, NoAnswer> {
         let (status, body) = self.post("/scan", json!({"text": code_url})).await?;
+        if status == 503 {
+            return Ok(None);
+        }
         assert_eq!(status, 200, "{body}");
-        Ok(body["pay"].as_str().expect("a path").to_owned())
+        Ok(Some(body["pay"].as_str().expect("a path").to_owned()))
     }
 
     /// Pays; the status and the body, or that there was no answer.
