@@ -18,6 +18,7 @@ pub mod notice;
 pub mod order;
 pub mod payment;
 pub mod payment_password;
+pub mod planted;
 pub mod refund;
 pub mod refusal;
 pub mod rows;

@@ -3,6 +3,7 @@
 //! A merchant's cursor passes an event only once it was answered or has a retry row, so it may lag and never leads.
 
 use crate::id::{MchId, Seq};
+use crate::planted::{self, Bug};
 use crate::refusal::MerchantRefusal;
 use crate::rows::{NoticeCursor, NoticeKey, NoticeRetry};
 use crate::state::{Command, OrStop, Stop, Tx};
@@ -52,6 +53,9 @@ impl Command for RecordTold {
             return Ok(());
         }
         for key in keys {
+            if planted::is(Bug::CursorAheadOfRetry) {
+                continue;
+            }
             let next_at = Some(now.plus(RETRY_GAPS_MS[0]));
             tx.rows().notice_retry.put(NoticeRetry { key, tries: 1, next_at });
         }

@@ -12,6 +12,7 @@ use crate::column::Row;
 use crate::id::{IdSource, Seq};
 use crate::ledger::{AccountId, Journal, JournalKind, Line, Posting, standing};
 use crate::money::{Currency, Money, RatePpm};
+use crate::planted::{self, Bug};
 use crate::rows::{Balance, Rows};
 use crate::secret::Secret;
 use crate::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
@@ -451,7 +452,10 @@ impl Tx<'_> {
         for account in accounts {
             let old =
                 self.state.rows.balance.get(&account).expect("the decision prepared its accounts").cloned();
-            let previous = old.as_ref().map_or(Seq(0), |b| b.as_of);
+            let mut previous = old.as_ref().map_or(Seq(0), |b| b.as_of);
+            if planted::is(Bug::PointerSkipped) && seq.0 % 50 == 0 {
+                previous = Seq(previous.0 - 1).max(Seq(0));
+            }
             let nothing =
                 Balance { account, as_of: seq, currency, debits_minor: 0, credits_minor: 0, lines: 0 };
             let mut new = old.unwrap_or(nothing);

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use koudai_core::id::Seq;
 use koudai_core::ledger::Seal;
+use koudai_core::planted::{self, Bug};
 use koudai_core::rows::Rows;
 use koudai_core::state::{Decided, Event};
-use koudai_store::{Commit, CommitError, Committer, StoreError};
+use koudai_store::{Commit, CommitError, Committer, Reader, StoreError};
 use tokio::sync::broadcast;
 
 use crate::job::{Job, Jobs};
@@ -78,6 +79,36 @@ pub(crate) struct Doubt {
     pub(crate) events: Vec<Event>,
 }
 
+/// Answers the senders of a batch in doubt, now that the ledger can tell: whoever would have committed it is fenced off.
+///
+/// # Errors
+/// What the database says; the doubt stays then.
+pub(crate) fn settle(
+    doubt: &mut Option<Doubt>,
+    reader: &Reader,
+    events: &broadcast::Sender<Event>,
+) -> Result<(), StoreError> {
+    let Some(Doubt { seal, .. }) = doubt else { return Ok(()) };
+    let found = has_seal(reader, *seal)?;
+    let committed = (found || planted::is(Bug::UnknownAsDone)) && !planted::is(Bug::UnknownAsFailed);
+    let Some(doubt) = doubt.take() else { return Ok(()) };
+    tracing::warn!(seal = doubt.seal.0, committed, "the batch in doubt was looked up");
+    if !committed {
+        doubt.jobs.into_iter().for_each(Job::give_up);
+        return Ok(());
+    }
+    doubt.jobs.into_iter().for_each(Job::answer);
+    for event in doubt.events {
+        let _nobody_listens = events.send(event);
+    }
+    Ok(())
+}
+
+/// Whether the ledger has a seal of this number and hash.
+pub(crate) fn has_seal(reader: &Reader, (no, hash): (i64, [u8; 32])) -> Result<bool, StoreError> {
+    Ok(reader.seals_after(no - 1, 1)?.first().is_some_and(|(seal, stored)| seal.no == no && *stored == hash))
+}
+
 /// How the committing side ended.
 pub(crate) struct Ended {
     /// The newest seal that is known to be committed.
@@ -89,7 +120,7 @@ pub(crate) struct Ended {
 }
 
 /// The ledger is lost, perhaps with a batch in doubt.
-struct Lost(Option<Doubt>);
+pub(crate) struct Lost(pub(crate) Option<Doubt>);
 
 /// Owns the writing connection and the chain of seals.
 pub(crate) struct Commits {
@@ -102,8 +133,8 @@ pub(crate) struct Commits {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) mailbox: Arc<Mailbox<Box<dyn Job>, Rows>>,
-    /// Whether the ledger can be opened anew in this process once it is lost.
-    pub(crate) recovers: bool,
+    /// Whether the ledger can be opened anew in this process after such an error.
+    pub(crate) survives: fn(&StoreError) -> bool,
 }
 
 impl Commits {
@@ -145,8 +176,8 @@ impl Commits {
         Ok(())
     }
 
-    fn take(&mut self, work: Work) -> Result<(), Lost> {
-        if self.progress.has_failed(work.generation) {
+    pub(crate) fn take(&mut self, mut work: Work) -> Result<(), Lost> {
+        if self.progress.has_failed(work.generation) && !planted::is(Bug::PredecessorUnchecked) {
             // It was decided on rows that were never committed.
             work.jobs.into_iter().for_each(Job::give_up);
             return Ok(());
@@ -156,7 +187,13 @@ impl Commits {
         if work.changed {
             let commit = Commit::after(&self.seal, self.epoch, decided);
             let asked = uptime_ms();
-            match self.committer.commit(&commit) {
+            if planted::is(Bug::ReplyBeforeCommit) {
+                std::mem::take(&mut work.jobs).into_iter().for_each(Job::answer);
+            }
+            let committed = self.committer.commit(&commit);
+            let warned = matches!(committed, Err(CommitError::Unknown(StoreError::Warned { .. })));
+            let committed = if warned && planted::is(Bug::WarningAsDone) { Ok(()) } else { committed };
+            match committed {
                 Ok(()) => {
                     self.lease.confirm(asked);
                     self.progress.head.store(commit.seal.last.0, Ordering::Release);
@@ -197,7 +234,7 @@ impl Commits {
     /// Ends the process unless the ledger can be opened anew. On a failed write or sync of a file only the next start, which
     /// reads the log anew, knows what is on the disk.
     fn lose(&self, error: &StoreError, doing: &'static str) {
-        if !(self.recovers && error.is_the_servers()) {
+        if !(self.survives)(error) {
             stop(error, doing);
         }
         let error = error as &dyn std::error::Error;

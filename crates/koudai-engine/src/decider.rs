@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Sender, SyncSender};
 use std::time::Instant;
 
+use koudai_core::planted::{self, Bug};
 use koudai_core::rows::Rows;
 use koudai_core::state::{Batch, Keys, Policy, State};
 use koudai_core::time::{DAY, MINUTE, Timestamp};
@@ -38,7 +39,7 @@ struct Parked {
 }
 
 /// The committing or the loading side has ended.
-struct Alone;
+pub(crate) struct Alone;
 
 /// Owns the rows and decides.
 pub(crate) struct Decider {
@@ -108,7 +109,7 @@ impl Decider {
     }
 
     /// Does what can be done with what has come. An error if nobody commits or loads any more.
-    fn turn(&mut self, post: Post<Box<dyn Job>, Rows>) -> Result<(), Alone> {
+    pub(crate) fn turn(&mut self, post: Post<Box<dyn Job>, Rows>) -> Result<(), Alone> {
         if self.progress.has_failed(self.run.generation) {
             self.forget();
         }
@@ -132,7 +133,7 @@ impl Decider {
     }
 
     /// Ends the work. None of what is left here was ever handed over to be committed.
-    fn give_up(self) {
+    pub(crate) fn give_up(self) {
         let run = self.run;
         let parked = run.parked.into_iter().chain(run.loading_for).chain(run.ready).map(|parked| parked.job);
         run.batch.into_iter().chain(parked).chain(self.mailbox.close()).for_each(Job::give_up);
@@ -144,7 +145,7 @@ impl Decider {
     }
 
     /// What can be used now.
-    fn want(&self) -> Want {
+    pub(crate) fn want(&self) -> Want {
         let run = &self.run;
         let waiting = run.parked.len() + run.loading_for.len() + run.ready.len();
         Want {
@@ -194,6 +195,10 @@ impl Decider {
         let run = &mut self.run;
         for mut parked in open {
             if parked.job.decide(&mut self.state, &batch) {
+                if planted::is(Bug::RefusalBeforeCommit) && parked.job.is_refused() {
+                    parked.job.answer();
+                    continue;
+                }
                 run.batch.push(parked.job);
             } else if parked.rounds == ROUNDS {
                 // It left nothing behind. It is a bug of ours, and no reason to stop the others.
@@ -228,7 +233,11 @@ impl Decider {
         let run = &mut self.run;
         let (generation, jobs) = (run.generation, std::mem::take(&mut run.batch));
         // While rows are being loaded, none that changed since then may go: the older one would take its place.
-        let committed = run.loading.map_or_else(|| self.progress.committed(), |(began, _)| began);
+        let began = run.loading.filter(|_| !planted::is(Bug::LoadOvertaken));
+        let mut committed = began.map_or_else(|| self.progress.committed(), |(began, _)| began);
+        if planted::is(Bug::EvictedUncommitted) {
+            committed = u64::MAX;
+        }
         run.since_look += jobs.len();
         // A small memory is looked at more often: a command brings in a few KiB.
         let look = run.since_look >= LOOK_EVERY.min(self.cache_bytes / 4_096);

@@ -12,6 +12,8 @@ pub(crate) type Jobs = Vec<Box<dyn Job>>;
 pub(crate) trait Job: Send {
     /// Decides it; false if rows are missing.
     fn decide(&mut self, state: &mut State, batch: &Batch<'_>) -> bool;
+    /// Whether it was decided, and refused.
+    fn is_refused(&self) -> bool;
     /// Answers it, once its batch is committed; one that was not decided is told that nothing was done.
     fn answer(self: Box<Self>);
     /// Tells its sender that nothing was done.
@@ -40,6 +42,10 @@ impl<C: Command> Job for Pending<C> {
             Err(Stop::Absent) => None,
         };
         self.outcome.is_some()
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(self.outcome, Some(Err(_)))
     }
 
     fn answer(self: Box<Self>) {

@@ -9,6 +9,7 @@
 //! What it must never do: answer before the commit, decide anything itself, or go on after a commit whose outcome it
 //! does not know.
 
+pub mod by_hand;
 mod clock;
 mod commits;
 mod decider;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread::JoinHandle;
 
+use koudai_core::planted::{self, Bug};
 use koudai_core::rows::Rows;
 use koudai_core::state::State;
 use koudai_store::{Loader, Opened, Readers, Recent, StoreError};
@@ -47,19 +48,46 @@ impl Threads {
     }
 }
 
-/// Starts the threads on a ledger that was opened. `recovers` says whether it can be opened anew once it is lost.
+/// Starts the threads on a ledger that was opened. `survives` says after which errors it can be
+/// opened anew.
 ///
 /// # Errors
 /// If a thread cannot be started.
 pub(crate) fn begin(
     opened: Opened,
     shared: &Shared,
-    recovers: bool,
+    survives: fn(&StoreError) -> bool,
 ) -> Result<(Arc<Life>, Threads), StoreError> {
+    let Parts { life, decider, commits, loader, wanted } = parts(opened, shared, survives);
+    let brought = Arc::clone(&life.mailbox);
+    let threads = Threads {
+        rows: spawn("rows", move || load_rows(loader, &wanted, &brought, survives))?,
+        commits: spawn("commits", move || commits.run())?,
+        decisions: spawn("decisions", move || decider.work())?,
+    };
+    Ok((Arc::new(life), threads))
+}
+
+/// An ownership whose threads have not started.
+pub(crate) struct Parts {
+    pub(crate) life: Life,
+    pub(crate) decider: Decider,
+    pub(crate) commits: Commits,
+    pub(crate) loader: Box<dyn Loader>,
+    /// Where the decider asks for rows.
+    pub(crate) wanted: Receiver<Rows>,
+}
+
+/// Puts the parts of an ownership together.
+pub(crate) fn parts(opened: Opened, shared: &Shared, survives: fn(&StoreError) -> bool) -> Parts {
     let Opened { loader, committer, readers, epoch, hold, seal, last_at, recent } = opened;
     let mailbox = Arc::new(Mailbox::new());
     let lease = Arc::new(Lease::new(hold));
-    let (ids_from, head) = (shared.clock.now().max(last_at.plus(1)), seal.last);
+    let head = seal.last;
+    let mut ids_from = shared.clock.now().max(last_at.plus(1));
+    if planted::is(Bug::IdsFromTheClock) {
+        ids_from = shared.clock.now();
+    }
     let progress = Arc::new(Progress::new(head));
     // The decider hands a batch over only to a free committer, so that none ever waits here.
     let (works, taken) = sync_channel(1);
@@ -72,7 +100,7 @@ pub(crate) fn begin(
         events: shared.events.clone(),
         progress: Arc::clone(&progress),
         mailbox: Arc::clone(&mailbox),
-        recovers,
+        survives,
     };
     let (loads, wanted) = channel();
     let decider = Decider {
@@ -89,13 +117,7 @@ pub(crate) fn begin(
         cache_bytes: shared.cache_bytes,
         run: Run::new(),
     };
-    let brought = Arc::clone(&mailbox);
-    let threads = Threads {
-        rows: spawn("rows", move || load_rows(loader, &wanted, &brought, recovers))?,
-        commits: spawn("commits", move || commits.run())?,
-        decisions: spawn("decisions", move || decider.work())?,
-    };
-    Ok((Arc::new(Life { mailbox, readers, recent, lease, epoch }), threads))
+    Parts { life: Life { mailbox, readers, recent, lease, epoch }, decider, commits, loader, wanted }
 }
 
 /// Starts one of the engine's threads.
@@ -115,12 +137,12 @@ fn load_rows(
     mut loader: Box<dyn Loader>,
     wanted: &Receiver<Rows>,
     mailbox: &Mailbox<Box<dyn Job>, Rows>,
-    recovers: bool,
+    survives: fn(&StoreError) -> bool,
 ) -> bool {
     while let Ok(mut rows) = wanted.recv() {
         match loader.load(&mut rows) {
             Ok(()) => mailbox.bring(rows),
-            Err(error) if recovers && error.is_the_servers() => {
+            Err(error) if survives(&error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "rows cannot be loaded; the ledger is opened anew");
                 mailbox.end();

@@ -141,6 +141,14 @@ impl<T, L> Mailbox<T, L> {
         std::mem::take(&mut inner.waiting)
     }
 
+    /// What the receiver can use now, if there is anything.
+    pub(crate) fn look(&self, want: Want) -> Option<Post<T, L>> {
+        match self.lock().look(want) {
+            Look::Post(post) => Some(post),
+            Look::Nothing | Look::Done => None,
+        }
+    }
+
     /// Waits until there is something the receiver can use. `None` once nobody sends any more and all is done, or at the end.
     pub(crate) fn next(&self, want: Want) -> Option<Post<T, L>> {
         let mut inner = self.lock();

@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use koudai_core::ledger::Seal;
 use koudai_core::state::{Event, Keys, Policy};
-use koudai_store::{Database, LEASE, Opened, Reader, Sight, StoreError, Watch};
+use koudai_store::{Database, LEASE, Opened, Sight, StoreError, Watch};
 use tokio::sync::{broadcast, watch};
 
-use crate::commits::Doubt;
-use crate::job::Job;
+use crate::commits::{Doubt, has_seal, settle};
 use crate::life::{self, Life, Threads};
 use crate::{Clock, Settings, Standing, stop};
 
@@ -161,9 +160,14 @@ impl Owner {
     pub(crate) fn begin(&self, opened: Opened) -> Result<Threads, StoreError> {
         self.shared.last.fetch_max(opened.last_at.0, Ordering::SeqCst);
         tracing::info!(epoch = opened.epoch, "this process owns the ledger");
-        let (life, threads) = life::begin(opened, &self.shared, self.reopen.is_some())?;
+        let (life, threads) = life::begin(opened, &self.shared, self.survives())?;
         self.shared.set(Some(life));
         Ok(threads)
+    }
+
+    /// What may be survived: what a server says, if its ledger can be opened anew.
+    fn survives(&self) -> fn(&StoreError) -> bool {
+        if self.reopen.is_some() { StoreError::is_the_servers } else { |_| false }
     }
 
     /// Goes on until every handle is gone, with what was begun or else once the ledger is free.
@@ -181,8 +185,13 @@ impl Owner {
 
     /// Waits for the ledger and starts to work on it. `None` once every handle is gone.
     fn begin_anew(&mut self) -> Option<Threads> {
-        let opened = self.wait_for_the_ledger()?;
-        self.look_back(&opened);
+        let opened = loop {
+            let opened = self.wait_for_the_ledger()?;
+            match look_back(&opened, self.committed.as_ref(), &mut self.doubt, &self.shared.events) {
+                Ok(()) => break opened,
+                Err(error) => wait_out(&error),
+            }
+        };
         Some(self.begin(opened).unwrap_or_else(|error| stop(&error, "starting")))
     }
 
@@ -216,57 +225,34 @@ impl Owner {
     /// any more, so that what is not there never will be.
     fn read_back_under(&mut self, epoch: i64, database: &Database) {
         if self.doubt.as_ref().is_some_and(|doubt| epoch > doubt.epoch) {
-            match database.reader() {
-                Ok(reader) => self.read_back(&reader),
-                Err(error) => wait_out(&error),
-            }
-        }
-    }
-
-    /// Answers the senders of the batch in doubt.
-    fn read_back(&mut self, reader: &Reader) {
-        let Some(doubt) = self.doubt.take() else { return };
-        match has_seal(reader, doubt.seal) {
-            Ok(true) => {
-                tracing::warn!(seal = doubt.seal.0, "the batch in doubt was committed");
-                doubt.jobs.into_iter().for_each(Job::answer);
-                for event in doubt.events {
-                    let _nobody_listens = self.shared.events.send(event);
-                }
-            }
-            Ok(false) => {
-                tracing::warn!(seal = doubt.seal.0, "the batch in doubt was not committed");
-                doubt.jobs.into_iter().for_each(Job::give_up);
-            }
-            Err(error) => {
-                self.doubt = Some(doubt);
+            let settled =
+                database.reader().and_then(|reader| settle(&mut self.doubt, &reader, &self.shared.events));
+            if let Err(error) = settled {
                 wait_out(&error);
             }
         }
     }
-
-    /// What is known from before has to be in a ledger that was opened again, and what was in doubt is looked up.
-    fn look_back(&mut self, opened: &Opened) {
-        let done = opened.readers.with(|reader| {
-            if let Some(seal) = self.committed.take()
-                && !has_seal(reader, (seal.no, seal.hash()))?
-            {
-                let what =
-                    format!("seal {} was committed and is gone: the database went back in time", seal.no);
-                return Err(StoreError::Corrupt { table: "seal", what });
-            }
-            self.read_back(reader);
-            Ok(())
-        });
-        if let Err(error) = done {
-            stop(&error, "opening the ledger anew");
-        }
-    }
 }
 
-/// Whether the ledger has a seal of this number and hash.
-fn has_seal(reader: &Reader, (no, hash): (i64, [u8; 32])) -> Result<bool, StoreError> {
-    Ok(reader.seals_after(no - 1, 1)?.first().is_some_and(|(seal, stored)| seal.no == no && *stored == hash))
+/// What is known from before has to be in a ledger that was opened again, and what was in doubt is looked up in it.
+///
+/// # Errors
+/// `Corrupt` if what was committed is gone; else what the database says, and the doubt stays.
+pub(crate) fn look_back(
+    opened: &Opened,
+    committed: Option<&Seal>,
+    doubt: &mut Option<Doubt>,
+    events: &broadcast::Sender<Event>,
+) -> Result<(), StoreError> {
+    opened.readers.with(|reader| {
+        if let Some(seal) = committed
+            && !has_seal(reader, (seal.no, seal.hash()))?
+        {
+            let what = format!("seal {} was committed and is gone: the database went back in time", seal.no);
+            return Err(StoreError::Corrupt { table: "seal", what });
+        }
+        settle(doubt, reader, events)
+    })
 }
 
 /// A failure that may pass is said, and looked at again; any other ends the process.

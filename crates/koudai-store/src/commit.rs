@@ -7,6 +7,7 @@ use std::time::Duration;
 use koudai_core::cache::TableChanges;
 use koudai_core::id::Seq;
 use koudai_core::ledger::{Journal, Seal, merkle_root};
+use koudai_core::planted::{self, Bug};
 use koudai_core::rows::Rows;
 use koudai_core::state::Decided;
 use koudai_core::time::Timestamp;
@@ -32,7 +33,10 @@ pub struct Commit {
 
 impl Commit {
     /// Seals what was decided, as the commit after `before`.
-    pub fn after(before: &Seal, epoch: i64, decided: Decided) -> Self {
+    pub fn after(before: &Seal, epoch: i64, mut decided: Decided) -> Self {
+        if planted::is(Bug::BatchTwice) {
+            decided.journals.extend(decided.journals.last().map(once_more));
+        }
         let bodies: Vec<Vec<u8>> = decided.journals.iter().map(Journal::encode).collect();
         let first = Seq(before.last.0 + 1);
         for (seq, journal) in (first.0..).zip(&decided.journals) {
@@ -49,6 +53,22 @@ impl Commit {
         let (journals, changes, ids_at) = (decided.journals, decided.changes, decided.ids_at);
         Self { seal, journals, bodies, changes, ids_at }
     }
+}
+
+/// A journal done again, as the bug would that a check is to find.
+fn once_more(journal: &Journal) -> Journal {
+    let mut again = journal.clone();
+    again.seq = Seq(journal.seq.0 + 1);
+    for line in &mut again.lines {
+        line.previous = journal.seq;
+        line.number += 1;
+        for posting in &journal.postings {
+            let of = |side| if side == line.account { posting.amount.minor() } else { 0 };
+            line.debits_minor += of(posting.debit);
+            line.credits_minor += of(posting.credit);
+        }
+    }
+    again
 }
 
 /// Loads rows for decisions, on a connection of its own, beside a commit that may be under way.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use koudai_core::column::Value;
 use koudai_core::id::Seq;
 use koudai_core::ledger::{Journal, Seal};
+use koudai_core::planted::{self, Bug};
 use koudai_core::time::Timestamp;
 
 use crate::error::StoreError;
@@ -87,6 +88,10 @@ fn replay(connection: &dyn Connection, head: Seq, tuning: Tuning) -> Result<Rece
             rows.iter().map(|cells| sql::read_journal(cells)).collect::<Result<_, _>>()?;
         let Some(last) = chunk.last() else { return Ok(recent) };
         after = last.seq;
+        if planted::is(Bug::ReplayBackwards) {
+            recent.apply(&chunk.into_iter().rev().collect::<Vec<_>>());
+            continue;
+        }
         recent.apply(&chunk);
     }
 }

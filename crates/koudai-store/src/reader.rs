@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use koudai_core::column::{Row, Value};
 use koudai_core::id::{MchId, OrderId, PersonId, Seq};
 use koudai_core::ledger::{AccountId, Journal, Line, Seal};
+use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
     Attempt, Balance, Card, Merchant, Message, NoticeRetry, OpenAttempt, OrderCode, Refund,
 };
@@ -259,7 +260,9 @@ impl Reader {
             next = line.previous;
             journals.push(journal);
         }
-        journals.reverse();
+        if !planted::is(Bug::NoticesSkipped) {
+            journals.reverse();
+        }
         journals.truncate(usize::try_from(limit).unwrap_or(0));
         Ok(journals)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use koudai_core::cache::TableChanges;
 use koudai_core::column::{Row, Shape, Value};
 use koudai_core::ledger::{Journal, Seal};
+use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{Balance, Rows};
 use koudai_core::time::Timestamp;
 use rusqlite::{Connection, params, params_from_iter};
@@ -163,12 +164,15 @@ fn touch_lease(connection: &Connection, epoch: i64, ids_at: Timestamp) -> rusqli
 /// Inserts a seal whose chain and epoch the database itself checks: a stale owner or a broken chain leaves a NULL where
 /// none may stand.
 fn insert_seal(connection: &Connection, seal: &Seal) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(
+    let epoch = if planted::is(Bug::LeaseUnchecked) {
+        "?4"
+    } else {
+        "(SELECT epoch FROM lease WHERE partition = ?1 AND epoch = ?4)"
+    };
+    let mut statement = connection.prepare_cached(&format!(
         "INSERT INTO seal (partition, no, previous, epoch, first_seq, last_seq, root, hash) VALUES (?1, ?2,
-           (SELECT hash FROM seal WHERE partition = ?1 AND no = ?2 - 1 AND hash = ?3),
-           (SELECT epoch FROM lease WHERE partition = ?1 AND epoch = ?4),
-           ?5, ?6, ?7, ?8)",
-    )?;
+           (SELECT hash FROM seal WHERE partition = ?1 AND no = ?2 - 1 AND hash = ?3), {epoch}, ?5, ?6, ?7, ?8)",
+    ))?;
     statement.execute(params![
         PARTITION,
         seal.no,
