@@ -7,7 +7,7 @@ use koudai_core::ledger::{AccountId, Seal};
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{Balance, Rows};
 use koudai_core::state::{Command, Keys, Policy};
-use koudai_store::{Database, Loader, Opened, Reader, StoreError, Tuning};
+use koudai_store::{Loader, Opened, Reader, StoreError};
 use tokio::sync::{broadcast, oneshot};
 
 use crate::commits::{Commits, Doubt, Lost, settle};
@@ -41,22 +41,21 @@ impl House {
         Self(Shared::new(events, clock, policy, keys, cache_bytes))
     }
 
-    /// Opens a ledger anew after it was lost, as the engine does: what was in doubt is answered.
+    /// Looks back once the ledger was opened anew, as the engine does: what was committed is there, and what was in doubt
+    /// is answered.
     ///
     /// # Errors
-    /// What the store says; `Corrupt` if what was committed is gone.
-    pub fn come_back(
-        &self,
-        database: &Database,
-        tuning: Tuning,
-        fallen: &mut Fallen,
-    ) -> Result<Opened, StoreError> {
-        if planted::is(Bug::ReadBackBeforeFence) {
-            settle(&mut fallen.doubt, &database.reader()?, &self.0.events)?;
-        }
-        let opened = database.open(tuning)?;
-        look_back(&opened, Some(&fallen.committed), &mut fallen.doubt, &self.0.events)?;
-        Ok(opened)
+    /// `Corrupt` if what was committed is gone; else what the store says.
+    pub fn look_back(&self, opened: &Opened, fallen: &mut Fallen) -> Result<(), StoreError> {
+        look_back(opened, Some(&fallen.committed), &mut fallen.doubt, &self.0.events)
+    }
+
+    /// Answers what is in doubt as a reader sees it. The engine does so only under a new epoch.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn read_back(&self, reader: &Reader, fallen: &mut Fallen) -> Result<(), StoreError> {
+        settle(&mut fallen.doubt, reader, &self.0.events)
     }
 }
 

@@ -6,6 +6,7 @@
 //! clock, takes no chance that does not come from a seed, and touches no file.
 
 pub mod dice;
+pub mod history;
 pub mod vfs;
 
 pub use dice::Dice;

@@ -89,7 +89,7 @@ impl Database {
     /// What the database says.
     pub fn watch(&self) -> Result<Option<Watch>, StoreError> {
         match self {
-            Self::Directory(_) => Ok(None),
+            Self::Directory(_) | Self::Simulated(_) => Ok(None),
             Self::Server(url) => Watch::open(url).map(Some),
         }
     }

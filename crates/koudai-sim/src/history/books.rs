@@ -1,0 +1,159 @@
+//! The auditor's own books, kept from the journals as they are committed and from what was answered. They are written from
+//! the rules of the ledger and share no code with what posts: a journal that does not fit is a finding.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use koudai_core::id::{OrderId, PersonId, RefundId, Seq};
+use koudai_core::ledger::{AccountId, AccountKind, Journal, JournalKind};
+use koudai_core::rows::Refund;
+use koudai_store::Reader;
+
+/// What does not fit.
+pub(super) type Finding = String;
+
+/// An account as the postings make it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Account {
+    pub(super) debits: i64,
+    pub(super) credits: i64,
+    /// The journals that are part of its history, in order.
+    pub(super) lines: Vec<Seq>,
+}
+
+/// Who paid an order, and what came back.
+#[derive(Clone, Debug)]
+pub(super) struct Paid {
+    pub(super) payer: AccountId,
+    pub(super) amount: i64,
+    pub(super) refunded: i64,
+}
+
+/// The books.
+#[derive(Default)]
+pub(super) struct Books {
+    /// What each journal was, by a checksum of its canonical form.
+    journals: Vec<u32>,
+    pub(super) accounts: BTreeMap<AccountId, Account>,
+    pub(super) paid: HashMap<OrderId, Paid>,
+    /// Attempts at top-ups that were credited.
+    pub(super) topped_up: HashSet<i64>,
+    pub(super) refunds: HashSet<RefundId>,
+    ended_refunds: HashSet<RefundId>,
+    /// What merchants have to be told: merchant's account and journal.
+    pub(super) to_tell: Vec<(AccountId, Seq)>,
+}
+
+pub(super) fn check(holds: bool, finding: impl FnOnce() -> String) -> Result<(), Finding> {
+    if holds { Ok(()) } else { Err(finding()) }
+}
+
+/// An error that stands in the way of looking is a finding too.
+pub(super) fn read<T>(result: Result<T, koudai_store::StoreError>) -> Result<T, Finding> {
+    result.map_err(|error| format!("{error:?}"))
+}
+
+impl Books {
+    /// The number of the newest journal in the books.
+    pub(super) fn head(&self) -> Seq {
+        Seq(i64::try_from(self.journals.len()).expect("it fits"))
+    }
+
+    /// Takes in what was committed since the last time.
+    pub(super) fn follow(&mut self, reader: &Reader) -> Result<(), Finding> {
+        for journal in read(reader.journals_after(self.head(), i64::MAX))? {
+            self.take(reader, &journal)?;
+        }
+        Ok(())
+    }
+
+    /// What is in the books has to be in the ledger still, as it was.
+    pub(super) fn compare(&self, reader: &Reader) -> Result<(), Finding> {
+        for (n, sum) in (1..).zip(&self.journals) {
+            let journal = read(reader.journal(Seq(n)))?;
+            let same = journal.is_some_and(|j| crc32c::crc32c(&j.encode()) == *sum);
+            check(same, || format!("journal {n} was committed and is gone or has changed"))?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, reader: &Reader, journal: &Journal) -> Result<(), Finding> {
+        // Everything is read before anything is written here: reading may fail, and is then done again.
+        let refund = match journal.kind {
+            JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => {
+                read(reader.get::<Refund>(&RefundId(journal.subject)))?
+            }
+            _ => None,
+        };
+        let seq = journal.seq;
+        let name =
+            |what: &str| format!("journal {} ({:?} of {}): {what}", seq.0, journal.kind, journal.subject);
+        check(seq.0 == self.head().0 + 1, || name("its number leaves a gap"))?;
+        for posting in &journal.postings {
+            check(posting.amount.minor() > 0, || name("a posting moves nothing"))?;
+            self.accounts.entry(posting.debit).or_default().debits += posting.amount.minor();
+            self.accounts.entry(posting.credit).or_default().credits += posting.amount.minor();
+        }
+        for line in &journal.lines {
+            let account = self.accounts.entry(line.account).or_default();
+            let (debits, credits) = (account.debits, account.credits);
+            check((line.debits_minor, line.credits_minor) == (debits, credits), || {
+                name(&format!(
+                    "account {} stands at {debits}/{credits}, its line says otherwise",
+                    line.account.0
+                ))
+            })?;
+            let before = account.lines.last().copied().unwrap_or(Seq(0));
+            check(line.previous == before, || name("a line does not point to the one before it"))?;
+            account.lines.push(seq);
+            let number = i64::try_from(account.lines.len()).expect("it fits");
+            check(line.number == number, || name("a line has another's number"))?;
+            let asset = line.account.kind() == Some(AccountKind::NetworkClearing);
+            let (more, less) = if asset { (debits, credits) } else { (credits, debits) };
+            check(more >= less, || name(&format!("account {} is overdrawn", line.account.0)))?;
+        }
+        self.take_fact(refund.as_ref(), journal).map_err(|what| name(&what))?;
+        if journal.kind.is_told() {
+            let merchants =
+                journal.lines.iter().map(|line| line.account).filter(|a| a.merchant_owner().is_some());
+            self.to_tell.extend(merchants.map(|account| (account, seq)));
+        }
+        self.journals.push(crc32c::crc32c(&journal.encode()));
+        Ok(())
+    }
+
+    fn take_fact(&mut self, refund: Option<&Refund>, journal: &Journal) -> Result<(), Finding> {
+        let amount = || journal.postings.iter().map(|p| p.amount.minor()).max().unwrap_or(0);
+        match journal.kind {
+            JournalKind::TopUp => {
+                check(self.topped_up.insert(journal.subject), || "a top-up is credited twice".to_owned())
+            }
+            JournalKind::BalancePayment | JournalKind::CardPayment => {
+                let person = |account: &AccountId| account.kind() == Some(AccountKind::PersonBalance);
+                let payer = journal.lines.iter().map(|line| line.account).find(person);
+                let payer = payer.ok_or_else(|| "nobody pays".to_owned())?;
+                let fact = Paid { payer, amount: amount(), refunded: 0 };
+                let before = self.paid.insert(OrderId(journal.subject), fact);
+                check(before.is_none(), || "an order is paid twice".to_owned())
+            }
+            JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => {
+                let id = RefundId(journal.subject);
+                check(self.refunds.insert(id), || "a refund is taken twice".to_owned())?;
+                let refund = refund.ok_or_else(|| "a refund has no row".to_owned())?;
+                let Some(paid) = self.paid.get_mut(&refund.order) else {
+                    return Err("a refund of what was not paid".to_owned());
+                };
+                paid.refunded += refund.amount.minor();
+                check(paid.refunded <= paid.amount, || "more is refunded than was paid".to_owned())
+            }
+            JournalKind::CardRefundDone | JournalKind::CardRefundAbnormal => {
+                let once = self.ended_refunds.insert(RefundId(journal.subject));
+                check(once, || "a refund ends twice".to_owned())
+            }
+        }
+    }
+
+    /// How a person's account stands, in minor units.
+    pub(super) fn funds(&self, person: PersonId) -> i64 {
+        self.accounts.get(&AccountId::person(person)).map_or(0, |a| a.credits - a.debits)
+    }
+}
