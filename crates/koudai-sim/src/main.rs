@@ -10,6 +10,9 @@ use clap::Parser;
 use koudai_core::planted::Bug;
 use koudai_sim::history::{self, Report};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Plays simulated histories.
 #[derive(Debug, Parser)]
 struct Args {

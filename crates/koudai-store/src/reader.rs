@@ -122,7 +122,7 @@ impl Reader {
     /// # Errors
     /// What the database says; `Corrupt` for a row it should not hold.
     pub fn get<R: Row>(&self, key: &R::Key) -> Result<Option<R>, StoreError> {
-        Ok(self.rows(&sql::select_by_key::<R>(), &sql::cells_of(key))?.pop())
+        Ok(self.rows(sql::select_by_key::<R>(), &sql::cells_of(key))?.pop())
     }
 
     /// Every row of a table, in key order. For the checks only: it holds the whole table in memory.

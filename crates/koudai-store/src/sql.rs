@@ -1,6 +1,8 @@
 //! Statements that follow from the declarations of rows, and how cells are read back. Parameters are written `?1`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::{PoisonError, RwLock};
 
 use koudai_core::column::{Cells, Column, Row, Shape, Value};
 use koudai_core::id::Seq;
@@ -58,9 +60,14 @@ fn tables<R: Row>(join: &str) -> String {
     }
 }
 
-/// `SELECT` of the row of a key.
-pub(crate) fn select_by_key<R: Row>() -> String {
-    select::<R>(&key_condition(&R::columns()[..R::key_columns()]))
+/// `SELECT` of the row of a key. It is asked for with every row that is read, and made once a table.
+pub(crate) fn select_by_key<R: Row>() -> &'static str {
+    static MADE: RwLock<BTreeMap<&'static str, &'static str>> = RwLock::new(BTreeMap::new());
+    if let Some(sql) = MADE.read().unwrap_or_else(PoisonError::into_inner).get(R::TABLE) {
+        return sql;
+    }
+    let sql = select::<R>(&key_condition(&R::columns()[..R::key_columns()]));
+    MADE.write().unwrap_or_else(PoisonError::into_inner).entry(R::TABLE).or_insert_with(|| sql.leak())
 }
 
 /// The columns that are written, the checksum included.

@@ -223,25 +223,20 @@ impl History {
     }
 
     fn turn(&mut self) -> Result<(), Finding> {
-        match self.dice.below(100) {
-            0..18 => self.act(),
-            18..48 => self.step(Step::Decide),
-            48..66 => self.step(Step::Commit),
-            66..80 => self.step(Step::Load),
-            80..94 => self.step(Step::Bring),
-            94..97 => {
+        match self.dice.below(200) {
+            0..80 => self.act(),
+            80..120 => self.step(Step::Decide),
+            120..136 => self.step(Step::Commit),
+            136..162 => self.step(Step::Load),
+            162..188 => self.step(Step::Bring),
+            188..192 => {
                 let ms = [0, 1, 40, 1_000, 9_000][self.dice.below(5)];
                 self.clock.advance(ms);
                 Ok(())
             }
-            97..99 => self.look_at_a_page(),
-            _ => {
-                if self.dice.below(4) == 0 {
-                    self.trouble()
-                } else {
-                    Ok(())
-                }
-            }
+            192..197 => self.look_at_a_page(),
+            _ if self.dice.below(16) == 0 => self.trouble(),
+            _ => Ok(()),
         }
     }
 

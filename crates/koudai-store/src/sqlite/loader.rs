@@ -53,7 +53,7 @@ impl TableVisitor for Load<'_> {
             return Ok(());
         }
         let reading = || StoreError::sqlite("loading rows");
-        let mut statement = self.0.prepare_cached(&sql::select_by_key::<R>()).map_err(reading())?;
+        let mut statement = self.0.prepare_cached(sql::select_by_key::<R>()).map_err(reading())?;
         let width = statement.column_count();
         let mut cells: Vec<Value> = Vec::with_capacity(width);
         for key in wanted {

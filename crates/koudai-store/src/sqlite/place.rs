@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 /// Where a database file is.
@@ -33,9 +34,12 @@ impl Place {
     }
 
     pub(super) fn connect(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
-        match &self.vfs {
+        let connection = match &self.vfs {
             None => Connection::open_with_flags(&self.path, flags),
             Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs.as_str()),
-        }
+        }?;
+        // Plans are made without a look at what is bound: a statement with a bound LIMIT would be planned anew for each.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        Ok(connection)
     }
 }
