@@ -21,6 +21,7 @@ pub use commit::{Commit, CommitError, Committer, Loader, Opened};
 pub use error::StoreError;
 pub use reader::{Reader, Readers};
 pub use recent::Recent;
+pub use sqlite::Place;
 pub use sqlite::lock::DirectoryLock;
 
 /// The only partition there is so far.
@@ -35,6 +36,8 @@ pub enum Database {
     /// Unix socket or on this machine (loopback): what is sent is not encrypted. A pooler between them has to keep sessions
     /// whole.
     Server(Secret<String>),
+    /// In a file on the file system of a simulation, never in a release.
+    Simulated(Place),
 }
 
 /// How a database is used.
@@ -69,6 +72,7 @@ impl Database {
         match self {
             Self::Directory(directory) => sqlite::open(directory, tuning),
             Self::Server(url) => postgres::open(url, tuning),
+            Self::Simulated(place) => sqlite::open_simulated(place, tuning),
         }
     }
 
@@ -79,10 +83,9 @@ impl Database {
     /// What the database says.
     pub fn reader(&self) -> Result<Reader, StoreError> {
         match self {
-            Self::Directory(directory) => {
-                Ok(Reader::outside(sqlite::connect(&directory.join(sqlite::FILE))?))
-            }
+            Self::Directory(directory) => Ok(Reader::outside(sqlite::connect(&Place::of(directory))?)),
             Self::Server(url) => Ok(Reader::outside(postgres::outside(url)?)),
+            Self::Simulated(place) => Ok(Reader::outside(sqlite::connect(place)?)),
         }
     }
 }

@@ -187,8 +187,7 @@ impl Faults {
         self.planned.clear();
     }
 
-    pub(super) fn restart(&mut self) {
-        self.planned.clear();
+    pub(super) const fn restart(&mut self) {
         self.stopped = None;
     }
 

@@ -110,13 +110,13 @@ impl World {
 
     /// Cuts the power and starts the machine again: files are as they were synced, and of what was not the seed chooses
     /// what is kept, for each file all, nothing, the first changes, any, or the first with the last write torn; the same of names.
-    /// Locks, shared memory and planned faults are gone, and every handle is dead.
+    /// Locks and shared memory are gone, and every handle is dead. What is planned or lasts, does.
     pub fn cut_power(&self, seed: u64) {
         self.machine().cut_power(seed);
     }
 
     /// Ends every process and lets new ones begin: everything that was written is there, and what was not synced is still
-    /// not. Locks, shared memory and planned faults are gone, and every handle is dead.
+    /// not. Locks and shared memory are gone, and every handle is dead. What is planned or lasts, does.
     pub fn kill(&self) {
         self.machine().kill();
     }

@@ -26,7 +26,7 @@ pub(super) struct SqliteCommitter {
     tables: Vec<Statements>,
     balance: Statements,
     folding: Folding,
-    _lock: DirectoryLock,
+    _lock: Option<DirectoryLock>,
 }
 
 /// How rows of a table are written.
@@ -65,7 +65,7 @@ impl SqliteCommitter {
         connection: Connection,
         folding: Folding,
         recent: Arc<Recent>,
-        lock: DirectoryLock,
+        lock: Option<DirectoryLock>,
     ) -> Self {
         let tables = Rows::shapes().iter().map(Statements::of).collect();
         let balance = Statements::of(&Balance::shapes()[0]);

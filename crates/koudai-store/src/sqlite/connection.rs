@@ -1,11 +1,10 @@
 //! A reading connection, and how cells pass between SQLite and the rows.
 
-use std::path::Path;
-
 use koudai_core::column::Value;
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
 use rusqlite::{OpenFlags, ToSql, params_from_iter};
 
+use super::place::Place;
 use crate::error::StoreError;
 use crate::reader::Connection;
 
@@ -47,9 +46,9 @@ pub(super) fn take_cells(
 }
 
 /// A connection that only reads. Another process's checkpoint may hold it up for a moment, never longer than this.
-pub(super) fn open_read_only(path: &Path, cache_kib: i64) -> rusqlite::Result<rusqlite::Connection> {
+pub(super) fn open_read_only(place: &Place, cache_kib: i64) -> rusqlite::Result<rusqlite::Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = rusqlite::Connection::open_with_flags(path, flags)?;
+    let connection = place.connect(flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -57,9 +56,9 @@ pub(super) fn open_read_only(path: &Path, cache_kib: i64) -> rusqlite::Result<ru
 }
 
 /// A reading connection for pages and checks.
-pub(crate) fn connect(path: &Path) -> Result<Box<dyn Connection>, StoreError> {
+pub(crate) fn connect(place: &Place) -> Result<Box<dyn Connection>, StoreError> {
     let connection =
-        open_read_only(path, 2_000).map_err(StoreError::sqlite("opening the database for reading"))?;
+        open_read_only(place, 2_000).map_err(StoreError::sqlite("opening the database for reading"))?;
     Ok(Box::new(SqliteConnection(connection)))
 }
 

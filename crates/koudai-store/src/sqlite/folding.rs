@@ -1,12 +1,13 @@
 //! Folds the write-ahead log into the database, mostly beside the writer: a thread of its own copies what is committed, and
 //! the writer only finishes what is left when the log has grown long.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
+use super::place::Place;
 use crate::error::StoreError;
 
 /// Bytes of new log after which the thread copies them.
@@ -15,10 +16,22 @@ const COPY_BYTES: u64 = 8 << 20;
 const CUT_BYTES: u64 = 64 << 20;
 /// How many commits lie between two looks at the log's size.
 const LOOK_EVERY: u32 = 16;
+/// How many commits of a simulation lie between two copies of the log, and between two cuts.
+const SIMULATED_COPY: u32 = 4;
+const SIMULATED_CUT: u32 = 16;
 
 /// Keeps the log short.
 #[derive(Debug)]
-pub(super) struct Folding {
+pub(super) enum Folding {
+    /// By a thread of its own.
+    Beside(Beside),
+    /// By the writer alone, after so many commits: for simulations.
+    Between { commits: u32 },
+}
+
+/// The thread, and how far it has come.
+#[derive(Debug)]
+pub(super) struct Beside {
     log: PathBuf,
     commits: u32,
     copied_to: u64,
@@ -27,11 +40,36 @@ pub(super) struct Folding {
 }
 
 impl Folding {
-    /// Starts the thread for a database.
-    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
-        let mut log = path.to_owned().into_os_string();
+    /// Starts for a database.
+    pub(super) fn start(place: &Place) -> Result<Self, StoreError> {
+        if place.is_simulated() {
+            Ok(Self::Between { commits: 0 })
+        } else {
+            Beside::start(place).map(Self::Beside)
+        }
+    }
+
+    /// Looks at the log after a commit, and sees to it that it is copied or cut.
+    pub(super) fn after_commit(&mut self, writer: &Connection) {
+        match self {
+            Self::Beside(beside) => beside.after_commit(writer),
+            Self::Between { commits } => {
+                *commits = commits.wrapping_add(1);
+                if commits.is_multiple_of(SIMULATED_CUT) {
+                    cut(writer);
+                } else if commits.is_multiple_of(SIMULATED_COPY) {
+                    copy(writer);
+                }
+            }
+        }
+    }
+}
+
+impl Beside {
+    fn start(place: &Place) -> Result<Self, StoreError> {
+        let mut log = place.path().to_owned().into_os_string();
         log.push("-wal");
-        let connection = Connection::open(path).and_then(|connection| {
+        let connection = place.connect(OpenFlags::default()).and_then(|connection| {
             connection.pragma_update(None, "synchronous", super::SYNCHRONOUS)?;
             // The writer folds by itself for a moment now and then; it is never waited for.
             connection.busy_timeout(std::time::Duration::ZERO)?;
@@ -41,24 +79,20 @@ impl Folding {
         let (nudge, nudged) = sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("folding".to_owned())
-            .spawn(move || copy(&connection, &nudged))
+            .spawn(move || copy_when_nudged(&connection, &nudged))
             .map_err(|source| StoreError::File { doing: "starting the thread that folds the log", source })?;
         Ok(Self { log: log.into(), commits: 0, copied_to: 0, nudge: Some(nudge), thread: Some(thread) })
     }
 
-    /// Looks at the log after a commit, and sees to it that it is copied or cut.
-    pub(super) fn after_commit(&mut self, writer: &Connection) {
+    fn after_commit(&mut self, writer: &Connection) {
         self.commits = self.commits.wrapping_add(1);
         if !self.commits.is_multiple_of(LOOK_EVERY) {
             return;
         }
         let length = std::fs::metadata(&self.log).map_or(0, |m| m.len());
         if length > CUT_BYTES {
-            // A reader in the way, or the thread, only puts it off.
-            match writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)) {
-                Ok(false) => self.copied_to = 0,
-                Ok(true) => tracing::debug!("the write-ahead log could not be cut yet"),
-                Err(error) => tracing::warn!(%error, "the write-ahead log could not be cut"),
+            if cut(writer) {
+                self.copied_to = 0;
             }
         } else if length >= self.copied_to + COPY_BYTES
             && let Some(nudge) = &self.nudge
@@ -69,7 +103,7 @@ impl Folding {
     }
 }
 
-impl Drop for Folding {
+impl Drop for Beside {
     fn drop(&mut self) {
         // The thread's connection is closed before the directory is free for another owner.
         self.nudge = None;
@@ -79,10 +113,24 @@ impl Drop for Folding {
     }
 }
 
-fn copy(connection: &Connection, nudged: &Receiver<()>) {
+fn copy_when_nudged(connection: &Connection, nudged: &Receiver<()>) {
     while nudged.recv().is_ok() {
-        if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-            tracing::warn!(%error, "the write-ahead log could not be copied yet");
-        }
+        copy(connection);
     }
+}
+
+fn copy(connection: &Connection) {
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        tracing::warn!(%error, "the write-ahead log could not be copied yet");
+    }
+}
+
+/// Whether it is cut. A reader in the way, or the thread, only puts it off.
+fn cut(writer: &Connection) -> bool {
+    match writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)) {
+        Ok(false) => return true,
+        Ok(true) => tracing::debug!("the write-ahead log could not be cut yet"),
+        Err(error) => tracing::warn!(%error, "the write-ahead log could not be cut"),
+    }
+    false
 }

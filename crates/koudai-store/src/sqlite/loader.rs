@@ -1,6 +1,5 @@
 //! Loads the rows that decisions want, on a connection that only reads, beside a commit that may be under way.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use koudai_core::cache::{Cache, TableVisitor};
@@ -9,6 +8,7 @@ use koudai_core::rows::Rows;
 use rusqlite::{Connection, params_from_iter};
 
 use super::connection::{Cell, open_read_only, take_cells};
+use super::place::Place;
 use crate::commit::{Loader, load_recent};
 use crate::error::StoreError;
 use crate::recent::Recent;
@@ -25,8 +25,8 @@ pub(super) struct SqliteLoader {
 }
 
 impl SqliteLoader {
-    pub(super) fn open(path: &Path, recent: Arc<Recent>) -> Result<Self, StoreError> {
-        let connection = open_read_only(path, CACHE_KIB)
+    pub(super) fn open(place: &Place, recent: Arc<Recent>) -> Result<Self, StoreError> {
+        let connection = open_read_only(place, CACHE_KIB)
             .map_err(StoreError::sqlite("opening the database for decisions"))?;
         Ok(Self { connection, recent })
     }

@@ -6,12 +6,13 @@ mod connection;
 mod folding;
 mod loader;
 pub mod lock;
+mod place;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use koudai_core::ledger::Seal;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 
 use crate::commit::Opened;
 use crate::error::StoreError;
@@ -24,6 +25,7 @@ pub(crate) use connection::connect;
 use folding::Folding;
 use loader::SqliteLoader;
 use lock::DirectoryLock;
+pub use place::Place;
 
 /// The database file in a data directory.
 pub const FILE: &str = "koudai.db";
@@ -41,16 +43,25 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_begin.
 /// Opens or creates the database of a directory and becomes its owner.
 pub(crate) fn open(directory: &Path, tuning: Tuning) -> Result<Opened, StoreError> {
     let lock = DirectoryLock::take(directory)?;
-    let path = directory.join(FILE);
-    let mut connection = Connection::open(&path).map_err(StoreError::sqlite("opening the database"))?;
+    open_at(&Place::of(directory), Some(lock), tuning)
+}
+
+/// The same on a simulation's file system, which only the simulation opens.
+pub(crate) fn open_simulated(place: &Place, tuning: Tuning) -> Result<Opened, StoreError> {
+    open_at(place, None, tuning)
+}
+
+fn open_at(place: &Place, lock: Option<DirectoryLock>, tuning: Tuning) -> Result<Opened, StoreError> {
+    let mut connection =
+        place.connect(OpenFlags::default()).map_err(StoreError::sqlite("opening the database"))?;
     configure(&connection).map_err(StoreError::sqlite("configuring the database"))?;
     migrate(&mut connection)?;
     let (epoch, ids_at) = take_lease(&mut connection).map_err(StoreError::sqlite("taking the lease"))?;
-    let Standing { seal, last_at, recent } = Standing::read(&*connect(&path)?, ids_at, tuning)?;
-    let pages: PathBuf = path.clone();
+    let Standing { seal, last_at, recent } = Standing::read(&*connect(place)?, ids_at, tuning)?;
+    let pages = place.clone();
     let readers = Readers::new(Arc::new(move || connect(&pages)), Arc::clone(&recent));
-    let loader = SqliteLoader::open(&path, Arc::clone(&recent))?;
-    let committer = SqliteCommitter::new(connection, Folding::start(&path)?, Arc::clone(&recent), lock);
+    let loader = SqliteLoader::open(place, Arc::clone(&recent))?;
+    let committer = SqliteCommitter::new(connection, Folding::start(place)?, Arc::clone(&recent), lock);
     Ok(Opened {
         loader: Box::new(loader),
         committer: Box::new(committer),

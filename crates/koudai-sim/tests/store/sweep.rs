@@ -1,0 +1,85 @@
+//! Every call of the script is failed in every way, and the machine stopped before and after it.
+
+use koudai_sim::vfs::{Call, Failure, Fault, World};
+
+use crate::books::Books;
+
+/// How many calls the script makes when nothing fails.
+fn calls(of: Option<Call>) -> u64 {
+    let world = World::new();
+    let mut books = Books::default();
+    books.live(&world).unwrap();
+    assert!(books.is_whole());
+    let calls = world.calls(of);
+    books.audit(&world);
+    calls
+}
+
+/// Lives until the end or a fault, audits after `restart`, and lives on.
+fn through(fault: Fault, restart: impl Fn(&World)) -> Books {
+    let world = World::new();
+    let mut books = Books::default();
+    world.plan(fault);
+    let _ended = books.live(&world);
+    world.mend();
+    restart(&world);
+    books.audit(&world);
+    books.live(&world).expect("nothing fails any more");
+    assert!(books.is_whole());
+    world.cut_power(fault.nth);
+    books.audit(&world);
+    books
+}
+
+fn stop_everywhere(how: Failure, restart: impl Fn(&World, u64)) {
+    for nth in 1..=calls(None) {
+        through(Fault { on: None, nth, how, lasting: false }, |world| restart(world, nth));
+    }
+}
+
+#[test]
+fn a_power_cut_before_any_call_loses_no_answer() {
+    stop_everywhere(Failure::StopBefore, World::cut_power);
+}
+
+#[test]
+fn a_power_cut_after_any_call_loses_no_answer() {
+    stop_everywhere(Failure::StopAfter, World::cut_power);
+}
+
+#[test]
+fn a_kill_after_any_call_loses_no_answer() {
+    stop_everywhere(Failure::StopAfter, |world, _| world.kill());
+}
+
+fn fail_everywhere(calls_failed: &[Call], how: Failure) -> u64 {
+    let mut refused = 0;
+    for call in calls_failed {
+        for nth in 1..=calls(Some(*call)) {
+            for lasting in [false, true] {
+                let fault = Fault { on: Some(*call), nth, how, lasting };
+                // What a process leaves that ends on a failure is read by the next one, or meets a power cut.
+                let cut = nth.is_multiple_of(2) == lasting;
+                let restart = |world: &World| if cut { world.cut_power(nth) } else { world.kill() };
+                refused += u64::from(through(fault, restart).has_refused());
+            }
+        }
+    }
+    refused
+}
+
+#[test]
+fn a_call_that_fails_loses_no_answer() {
+    fail_everywhere(&Call::ALL, Failure::Error);
+}
+
+#[test]
+fn a_full_disk_loses_no_answer() {
+    let needs_room = [Call::Open, Call::Write, Call::Sync, Call::Truncate, Call::ShmMap];
+    fail_everywhere(&needs_room, Failure::Full);
+}
+
+#[test]
+fn a_write_that_is_cut_short_loses_no_answer() {
+    fail_everywhere(&[Call::Write], Failure::Short);
+}
