@@ -15,6 +15,8 @@ use koudai_store::{Commit, CommitError, Database, Opened, Place, Reader, StoreEr
 
 /// Journals of a generation: so few that every part of writing behind happens within the script.
 const TUNING: Tuning = Tuning { generation: 5 };
+/// How often a batch may be turned away for want of room before its senders go home.
+const PATIENCE: usize = 2;
 /// How many batches the script has: enough that the log is cut once.
 const BATCHES: usize = 18;
 const START: Timestamp = Timestamp(1_795_000_000_000);
@@ -38,13 +40,21 @@ fn database(world: &World) -> Database {
 impl Books {
     /// One process: opens, and commits the batches that are missing until something fails that ends a process.
     pub(crate) fn live(&mut self, world: &World) -> Result<(), StoreError> {
-        let mut opened = database(world).open(TUNING)?;
-        assert!(opened.epoch > self.epoch, "an epoch is given once");
-        self.epoch = opened.epoch;
+        let mut opened = self.open(world)?;
+        let ended = self.commit_missing(&mut opened);
+        if ended.is_err() {
+            // It ends at once, and closes nothing.
+            world.kill();
+        }
+        ended
+    }
+
+    fn commit_missing(&mut self, opened: &mut Opened) -> Result<(), StoreError> {
         let mut seal = opened.seal.clone();
         let mut state = State::new(opened.head(), START.max(opened.last_at.plus(1)));
+        let mut turned_away = 0;
         while self.known.len() < BATCHES {
-            decide(&mut state, &mut opened, self.known.len())?;
+            decide(&mut state, opened, self.known.len())?;
             let commit = Commit::after(&seal, opened.epoch, state.close());
             if let Err(why) = opened.committer.commit(&commit) {
                 let (into, why) = match why {
@@ -55,7 +65,8 @@ impl Books {
                     CommitError::Unknown(why) => (Some(commit), why),
                 };
                 self.unknown = into;
-                if self.unknown.is_some() || !why.is_passing() {
+                turned_away += 1;
+                if self.unknown.is_some() || !why.is_passing() || turned_away > PATIENCE {
                     return Err(why);
                 }
                 // As the engine does: it forgets what was decided, and goes on.
@@ -64,7 +75,8 @@ impl Books {
             }
             seal = commit.seal.clone();
             self.known.push(commit);
-            self.look(&opened);
+            self.look(opened);
+            turned_away = 0;
         }
         Ok(())
     }
@@ -112,9 +124,23 @@ impl Books {
         all
     }
 
-    /// Opens again when all is well, and compares everything. Afterwards what was unknown is known.
+    /// Opens again when all is well, and compares everything.
     pub(crate) fn audit(&mut self, world: &World) {
-        let opened = database(world).open(TUNING).expect("it opens when all is well");
+        let opened = self.open(world).expect("it opens when all is well");
+        let reader = database(world).reader().unwrap();
+        reader.check_file().unwrap();
+        self.audit_journals(&reader);
+        self.audit_sources(&reader);
+        self.audit_derived(&reader);
+        for (account, balances) in &self.balances() {
+            let seen = opened.readers.with(|r| r.balance(*account)).unwrap();
+            assert_eq!(seen.as_ref(), balances.last());
+        }
+    }
+
+    /// Becomes the owner, and learns what became of the batch of which that was unknown.
+    fn open(&mut self, world: &World) -> Result<Opened, StoreError> {
+        let opened = database(world).open(TUNING)?;
         assert!(opened.epoch > self.epoch, "an epoch is given once");
         self.epoch = opened.epoch;
         if let Some(commit) = self.unknown.take() {
@@ -128,16 +154,7 @@ impl Books {
         assert_eq!(opened.seal, newest, "the newest seal is the newest that was answered");
         let ids_at = self.known.last().map_or(Timestamp(0), |commit| commit.ids_at);
         assert!(opened.last_at >= ids_at, "no id is given out again");
-        let reader = database(world).reader().unwrap();
-        reader.check_file().unwrap();
-        self.audit_journals(&reader);
-        self.audit_sources(&reader);
-        self.audit_derived(&reader);
-        let expected = self.balances();
-        for (account, balances) in &expected {
-            let seen = opened.readers.with(|r| r.balance(*account)).unwrap();
-            assert_eq!(seen.as_ref(), balances.last());
-        }
+        Ok(opened)
     }
 
     fn audit_journals(&self, reader: &Reader) {

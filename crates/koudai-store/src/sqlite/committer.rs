@@ -84,6 +84,17 @@ impl SqliteCommitter {
         self.write_share(share)
     }
 
+    /// What a COMMIT that failed leaves. A full disk is met while the log is written, whose last page ends the transaction:
+    /// then that page is not there, and SQLite has taken the transaction back.
+    fn not_ended(&self, error: rusqlite::Error) -> CommitError {
+        let full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+        if full && self.connection.is_autocommit() {
+            CommitError::NotCommitted(committing(error))
+        } else {
+            CommitError::Unknown(committing(error))
+        }
+    }
+
     fn write_changes(&self, changes: &TableChanges) -> rusqlite::Result<()> {
         let table = &self.tables[changes.table];
         for (sql, cells, width) in [
@@ -138,8 +149,9 @@ impl Committer for SqliteCommitter {
             let _ended = self.connection.execute_batch("ROLLBACK");
             return Err(not_committed(error));
         }
-        let ended = self.connection.execute_batch("COMMIT");
-        ended.map_err(|source| CommitError::Unknown(committing(source)))?;
+        if let Err(error) = self.connection.execute_batch("COMMIT") {
+            return Err(self.not_ended(error));
+        }
         self.recent.apply(&commit.journals);
         self.recent.written(&share);
         self.folding.after_commit(&self.connection);
