@@ -318,7 +318,11 @@ impl State {
         // One age for all tables: whichever of them holds the rows that are no longer used gives them up.
         let step = if measure.bytes > budget / 8 * 9 { 32 } else { 512 };
         self.age = (self.age - self.age / step).max(YOUNGEST);
-        let Ok(()) = self.rows.visit(&mut Evict { share: SHARE, age: self.age, committed });
+        let (mut share, mut age) = (SHARE, self.age);
+        if planted::is(Bug::EvictedUncommitted) || planted::is(Bug::LoadOvertaken) {
+            (share, age) = (1, 0);
+        }
+        let Ok(()) = self.rows.visit(&mut Evict { share, age, committed });
     }
 
     /// Whether anything was decided that is to be committed.

@@ -32,8 +32,8 @@ impl History {
             return Ok(());
         }
         match self.dice.below(40) {
-            0..12 => self.place(),
-            12..29 => self.pay(),
+            0..11 => self.place(),
+            11..29 => self.pay(),
             29..33 => self.refund(),
             33 | 34 => self.top_up(),
             35 | 36 => return self.call_the_bank(),
@@ -81,7 +81,7 @@ impl History {
 
     fn pay(&mut self) {
         // Mostly the newest, and sometimes one of old.
-        let from = if self.dice.below(5) > 0 { self.orders.len().saturating_sub(40) } else { 0 };
+        let from = if self.dice.below(5) > 0 { self.orders.len().saturating_sub(16) } else { 0 };
         let n = from + self.dice.below(self.orders.len() - from);
         let Some(order) = self.orders.get(n).and_then(|slip| slip.id) else { return };
         let person = self.dice.below(self.people.len());
