@@ -10,6 +10,7 @@ fn stop_at(nth: u64, how: Failure, synchronous: &str, restart: impl Fn(&World)) 
     world.plan(Fault { on: None, nth, how, lasting: false });
     let mut script = Script::default();
     script.run(&world, synchronous);
+    world.mend();
     restart(&world);
     script.check(&world)?;
     script.run(&world, synchronous);
