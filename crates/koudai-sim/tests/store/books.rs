@@ -49,6 +49,16 @@ impl Books {
         ended
     }
 
+    /// The same beside somebody else who reads and does not come to an end.
+    pub(crate) fn live_beside_a_reader(&mut self, world: &World) -> Result<(), StoreError> {
+        drop(self.open(world)?);
+        let reader = database(world).reader()?;
+        reader.snapshot(|reader| {
+            reader.newest_seal()?;
+            self.live(world)
+        })
+    }
+
     fn commit_missing(&mut self, opened: &mut Opened) -> Result<(), StoreError> {
         let mut seal = opened.seal.clone();
         let mut state = State::new(opened.head(), START.max(opened.last_at.plus(1)));

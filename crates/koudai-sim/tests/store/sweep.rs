@@ -52,6 +52,17 @@ fn a_kill_after_any_call_loses_no_answer() {
     stop_everywhere(Failure::StopAfter, |world, _| world.kill());
 }
 
+#[test]
+fn a_reader_in_the_way_of_cutting_the_log_does_not_hold_the_writer_up() {
+    let world = World::new();
+    let mut books = Books::default();
+    books.live_beside_a_reader(&world).unwrap();
+    assert!(books.is_whole());
+    // Time stands still here, but who waits for a lock asks for it again and again.
+    let (alone, beside) = (calls(Some(Call::ShmLock)), world.calls(Some(Call::ShmLock)));
+    assert!(beside < alone + 30, "{alone} alone and {beside} beside a reader");
+}
+
 fn fail_everywhere(calls_failed: &[Call], how: Failure) -> u64 {
     let mut refused = 0;
     for call in calls_failed {

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -72,7 +73,7 @@ impl Beside {
         let connection = place.connect(OpenFlags::default()).and_then(|connection| {
             connection.pragma_update(None, "synchronous", super::SYNCHRONOUS)?;
             // The writer folds by itself for a moment now and then; it is never waited for.
-            connection.busy_timeout(std::time::Duration::ZERO)?;
+            connection.busy_timeout(Duration::ZERO)?;
             Ok(connection)
         });
         let connection = connection.map_err(StoreError::sqlite("opening the database to fold its log"))?;
@@ -125,9 +126,15 @@ fn copy(connection: &Connection) {
     }
 }
 
-/// Whether it is cut. A reader in the way, or the thread, only puts it off.
+/// Whether it is cut. A reader in the way, or the thread, only puts it off: the writer's patience is not for them.
 fn cut(writer: &Connection) -> bool {
-    match writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)) {
+    let at_once = || {
+        writer.busy_timeout(Duration::ZERO)?;
+        let cut = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        writer.busy_timeout(super::WRITER_PATIENCE)?;
+        cut
+    };
+    match at_once() {
         Ok(false) => return true,
         Ok(true) => tracing::debug!("the write-ahead log could not be cut yet"),
         Err(error) => tracing::warn!(%error, "the write-ahead log could not be cut"),
