@@ -35,6 +35,29 @@ pub enum StoreError {
         /// The newest this program knows.
         known: i64,
     },
+    /// The database was made by an older Koudai and was not brought along yet.
+    #[error(
+        "the database has version {found}, this program copies version {known}: let its server start once with this \
+         program, or use the older one"
+    )]
+    TooOld {
+        /// Its version.
+        found: i64,
+        /// The one that is copied.
+        known: i64,
+    },
+    /// There is no ledger.
+    #[error("there is no ledger in {place}")]
+    NoLedger {
+        /// Where it was looked for.
+        place: String,
+    },
+    /// A database that was to be empty is not.
+    #[error("the database is not empty: it holds {what}")]
+    NotEmpty {
+        /// A table or a file of it.
+        what: String,
+    },
     /// The database has the shape of a draft, from before the first release.
     #[error(
         "the database was made by a draft of this program and cannot be brought along: begin with a new directory"

@@ -5,6 +5,7 @@
 //! value the schema forbids is corruption: it is named and everything stops; nothing is ever repaired here.
 
 pub mod commit;
+pub mod copy;
 pub mod error;
 mod opening;
 mod postgres;

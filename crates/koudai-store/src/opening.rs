@@ -47,7 +47,8 @@ impl Standing {
     }
 }
 
-fn newest_seal(connection: &dyn Connection) -> Result<Seal, StoreError> {
+/// The newest seal, whose hash fits.
+pub(crate) fn newest_seal(connection: &dyn Connection) -> Result<Seal, StoreError> {
     let sql = "SELECT no, previous, epoch, first_seq, last_seq, root, hash FROM seal
                WHERE partition = ?1 ORDER BY no DESC LIMIT 1";
     let rows = connection.select(sql, &[Value::Int(PARTITION)])?;

@@ -36,6 +36,17 @@ pub(crate) enum Command {
     Staff(StaffCommand),
     /// Checks every invariant of a data directory, and names the rows of the first that fails
     Verify(VerifyArgs),
+    /// Copies the ledger beside a server that may be running, and checks the copy.
+    ///
+    /// The copy is a directory with a SQLite file, whichever database the ledger is kept in. The operator's keys are not in
+    /// it: keep `keys` of the data directory apart; without them a copy opens nothing.
+    Backup(BackupArgs),
+    /// Brings a copy back, or moves a ledger to another database: into a directory that has its keys and no ledger.
+    ///
+    /// The directory needs `keys`, and a file `database` if a PostgreSQL database that holds nothing is to keep the ledger. So a
+    /// ledger is moved between SQLite and PostgreSQL, either way: stop the server, back up, restore, start. Copy and ledger
+    /// are checked before and after. A restored ledger sends nothing to banks, phones and merchants until --reconciled.
+    Restore(RestoreArgs),
     /// Measures this machine; each command prints one JSON object
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -134,6 +145,29 @@ pub(crate) struct VerifyArgs {
     /// The data directory; a server may run on it
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The data directory; a server may run on it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The directory to make for the copy; nothing may be there yet
+    #[arg(long, value_name = "COPY")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The copy that `koudai backup` made
+    #[arg(long, value_name = "COPY", required_unless_present = "reconciled", conflicts_with = "reconciled")]
+    pub(crate) from: Option<PathBuf>,
+    /// Instead: the restored ledger was compared with banks and merchants, and from its next start on speaks to them again
+    #[arg(long)]
+    pub(crate) reconciled: bool,
 }
 
 #[derive(Debug, Args)]

@@ -26,11 +26,61 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const fn word(self) -> &'static str {
+    /// The word in the file.
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Demo => "demo",
             Self::Serve => "serve",
         }
+    }
+}
+
+/// The file that says that a data directory's ledger was restored, until the operator has compared it with the outside.
+const RESTORED: &str = "restored";
+
+/// How far a restored ledger has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restored {
+    /// It is being restored, or that was cut short. Nothing may open it.
+    Unfinished,
+    /// It is whole. Banks and merchants may know of what was done after the copy was taken, so nothing is sent to them.
+    Unreconciled,
+}
+
+impl Restored {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Unfinished => "unfinished",
+            Self::Unreconciled => "unreconciled",
+        }
+    }
+}
+
+/// Whether a directory's ledger was restored and not reconciled since.
+///
+/// # Errors
+/// If that cannot be read, or the file is none of ours.
+pub(crate) fn restored(directory: &Path) -> Result<Option<Restored>, Failure> {
+    let path = directory.join(RESTORED);
+    let bytes = match durable::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Failure::because(format!("reading {}", path.display()), &error)),
+    };
+    let known = [Restored::Unfinished, Restored::Unreconciled];
+    let found = known.into_iter().find(|state| state.word().as_bytes() == bytes.trim_ascii());
+    found.map(Some).ok_or_else(|| Failure::new(format!("{} is damaged", path.display())))
+}
+
+/// Says how far a directory's restored ledger has come; `None` once it is as good as any.
+///
+/// # Errors
+/// As the file system's.
+pub(crate) fn set_restored(directory: &Path, state: Option<Restored>) -> std::io::Result<()> {
+    let path = directory.join(RESTORED);
+    match state {
+        Some(state) => durable::write(&path, format!("{}\n", state.word()).as_bytes()),
+        None => std::fs::remove_file(&path).and_then(|()| durable::sync_directory(directory)),
     }
 }
 
@@ -84,7 +134,7 @@ pub(crate) fn prepare(directory: &Path, wanted: Kind) -> Result<(), Failure> {
             return Ok(false);
         }
         std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))?;
-        durable::write(&directory.join(MARKER), format!("{}\n", wanted.word()).as_bytes())?;
+        mark(directory, wanted)?;
         Ok(true)
     };
     match make() {
@@ -99,11 +149,34 @@ pub(crate) fn prepare(directory: &Path, wanted: Kind) -> Result<(), Failure> {
     }
 }
 
+/// Says in a directory what it is for.
+///
+/// # Errors
+/// As the file system's.
+pub(crate) fn mark(directory: &Path, kind: Kind) -> std::io::Result<()> {
+    durable::write(&directory.join(MARKER), format!("{}\n", kind.word()).as_bytes())
+}
+
 /// Where the ledger of a data directory is kept: in the directory, or in the server's database it names.
 ///
 /// # Errors
-/// If the address cannot be read or used, or could be read by others than its owner, since it may hold a password.
+/// If a restore into it was cut short. If the address cannot be read or used, or could be read by others than its owner,
+/// since it may hold a password.
 pub(crate) fn database(directory: &Path) -> Result<Database, Failure> {
+    if restored(directory)? == Some(Restored::Unfinished) {
+        return Err(Failure::new(format!(
+            "{}: a restore into it is under way or was cut short; run `koudai restore` again",
+            directory.display()
+        )));
+    }
+    place(directory)
+}
+
+/// As `database`, of a directory that may be in the middle of a restore.
+///
+/// # Errors
+/// If the address cannot be read or used.
+pub(crate) fn place(directory: &Path) -> Result<Database, Failure> {
     let path = directory.join(DATABASE);
     let reading = |error: &std::io::Error| Failure::because(format!("reading {}", path.display()), error);
     let bytes = match durable::read(&path) {

@@ -97,7 +97,11 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<House, Failure> {
         health: Health::default(),
     });
     let operator: Arc<str> = plan.operator.into();
-    courier::start(engine.clone(), Arc::clone(&networks), Arc::clone(&operator));
+    if directory::restored(plan.data)?.is_some() {
+        hold_courier(plan.data, &networks);
+    } else {
+        courier::start(engine.clone(), Arc::clone(&networks), Arc::clone(&operator));
+    }
     control::serve(plan.data, engine.clone(), Arc::clone(&networks))?;
     let secure = plan.origin.starts_with("https://");
     let app = koudai_web::App {
@@ -109,6 +113,18 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<House, Failure> {
         secure,
     };
     Ok(House { app, _lock: lock })
+}
+
+/// Leaves the courier out: the ledger was restored, and the outside may know of what it does not. `/status` says that bank
+/// and messages are down.
+fn hold_courier(data: &Path, networks: &Networks) {
+    tracing::warn!(
+        "the ledger was restored: nothing is sent to banks, phones and merchants until it was compared with them; \
+         then `koudai restore --reconciled --data {}` and start again",
+        data.display()
+    );
+    networks.health.bank_answered(false);
+    networks.health.messages_answered(false);
 }
 
 /// Unix seconds, for the clients that sign.

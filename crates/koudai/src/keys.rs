@@ -3,9 +3,12 @@
 //! They lie in `keys/` beside the database and never in it, so that a leaked database alone opens nothing. A directory
 //! whose keys are gone is never given new ones: what the old ones sealed would be lost without a word.
 
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use koudai_core::secret::Secret;
+use koudai_core::state::keyed_mac;
 use koudai_engine::Clock;
 use koudai_networks::platform::{PUBLIC_KEY_PREFIX, Platform};
 use koudai_networks::vault::Vault;
@@ -13,6 +16,7 @@ use koudai_wechatpay::certificate::{Authority, Certificate};
 use koudai_wechatpay::keys::PrivateKey;
 use zeroize::Zeroizing;
 
+use crate::backup::hex;
 use crate::cli::KeysCreateArgs;
 use crate::directory::{self, Kind};
 use crate::durable;
@@ -142,6 +146,32 @@ fn public_key_id() -> String {
     let random = koudai_engine::random_bytes();
     let digits = random.expose().iter().take(26).map(|byte| char::from(b'0' + byte % 10));
     format!("{PUBLIC_KEY_PREFIX}01{}", digits.collect::<String>())
+}
+
+/// By which the random keys of a data directory are known again, and say nothing of themselves: a MAC of a constant under
+/// each, by its file's name. Those that are absent are left out.
+///
+/// # Errors
+/// If one cannot be read or is damaged.
+pub(crate) fn fingerprints(directory: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let mut known = BTreeMap::new();
+    for name in RANDOM {
+        let path = place(directory).join(name);
+        let bytes = match durable::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(Failure::because(format!("reading {}", path.display()), &error)),
+        };
+        let key: Zeroizing<[u8; 32]> = Zeroizing::new(
+            bytes
+                .as_slice()
+                .try_into()
+                .map_err(|_| Failure::new(format!("{} is damaged", path.display())))?,
+        );
+        let mac = keyed_mac(&key, &[b"koudai backup 1", name.as_bytes()]);
+        known.insert(name.to_owned(), hex(&mac[..16]));
+    }
+    Ok(known)
 }
 
 /// What is wrong with the keys of a data directory, file by file; empty if nothing is.

@@ -2,6 +2,7 @@
 //!
 //! What it must never do: decide about money, or start with a setting it has doubts about.
 
+mod backup;
 mod bench;
 mod cli;
 mod control;
@@ -74,6 +75,8 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Merchant(MerchantCommand::Create(args)) => merchant::run_create(args).await,
             Command::Merchant(MerchantCommand::Set(args)) => merchant::run_set(args).await,
             Command::Verify(args) => check(&args.data),
+            Command::Backup(args) => backup::take::run(&args),
+            Command::Restore(args) => backup::restore::run(&args),
             Command::Bench(cli::BenchCommand::Engine(args)) => bench::run_engine(&args),
             Command::Staff(StaffCommand::Create(args)) => staff::run(args).await,
         }

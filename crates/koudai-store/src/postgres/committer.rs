@@ -112,7 +112,11 @@ impl Writing {
 }
 
 /// The types of arrays of a table's columns, by the columns' names.
-fn array_types(session: &Session, table: &str, columns: &[String]) -> Result<HashMap<String, String>, Error> {
+pub(super) fn array_types(
+    session: &Session,
+    table: &str,
+    columns: &[String],
+) -> Result<HashMap<String, String>, Error> {
     let sql = format!("SELECT {} FROM {table} WHERE false", sql::quoted(columns));
     let statement = session.prepared(&sql)?;
     Ok(statement.columns().iter().map(|c| (c.name().to_owned(), format!("{}[]", c.type_()))).collect())

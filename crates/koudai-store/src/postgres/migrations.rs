@@ -25,7 +25,7 @@ pub(super) fn exists(session: &Session, table: &str) -> Result<bool, StoreError>
 }
 
 /// How many scripts have run.
-fn version(session: &Session) -> Result<i64, StoreError> {
+pub(super) fn version(session: &Session) -> Result<i64, StoreError> {
     if !exists(session, "version")? {
         return Ok(0);
     }
@@ -33,7 +33,8 @@ fn version(session: &Session) -> Result<i64, StoreError> {
     rows.and_then(|rows| rows[0].try_get(0)).map_err(StoreError::postgres("reading the database's version"))
 }
 
-fn known() -> i64 {
+/// How many scripts there are.
+pub(super) fn known() -> i64 {
     i64::try_from(MIGRATIONS.len()).expect("a handful of scripts")
 }
 
@@ -50,6 +51,16 @@ pub(super) fn make_lease(session: &Session) -> Result<(), StoreError> {
     }
     let lease = statements(MIGRATIONS[0]).next().expect("the first script makes the lease first");
     session.script(lease).map_err(migrating())
+}
+
+/// Makes the newest shape in an empty database, inside the transaction that is under way.
+pub(super) fn make(session: &Session) -> Result<(), StoreError> {
+    for (number, script) in (1_i64..).zip(MIGRATIONS) {
+        session.script(script).map_err(migrating())?;
+        let sql = "INSERT INTO version (number) VALUES ($1)";
+        session.query(sql, &[&number]).map_err(migrating())?;
+    }
+    Ok(())
 }
 
 /// Runs the scripts that have not run, as the owner of `epoch`.

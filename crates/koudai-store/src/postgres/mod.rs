@@ -8,6 +8,7 @@ mod address;
 mod cells;
 mod committer;
 mod connection;
+pub(crate) mod copy;
 mod loader;
 mod migrations;
 mod session;

@@ -14,13 +14,16 @@ pub struct DirectoryLock {
 }
 
 impl DirectoryLock {
+    /// The file it is a lock on.
+    pub const FILE: &str = "koudai.lock";
+
     /// Takes the directory.
     ///
     /// # Errors
     /// `Taken` if another process has it.
     pub fn take(directory: &Path) -> Result<Self, StoreError> {
         let open =
-            OpenOptions::new().create(true).truncate(false).write(true).open(directory.join("koudai.lock"));
+            OpenOptions::new().create(true).truncate(false).write(true).open(directory.join(Self::FILE));
         let file = open.map_err(|source| StoreError::File { doing: "opening koudai.lock", source })?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),

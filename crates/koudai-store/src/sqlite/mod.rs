@@ -3,6 +3,7 @@
 
 mod committer;
 mod connection;
+pub(crate) mod copy;
 mod folding;
 mod loader;
 pub mod lock;
@@ -88,12 +89,16 @@ fn configure(c: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// The newest version this program knows. Version 1 was a draft of the first script.
+fn known() -> i64 {
+    1 + i64::try_from(MIGRATIONS.len()).expect("a handful of scripts")
+}
+
 /// Brings a database to the newest shape, one script a transaction.
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let read = |c: &Connection| c.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
     let found = read(connection).map_err(StoreError::sqlite("reading the database's version"))?;
-    // Version 1 was a draft of the first script.
-    let known = 1 + i64::try_from(MIGRATIONS.len()).expect("a handful of scripts");
+    let known = known();
     if found == 1 {
         return Err(StoreError::Draft);
     }

@@ -2,6 +2,7 @@
 
 mod books;
 mod chain;
+mod copies;
 mod damage;
 mod place;
 mod queries;

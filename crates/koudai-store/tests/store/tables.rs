@@ -135,8 +135,8 @@ fn candidates(column: &str, gaps: bool) -> Vec<Value> {
     all
 }
 
-struct Put {
-    gaps: bool,
+pub(crate) struct Put {
+    pub(crate) gaps: bool,
 }
 
 impl TableVisitor for Put {
