@@ -60,6 +60,19 @@ pub(crate) struct Plan<'a> {
 /// # Errors
 /// If the directory is in use or damaged, or an address cannot be used.
 pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<koudai_web::App, Failure> {
+    let data = plan.data;
+    let settings = Settings { tuning: plan.tuning, ..Settings::of(directory::database(data)?) };
+    let app = furnish(plan, keys, &settings)?;
+    courier::start(app.engine.clone(), Arc::clone(&app.networks), Arc::clone(&app.operator));
+    control::serve(data, app.engine.clone(), Arc::clone(&app.networks))?;
+    Ok(app)
+}
+
+/// Starts the engine on a ledger and puts together what every handler has at hand. Nothing is called yet.
+///
+/// # Errors
+/// If the ledger is in use or damaged, or an address cannot be used.
+pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result<koudai_web::App, Failure> {
     let issuer = IssuerClient::new(
         &plan.issuer_url,
         &plan.issuer_app_id,
@@ -71,26 +84,22 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<koudai_web::App, Failur
     .map_err(|error| Failure::because("the card issuer", &error))?;
     let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
         .map_err(|error| Failure::because("the message gateway", &error))?;
-    let settings = Settings { tuning: plan.tuning, ..Settings::of(directory::database(plan.data)?) };
-    let engine = Engine::start(&settings, keys.decisions, Policy::default(), Clock::wall())
+    let engine = Engine::start(settings, keys.decisions, Policy::default(), Clock::wall())
         .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
-    let networks = Arc::new(Networks {
+    let networks = Networks {
         vault: keys.vault,
         platform: keys.platform,
         issuer,
         sms,
         reach: plan.reach,
         health: Health::default(),
-    });
-    let operator: Arc<str> = plan.operator.into();
-    courier::start(engine.clone(), Arc::clone(&networks), Arc::clone(&operator));
-    control::serve(plan.data, engine.clone(), Arc::clone(&networks))?;
+    };
     let secure = plan.origin.starts_with("https://");
     Ok(koudai_web::App {
         engine,
-        networks,
+        networks: Arc::new(networks),
         origin: plan.origin.into(),
-        operator,
+        operator: plan.operator.into(),
         contact: plan.contact.map(Arc::from),
         secure,
     })

@@ -75,6 +75,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Merchant(MerchantCommand::Set(args)) => merchant::run_set(args).await,
             Command::Verify(args) => check(&args.data),
             Command::Bench(cli::BenchCommand::Engine(args)) => bench::run_engine(&args),
+            Command::Bench(cli::BenchCommand::Http(args)) => bench::run_http(&args, &log).await,
             Command::Staff(StaffCommand::Create(args)) => staff::run(args).await,
         }
     });
