@@ -12,6 +12,7 @@ mod clock;
 mod commits;
 mod decider;
 mod mailbox;
+mod reading;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use clock::Clock;
 use commits::{Commits, Progress};
 use decider::{Decider, Run};
 use mailbox::{Mailbox, Refused};
+use reading::Reading;
 
 /// Events a slow listener may lag behind before it has to look at the database instead.
 const EVENTS: usize = 65_536;
@@ -76,6 +78,7 @@ pub struct Engine {
     mailbox: Arc<Mailbox<Box<dyn Job>, Rows>>,
     events: broadcast::Sender<Event>,
     readers: Readers,
+    reading: Arc<Reading>,
     recent: Arc<Recent>,
     clock: Clock,
     last: Arc<AtomicI64>,
@@ -91,6 +94,7 @@ impl Clone for Engine {
             mailbox: Arc::clone(&self.mailbox),
             events: self.events.clone(),
             readers: self.readers.clone(),
+            reading: Arc::clone(&self.reading),
             recent: Arc::clone(&self.recent),
             clock: self.clock.clone(),
             last: Arc::clone(&self.last),
@@ -166,7 +170,8 @@ impl Engine {
         spawn("rows", move || load_rows(loader, &wanted, &brought))?;
         spawn("commits", move || commits.run())?;
         spawn("decisions", move || decider.work())?;
-        Ok(Self { mailbox, events, readers, recent, clock, last, epoch, policy, keys })
+        let reading = Arc::default();
+        Ok(Self { mailbox, events, readers, reading, recent, clock, last, epoch, policy, keys })
     }
 
     /// Decides and commits a command.
@@ -192,9 +197,7 @@ impl Engine {
         T: Send + 'static,
         F: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     {
-        let readers = self.readers.clone();
-        let task = tokio::task::spawn_blocking(move || readers.with(work)).await;
-        task.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        self.reading.read(self.readers.clone(), work).await
     }
 
     /// What is committed from now on, as it is committed. A listener that lags must look at the database.

@@ -18,9 +18,6 @@ use crate::error::StoreError;
 use crate::recent::Recent;
 use crate::sql;
 
-/// How many idle reading connections are kept.
-const IDLE: usize = 8;
-
 /// What a reader needs of a database. Statements are the same for all: parameters are written `?1`.
 pub(crate) trait Connection: Send {
     /// The rows a statement selects.
@@ -59,6 +56,10 @@ impl std::fmt::Debug for Readers {
 }
 
 impl Readers {
+    /// How many connections are kept open while nobody reads. Whoever reads more at once opens others and closes them
+    /// again, which costs more than a page's reading does.
+    pub const KEPT: usize = 8;
+
     /// Readers of a database whose writer has opened it, so that its shape is the newest.
     pub(crate) fn new(open: Arc<Open>, recent: Arc<Recent>) -> Self {
         Self { open, recent, idle: Arc::default() }
@@ -80,7 +81,7 @@ impl Readers {
         };
         let result = work(&reader);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE && !reader.connection.is_lost() {
+        if idle.len() < Self::KEPT && !reader.connection.is_lost() {
             idle.push(reader);
         }
         result
