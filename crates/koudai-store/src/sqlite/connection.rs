@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use koudai_core::column::Value;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
 use rusqlite::{OpenFlags, ToSql, params_from_iter};
 
@@ -46,6 +47,12 @@ pub(super) fn take_cells(
     Ok(())
 }
 
+/// Has plans of statements depend on nothing but their text. Otherwise a cached statement whose plan might be another for
+/// other values is compiled anew with each of them, which costs more than it runs.
+pub(super) fn keep_plans(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
 /// A connection that only reads. Another process's checkpoint may hold it up for a moment, never longer than this.
 pub(super) fn open_read_only(path: &Path, cache_kib: i64) -> rusqlite::Result<rusqlite::Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -53,6 +60,7 @@ pub(super) fn open_read_only(path: &Path, cache_kib: i64) -> rusqlite::Result<ru
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.set_prepared_statement_cache_capacity(64);
+    keep_plans(&connection)?;
     Ok(connection)
 }
 

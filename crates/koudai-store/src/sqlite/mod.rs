@@ -73,7 +73,7 @@ fn configure(c: &Connection) -> rusqlite::Result<()> {
     // writer's lock, for a moment, and that is worth waiting for.
     c.busy_timeout(WRITER_PATIENCE)?;
     c.set_prepared_statement_cache_capacity(256);
-    Ok(())
+    connection::keep_plans(c)
 }
 
 /// Brings a database to the newest shape, one script a transaction.
