@@ -195,6 +195,20 @@ impl Reader {
             None => self.balance(account)?.map_or(Seq(0), |b| b.as_of),
             Some(before) => self.line_before(account, before)?,
         };
+        self.walk(account, newest, limit)
+    }
+
+    /// The journals of an account when it stood at this balance, newest first: what made it what it is, and nothing that
+    /// is committed since.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn history_at(&self, balance: &Balance, limit: i64) -> Result<Vec<Journal>, StoreError> {
+        self.walk(balance.account, balance.as_of, limit)
+    }
+
+    /// An account's journals from its line in `newest` on, newest first.
+    fn walk(&self, account: AccountId, newest: Seq, limit: i64) -> Result<Vec<Journal>, StoreError> {
         let mut journals = vec![];
         let mut next = newest;
         while next.0 > 0 && i64::try_from(journals.len()).is_ok_and(|n| n < limit) {
