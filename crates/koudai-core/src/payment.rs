@@ -30,20 +30,82 @@ impl Command for Pay {
     type Refusal = Refusal;
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Order, Stop<Refusal>> {
+        let order = self.order(tx)?.ok_or(Refusal::OrderUnknown)?;
+        let merchant = merchant_of(tx, &order)?;
+        self.take(tx, order, &merchant)
+    }
+}
+
+/// Pays the order that a code stands for, as whoever holds a session: one decision knows who pays and what, and nothing
+/// of it is looked up twice.
+#[derive(Debug)]
+pub struct PayCode {
+    /// SHA-256 of the session's token.
+    pub session: [u8; 32],
+    /// The code's token.
+    pub code: [u8; 16],
+    /// By which card; `None` for the balance.
+    pub card: Option<CardId>,
+    /// The payment password.
+    pub pin: Pin,
+}
+
+/// A payment that was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Taken {
+    /// Who pays.
+    pub person: PersonId,
+    /// The order as it stands now, as `Pay` has it.
+    pub order: Order,
+    /// The merchant's name.
+    pub merchant: String,
+}
+
+impl Command for PayCode {
+    type Reply = Taken;
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Taken, Stop<Refusal>> {
         let now = tx.now();
-        let Ok(order) = tx.rows().order.get(&self.order).map(Option::<&Order>::cloned) else {
-            // What its payer brings is asked for along with it, so that one round loads all.
-            let rows = tx.rows();
-            let _ahead = (rows.person.get(&self.person), rows.payment_password.get(&self.person));
-            let _ahead = rows.balance.get(&AccountId::person(self.person));
-            return Err(Stop::Absent);
-        };
-        let order = order.ok_or(Refusal::OrderUnknown)?;
-        let merchant = tx.rows().merchant.get(&order.mchid).or_stop()?.cloned();
-        let merchant = merchant.expect("an order has its merchant");
+        let rows = tx.rows();
+        // Both are asked for at once, so that one round loads them.
+        let session = rows.session.get(&self.session).map(|row| row.and_then(|session| session.holder(now)));
+        let code = rows.order_code.get(&self.code).map(|row| row.map(|code| (code.order, code.expires_at)));
+        let person = session.or_stop()?.ok_or(Refusal::SignedOut)?;
+        let (order, expires_at) = code.or_stop()?.ok_or(Refusal::CodeStale)?;
+        let pay = Pay { person, order, card: self.card, pin: self.pin.clone() };
+        let order = pay.order(tx)?.expect("a code has its order");
+        // How an order went is told whatever became of its code.
+        if now >= expires_at && order.standing(now) == OrderStanding::Payable {
+            return Err(Refusal::CodeStale.into());
+        }
+        let merchant = merchant_of(tx, &order)?;
+        Ok(Taken { person, order: pay.take(tx, order, &merchant)?, merchant: merchant.name })
+    }
+}
+
+fn merchant_of(tx: &mut Tx<'_>, order: &Order) -> Result<Merchant, Stop<Refusal>> {
+    let merchant = tx.rows().merchant.get(&order.mchid).or_stop()?.cloned();
+    Ok(merchant.expect("an order has its merchant"))
+}
+
+impl Pay {
+    /// The order. What its payer brings is asked for along with it, so that one round loads all.
+    fn order(&self, tx: &mut Tx<'_>) -> Result<Option<Order>, Stop<Refusal>> {
+        let rows = tx.rows();
+        if let Ok(order) = rows.order.get(&self.order) {
+            return Ok(order.cloned());
+        }
+        let _ahead = (rows.person.get(&self.person), rows.payment_password.get(&self.person));
+        let _ahead = rows.balance.get(&AccountId::person(self.person));
+        Err(Stop::Absent)
+    }
+
+    /// The order as it stands once it was paid, or is being paid.
+    fn take(&self, tx: &mut Tx<'_>, order: Order, merchant: &Merchant) -> Result<Order, Stop<Refusal>> {
         // The same person and the same means: a repeat, answered with how the order stands.
         let repeat = order.payer == Some(self.person) && order.card == self.card;
-        match order.standing(now) {
+        match order.standing(tx.now()) {
             OrderStanding::Payable => {}
             OrderStanding::Paying | OrderStanding::Paid | OrderStanding::Refunded if repeat => {
                 return Ok(order);
@@ -64,13 +126,11 @@ impl Command for Pay {
             return Err(Refusal::AccountFrozen.into());
         }
         match self.card {
-            None => self.by_balance(tx, order, &merchant),
+            None => self.by_balance(tx, order, merchant),
             Some(card) => self.by_card(tx, order, card),
         }
     }
-}
 
-impl Pay {
     fn by_balance(
         &self,
         tx: &mut Tx<'_>,

@@ -162,6 +162,13 @@ impl Command for SignIn {
     }
 }
 
+impl Session {
+    /// Whose it is, while it lives.
+    pub fn holder(&self, now: Timestamp) -> Option<PersonId> {
+        (now < self.expires_at).then_some(self.person)
+    }
+}
+
 /// Ends a session. Ending one that is not there is no error.
 #[derive(Debug)]
 pub struct SignOut {

@@ -18,6 +18,7 @@ mod lease;
 mod life;
 mod mailbox;
 mod owner;
+mod reading;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -200,8 +201,7 @@ impl Engine {
         F: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     {
         let readers = self.sure()?.readers.clone();
-        let task = tokio::task::spawn_blocking(move || readers.with(work)).await;
-        task.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        self.0.0.reading.read(readers, work).await
     }
 
     /// What is committed from now on, as it is committed. A listener that lags must look at the database.

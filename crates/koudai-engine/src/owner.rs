@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::commits::{Doubt, has_seal, settle};
 use crate::life::{self, Life, Threads};
+use crate::reading::Reading;
 use crate::{Clock, Settings, Standing, stop};
 
 /// How often somebody who waits for a ledger looks whether it is free.
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     standing: watch::Sender<Standing>,
     closed: Mutex<bool>,
     closing: Condvar,
+    pub(crate) reading: Arc<Reading>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) clock: Clock,
     /// The time of the newest batch, in milliseconds since 1970.
@@ -50,6 +52,7 @@ impl Shared {
             standing: watch::Sender::new(Standing::Standby),
             closed: Mutex::new(false),
             closing: Condvar::new(),
+            reading: Arc::default(),
             events,
             clock,
             last: Arc::new(AtomicI64::new(0)),

@@ -11,6 +11,7 @@ use koudai_core::column::{Shape, Value};
 use koudai_core::id::MchId;
 use koudai_core::ledger::Seal;
 use koudai_core::rows::Rows;
+use koudai_core::secret::Secret;
 use koudai_core::time::Timestamp;
 
 use crate::error::StoreError;
@@ -148,12 +149,27 @@ pub(crate) fn renewal(ids_after: Timestamp) -> [String; 2] {
     ]
 }
 
+/// Where a ledger is kept that can be copied.
+enum Kept<'a> {
+    Directory(&'a Path),
+    Server(&'a Secret<String>),
+}
+
 impl Database {
+    fn kept(&self) -> Result<Kept<'_>, StoreError> {
+        match self {
+            Self::Directory(directory) => Ok(Kept::Directory(directory)),
+            Self::Server(url) => Ok(Kept::Server(url)),
+            // It has no other file system beside it to copy to.
+            Self::Simulated(_) => Err(StoreError::NoLedger { place: "a simulation's disk".to_owned() }),
+        }
+    }
+
     /// The rows of a ledger of the newest shape.
     fn source(&self) -> Result<Box<dyn Connection>, StoreError> {
-        match self {
-            Self::Directory(directory) => sqlite::copy::source(directory),
-            Self::Server(url) => postgres::copy::source(url),
+        match self.kept()? {
+            Kept::Directory(directory) => sqlite::copy::source(directory),
+            Kept::Server(url) => postgres::copy::source(url),
         }
     }
 
@@ -164,9 +180,9 @@ impl Database {
     /// `NoLedger`; `TooNew`, `TooOld` or `Draft` if it is of another version; what the databases say. What is in the
     /// directory then is of no use.
     pub fn copy_to(&self, directory: &Path) -> Result<(), StoreError> {
-        match self {
-            Self::Directory(from) => sqlite::copy::pages(from, directory, None),
-            Self::Server(url) => {
+        match self.kept()? {
+            Kept::Directory(from) => sqlite::copy::pages(from, directory, None),
+            Kept::Server(url) => {
                 let source = postgres::copy::source(url)?;
                 let mut file = sqlite::copy::NewFile::create(directory)?;
                 stream(&*source, &mut file)?;
@@ -183,9 +199,9 @@ impl Database {
     /// # Errors
     /// As `copy_to`, of the copy; `NotEmpty`.
     pub fn fill_from(&self, copy: &Path, ids_after: Timestamp) -> Result<(), StoreError> {
-        match self {
-            Self::Directory(to) => sqlite::copy::pages(copy, to, Some(ids_after)),
-            Self::Server(url) => {
+        match self.kept()? {
+            Kept::Directory(to) => sqlite::copy::pages(copy, to, Some(ids_after)),
+            Kept::Server(url) => {
                 let source = sqlite::copy::source(copy)?;
                 let mut filling = postgres::copy::Filling::begin(url)?;
                 stream(&*source, &mut filling)?;
@@ -199,9 +215,9 @@ impl Database {
     /// # Errors
     /// `NotEmpty`, or what the database says.
     pub fn require_empty(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Directory(directory) => sqlite::copy::require_none(directory),
-            Self::Server(url) => postgres::copy::require_empty(url),
+        match self.kept()? {
+            Kept::Directory(directory) => sqlite::copy::require_none(directory),
+            Kept::Server(url) => postgres::copy::require_empty(url),
         }
     }
 

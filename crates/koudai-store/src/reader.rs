@@ -19,9 +19,6 @@ use crate::error::StoreError;
 use crate::recent::Recent;
 use crate::sql;
 
-/// How many idle reading connections are kept.
-const IDLE: usize = 8;
-
 /// What a reader needs of a database. Statements are the same for all: parameters are written `?1`.
 pub(crate) trait Connection: Send {
     /// The rows a statement selects.
@@ -60,6 +57,10 @@ impl std::fmt::Debug for Readers {
 }
 
 impl Readers {
+    /// How many connections are kept open while nobody reads. Whoever reads more at once opens others and closes them
+    /// again, which costs more than a page's reading does.
+    pub const KEPT: usize = 8;
+
     /// Readers of a database whose writer has opened it, so that its shape is the newest.
     pub(crate) fn new(open: Arc<Open>, recent: Arc<Recent>) -> Self {
         Self { open, recent, idle: Arc::default() }
@@ -81,7 +82,7 @@ impl Readers {
         };
         let result = work(&reader);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE && !reader.connection.is_lost() {
+        if idle.len() < Self::KEPT && !reader.connection.is_lost() {
             idle.push(reader);
         }
         result
@@ -195,6 +196,20 @@ impl Reader {
             None => self.balance(account)?.map_or(Seq(0), |b| b.as_of),
             Some(before) => self.line_before(account, before)?,
         };
+        self.walk(account, newest, limit)
+    }
+
+    /// The journals of an account when it stood at this balance, newest first: what made it what it is, and nothing that
+    /// is committed since.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn history_at(&self, balance: &Balance, limit: i64) -> Result<Vec<Journal>, StoreError> {
+        self.walk(balance.account, balance.as_of, limit)
+    }
+
+    /// An account's journals from its line in `newest` on, newest first.
+    fn walk(&self, account: AccountId, newest: Seq, limit: i64) -> Result<Vec<Journal>, StoreError> {
         let mut journals = vec![];
         let mut next = newest;
         while next.0 > 0 && i64::try_from(journals.len()).is_ok_and(|n| n < limit) {

@@ -16,11 +16,13 @@ use koudai_core::refusal::Refusal;
 use koudai_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use koudai_web::assets;
 use koudai_web::say::Lang;
+use koudai_web::wallet::months::Month;
 use koudai_web::wallet::pages::{
     BindingPage, BindingState, CardKind, CardLine, CardNewPage, CardPage, CardsPage, Direction, Event,
-    Holder, HomePage, LandingPage, LoginPage, Method, MonthOfRecords, PayPage, PayResultPage, PayState,
-    PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage, RefundNotice,
-    RefusalPage, Refused, ScanPage, StatusPage, TermsPage, TopUpPage, TopUpResultPage, TopUpState, Unusable,
+    Holder, HomePage, LandingPage, LoginPage, Method, MonthOfRecords, PageOfRecords, PayPage, PayResultPage,
+    PayState, PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage,
+    RefundNotice, RefusalPage, Refused, ScanPage, StatusPage, TermsPage, TopUpPage, TopUpResultPage,
+    TopUpState, Unusable,
 };
 
 fn main() -> std::io::Result<()> {
@@ -250,19 +252,30 @@ fn payments(l: Lang, add: &mut Add) {
 }
 
 fn records(l: Lang, add: &mut Add) {
-    add("records-empty", &RecordsPage { l, months: Vec::new(), older: None });
+    let (since, now) = (Month { year: 2025, month: 3 }, Month { year: 2026, month: 11 });
+    let page = |place, chosen, months, older: Option<&str>| RecordsPage {
+        l,
+        place,
+        choice: since..=now,
+        chosen,
+        months,
+        older: older.map(str::to_owned),
+    };
+    add("records-empty", &page(PageOfRecords::Newest, now, vec![], None));
     let (this, last) = lines(l).into_iter().partition(|line| line.at >= NOW.plus(-20 * DAY));
-    add(
-        "records",
-        &RecordsPage {
-            l,
-            months: vec![
-                month(2026, 11, fen(7_850), fen(2_999), this),
-                month(2026, 10, fen(1_258_850), fen(0), last),
-            ],
-            older: Some(REFERENCE.into()),
-        },
-    );
+    let november = month(now, fen(7_850), fen(2_999), this);
+    let october = month(now.before(), fen(1_258_850), fen(0), last);
+    add("records", &page(PageOfRecords::Newest, now, vec![november, october], Some(REFERENCE)));
+    let old = || lines(l).into_iter().filter(|line| line.at < NOW.plus(-20 * DAY)).collect();
+    let october = || month(now.before(), fen(1_258_850), fen(0), old());
+    let jump = |place, chosen, months| page(place, chosen, months, None);
+    add("records-month", &jump(PageOfRecords::Month(now.before()), now.before(), vec![october()]));
+    add("records-empty-month", &jump(PageOfRecords::EmptyMonth(now), now, vec![october()]));
+    add("records-before-the-first", &jump(PageOfRecords::NothingTill(since), since, vec![]));
+    let next = now.after();
+    add("records-month-to-come", &jump(PageOfRecords::MonthToCome(next), now, vec![october()]));
+    add("records-no-such-month", &jump(PageOfRecords::NoSuchMonth, now, vec![october()]));
+    add("records-older", &jump(PageOfRecords::Older, now.before(), vec![october()]));
     add(
         "record",
         &RecordPage {
@@ -352,14 +365,8 @@ fn methods(l: Lang, balance: i64) -> Vec<Method> {
     methods
 }
 
-fn month(
-    year: i64,
-    month: u8,
-    total_out: Money,
-    total_back: Money,
-    lines: Vec<RecordLine>,
-) -> MonthOfRecords {
-    MonthOfRecords { year, month, total_out, total_back, lines }
+fn month(month: Month, total_out: Money, total_back: Money, lines: Vec<RecordLine>) -> MonthOfRecords {
+    MonthOfRecords { month, total_out, total_back, lines }
 }
 
 fn lines(l: Lang) -> Vec<RecordLine> {

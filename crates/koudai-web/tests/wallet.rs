@@ -586,3 +586,49 @@ fn the_operator_of_a_demo_has_a_name_in_latin_letters_too() {
     assert_eq!(Lang::Zh.operator("口袋"), "口袋");
     assert_eq!(Lang::En.operator("示例大学后勤集团"), "示例大学后勤集团");
 }
+
+#[tokio::test]
+async fn the_answer_to_a_payment_is_what_its_page_says_from_then_on() {
+    let wallet = Wallet::start().await;
+    let person = wallet.person("13912340001", 5_000).await;
+    let path = wallet.page_of(&person, "SAME-0001", 3_000).await;
+    let (status, paid) = wallet.pay(&person, &path, "balance", PIN).await;
+    assert_eq!((status, paid["state"].as_str()), (200, Some("paid")), "{paid}");
+    // Its payer has a card, and a balance that would not pay the same again.
+    assert_eq!(paid["methods"].as_array().unwrap().len(), 2);
+    assert_eq!(paid["methods"][0]["usable"], false);
+    assert_eq!(wallet.get(&person, &path).await, (200, paid.clone()));
+    assert_eq!(wallet.pay(&person, &path, "balance", PIN).await, (200, paid), "and of a repeat");
+}
+
+#[tokio::test]
+async fn a_payment_is_refused_for_its_session_first_then_for_its_code_and_then_for_what_was_typed() {
+    let wallet = Wallet::start().await;
+    let person = wallet.person("13912340001", 5_000).await;
+    let path = wallet.page_of(&person, "FIRST-0001", 100).await;
+    let stranger = Person { card: person.card, token: "none-of-ours".to_owned() };
+    let bodies = [
+        json!({}),
+        json!({"method": "nonsense", "payment_password": PIN}),
+        json!({"method": "balance", "payment_password": "1"}),
+        json!({"method": "balance", "payment_password": PIN}),
+    ];
+    let unknown = format!("/pay/{}", "A".repeat(22));
+    let typed = ["CARD_UNKNOWN", "CARD_UNKNOWN", "PAYMENT_PASSWORD_MALFORMED"];
+    for (n, body) in bodies.iter().enumerate() {
+        for path in [path.as_str(), &unknown, "/pay/none"] {
+            let (status, answer) = wallet.post(Some(&stranger), path, body.clone()).await;
+            assert_eq!((status, answer["code"].as_str()), (401, Some("SIGNED_OUT")), "{body}");
+        }
+        for path in [unknown.as_str(), "/pay/none"] {
+            let (_, answer) = wallet.post(Some(&person), path, body.clone()).await;
+            assert_eq!(answer["code"], "CODE_STALE", "{body}");
+        }
+        if let Some(code) = typed.get(n) {
+            let (_, answer) = wallet.post(Some(&person), &path, body.clone()).await;
+            assert_eq!((answer["code"].as_str(), answer["money_moved"].as_str()), (Some(*code), Some("no")));
+        }
+    }
+    let (_, state) = wallet.get(&person, &path).await;
+    assert_eq!(state["state"], "payable");
+}

@@ -56,6 +56,8 @@ pub(crate) enum Command {
 pub(crate) enum BenchCommand {
     /// The engine under load, on a ledger made for the purpose
     Engine(BenchEngineArgs),
+    /// The wallet's own payment route over HTTP, with the callers on this machine too
+    Http(BenchHttpArgs),
 }
 
 #[derive(Debug, Args)]
@@ -106,6 +108,32 @@ pub(crate) struct BenchEngineArgs {
     /// Draw throughput and latency over time into this file (SVG)
     #[arg(long, value_name = "FILE")]
     pub(crate) chart: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchHttpArgs {
+    /// Where keys and ledger are made: an empty or absent directory, removed afterwards
+    #[arg(long, value_name = "DIR", default_value = "./.koudai-bench")]
+    pub(crate) data: PathBuf,
+    /// What keeps the ledger: `sqlite`, in that directory, or the URL of a PostgreSQL database on this machine that holds
+    /// nothing yet
+    #[arg(long, value_name = "STORE", default_value = "sqlite")]
+    pub(crate) store: String,
+    /// Leave the directory there
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// People who pay, each equally often
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) accounts: usize,
+    /// Connections that are kept open, each with one payment under way
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) connections: usize,
+    /// How long the run takes
+    #[arg(long, value_name = "S", default_value_t = 30)]
+    pub(crate) seconds: u64,
+    /// Orders placed for the run [default: more than can be paid in it]
+    #[arg(long, value_name = "N")]
+    pub(crate) orders: Option<usize>,
 }
 
 /// What a load is made of.

@@ -69,6 +69,28 @@ pub(crate) struct House {
 /// # Errors
 /// If the directory is in use or damaged, or an address cannot be used.
 pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<House, Failure> {
+    let data = plan.data;
+    let settings = Settings { tuning: plan.tuning, ..Settings::of(directory::database(data)?) };
+    // Where the ledger is a server's, its lock is not the directory's.
+    let lock = match &settings.database {
+        Database::Server(_) => Some(directory::lock(data)?),
+        Database::Directory(_) | Database::Simulated(_) => None,
+    };
+    let app = furnish(plan, keys, &settings)?;
+    if directory::restored(data)?.is_some() {
+        hold_courier(data, &app.networks);
+    } else {
+        courier::start(app.engine.clone(), Arc::clone(&app.networks), Arc::clone(&app.operator));
+    }
+    control::serve(data, app.engine.clone(), Arc::clone(&app.networks))?;
+    Ok(House { app, _lock: lock })
+}
+
+/// Starts the engine on a ledger and puts together what every handler has at hand. Nothing is called yet.
+///
+/// # Errors
+/// If the ledger is in use or damaged, or an address cannot be used.
+pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result<koudai_web::App, Failure> {
     let issuer = IssuerClient::new(
         &plan.issuer_url,
         &plan.issuer_app_id,
@@ -80,39 +102,25 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<House, Failure> {
     .map_err(|error| Failure::because("the card issuer", &error))?;
     let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
         .map_err(|error| Failure::because("the message gateway", &error))?;
-    let settings = Settings { tuning: plan.tuning, ..Settings::of(directory::database(plan.data)?) };
-    // Where the ledger is a server's, its lock is not the directory's.
-    let lock = match &settings.database {
-        Database::Directory(_) => None,
-        Database::Server(_) => Some(directory::lock(plan.data)?),
-    };
-    let engine = Engine::stand_by(&settings, keys.decisions, Policy::default(), Clock::wall())
+    let engine = Engine::stand_by(settings, keys.decisions, Policy::default(), Clock::wall())
         .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
-    let networks = Arc::new(Networks {
+    let networks = Networks {
         vault: keys.vault,
         platform: keys.platform,
         issuer,
         sms,
         reach: plan.reach,
         health: Health::default(),
-    });
-    let operator: Arc<str> = plan.operator.into();
-    if directory::restored(plan.data)?.is_some() {
-        hold_courier(plan.data, &networks);
-    } else {
-        courier::start(engine.clone(), Arc::clone(&networks), Arc::clone(&operator));
-    }
-    control::serve(plan.data, engine.clone(), Arc::clone(&networks))?;
+    };
     let secure = plan.origin.starts_with("https://");
-    let app = koudai_web::App {
+    Ok(koudai_web::App {
         engine,
-        networks,
+        networks: Arc::new(networks),
         origin: plan.origin.into(),
-        operator,
+        operator: plan.operator.into(),
         contact: plan.contact.map(Arc::from),
         secure,
-    };
-    Ok(House { app, _lock: lock })
+    })
 }
 
 /// Leaves the courier out: the ledger was restored, and the outside may know of what it does not. `/status` says that bank

@@ -78,6 +78,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Backup(args) => backup::take::run(&args),
             Command::Restore(args) => backup::restore::run(&args),
             Command::Bench(cli::BenchCommand::Engine(args)) => bench::run_engine(&args),
+            Command::Bench(cli::BenchCommand::Http(args)) => bench::run_http(&args, &log).await,
             Command::Staff(StaffCommand::Create(args)) => staff::run(args).await,
         }
     });

@@ -1,4 +1,4 @@
-//! `koudai bench engine` on a small ledger: its figures add up, and what it did is a ledger that holds.
+//! `koudai bench` on a small ledger: its figures add up, and what it did is a ledger that holds.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
@@ -51,6 +51,25 @@ fn orders_payments_and_refunds_at_a_set_rate_leave_a_ledger_that_holds() {
     let held = holds(&data);
     assert_eq!(held["paid"], report["payments"]);
     assert!(held["refunds"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn what_is_acknowledged_over_http_is_in_a_ledger_that_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("bench");
+    let small =
+        ["bench", "http", "--accounts", "20", "--connections", "4", "--seconds", "20", "--orders", "300"];
+    let output = koudai(&[&small[..], &["--keep"]].concat(), &data);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // The orders end long before the time does, so each was paid.
+    assert_eq!((&report["payments"], &report["payers"]), (&300.into(), &20.into()), "{report}");
+    assert_eq!((&report["merchants"], &report["connections"]), (&1.into(), &4.into()));
+    assert!(
+        report["payments_per_s"].as_u64().unwrap() > 0 && report["latency_ms"]["p99"].as_f64().unwrap() > 0.0
+    );
+    assert_eq!(report["durability"]["synchronous"], "FULL");
+    assert_eq!(holds(&data)["paid"], 300);
 }
 
 #[test]

@@ -4,11 +4,12 @@ use koudai_core::id::{CardId, MchId, OrderId, PersonId};
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK, JournalKind};
 use koudai_core::merchant::SetMerchant;
 use koudai_core::order::CloseOrder;
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Pay, PayCode};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Attempt, NetworkRefusal, Order, OrderState, Product};
+use koudai_core::sign_in::SignOut;
 use koudai_core::state::Event;
-use koudai_core::time::DAY;
+use koudai_core::time::{DAY, HOUR};
 
 use crate::fixture::{Freeze, Ledger, PIN, WRONG, fen, pin};
 
@@ -268,4 +269,80 @@ fn an_order_past_its_time_whose_card_is_refused_is_expired() {
     ledger.advance(8 * DAY);
     ledger.fail(paying.attempt.unwrap(), NetworkRefusal::Refused);
     assert_eq!(ledger.refusal(&pay(person, order, None)), Refusal::OrderExpired);
+}
+
+/// What the first person's session is found by, as the fixture signs people in.
+const SESSION: [u8; 32] = [0; 32];
+
+fn pay_code(order: &Order, card: Option<CardId>) -> PayCode {
+    PayCode { session: SESSION, code: order.code, card, pin: pin(PIN) }
+}
+
+#[test]
+fn a_code_and_a_session_pay_what_the_order_and_the_person_would() {
+    let (mut ledger, mchid) = shop();
+    let person = ledger.person_with(PAYER, 20_000);
+    let order = ledger.order(mchid, "order-1", 10_000);
+    let taken = ledger.submit(&pay_code(&order, None)).unwrap();
+    assert_eq!((taken.person, taken.merchant.as_str()), (person, "口袋咖啡"));
+    assert_eq!(Some(&taken.order), ledger.get(&order.id).as_ref());
+    assert_eq!((taken.order.state, taken.order.payer), (OrderState::Paid, Some(person)));
+    assert_eq!(ledger.balance_of(person), 10_000);
+    let (again, changed) = ledger.effect(&pay_code(&order, None));
+    assert_eq!((again, changed), (Ok(taken), false), "a repeat is answered and does nothing");
+    ledger.audit();
+}
+
+#[test]
+fn a_card_pays_by_code_too() {
+    let (mut ledger, mchid) = shop();
+    let person = ledger.person_with_pin(PAYER);
+    let card = ledger.card(person);
+    let order = ledger.order(mchid, "order-1", 60);
+    let taken = ledger.submit(&pay_code(&order, Some(card))).unwrap();
+    assert_eq!((taken.order.state, taken.order.card), (OrderState::Paying, Some(card)));
+    ledger.succeed(taken.order.attempt.unwrap());
+    ledger.audit();
+}
+
+#[test]
+fn nobody_pays_by_a_session_that_is_unknown_ended_or_over() {
+    let (mut ledger, mchid) = shop();
+    ledger.person_with(PAYER, 100);
+    let order = ledger.order(mchid, "order-1", 60);
+    let unknown = PayCode { session: [9; 32], ..pay_code(&order, None) };
+    assert_eq!(ledger.refusal(&unknown), Refusal::SignedOut);
+    ledger.advance(30 * DAY);
+    assert_eq!(ledger.refusal(&pay_code(&order, None)), Refusal::SignedOut);
+    let (mut ledger, mchid) = shop();
+    ledger.person_with(PAYER, 100);
+    let order = ledger.order(mchid, "order-1", 60);
+    ledger.submit(&SignOut { token_hash: SESSION }).unwrap();
+    assert_eq!(ledger.refusal(&pay_code(&order, None)), Refusal::SignedOut);
+}
+
+#[test]
+fn an_old_or_unknown_code_pays_nothing_but_says_how_its_order_went() {
+    let (mut ledger, mchid) = shop();
+    ledger.person_with(PAYER, 100);
+    let (paid, open) = (ledger.order(mchid, "order-1", 40), ledger.order(mchid, "order-2", 40));
+    let unknown = PayCode { code: [9; 16], ..pay_code(&open, None) };
+    assert_eq!(ledger.refusal(&unknown), Refusal::CodeStale);
+    let taken = ledger.submit(&pay_code(&paid, None)).unwrap();
+    ledger.advance(2 * HOUR);
+    assert_eq!(ledger.refusal(&pay_code(&open, None)), Refusal::CodeStale);
+    assert_eq!(ledger.submit(&pay_code(&paid, None)), Ok(taken));
+}
+
+#[test]
+fn a_wrong_payment_password_is_counted_when_it_comes_with_a_code() {
+    let (mut ledger, mchid) = shop();
+    ledger.person_with(PAYER, 100);
+    let order = ledger.order(mchid, "order-1", 60);
+    let wrong = PayCode { pin: pin(WRONG), ..pay_code(&order, None) };
+    for tries_left in [4, 3] {
+        let refused = Err(Refusal::PaymentPasswordWrong { tries_left });
+        assert_eq!(ledger.effect(&wrong), (refused, true));
+    }
+    assert_eq!(ledger.get::<Order>(&order.id).unwrap().state, OrderState::Unpaid);
 }

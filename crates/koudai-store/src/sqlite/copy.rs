@@ -15,6 +15,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi, params_from_iter};
 
 use super::connection::{Cell, open_read_only};
+use super::place::Place;
 use super::{FILE, MIGRATIONS, known};
 use crate::copy::{Sink, Table, renewal};
 use crate::error::StoreError;
@@ -48,8 +49,8 @@ fn open(directory: &Path) -> Result<Connection, StoreError> {
     if !path.exists() {
         return Err(StoreError::NoLedger { place: path.display().to_string() });
     }
-    let connection =
-        open_read_only(&path, 2_000).map_err(StoreError::sqlite("opening the database to copy it"))?;
+    let connection = open_read_only(&Place::of(directory), 2_000)
+        .map_err(StoreError::sqlite("opening the database to copy it"))?;
     require_current(&connection, &path)?;
     Ok(connection)
 }
@@ -57,7 +58,7 @@ fn open(directory: &Path) -> Result<Connection, StoreError> {
 /// A copy's rows.
 pub(crate) fn source(directory: &Path) -> Result<Box<dyn reader::Connection>, StoreError> {
     drop(open(directory)?);
-    super::connect(&directory.join(FILE))
+    super::connect(&Place::of(directory))
 }
 
 /// Expects a directory without a ledger, and without what one leaves beside it: SQLite takes a log it finds for its own.

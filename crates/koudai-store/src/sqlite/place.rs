@@ -38,7 +38,8 @@ impl Place {
             None => Connection::open_with_flags(&self.path, flags),
             Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs.as_str()),
         }?;
-        // Plans are made without a look at what is bound: a statement with a bound LIMIT would be planned anew for each.
+        // Plans depend on a statement's text alone. Otherwise one whose plan might be another for other values, such as a bound
+        // LIMIT, is planned anew with each of them, which costs more than it runs.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(connection)
     }

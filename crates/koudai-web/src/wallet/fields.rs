@@ -41,19 +41,25 @@ impl FromRequest<App> for Sent {
         let (mut parts, body) = request.into_parts();
         let visit =
             <Visit as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, app).await?;
-        let kind =
-            parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        let body = tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_BYTES)).await;
-        let body = body.map_err(|_| StatusCode::REQUEST_TIMEOUT.into_response())?;
-        let body = body.map_err(|_| visit.refuse(Refusal::RequestTooLarge))?;
-        match Fields::parse(&kind, &body) {
-            Some(fields) => Ok(Self(visit, fields)),
-            None => Err(visit.refuse(Refusal::RequestMalformed)),
-        }
+        let fields = Fields::read(&visit, Request::from_parts(parts, body)).await?;
+        Ok(Self(visit, fields))
     }
 }
 
 impl Fields {
+    /// Reads a request's body.
+    ///
+    /// # Errors
+    /// `RequestTooLarge` or `RequestMalformed`, as a reply; 408 if it does not come.
+    pub(super) async fn read(visit: &Visit, request: Request) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let kind = parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let body = tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_BYTES)).await;
+        let body = body.map_err(|_| StatusCode::REQUEST_TIMEOUT.into_response())?;
+        let body = body.map_err(|_| visit.refuse(Refusal::RequestTooLarge))?;
+        Self::parse(kind, &body).ok_or_else(|| visit.refuse(Refusal::RequestMalformed))
+    }
+
     fn parse(kind: &str, body: &[u8]) -> Option<Self> {
         if body.is_empty() {
             return Some(Self(BTreeMap::new()));

@@ -7,11 +7,12 @@ use koudai_core::ledger::{AccountId, standing};
 use koudai_core::money::{Currency, Money};
 use koudai_core::payment_password::SetPaymentPassword;
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::PaymentPassword;
+use koudai_core::rows::{Balance, PaymentPassword};
 use koudai_store::{Reader, StoreError};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::bills::{self, Begin};
 use super::fields::Sent;
 use super::pages::{HomePage, PaymentPasswordPage, StatusPage, TermsPage};
 use super::sign_in::{own_path, set_cookie};
@@ -24,22 +25,30 @@ const RECENT: usize = 3;
 
 /// What a person's account stands at.
 pub(super) fn balance(reader: &Reader, account: AccountId) -> Result<Money, StoreError> {
+    money(reader.balance(account)?.as_ref())
+}
+
+/// What an account stands at by its row; nothing if it never moved.
+fn money(row: Option<&Balance>) -> Result<Money, StoreError> {
+    let Some(b) = row else { return Ok(Money::zero(Currency::Cny)) };
     let wrong =
-        |_| StoreError::Corrupt { table: "balance", what: format!("account {}: below zero", account.0) };
-    match reader.balance(account)? {
-        Some(b) => standing(account, b.debits_minor, b.credits_minor, b.currency).map_err(wrong),
-        None => Ok(Money::zero(Currency::Cny)),
-    }
+        |_| StoreError::Corrupt { table: "balance", what: format!("account {}: below zero", b.account.0) };
+    standing(b.account, b.debits_minor, b.credits_minor, b.currency).map_err(wrong)
 }
 
 pub(super) async fn home(visit: Visit) -> Response {
     let result = async {
         let person = visit.person_row().await?;
         let id = person.id;
-        let (balance, cards, has_payment_password) = visit
+        let (l, json) = (visit.l, visit.json);
+        let (balance, recent, cards, has_payment_password) = visit
             .read(move |r| {
+                // The lines beside the balance are those that make it up, whatever is committed meanwhile.
+                let row = r.balance(AccountId::person(id))?;
+                let lines = || bills::read_page(r, id, row.as_ref(), Begin::Newest, l).map(|page| page.lines);
+                let recent = if json { vec![] } else { lines()? };
                 let password = r.get::<PaymentPassword>(&id)?.is_some();
-                Ok((balance(r, AccountId::person(id))?, r.cards_of(id)?, password))
+                Ok((money(row.as_ref())?, recent, r.cards_of(id)?, password))
             })
             .await?;
         if visit.json {
@@ -51,8 +60,6 @@ pub(super) async fn home(visit: Visit) -> Response {
                 "has_payment_password": has_payment_password,
             })));
         }
-        let mut recent = records::newest(&visit, id).await?;
-        recent.truncate(RECENT);
         Ok(answer::ok(&HomePage {
             l: visit.l,
             phone: person.phone.masked(),
@@ -60,7 +67,7 @@ pub(super) async fn home(visit: Visit) -> Response {
             cards: cards.len(),
             has_payment_password,
             refund: None,
-            recent,
+            recent: recent.into_iter().take(RECENT).collect(),
         }))
     };
     let result = result.await;

@@ -4,9 +4,11 @@
 //! writes the reply in the form that was asked for.
 
 mod answer;
+mod bills;
 mod cards;
 mod fields;
 mod home;
+pub mod months;
 pub mod pages;
 mod pay;
 mod records;
@@ -49,7 +51,7 @@ pub fn router() -> Router<App> {
         .route("/scan", get(scan::page).post(scan::scan).layer(DefaultBodyLimit::max(scan::PICTURE_BYTES)))
         .route("/q/{token}", get(scan::landing))
         .route("/pay/{token}", get(pay::page).post(pay::pay))
-        .route("/records", get(records::list))
+        .route("/records", get(bills::list))
         .route("/records/{id}", get(records::record))
         .route("/static/{file}", get(asset))
         .fallback(nothing_here)

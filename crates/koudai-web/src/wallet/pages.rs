@@ -31,7 +31,8 @@ pub use payments::{
 };
 pub use pieces::{Amount, CardLine, Icon, Refused};
 pub use records::{
-    Direction, Event, MonthOfRecords, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage,
+    Direction, Event, MonthOfRecords, PageOfRecords, RecordKind, RecordLine, RecordPage, RecordState,
+    RecordsPage,
 };
 
 #[cfg(doc)]

@@ -1,26 +1,28 @@
 //! The payment page: what is to be paid and how, and then how it went. All state is on the server, so a page that was
 //! cut off resumes where the payment stands.
 
-use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request};
 use axum::http::StatusCode;
 use axum::response::Response;
-use koudai_core::id::PersonId;
+use koudai_core::id::{MchId, PersonId};
 use koudai_core::ledger::AccountId;
 use koudai_core::money::Money;
 use koudai_core::order::OrderStanding;
-use koudai_core::payment::Pay;
+use koudai_core::payment::{PayCode, Taken};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Attempt, AttemptState, Card, Merchant, Order, OrderCode, PaymentPassword};
+use koudai_core::time::Timestamp;
 use koudai_networks::platform::parse_token;
 use koudai_store::{Reader, StoreError};
 use serde_json::{Value, json};
 
-use super::cards::SentTo;
+use super::answer;
+use super::fields::Fields;
 use super::home::balance;
 use super::pages::{Method, PayPage, PayResultPage, PayState, Refused, Unusable};
 use super::top_up::{failure, outcome};
-use super::visit::Visit;
-use super::{answer, fields};
+use super::visit::{Unrecognised, Visit};
 use crate::catalogue;
 
 /// How many of a person's newest attempts are searched for a failed one at this order.
@@ -28,21 +30,26 @@ const ATTEMPTS: i64 = 20;
 /// How many of a person's newest journals are searched for this merchant.
 const LOOK_BACK: i64 = 100;
 
-/// Everything the page of an order shows a person.
-struct View {
-    token: String,
+/// How an order stands for a person: what programs are told of it, and pages show.
+struct Standing {
     order: Order,
-    merchant: Merchant,
+    merchant: String,
     code_stale: bool,
     person: PersonId,
     balance: Money,
     cards: Vec<Card>,
+    /// This person's newest attempt at this order, if it failed.
+    failed: Option<Attempt>,
+    since: Option<Timestamp>,
+}
+
+/// What a page shows besides.
+struct View {
+    token: String,
+    standing: Standing,
     card: Option<Card>,
     has_payment_password: bool,
     first_time: bool,
-    /// This person's newest attempt at this order, if it failed.
-    failed: Option<Attempt>,
-    since: Option<koudai_core::time::Timestamp>,
 }
 
 impl View {
@@ -51,33 +58,121 @@ impl View {
         let token = parse_token(name).ok_or(Refusal::CodeStale)?;
         let (token_text, now) = (name.to_owned(), visit.now());
         let read = visit.read(move |r| {
-            let Some(code) = r.get::<OrderCode>(&token)? else { return Ok(None) };
-            let order = r.get::<Order>(&code.order)?.expect("a code has its order");
-            let merchant = r.get::<Merchant>(&order.mchid)?.expect("an order has its merchant");
-            let attempt = match order.attempt {
-                Some(id) => r.get::<Attempt>(&id)?,
-                None => None,
-            };
-            let newest = r.attempts_of(person, ATTEMPTS)?.into_iter().find(|a| a.order == Some(order.id));
+            let Some(standing) = Standing::of(r, person, &token, now)? else { return Ok(None) };
             Ok(Some(Self {
                 token: token_text,
-                code_stale: now >= code.expires_at,
-                person,
-                balance: balance(r, AccountId::person(person))?,
-                cards: r.cards_of(person)?,
-                card: match order.card {
+                card: match standing.order.card {
                     Some(card) => r.get::<Card>(&card)?,
                     None => None,
                 },
                 has_payment_password: r.get::<PaymentPassword>(&person)?.is_some(),
-                first_time: first_time(r, person, &merchant)?,
-                failed: newest.filter(|a| a.state == AttemptState::Failed && a.refund.is_none()),
-                since: attempt.map(|a| a.created_at),
-                order,
-                merchant,
+                first_time: first_time(r, person, standing.order.mchid)?,
+                standing,
             }))
         });
         read.await?.ok_or(Refusal::CodeStale)
+    }
+
+    fn paid_with(&self, visit: &Visit) -> String {
+        let l = visit.l;
+        self.card
+            .as_ref()
+            .map_or_else(|| l.say("零钱", "Balance").to_owned(), |card| answer::card_line(card, l).name(l))
+    }
+
+    fn page(&self, visit: &Visit, chosen: Option<String>, refusal: Option<Refusal>) -> Response {
+        let standing = &self.standing;
+        let state = match standing.order.standing(visit.now()) {
+            OrderStanding::Payable if standing.is_stale(visit) => return visit.refuse(Refusal::CodeStale),
+            OrderStanding::Payable => {
+                let earlier = standing.failed.as_ref().filter(|_| refusal.is_none());
+                let refusal = refusal.or_else(|| earlier.and_then(failure));
+                let tried = chosen.clone().or_else(|| earlier.map(|attempt| attempt.card.wire()));
+                let page = PayPage {
+                    l: visit.l,
+                    token: self.token.clone(),
+                    merchant: standing.merchant.clone(),
+                    verified: true,
+                    first_time: self.first_time,
+                    description: standing.order.description.to_string(),
+                    amount: standing.order.amount,
+                    order_no: standing.order.out_trade_no.to_string(),
+                    methods: standing.methods(visit),
+                    chosen,
+                    failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
+                    has_payment_password: self.has_payment_password,
+                    refused: refusal.map(|r| standing.refused(visit, r)),
+                };
+                return answer::page(refusal.map_or(StatusCode::OK, answer::status), &page);
+            }
+            OrderStanding::Paying if standing.is_mine() => {
+                PayState::Pending { since: standing.since.unwrap_or_else(|| visit.now()) }
+            }
+            OrderStanding::Paying => PayState::Refused(answer::refused(visit, Refusal::OrderBeingPaid)),
+            OrderStanding::Paid | OrderStanding::Refunded if standing.is_mine() => PayState::Paid {
+                method: self.paid_with(visit),
+                at: standing.order.paid_at.unwrap_or_else(|| visit.now()),
+                record_id: standing.order.id.wire(),
+                merchant_url: None,
+            },
+            OrderStanding::Paid | OrderStanding::Refunded => {
+                PayState::PaidByAnother(answer::refused(visit, Refusal::OrderAlreadyPaid))
+            }
+            OrderStanding::Closed => PayState::Closed(answer::refused(visit, Refusal::OrderClosed)),
+            OrderStanding::Expired => PayState::Expired(answer::refused(visit, Refusal::OrderExpired)),
+        };
+        answer::ok(&PayResultPage {
+            l: visit.l,
+            token: self.token.clone(),
+            merchant: standing.merchant.clone(),
+            amount: standing.order.amount,
+            order_no: standing.order.out_trade_no.to_string(),
+            state,
+        })
+    }
+}
+
+impl Standing {
+    /// By the token of the order's code; `None` if there is no such code.
+    fn of(
+        r: &Reader,
+        person: PersonId,
+        token: &[u8; 16],
+        now: Timestamp,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(code) = r.get::<OrderCode>(token)? else { return Ok(None) };
+        let order = r.get::<Order>(&code.order)?.expect("a code has its order");
+        let attempt = match order.attempt {
+            Some(id) => r.get::<Attempt>(&id)?,
+            None => None,
+        };
+        let newest = r.attempts_of(person, ATTEMPTS)?.into_iter().find(|a| a.order == Some(order.id));
+        Ok(Some(Self {
+            merchant: r.get::<Merchant>(&order.mchid)?.expect("an order has its merchant").name,
+            code_stale: now >= code.expires_at,
+            person,
+            balance: balance(r, AccountId::person(person))?,
+            cards: r.cards_of(person)?,
+            failed: newest.filter(|a| a.state == AttemptState::Failed && a.refund.is_none()),
+            since: attempt.map(|a| a.created_at),
+            order,
+        }))
+    }
+
+    async fn read(visit: &Visit, name: &str) -> Result<Self, Refusal> {
+        let person = visit.person()?;
+        let token = parse_token(name).ok_or(Refusal::CodeStale)?;
+        let now = visit.now();
+        visit.read(move |r| Self::of(r, person, &token, now)).await?.ok_or(Refusal::CodeStale)
+    }
+
+    /// Of an order that was just paid from the balance, of which the payment knows all but what else its payer has.
+    async fn of_paid(visit: &Visit, taken: Taken) -> Result<Self, Refusal> {
+        let Taken { person, order, merchant } = taken;
+        let rest =
+            visit.read(move |r| Ok((balance(r, AccountId::person(person))?, r.cards_of(person)?))).await?;
+        let (balance, cards) = rest;
+        Ok(Self { order, merchant, code_stale: false, person, balance, cards, failed: None, since: None })
     }
 
     fn is_mine(&self) -> bool {
@@ -120,13 +215,6 @@ impl View {
         self.code_stale && self.order.standing(visit.now()) == OrderStanding::Payable
     }
 
-    fn paid_with(&self, visit: &Visit) -> String {
-        let l = visit.l;
-        self.card
-            .as_ref()
-            .map_or_else(|| l.say("零钱", "Balance").to_owned(), |card| answer::card_line(card, l).name(l))
-    }
-
     fn json(&self, visit: &Visit) -> Value {
         let methods: Vec<Value> = self
             .methods(visit)
@@ -141,7 +229,7 @@ impl View {
             .collect();
         let mut value = json!({
             "state": word(&self.order, visit),
-            "merchant": self.merchant.name,
+            "merchant": self.merchant,
             "description": &*self.order.description,
             "amount": answer::money(self.order.amount),
             "order_no": &*self.order.out_trade_no,
@@ -161,56 +249,6 @@ impl View {
         }
         value
     }
-
-    fn page(&self, visit: &Visit, chosen: Option<String>, refusal: Option<Refusal>) -> Response {
-        let state = match self.order.standing(visit.now()) {
-            OrderStanding::Payable if self.is_stale(visit) => return visit.refuse(Refusal::CodeStale),
-            OrderStanding::Payable => {
-                let earlier = self.failed.as_ref().filter(|_| refusal.is_none());
-                let refusal = refusal.or_else(|| earlier.and_then(failure));
-                let tried = chosen.clone().or_else(|| earlier.map(|attempt| attempt.card.wire()));
-                let page = PayPage {
-                    l: visit.l,
-                    token: self.token.clone(),
-                    merchant: self.merchant.name.clone(),
-                    verified: true,
-                    first_time: self.first_time,
-                    description: self.order.description.to_string(),
-                    amount: self.order.amount,
-                    order_no: self.order.out_trade_no.to_string(),
-                    methods: self.methods(visit),
-                    chosen,
-                    failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
-                    has_payment_password: self.has_payment_password,
-                    refused: refusal.map(|r| self.refused(visit, r)),
-                };
-                return answer::page(refusal.map_or(StatusCode::OK, answer::status), &page);
-            }
-            OrderStanding::Paying if self.is_mine() => {
-                PayState::Pending { since: self.since.unwrap_or_else(|| visit.now()) }
-            }
-            OrderStanding::Paying => PayState::Refused(answer::refused(visit, Refusal::OrderBeingPaid)),
-            OrderStanding::Paid | OrderStanding::Refunded if self.is_mine() => PayState::Paid {
-                method: self.paid_with(visit),
-                at: self.order.paid_at.unwrap_or_else(|| visit.now()),
-                record_id: self.order.id.wire(),
-                merchant_url: None,
-            },
-            OrderStanding::Paid | OrderStanding::Refunded => {
-                PayState::PaidByAnother(answer::refused(visit, Refusal::OrderAlreadyPaid))
-            }
-            OrderStanding::Closed => PayState::Closed(answer::refused(visit, Refusal::OrderClosed)),
-            OrderStanding::Expired => PayState::Expired(answer::refused(visit, Refusal::OrderExpired)),
-        };
-        answer::ok(&PayResultPage {
-            l: visit.l,
-            token: self.token.clone(),
-            merchant: self.merchant.name.clone(),
-            amount: self.order.amount,
-            order_no: self.order.out_trade_no.to_string(),
-            state,
-        })
-    }
 }
 
 /// The words of `GET /pay/{token}` for how an order stands.
@@ -225,59 +263,98 @@ fn word(order: &Order, visit: &Visit) -> &'static str {
 }
 
 /// Whether none of a person's newest journals paid this merchant.
-fn first_time(reader: &Reader, person: PersonId, merchant: &Merchant) -> Result<bool, StoreError> {
+fn first_time(reader: &Reader, person: PersonId, mchid: MchId) -> Result<bool, StoreError> {
     let newest = reader.history(AccountId::person(person), None, LOOK_BACK)?;
-    Ok(!newest.iter().any(|j| j.line(AccountId::merchant(merchant.mchid)).is_some()))
+    Ok(!newest.iter().any(|j| j.line(AccountId::merchant(mchid)).is_some()))
 }
 
 pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
-    match View::read(&visit, &name).await {
-        Ok(view) if visit.json && view.is_stale(&visit) => visit.refuse(Refusal::CodeStale),
-        Ok(view) if visit.json => answer::data(view.json(&visit)),
-        Ok(view) => view.page(&visit, None, None),
-        Err(refusal) => visit.refuse(refusal),
+    let result = if visit.json {
+        Standing::read(&visit, &name).await.and_then(|standing| {
+            if standing.is_stale(&visit) {
+                Err(Refusal::CodeStale)
+            } else {
+                Ok(answer::data(standing.json(&visit)))
+            }
+        })
+    } else {
+        View::read(&visit, &name).await.map(|view| view.page(&visit, None, None))
+    };
+    visit.settle(result)
+}
+
+/// Pays. Who sends it is for the payment itself to find out, in the same decision, and is looked up here only if that
+/// refuses.
+pub(super) async fn pay(
+    Unrecognised(visit): Unrecognised,
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    let name = name.map_or_else(|_| String::new(), |Path(name)| name);
+    match Fields::read(&visit, request).await {
+        Ok(fields) => answered(visit, &fields, &name).await,
+        Err(refused) => refused,
     }
 }
 
-pub(super) async fn pay(SentTo(visit, fields, name): SentTo) -> Response {
-    let refusal = match submit(&visit, &fields, &name).await {
+async fn answered(mut visit: Visit, fields: &Fields, name: &str) -> Response {
+    let refusal = match submit(&mut visit, fields, name).await {
         // From here on the payment is on record: no error of a page's may read as a refusal.
-        Ok(order) if visit.json => {
-            let view = View::read(&visit, &name).await;
-            return answer::data(
-                view.map_or_else(|_| json!({ "state": word(&order, &visit) }), |v| v.json(&visit)),
-            );
-        }
+        Ok(taken) if visit.json => return paid_json(&mut visit, taken, name).await,
         Ok(_) => return answer::go(&format!("/pay/{name}")),
         Err(refusal) => refusal,
     };
-    if refusal == Refusal::SignedOut {
+    if refusal == Refusal::SignedOut || visit.recognise().await.is_err() {
         return visit.refuse(refusal);
     }
-    match View::read(&visit, &name).await {
-        Ok(view) if visit.json => answer::refusal_reply(&visit, refusal, &view.refused(&visit, refusal)),
+    if visit.json {
+        return match Standing::read(&visit, name).await {
+            Ok(standing) => answer::refusal_reply(&visit, refusal, &standing.refused(&visit, refusal)),
+            Err(_) => visit.refuse(refusal),
+        };
+    }
+    match View::read(&visit, name).await {
         Ok(view) => view.page(&visit, fields.get("method").map(str::to_owned), Some(refusal)),
         Err(_) => visit.refuse(refusal),
     }
 }
 
 /// The order as it stands once the payment was taken.
-async fn submit(visit: &Visit, fields: &fields::Fields, name: &str) -> Result<Order, Refusal> {
-    let person = visit.person()?;
-    let view = View::read(visit, name).await?;
-    if view.is_stale(visit) {
-        return Err(Refusal::CodeStale);
-    }
-    let card = match fields.text("method") {
-        "balance" => None,
-        _ => Some(fields.card("method")?),
+async fn paid_json(visit: &mut Visit, taken: Taken, name: &str) -> Response {
+    let state = word(&taken.order, visit);
+    let standing = if taken.order.card.is_none() {
+        Standing::of_paid(visit, taken).await
+    } else {
+        match visit.recognise().await {
+            Ok(()) => Standing::read(visit, name).await,
+            Err(refusal) => Err(refusal),
+        }
     };
-    let pin = fields.pin("payment_password")?;
-    let mut events = visit.app.engine.events();
-    let order = visit.submit(Pay { person, order: view.order.id, card, pin }).await?;
+    answer::data(standing.map_or_else(|_| json!({ "state": state }), |standing| standing.json(visit)))
+}
+
+/// The payment, once it was taken.
+async fn submit(visit: &mut Visit, fields: &Fields, name: &str) -> Result<Taken, Refusal> {
+    let session = visit.token_hash().ok_or(Refusal::SignedOut)?;
+    let card = match fields.text("method") {
+        "balance" => Ok(None),
+        _ => fields.card("method").map(Some),
+    };
+    let (Some(code), Ok(card), Ok(pin)) = (parse_token(name), &card, fields.pin("payment_password")) else {
+        // Whoever is signed out hears that first, and of an old code before what is wrong with the rest.
+        visit.recognise().await?;
+        if Standing::read(visit, name).await?.is_stale(visit) {
+            return Err(Refusal::CodeStale);
+        }
+        return Err(card.err().unwrap_or(Refusal::PaymentPasswordMalformed));
+    };
+    // A card's bank is asked after the payment was taken; only then is there anything to listen to.
+    let mut events = card.map(|_| visit.app.engine.events());
+    let taken = visit.submit(PayCode { session, code, card: *card, pin }).await?;
+    let order = &taken.order;
     tracing::info!(
         order = order.id.wire(),
-        person = person.wire(),
+        person = taken.person.wire(),
         mchid = order.mchid.wire(),
         attempt = order.attempt.map(koudai_core::id::AttemptId::wire),
         state = order.state.word(),
@@ -285,11 +362,11 @@ async fn submit(visit: &Visit, fields: &fields::Fields, name: &str) -> Result<Or
         "pay"
     );
     // The bank usually answers at once; if it does not, the page says so and asks again.
-    if let Some(attempt) = order.attempt {
-        let attempt = outcome(visit, &mut events, attempt).await;
+    if let (Some(attempt), Some(events)) = (order.attempt, &mut events) {
+        let attempt = outcome(visit, events, attempt).await;
         if let Some(refusal) = attempt.as_ref().and_then(failure) {
             return Err(refusal);
         }
     }
-    Ok(order)
+    Ok(taken)
 }

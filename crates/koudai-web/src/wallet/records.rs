@@ -1,76 +1,19 @@
-//! Bills: what came in and went out, from the journals of a person's account, and what is still under way.
+//! Records: what a journal of a person's account, or an attempt still under way, is to the person, in a line and in full.
 
-use std::collections::BTreeMap;
-
-use axum::extract::{Path, Query};
+use axum::extract::Path;
 use axum::response::Response;
-use koudai_core::id::{AttemptId, OrderId, PersonId, RefundId, Seq};
-use koudai_core::ledger::{AccountId, Journal, JournalKind};
-use koudai_core::money::{Currency, Money};
+use koudai_core::id::{AttemptId, OrderId, PersonId, RefundId};
+use koudai_core::ledger::{Journal, JournalKind};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Attempt, AttemptKind, AttemptState, Card, Merchant, Order, Refund, RefundState};
-use koudai_core::time::{DAY, HOUR, Timestamp, days_from_civil};
+use koudai_core::time::Timestamp;
 use koudai_store::{Reader, StoreError};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer;
-use super::pages::{
-    Direction, Event, MonthOfRecords, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage,
-};
+use super::pages::{Direction, Event, RecordKind, RecordLine, RecordPage, RecordState};
 use super::visit::Visit;
 use crate::say::Lang;
-
-/// Records on one page.
-const PAGE: i64 = 30;
-/// Attempts looked at for those under way and failed.
-const ATTEMPTS: i64 = 50;
-/// How far back a month's totals are added up; a person with more sees the totals of the newest so many.
-const MONTH_MOST: usize = 50_000;
-
-#[derive(Deserialize)]
-pub(super) struct Before {
-    before: Option<i64>,
-}
-
-/// A person's newest records.
-///
-/// # Errors
-/// `OutOfOrder`.
-pub(super) async fn newest(visit: &Visit, person: PersonId) -> Result<Vec<RecordLine>, Refusal> {
-    let l = visit.l;
-    Ok(visit.read(move |r| page_lines(r, person, None, l)).await?.0)
-}
-
-/// The records of one page, newest first, and where the next page begins.
-fn page_lines(
-    reader: &Reader,
-    person: PersonId,
-    before: Option<Seq>,
-    l: Lang,
-) -> Result<(Vec<RecordLine>, Option<Seq>), StoreError> {
-    let journals = reader.history(AccountId::person(person), before, PAGE)?;
-    let full = i64::try_from(journals.len()).is_ok_and(|n| n == PAGE);
-    let next = journals.last().filter(|_| full).map(|j| j.seq);
-    let oldest = journals.last().filter(|_| full).map_or(Timestamp(0), |j| j.at);
-    let mut lines = Vec::new();
-    for journal in &journals {
-        lines.extend(journal_line(reader, journal, l)?);
-    }
-    // What has no journal stands only in the attempts: under way, or failed.
-    if before.is_none() {
-        for attempt in reader.attempts_of(person, ATTEMPTS)? {
-            if attempt.state != AttemptState::Succeeded
-                && attempt.refund.is_none()
-                && attempt.created_at >= oldest
-            {
-                lines.extend(attempt_line(reader, &attempt, l)?);
-            }
-        }
-        lines.sort_by_key(|line| std::cmp::Reverse(line.at));
-    }
-    Ok((lines, next))
-}
 
 fn bank(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<String, StoreError> {
     let card = reader.get::<Card>(&attempt.card)?.expect("an attempt has its card");
@@ -82,7 +25,11 @@ fn merchant_name(reader: &Reader, order: &Order) -> Result<String, StoreError> {
 }
 
 /// The record a journal stands for; the later steps of a refund belong to the record of its first.
-fn journal_line(reader: &Reader, journal: &Journal, l: Lang) -> Result<Option<RecordLine>, StoreError> {
+pub(super) fn journal_line(
+    reader: &Reader,
+    journal: &Journal,
+    l: Lang,
+) -> Result<Option<RecordLine>, StoreError> {
     let missing =
         || StoreError::Corrupt { table: "journal", what: format!("row {}: no subject", journal.seq.0) };
     Ok(match journal.kind {
@@ -149,7 +96,11 @@ fn refund_line(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordLine, 
     })
 }
 
-fn attempt_line(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<RecordLine>, StoreError> {
+pub(super) fn attempt_line(
+    reader: &Reader,
+    attempt: &Attempt,
+    l: Lang,
+) -> Result<Option<RecordLine>, StoreError> {
     let (kind, name, item, direction) = match (attempt.kind, attempt.order) {
         (AttemptKind::TopUp, _) => (RecordKind::TopUp, bank(reader, attempt, l)?, None, Direction::In),
         (AttemptKind::CardPayment, Some(order)) => {
@@ -176,45 +127,7 @@ fn attempt_line(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<Re
     }))
 }
 
-/// What was paid and what came back of payments in a month of China's calendar.
-fn month_totals(
-    reader: &Reader,
-    person: PersonId,
-    (year, month): (i64, u8),
-) -> Result<(Money, Money), StoreError> {
-    let start = |year, month| Timestamp(days_from_civil(year, month, 1) * DAY - 8 * HOUR);
-    let from = start(year, i64::from(month));
-    let until = if month == 12 { start(year + 1, 1) } else { start(year, i64::from(month) + 1) };
-    let (mut went, mut back) = (Money::zero(Currency::Cny), Money::zero(Currency::Cny));
-    let mut before = None;
-    let mut seen = 0;
-    loop {
-        let journals = reader.history(AccountId::person(person), before, 200)?;
-        for journal in journals.iter().filter(|j| (from..until).contains(&j.at)) {
-            // The order's amount is the first posting of a payment, the refund's the last of a refund.
-            let (sum, posting) = match journal.kind {
-                JournalKind::BalancePayment | JournalKind::CardPayment => {
-                    (&mut went, journal.postings.first())
-                }
-                JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => {
-                    (&mut back, journal.postings.last())
-                }
-                JournalKind::TopUp | JournalKind::CardRefundDone | JournalKind::CardRefundAbnormal => {
-                    continue;
-                }
-            };
-            let Some(posting) = posting else { continue };
-            *sum = sum.checked_add(posting.amount).unwrap_or(*sum);
-        }
-        seen += journals.len();
-        match journals.last() {
-            Some(last) if last.at >= from && seen < MONTH_MOST => before = Some(last.seq),
-            _ => return Ok((went, back)),
-        }
-    }
-}
-
-fn line_json(line: &RecordLine, l: Lang) -> Value {
+pub(super) fn line_json(line: &RecordLine, l: Lang) -> Value {
     json!({
         "id": line.id,
         "kind": match line.kind {
@@ -237,40 +150,6 @@ fn line_json(line: &RecordLine, l: Lang) -> Value {
         },
         "state_text": line.state.word(l),
     })
-}
-
-pub(super) async fn list(visit: Visit, Query(query): Query<Before>) -> Response {
-    let result = async {
-        let person = visit.person()?;
-        let (l, before) = (visit.l, query.before.map(Seq));
-        let (lines, next) = visit.read(move |r| page_lines(r, person, before, l)).await?;
-        let older = next.map(|seq| seq.0.to_string());
-        if visit.json {
-            let lines: Vec<Value> = lines.iter().map(|line| line_json(line, l)).collect();
-            let mut value = json!({ "records": lines });
-            if let Some(older) = older {
-                value["next"] = older.into();
-            }
-            return Ok(answer::data(value));
-        }
-        let mut months: BTreeMap<(i64, u8), Vec<RecordLine>> = BTreeMap::new();
-        for line in lines {
-            let t = line.at.china();
-            months.entry((t.year, t.month)).or_default().push(line);
-        }
-        let shown: Vec<(i64, u8)> = months.keys().copied().collect();
-        let totals = visit.read(move |r| {
-            shown.into_iter().map(|m| month_totals(r, person, m)).collect::<Result<Vec<_>, _>>()
-        });
-        let totals = totals.await?;
-        let months =
-            months.into_iter().zip(totals).rev().map(|(((year, month), lines), (total_out, total_back))| {
-                MonthOfRecords { year, month, total_out, total_back, lines }
-            });
-        Ok(answer::ok(&RecordsPage { l, months: months.collect(), older }))
-    };
-    let result = result.await;
-    visit.settle(result)
 }
 
 pub(super) async fn record(visit: Visit, Path(id): Path<String>) -> Response {

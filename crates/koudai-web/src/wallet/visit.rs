@@ -37,10 +37,16 @@ pub(super) struct Visit {
     pub(super) reference: String,
     /// Where the request came to, without its query.
     pub(super) path: String,
+    /// The hash of the session token that came along.
+    token_hash: Option<[u8; 32]>,
     session: Option<(PersonId, [u8; 32])>,
 }
 
-impl FromRequestParts<App> for Visit {
+/// A request of which nobody has looked up yet who sent it: until `recognise` did, its `person` knows of nobody. For a
+/// command that looks at the session itself.
+pub(super) struct Unrecognised(pub(super) Visit);
+
+impl FromRequestParts<App> for Unrecognised {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
@@ -49,12 +55,13 @@ impl FromRequestParts<App> for Visit {
         let chosen = cookie(headers, LANGUAGE).and_then(Lang::from_code);
         let asked = || Lang::from_accept_language(text(ACCEPT_LANGUAGE).unwrap_or_default());
         let reference = parts.extensions.get::<Reference>().map(|r| r.0.clone()).unwrap_or_default();
-        let mut visit = Self {
+        let mut visit = Visit {
             app: app.clone(),
             l: chosen.unwrap_or_else(asked),
             json: text(ACCEPT).is_some_and(|a| a.contains("application/json")),
             reference,
             path: parts.uri.path().to_owned(),
+            token_hash: None,
             session: None,
         };
         let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
@@ -62,10 +69,20 @@ impl FromRequestParts<App> for Visit {
         if bearer.is_none() && changes && from_elsewhere(headers) {
             return Err(visit.refuse(Refusal::ForeignOrigin));
         }
-        if let Some(token) = bearer.or_else(|| cookie(headers, SESSION)) {
-            visit.session = visit.find_session(token_hash(token)).await.map_err(|r| visit.refuse(r))?;
+        visit.token_hash = bearer.or_else(|| cookie(headers, SESSION)).map(token_hash);
+        Ok(Self(visit))
+    }
+}
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let Unrecognised(mut visit) = Unrecognised::from_request_parts(parts, app).await?;
+        match visit.recognise().await {
+            Ok(()) => Ok(visit),
+            Err(refusal) => Err(visit.refuse(refusal)),
         }
-        Ok(visit)
     }
 }
 
@@ -93,10 +110,22 @@ pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 }
 
 impl Visit {
-    async fn find_session(&self, hash: [u8; 32]) -> Result<Option<(PersonId, [u8; 32])>, Refusal> {
-        let now = self.now();
-        let session = self.read(move |r| r.get::<Session>(&hash)).await?;
-        Ok(session.filter(|s| now < s.expires_at).map(|s| (s.person, hash)))
+    /// Finds out who holds the session that came along.
+    ///
+    /// # Errors
+    /// `OutOfOrder`.
+    pub(super) async fn recognise(&mut self) -> Result<(), Refusal> {
+        if let Some(hash) = self.token_hash {
+            let session = self.read(move |r| r.get::<Session>(&hash)).await?;
+            let now = self.now();
+            self.session = session.and_then(|s| s.holder(now)).map(|person| (person, hash));
+        }
+        Ok(())
+    }
+
+    /// What the session's row is found by, if a token came along; whether there is such a row is not said.
+    pub(super) const fn token_hash(&self) -> Option<[u8; 32]> {
+        self.token_hash
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -116,11 +116,15 @@ impl Rig {
     }
 
     pub async fn start_with(reach: Reach) -> Self {
+        Self::start_by(reach, Clock::wall()).await
+    }
+
+    /// With a clock of the test's own. Merchants' requests are signed by the machine's, and would be refused.
+    pub async fn start_by(reach: Reach, clock: Clock) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
         let engine =
-            Engine::start(&Settings::directory(directory.path()), keys, Policy::default(), Clock::wall())
-                .unwrap();
+            Engine::start(&Settings::directory(directory.path()), keys, Policy::default(), clock).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = App {
@@ -414,7 +418,7 @@ fn networks(reach: Reach) -> Networks {
     }
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest(&SHA256, bytes).as_ref().try_into().unwrap()
 }
 

@@ -72,7 +72,7 @@ fn restore(from: &Path, data: &Path) -> Result<(), Failure> {
             move_in().map_err(|error| writing(&error))?;
             journals
         }
-        Database::Server(_) => {
+        Database::Server(_) | Database::Simulated(_) => {
             target.fill_from(from, ids_after).map_err(|error| failed(&error))?;
             check_restored(&target, &copied, data)?
         }

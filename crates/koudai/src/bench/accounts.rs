@@ -11,7 +11,7 @@ use koudai_core::money::Money;
 use koudai_core::order::PlaceOrder;
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Card, CardOwner, Person, PhoneOwner, Product};
+use koudai_core::rows::{Card, CardOwner, Order, Person, PhoneOwner, Product, Session};
 use koudai_core::state::{Command, OrStop, Stop, Tx};
 use koudai_core::time::DAY;
 use koudai_core::top_up::StartTopUp;
@@ -34,9 +34,12 @@ pub(super) struct House {
     pub(super) merchants: Vec<MchId>,
 }
 
+/// Everybody's payment password, as they type it.
+pub(super) const PIN: &str = "852016";
+
 /// Everybody's payment password.
 pub(super) fn pin() -> Pin {
-    Pin::parse("852016").expect("six digits")
+    Pin::parse(PIN).expect("six digits")
 }
 
 /// Opens a wallet with a bound card, as signing in and binding would leave them.
@@ -88,6 +91,31 @@ impl Command for OpenAccount {
     }
 }
 
+/// Signs somebody in, as the wallet would once their one-time code was right.
+#[derive(Debug)]
+struct OpenSession {
+    person: PersonId,
+    token_hash: [u8; 32],
+}
+
+impl Command for OpenSession {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        tx.rows().session.get(&self.token_hash).or_stop()?;
+        let now = tx.now();
+        let expires_at = now.plus(tx.policy().session_life_ms);
+        tx.rows().session.put(Session {
+            token_hash: self.token_hash,
+            person: self.person,
+            created_at: now,
+            expires_at,
+        });
+        Ok(())
+    }
+}
+
 /// What kept a command of the set-up from being done.
 pub(super) fn not_done<R: std::fmt::Debug>(doing: &'static str) -> impl Fn(Failed<R>) -> Failure {
     move |failed| Failure::new(format!("{doing}: {failed:?}"))
@@ -101,14 +129,34 @@ impl House {
         Ok(Self { people, merchants })
     }
 
+    /// Signs everybody in: under the hash of a token each, in their order.
+    pub(super) fn sign_in(&self, engine: &Engine, token_hashes: &[[u8; 32]]) -> Result<(), Failure> {
+        run_all(AT_ONCE, self.people.len(), |number| {
+            let session = OpenSession { person: self.people[number], token_hash: token_hashes[number] };
+            let engine = engine.clone();
+            async move { engine.submit(session).await.map_err(not_done("signing in")) }
+        })
+        .map(drop)
+    }
+
     /// Places orders, round the merchants in turn.
     pub(super) fn orders(&self, engine: &Engine, count: usize) -> Result<Vec<(OrderId, u32)>, Failure> {
+        self.placed(engine, count, |order, payer| (order.id, payer))
+    }
+
+    /// Places orders, and keeps of each what the load needs.
+    pub(super) fn placed<T: Send + 'static>(
+        &self,
+        engine: &Engine,
+        count: usize,
+        keep: impl Fn(&Order, u32) -> T + Copy + Send + Sync,
+    ) -> Result<Vec<T>, Failure> {
         run_all(AT_ONCE, count, |number| {
             let place = self.order(number);
             let (engine, payer) = (engine.clone(), self.payer(number));
             async move {
                 let order = engine.submit(place).await.map_err(not_done("placing an order"))?;
-                Ok((order.id, payer))
+                Ok(keep(&order, payer))
             }
         })
     }

@@ -1,13 +1,17 @@
 //! `koudai bench engine`: the real engine with real commands and rows under load, and what came of it as one JSON object.
+//! `koudai bench http` measures the wallet's payment route in the same way (`http.rs`).
 //!
-//! `accounts.rs` makes the people, merchants and orders the load needs, `load.rs` drives it, `measure.rs` keeps the
-//! figures, `together.rs` runs many commands at once.
+//! `accounts.rs` makes the people, merchants and orders the load needs, `load.rs` drives it, `callers.rs` does over HTTP,
+//! `measure.rs` keeps the figures, `together.rs` runs many commands at once.
 
 mod accounts;
+mod callers;
+mod http;
 mod load;
 mod measure;
 mod together;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +26,8 @@ use crate::cli::{BenchEngineArgs, BenchMix, OrderAge};
 use crate::directory::{self, Kind};
 use crate::failure::Failure;
 
+pub(crate) use http::run_http;
+
 use accounts::House;
 use load::{Load, Mix};
 
@@ -35,7 +41,14 @@ const CHUNK: usize = 2_000_000;
 /// # Errors
 /// If the ledger cannot be opened, or a command of the load is refused.
 pub(crate) fn run_engine(args: &BenchEngineArgs) -> Result<(), Failure> {
-    let directory = &args.data;
+    claim(&args.data)?;
+    let done = measured(args);
+    leave(&args.data, args.keep);
+    done
+}
+
+/// Makes a directory the benchmark's own.
+fn claim(directory: &Path) -> Result<(), Failure> {
     if std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Failure::usage(format!(
             "{} is not empty: a benchmark makes its own ledger; choose an empty or absent directory with --data DIR",
@@ -43,14 +56,36 @@ pub(crate) fn run_engine(args: &BenchEngineArgs) -> Result<(), Failure> {
         )));
     }
     // Marked as a demo's: nothing of it may become real, and `verify` takes it.
-    directory::prepare(directory, Kind::Demo)?;
-    let done = measured(args);
-    if !args.keep
-        && let Err(error) = std::fs::remove_dir_all(directory)
-    {
+    directory::prepare(directory, Kind::Demo)
+}
+
+/// Removes the benchmark's directory, unless it is to be kept.
+fn leave(directory: &Path, keep: bool) {
+    if !keep && let Err(error) = std::fs::remove_dir_all(directory) {
         tracing::warn!(%error, "the benchmark's directory could not be removed");
     }
-    done
+}
+
+/// Where the ledger of a run is kept.
+fn database(directory: &Path, store: &str) -> Database {
+    if store == SQLITE {
+        Database::Directory(directory.to_owned())
+    } else {
+        Database::Server(Secret::new(store.to_owned()))
+    }
+}
+
+/// What keeps the ledger, as a report has it.
+fn store_word(store: &str) -> &'static str {
+    if store == SQLITE { SQLITE } else { "postgresql" }
+}
+
+/// Refuses a ledger that holds anything: a benchmark makes its own.
+fn is_fresh(engine: &Engine) -> Result<(), Failure> {
+    if engine.commits().map_err(|e| ledger(&e))? > 0 {
+        return Err(Failure::usage("that database holds a ledger already; a benchmark makes its own"));
+    }
+    Ok(())
 }
 
 /// An engine with all that the run needs.
@@ -79,9 +114,7 @@ fn ledger(error: &StoreError) -> Failure {
 /// Opens accounts, places orders, and pays those that are to be paid before the run.
 fn prepare(args: &BenchEngineArgs, settings: &Settings, random: bool) -> Result<Ground, Failure> {
     let engine = Engine::start(settings, keys(), Policy::default(), Clock::wall()).map_err(|e| ledger(&e))?;
-    if engine.commits().map_err(|e| ledger(&e))? > 0 {
-        return Err(Failure::usage("that database holds a ledger already; a benchmark makes its own"));
-    }
+    is_fresh(&engine)?;
     say(&format!("opening {} accounts and {} merchants", args.accounts, args.merchants));
     let began = Instant::now();
     let house = Arc::new(House::build(&engine, args.accounts, args.merchants)?);
@@ -108,10 +141,7 @@ fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
     let directory = &args.data;
     let fdatasync = measure::fdatasync(directory)
         .map_err(|error| Failure::because("measuring this disk's fdatasync", &error))?;
-    let mut settings = Settings::directory(directory);
-    if args.store != SQLITE {
-        settings.database = Database::Server(Secret::new(args.store.clone()));
-    }
+    let mut settings = Settings::of(database(directory, &args.store));
     settings.cache_bytes = args.cache_mib << 20;
     if let Some(generation) = args.generation {
         settings.tuning.generation = generation;
@@ -134,7 +164,7 @@ fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
     let first_age = made.map(|made| (engine.now().0 - made) / 1_000);
     let durability = durability(&engine).map_err(|e| ledger(&e))?;
     let report = json!({
-        "store": if args.store == SQLITE { SQLITE } else { "postgresql" },
+        "store": store_word(&args.store),
         "mix": args.mix.word(),
         "accounts": args.accounts,
         "merchants": args.merchants,

@@ -46,7 +46,7 @@ where
 
 /// Runs tasks that stay on this thread.
 pub(super) fn block_on_local<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     LocalSet::new().block_on(&runtime.expect("a runtime starts"), work)
 }
 

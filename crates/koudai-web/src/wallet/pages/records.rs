@@ -1,5 +1,7 @@
 //! Bills: what came in and went out.
 
+use std::ops::RangeInclusive;
+
 use askama::Template;
 use koudai_core::money::Money;
 use koudai_core::time::Timestamp;
@@ -7,6 +9,7 @@ use koudai_core::time::Timestamp;
 use super::pieces::{Icon, initial};
 use crate::assets;
 use crate::say::Lang;
+use crate::wallet::months::Month;
 
 /// Which way the money went, as the person sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,18 +125,84 @@ impl RecordLine {
 pub struct RecordsPage {
     /// The reader's language.
     pub l: Lang,
+    /// Where in all the records it is.
+    pub place: PageOfRecords,
+    /// The months there may be records of.
+    pub choice: RangeInclusive<Month>,
+    /// The month it shows, or shows first.
+    pub chosen: Month,
     /// Newest first.
     pub months: Vec<MonthOfRecords>,
     /// The value of `before` that shows what is older, if there is more.
     pub older: Option<String>,
 }
 
+impl RecordsPage {
+    /// Whether there is nothing at all, here or elsewhere.
+    fn nothing_yet(&self) -> bool {
+        use PageOfRecords::{MonthToCome, Newest, NoSuchMonth};
+        self.months.is_empty() && matches!(self.place, Newest | MonthToCome(_) | NoSuchMonth)
+    }
+
+    /// The months to choose from, newest first.
+    fn choices(&self) -> impl Iterator<Item = Month> {
+        let last = *self.choice.start();
+        let earlier = move |month: &Month| (*month > last).then(|| month.before());
+        std::iter::successors(Some(*self.choice.end()), earlier)
+    }
+}
+
+/// Where in all the records a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageOfRecords {
+    /// It begins with the newest.
+    Newest,
+    /// It follows another.
+    Older,
+    /// It begins with the newest of this month.
+    Month(Month),
+    /// There is none of this month; it begins with the newest before it.
+    EmptyMonth(Month),
+    /// There is none of this month and none before it.
+    NothingTill(Month),
+    /// This month has not come; it begins with the newest.
+    MonthToCome(Month),
+    /// What was asked for is no month; it begins with the newest.
+    NoSuchMonth,
+}
+
+impl PageOfRecords {
+    /// What people read above the records; the newest need no words.
+    fn words(self, l: Lang) -> Option<String> {
+        let of = |month: Month, zh: &str, en: (&str, &str)| {
+            let name = l.month(month.year, month.month);
+            match l {
+                Lang::Zh => format!("{name}{zh}"),
+                Lang::En => format!("{}{name}{}", en.0, en.1),
+            }
+        };
+        Some(match self {
+            Self::Newest => return None,
+            Self::Older => l.say("更早的账单", "Older bills").to_owned(),
+            Self::Month(month) => of(month, "及以前的账单", ("Bills from ", " and earlier")),
+            Self::EmptyMonth(month) => {
+                of(month, "没有账单，下面是更早的", ("No bills in ", "; older ones below"))
+            }
+            Self::NothingTill(month) => of(month, "及以前没有账单", ("No bills in ", " or earlier")),
+            Self::MonthToCome(month) => {
+                of(month, "还没到，下面是最新的账单", ("", " has not come yet; newest bills below"))
+            }
+            Self::NoSuchMonth => {
+                l.say("没有这个月份，下面是最新的账单", "No such month; newest bills below").to_owned()
+            }
+        })
+    }
+}
+
 /// A month's records with the month's totals (of the whole month, also when a page shows part of it).
 pub struct MonthOfRecords {
-    /// Such as 2026.
-    pub year: i64,
-    /// 1 to 12.
-    pub month: u8,
+    /// Which.
+    pub month: Month,
     /// What was paid.
     pub total_out: Money,
     /// What came back of payments. A top-up is in neither: it moves a person's own money from their card.
