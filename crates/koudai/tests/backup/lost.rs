@@ -40,7 +40,7 @@ async fn pay(phone: &Phone, client: &Client, created: &Value, number: &str, paid
         Err(ClientError::Unknown(_)) => return None,
         ordered => ordered.unwrap_or_else(|error| panic!("{number}: {error}")),
     };
-    let path = phone.scan(&reply.code_url).await.ok()?;
+    let path = phone.scan(&reply.code_url).await.ok()??;
     let (status, body) = phone.pay(&path, "balance").await.ok()?;
     assert_eq!((status, &body["state"]), (200, &"paid".into()), "{number}: {body}");
     let order = client.query_by_out_trade_no(number).await.ok()?;
