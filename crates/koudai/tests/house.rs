@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which crates of ours a crate may use (ARCHITECTURE.md).
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("koudai-core", &[]),
     ("koudai-store", &["koudai-core"]),
     ("koudai-engine", &["koudai-core", "koudai-store"]),
+    ("koudai-sim", &["koudai-core", "koudai-store", "koudai-engine"]),
     ("koudai-wechatpay", &[]),
     ("koudai-networks", &["koudai-core", "koudai-store", "koudai-engine", "koudai-wechatpay"]),
     ("koudai-web", &["koudai-core", "koudai-store", "koudai-engine", "koudai-wechatpay", "koudai-networks"]),

@@ -88,7 +88,7 @@ fn killed_again_and_again(step: Duration, database: impl Fn() -> Option<Place>) 
 
 #[test]
 fn a_restore_killed_at_any_moment_is_done_or_begun_anew() {
-    killed_again_and_again(Duration::from_millis(4), || None);
+    killed_again_and_again(Duration::from_millis(2), || None);
     if Place::on_server().is_some() {
         killed_again_and_again(Duration::from_millis(20), Place::on_server);
     }
@@ -113,7 +113,7 @@ fn a_backup_killed_at_any_moment_is_whole_or_absent() {
             json_of(&mut backup(&ground.data, &to));
         }
         assert!(!to.with_file_name(format!(".killed {n}.unfinished")).exists() || to.exists());
-        after += Duration::from_millis(3);
+        after += Duration::from_millis(1);
     }
     panic!("it is never done");
 }
