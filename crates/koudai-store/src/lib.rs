@@ -10,6 +10,7 @@ mod opening;
 mod postgres;
 pub mod reader;
 pub mod recent;
+pub mod scan;
 mod sql;
 pub mod sqlite;
 
@@ -21,6 +22,7 @@ pub use commit::{Commit, CommitError, Committer, Loader, Opened};
 pub use error::StoreError;
 pub use reader::{Reader, Readers};
 pub use recent::Recent;
+pub use scan::{Range, RawJournal};
 pub use sqlite::lock::DirectoryLock;
 
 /// The only partition there is so far.

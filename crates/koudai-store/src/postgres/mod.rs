@@ -8,6 +8,7 @@ mod address;
 mod cells;
 mod committer;
 mod connection;
+mod copying;
 mod loader;
 mod migrations;
 mod session;
