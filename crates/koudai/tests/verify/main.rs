@@ -6,7 +6,10 @@ mod books;
 mod claims;
 mod house;
 mod ledger;
+#[path = "../../../koudai-store/tests/store/place.rs"]
+mod place;
 mod rows;
+mod server;
 mod written_behind;
 
 use books::Books;
