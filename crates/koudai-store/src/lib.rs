@@ -11,6 +11,7 @@ mod opening;
 mod postgres;
 pub mod reader;
 pub mod recent;
+pub mod scan;
 mod sql;
 pub mod sqlite;
 
@@ -29,6 +30,7 @@ pub use error::StoreError;
 pub use postgres::watching::{Sight, Watch};
 pub use reader::{Reader, Readers};
 pub use recent::Recent;
+pub use scan::{Range, RawJournal};
 pub use sqlite::Place;
 pub use sqlite::lock::DirectoryLock;
 

@@ -17,12 +17,19 @@ use koudai_core::time::Timestamp;
 use crate::PARTITION;
 use crate::error::StoreError;
 use crate::recent::Recent;
+use crate::scan::Each;
 use crate::sql;
 
 /// What a reader needs of a database. Statements are the same for all: parameters are written `?1`.
 pub(crate) trait Connection: Send {
     /// The rows a statement selects.
     fn select(&self, sql: &str, values: &[Value]) -> Result<Vec<Vec<Value>>, StoreError>;
+    /// Shows every row that `select` and `rest`, one after the other, select, in place, until `each` wants no more. Numbers
+    /// stand in `rest` as they are; of `select` there are few, and what follows from one is kept.
+    fn scan(&self, select: &str, rest: &str, each: &mut Each<'_>) -> Result<(), StoreError>;
+    /// Shows every row of a table in some short views, or in one where a long view is in nobody's way. `select` shows the key
+    /// first. What is added, changed or removed meanwhile is shown as it was or as it is.
+    fn scan_in_parts(&self, select: &str, key: &[String], each: &mut Each<'_>) -> Result<(), StoreError>;
     /// Fixes what is seen until `end`.
     fn begin(&self) -> Result<(), StoreError>;
     /// Sees everything again.
@@ -132,6 +139,10 @@ impl Reader {
     /// As `get`; half a row is damage, whichever half is left.
     pub fn all<R: Row>(&self) -> Result<Vec<R>, StoreError> {
         self.rows(&sql::select_all::<R>(), &[])
+    }
+
+    pub(crate) fn connection(&self) -> &dyn Connection {
+        &*self.connection
     }
 
     fn find<R: Row>(&self, condition: &str, values: &[Value]) -> Result<Vec<R>, StoreError> {
@@ -364,19 +375,6 @@ impl Reader {
     /// As `get`.
     pub fn size(&self) -> Result<u64, StoreError> {
         self.connection.size()
-    }
-
-    /// The index of histories, all of it, as (account, journal).
-    ///
-    /// # Errors
-    /// As `get`.
-    pub fn history_index(&self) -> Result<Vec<(AccountId, Seq)>, StoreError> {
-        let pair = |cells: Vec<Value>| match cells.as_slice() {
-            [Value::Int(account), Value::Int(seq)] => Ok((AccountId(*account), Seq(*seq))),
-            _ => Err(StoreError::Corrupt { table: "history", what: "a row is not two numbers".to_owned() }),
-        };
-        let rows = self.numbers("SELECT account, seq FROM history ORDER BY account, seq", &[])?;
-        rows.into_iter().map(pair).collect()
     }
 
     /// How far balances and the index of histories are written: they are true at this journal or a later one.

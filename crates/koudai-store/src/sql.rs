@@ -40,8 +40,13 @@ fn row_columns<R: Row>() -> String {
 
 /// `SELECT` of whole rows under a condition, whose columns the key makes unambiguous.
 pub(crate) fn select<R: Row>(condition: &str) -> String {
+    format!("{} WHERE {condition}", select_from::<R>())
+}
+
+/// `SELECT` of whole rows, up to the condition.
+pub(crate) fn select_from<R: Row>() -> String {
     // A row whose second half is missing is damage, which a plain join would hide.
-    format!("SELECT {} FROM {} WHERE {condition}", row_columns::<R>(), tables::<R>("LEFT"))
+    format!("SELECT {} FROM {}", row_columns::<R>(), tables::<R>("LEFT"))
 }
 
 /// `SELECT` of every row, in key order, and of every half whose other half is missing in either table.
@@ -119,15 +124,24 @@ pub(crate) fn checksum(cells: &[Value]) -> u32 {
 /// A journal from its `seq`, `body` and `crc`.
 pub(crate) fn read_journal(cells: &[Value]) -> Result<Journal, StoreError> {
     let [Value::Int(seq), Value::Bytes(body), Value::Int(crc)] = cells else {
-        return Err(StoreError::Corrupt { table: "journal", what: "a row is none".to_owned() });
+        return Err(no_journal());
     };
-    let (seq, crc) = (*seq, *crc);
-    let corrupt = |what| StoreError::Corrupt { table: "journal", what: format!("row {seq}: {what}") };
+    decode_journal(Seq(*seq), body, *crc)
+}
+
+/// What a row of `journal` is that has not the cells of one.
+pub(crate) fn no_journal() -> StoreError {
+    StoreError::Corrupt { table: "journal", what: "a row is none".to_owned() }
+}
+
+/// A journal from its canonical bytes, and the checksum and the number that stand beside them.
+pub(crate) fn decode_journal(seq: Seq, body: &[u8], crc: i64) -> Result<Journal, StoreError> {
+    let corrupt = |what| StoreError::Corrupt { table: "journal", what: format!("row {}: {what}", seq.0) };
     if i64::from(crc32c::crc32c(body)) != crc {
         return Err(corrupt("its checksum does not fit"));
     }
     let journal = Journal::decode(body).ok_or_else(|| corrupt("its body is not a journal"))?;
-    if journal.seq.0 == seq { Ok(journal) } else { Err(corrupt("its body is another journal's")) }
+    if journal.seq == seq { Ok(journal) } else { Err(corrupt("its body is another journal's")) }
 }
 
 /// The watermark from the one row of `derived`.

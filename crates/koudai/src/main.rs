@@ -13,6 +13,7 @@ mod failure;
 mod house;
 mod keys;
 mod merchant;
+mod process;
 mod sandbox;
 mod serve;
 mod staff;

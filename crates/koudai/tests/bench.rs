@@ -1,10 +1,16 @@
 //! `koudai bench` on a small ledger: its figures add up, and what it did is a ledger that holds.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+
+#[path = "../../koudai-store/tests/store/place.rs"]
+mod place;
+use place::Place;
 
 fn koudai(arguments: &[&str], data: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_koudai"));
@@ -51,6 +57,45 @@ fn orders_payments_and_refunds_at_a_set_rate_leave_a_ledger_that_holds() {
     let held = holds(&data);
     assert_eq!(held["paid"], report["payments"]);
     assert!(held["refunds"].as_u64().unwrap() > 0);
+}
+
+/// Checks a ledger again and again while a load of everything is at work on it, and once more when it is done.
+fn check_beside_a_load(data: &Path, more: &[&str], begun: impl FnOnce()) {
+    let load = ["bench", "engine", "--accounts", "50", "--merchants", "3", "--seconds", "3", "--keep"];
+    let mixed = ["--mix", "mixed", "--rate", "400", "--generation", "100"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_koudai"));
+    command.args(load).args(mixed).args(more).arg("--data").arg(data).env_remove("RUST_LOG");
+    let mut load =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(load.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("the run:")), "the load begins");
+    begun();
+    let mut journals = vec![];
+    while load.try_wait().unwrap().is_none() {
+        journals.push(holds(data)["journals"].as_u64().unwrap());
+    }
+    let report: Value = serde_json::from_slice(&load.wait_with_output().unwrap().stdout).unwrap();
+    assert!(report["payments"].as_u64().unwrap() > 0);
+    journals.push(holds(data)["journals"].as_u64().unwrap());
+    assert!(journals.len() > 2 && journals.is_sorted() && journals.first() < journals.last(), "{journals:?}");
+}
+
+#[test]
+fn a_ledger_holds_at_every_moment_while_it_is_at_work() {
+    let directory = tempfile::tempdir().unwrap();
+    check_beside_a_load(&directory.path().join("bench"), &[], || ());
+}
+
+#[test]
+fn a_ledger_in_a_servers_database_holds_at_every_moment_while_it_is_at_work() {
+    let Some(place) = Place::on_server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("bench");
+    check_beside_a_load(&data, &["--store", &place.url()], || {
+        let database = data.join("database");
+        std::fs::write(&database, place.url()).unwrap();
+        std::fs::set_permissions(database, std::fs::Permissions::from_mode(0o600)).unwrap();
+    });
 }
 
 #[test]

@@ -33,9 +33,9 @@ fn escaped(text: &str) -> Cow<'_, str> {
 }
 
 /// The text an escaped one stands for; `None` if nothing of ours is written like that.
-fn unescaped(text: &str) -> Option<String> {
+pub(super) fn unescaped(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(ESCAPE) {
-        return Some(text.to_owned());
+        return Some(Cow::Borrowed(text));
     }
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -49,7 +49,7 @@ fn unescaped(text: &str) -> Option<String> {
             c => c,
         });
     }
-    Some(out)
+    Some(Cow::Owned(out))
 }
 
 type Written = Result<IsNull, Box<dyn Error + Sync + Send>>;
@@ -125,7 +125,8 @@ pub(super) fn take_cells(row: &Row) -> Result<Vec<Value>, StoreError> {
             Type::INT8 => row.try_get::<_, Option<i64>>(i).map_err(reading())?.map(Value::Int),
             // A text that is none of ours stays bytes, which no text field reads: the row is then named as damaged.
             Type::TEXT => row.try_get::<_, Option<&str>>(i).map_err(reading())?.map(|text| {
-                unescaped(text).map_or_else(|| Value::Bytes(text.into()), |text| Value::Text(text.into()))
+                unescaped(text)
+                    .map_or_else(|| Value::Bytes(text.into()), |text| Value::Text(text.into_owned().into()))
             }),
             Type::BYTEA => {
                 row.try_get::<_, Option<&[u8]>>(i).map_err(reading())?.map(|b| Value::Bytes(b.into()))

@@ -4,9 +4,11 @@ use koudai_core::column::Value;
 use tokio_postgres::types::ToSql;
 
 use super::cells::{Cell, take_cells};
+use super::copying;
 use super::session::Session;
 use crate::error::StoreError;
 use crate::reader::Connection;
+use crate::scan::Each;
 
 /// A session that reads.
 pub(super) struct PostgresConnection(Session);
@@ -23,6 +25,14 @@ impl Connection for PostgresConnection {
         let values: Vec<&(dyn ToSql + Sync)> = cells.iter().map(|cell| cell as _).collect();
         let rows = self.0.query(sql, &values).map_err(StoreError::postgres("reading rows"))?;
         rows.iter().map(take_cells).collect()
+    }
+
+    fn scan(&self, select: &str, rest: &str, each: &mut Each<'_>) -> Result<(), StoreError> {
+        copying::scan(&self.0, select, rest, each)
+    }
+
+    fn scan_in_parts(&self, select: &str, _key: &[String], each: &mut Each<'_>) -> Result<(), StoreError> {
+        self.scan(select, "", each)
     }
 
     fn begin(&self) -> Result<(), StoreError> {

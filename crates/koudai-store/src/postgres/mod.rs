@@ -9,6 +9,7 @@ mod cells;
 mod committer;
 mod connection;
 pub(crate) mod copy;
+mod copying;
 mod loader;
 mod migrations;
 mod session;

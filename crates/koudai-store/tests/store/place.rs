@@ -2,6 +2,7 @@
 //! database), in a database of its own there. The same tests run on both (`tests/with-postgres.sh`).
 #![allow(dead_code, reason = "each crate of tests uses its part of it")]
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,10 +23,14 @@ pub(crate) enum Place {
 }
 
 fn psql(url: &str, sql: &str) -> String {
+    run_psql(url, "-c", sql)
+}
+
+fn run_psql(url: &str, option: &str, what: &str) -> String {
     let mut command = Command::new("psql");
-    command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]);
+    command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, option, what]);
     let output = command.output().expect("psql is installed");
-    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("it is text")
 }
 
@@ -66,6 +71,11 @@ impl Place {
     /// Runs SQL on the server.
     pub(crate) fn psql(&self, sql: &str) -> String {
         psql(&self.url(), sql)
+    }
+
+    /// Runs a file of SQL on the server.
+    pub(crate) fn psql_file(&self, path: &Path) {
+        run_psql(&self.url(), "-f", path.to_str().expect("a plain path"));
     }
 }
 

@@ -7,7 +7,7 @@ use koudai_core::rows::{
     AttemptKind, AttemptState, BindingState, CodePurpose, NetworkRefusal, OrderState, Product, RefundState,
     Rows, StaffRole,
 };
-use koudai_store::Reader;
+use koudai_store::{Reader, StoreError};
 
 use crate::books::Books;
 
@@ -200,8 +200,46 @@ impl TableVisitor for Expect<'_> {
         assert_eq!(self.reader.get(&row.key()).expect("it is read"), expected, "{}", R::TABLE);
         let all = self.reader.all::<R>().expect("it is read");
         assert_eq!(all, expected.into_iter().collect::<Vec<_>>(), "the one row of {}", R::TABLE);
+        assert_eq!(shown::<R>(self.reader), all, "{} as it is shown", R::TABLE);
         Ok(())
     }
+}
+
+/// The rows of a table as long reads show them: all at once, by ranges of keys, and by their keys.
+fn shown<R: Row>(reader: &Reader) -> Vec<R> {
+    let mut shown = vec![];
+    let mut show = |row: R| {
+        shown.push(row);
+        Ok::<_, StoreError>(())
+    };
+    reader.each(&mut show).expect("it is read");
+    let mut parts = vec![];
+    let show = |row: R| {
+        parts.push(row);
+        Ok::<_, StoreError>(())
+    };
+    reader.each_in_parts(show).expect("it is read");
+    assert_eq!(parts, shown, "{} in parts", R::TABLE);
+    let keys: Vec<Vec<Value>> = shown.iter().map(|row| row.cells()[..R::key_columns()].to_vec()).collect();
+    if let Some([Value::Int(key)]) = keys.first().map(Vec::as_slice) {
+        let mut by_key = vec![];
+        let mut after = None;
+        loop {
+            let range = reader.each_after(after, 1, |row: R| {
+                by_key.push(row);
+                Ok::<_, StoreError>(())
+            });
+            after = range.expect("it is read").to;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(by_key, shown, "{} by ranges of keys", R::TABLE);
+        assert_eq!(reader.newest_key::<R>().expect("it is read"), Some(*key));
+        let those = reader.those::<R>(&[*key, -7]).expect("it is read");
+        assert_eq!(those, shown, "{} by key", R::TABLE);
+    }
+    shown
 }
 
 /// Writes a row into every table, reads all of them back, and deletes them again.

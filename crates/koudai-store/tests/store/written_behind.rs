@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use koudai_core::id::{MchId, PersonId, Seq};
 use koudai_core::ledger::{AccountId, INDEXED_EVERY, ISSUER_NETWORK};
 use koudai_core::rows::Balance;
-use koudai_store::Tuning;
+use koudai_store::{StoreError, Tuning};
 
 use crate::books::{Books, PERSON, Receive};
 
@@ -98,8 +98,12 @@ fn the_tables_are_true(books: &Books, expected: &Expected, generation: i64) {
         assert!(lines >= due && history[lines - 1] == row.as_of.0);
         assert_eq!(row.debits_minor + row.credits_minor, 100 * row.lines);
     }
-    let index: BTreeSet<(AccountId, i64)> =
-        reader.history_index().unwrap().into_iter().map(|(a, s)| (a, s.0)).collect();
+    let mut index = BTreeSet::new();
+    let add = |account, seq: Seq| {
+        assert!(index.insert((account, seq.0)), "each row is shown once");
+        Ok::<_, StoreError>(())
+    };
+    reader.each_indexed(add).unwrap();
     let every = usize::try_from(INDEXED_EVERY).unwrap();
     for (account, history) in &expected.histories {
         let indexed: Vec<i64> = history.iter().copied().skip(every - 1).step_by(every).collect();

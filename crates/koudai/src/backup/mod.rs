@@ -38,7 +38,7 @@ struct Manifest {
     taken_at_ms: i64,
     /// The moment of the newest id in it.
     ids_at_ms: i64,
-    journals: usize,
+    journals: u64,
     /// The number of the newest seal.
     seal: i64,
     seal_hash: String,

@@ -82,7 +82,7 @@ fn restore(from: &Path, data: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn say(data: &Path, copied: &Copied, journals: usize, ids_after: Timestamp, began: Instant) {
+fn say(data: &Path, copied: &Copied, journals: u64, ids_after: Timestamp, began: Instant) {
     let said = json!({
         "data": data,
         "journals": journals,
@@ -194,14 +194,14 @@ fn not_empty(data: &Path, error: &StoreError) -> Failure {
     Failure::new(format!("{failure}{hint}"))
 }
 
-fn check(database: &Database, what: &str) -> Result<usize, Failure> {
+fn check(database: &Database, what: &str) -> Result<u64, Failure> {
     let report =
         verify::run(database).map_err(|wrong| Failure::because(format!("{what} does not hold"), &wrong))?;
     Ok(report.journals)
 }
 
 /// Expects what was restored to hold and to be the copy's. How many journals it has.
-fn check_restored(database: &Database, copied: &Copied, data: &Path) -> Result<usize, Failure> {
+fn check_restored(database: &Database, copied: &Copied, data: &Path) -> Result<u64, Failure> {
     let journals = check(database, &format!("what was restored into {}", data.display()))?;
     let head = database.head().map_err(|error| Failure::because(data.display(), &error))?;
     if head.seal == copied.head.seal && journals == copied.manifest.journals {

@@ -30,6 +30,7 @@ use crate::cli::BenchHttpArgs;
 use crate::failure::Failure;
 use crate::house::{self, Plan, Server};
 use crate::keys::{self, Progress, SLOW_KEYS};
+use crate::process::resident_bytes;
 
 /// Payments a second that this route has not reached: so many orders are placed for each second of the run.
 const MORE_THAN_PAID: u64 = 30_000;
@@ -136,7 +137,7 @@ async fn measured(args: &BenchHttpArgs, log: &str) -> Result<(), Failure> {
         "batch_mean": measure::decimal(figures.payments.into(), (after.commits - before.commits).into()),
         "cpu_us_per_payment": measure::decimal(cpu_us, figures.payments.into()),
         "bytes_per_payment": after.bytes.saturating_sub(before.bytes) / figures.payments.max(1),
-        "rss_bytes": measure::resident_bytes(),
+        "rss_bytes": resident_bytes(),
         "cache_bytes": settings.cache_bytes,
         "fdatasync_ms": measure::decimal(fdatasync.as_nanos(), 1_000_000),
         "log": log,

@@ -179,13 +179,6 @@ impl Sizes {
     }
 }
 
-/// What this process holds in memory.
-pub(super) fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1_024
-}
-
 /// Processor time this process has used, in hundredths of a second, in the system's calls and outside.
 pub(super) fn cpu_ticks() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();

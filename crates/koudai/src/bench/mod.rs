@@ -25,6 +25,7 @@ use serde_json::json;
 use crate::cli::{BenchEngineArgs, BenchMix, OrderAge};
 use crate::directory::{self, Kind};
 use crate::failure::Failure;
+use crate::process;
 
 pub(crate) use http::run_http;
 
@@ -186,7 +187,7 @@ fn measured(args: &BenchEngineArgs) -> Result<(), Failure> {
         "bytes_per_payment": after.bytes.saturating_sub(before.bytes) / figures.payments.max(1),
         "cpu_us_per_payment": measure::decimal(cpu_us, figures.payments.into()),
         "lag_payments": lag,
-        "rss_bytes": measure::resident_bytes(),
+        "rss_bytes": process::resident_bytes(),
         "cache_bytes": settings.cache_bytes,
         "fdatasync_ms": measure::decimal(fdatasync.as_nanos(), 1_000_000),
         "oldest_order_s": first_age,

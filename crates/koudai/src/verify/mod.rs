@@ -1,25 +1,44 @@
-//! `koudai verify`: every invariant of a data directory, checked from the journals up.
+//! `koudai verify`: every invariant of a ledger, checked from the journals up, whichever database holds it.
 //!
 //! It shares the row types with the core and nothing else: no posting, sealing or balance code of the engine's runs here,
-//! so that a mistake there is not repeated here. It reads one snapshot and may run beside a working server.
+//! so that a mistake there is not repeated here. It may run beside a working server and reads in short views, so that the
+//! server is never kept from folding its log. It keeps a little for each account, person and card, and nothing for each
+//! journal, order or refund: those are read once, in order, and what two sides must both say is summed (`tally.rs`).
 //!
-//! `journals.rs` replays the ledger by itself. `rows.rs` holds the rows against each other, works out the one journal each
-//! of them stands for, and leaves no journal over.
+//! `start.rs` fixes where the ledger stands. `replay.rs` replays it by itself, with `seals.rs`. `people.rs`, `attempts.rs`
+//! and `orders.rs` hold the rows against each other, and `claims.rs` works out the one journal each of them stands for and
+//! leaves no journal over. `look.rs` names what is wrong where sums differ.
 
-mod journals;
-mod rows;
+mod attempts;
+mod claims;
+mod look;
+mod orders;
+mod people;
+mod replay;
+mod seals;
+mod start;
+mod tally;
 
-use koudai_store::{Database, StoreError};
+use std::collections::BTreeMap;
+use std::thread::{ScopedJoinHandle, scope};
+use std::time::Instant;
+
+use koudai_core::rows::AttemptNumber;
+use koudai_store::{Database, Reader, StoreError};
 use serde::Serialize;
 
-use journals::Facts;
-use rows::Books;
+use crate::process;
+use claims::Claims;
+use orders::{Counted, Numbers, Orders};
+use people::People;
+use start::Start;
+use tally::{Marks, Tally};
 
 /// What was checked, for people and for scripts.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     /// Journals, each with its checksum, its number, its place in a seal, its effect on every account and its row.
-    pub(crate) journals: usize,
+    pub(crate) journals: u64,
     /// Seals, from the first.
     pub(crate) seals: u64,
     /// Accounts with a balance.
@@ -34,6 +53,12 @@ pub(crate) struct Report {
     pub(crate) open_attempts: usize,
     /// Minor units owed to people and merchants.
     pub(crate) owed_minor: i128,
+    /// How long it took, in milliseconds.
+    pub(crate) took_ms: u64,
+    /// Journals a second.
+    pub(crate) journals_per_s: u64,
+    /// The most memory the process has held, in bytes.
+    pub(crate) most_memory_bytes: u64,
 }
 
 /// The first thing found wrong, with the rows it concerns.
@@ -60,26 +85,213 @@ const fn broken(invariant: &'static str, rows: String) -> Wrong {
     Wrong::Broken { invariant, rows }
 }
 
+/// What is named first when several things are wrong: what is nearest to the root of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    File,
+    Replay,
+    Seals,
+    Balances,
+    History,
+    Notices,
+    /// A row that cannot be read at all.
+    Rows,
+    People,
+    Attempts,
+    Orders,
+    Refunds,
+    RefundSums,
+    Claims,
+}
+
+/// The first thing found wrong at each stage.
+#[derive(Debug, Default)]
+struct Found(BTreeMap<Stage, Wrong>);
+
+impl Found {
+    /// Keeps what is wrong; or gives back what came of it.
+    fn note<T>(&mut self, stage: Stage, result: Result<T, Wrong>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                let stage = if matches!(wrong, Wrong::Store(_)) { stage.min(Stage::Rows) } else { stage };
+                self.0.entry(stage).or_insert(wrong);
+                None
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn has(&self, stage: Stage) -> bool {
+        self.0.contains_key(&stage)
+    }
+
+    fn first(mut self) -> Result<(), Wrong> {
+        self.0.pop_first().map_or(Ok(()), |(_, wrong)| Err(wrong))
+    }
+}
+
 /// Checks a ledger.
 ///
+/// It asks for as much of the machine as any program: a reader of SQLite holds the writer's lock for a moment now and then,
+/// and one that the system lets wait in that moment (`nice`) makes the server wait with it.
+///
 /// # Errors
-/// The first thing found wrong.
+/// What is wrong, of several things the one nearest to the root.
 pub(crate) fn run(database: &Database) -> Result<Report, Wrong> {
-    database.reader()?.snapshot(|reader| {
-        reader.check_file()?;
-        let mut report = Report::default();
-        let mut facts = Facts::replay(reader, &mut report)?;
-        facts.check_seals(reader, &mut report)?;
-        facts.check_balances(&mut report)?;
-        facts.check_history()?;
-        facts.check_notices(reader)?;
-        let books = Books::load(reader, &mut report)?;
-        books.check_people()?;
-        books.check_attempts()?;
-        books.check_orders()?;
-        books.check_refunds()?;
-        books.claim_journals(&mut facts)?;
-        facts.check_all_claimed()?;
-        Ok(report)
-    })
+    let began = Instant::now();
+    let mut found = Found::default();
+    let mut report = scope(|threads| {
+        let file = threads.spawn(|| Ok::<_, Wrong>(database.reader()?.check_file()?));
+        let reader = database.reader();
+        let start = reader.map_err(Wrong::from).and_then(|reader| Ok((Start::read(&reader)?, reader)));
+        let checked = match found.note(Stage::Replay, start) {
+            Some((start, reader)) => check_from(database, start, reader, &mut found),
+            None => Report::default(),
+        };
+        found.note(Stage::File, joined(file));
+        checked
+    });
+    found.first()?;
+    let took = began.elapsed();
+    report.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    report.journals_per_s = report.journals.saturating_mul(1_000) / report.took_ms.max(1);
+    report.most_memory_bytes = process::most_memory_bytes();
+    Ok(report)
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// What the rows say.
+struct Said {
+    claims: Claims,
+    numbers: Numbers,
+    top_ups: Tally,
+}
+
+/// Checks everything from where the ledger stood: the journals, the rows, and the tables of numbers beside each other.
+fn check_from(database: &Database, start: Start, reader: Reader, found: &mut Found) -> Report {
+    let (marks, head, newest_attempt) = (start.marks.clone(), start.head, start.newest_attempt);
+    let counted = Counted::new(&start);
+    let mut said = Said {
+        claims: Claims::new(marks.clone(), start.at),
+        numbers: Numbers::default(),
+        top_ups: Tally::default(),
+    };
+    let mut of_rows = Found::default();
+    let mut report = Report::default();
+    let (stated, numbers) = scope(|threads| {
+        let replaying = threads.spawn(move || {
+            let (mut report, mut found) = (Report::default(), Found::default());
+            let claims = replay::run(reader, start, &mut report, &mut found);
+            (claims, report, found)
+        });
+        let (beside, own_marks) = (counted.clone(), marks.clone());
+        let counting = threads.spawn(move || {
+            let reader = database.reader()?;
+            Ok((beside.read(&reader)?, read_top_up_numbers(&reader, newest_attempt, &own_marks)?))
+        });
+        let rows = check_rows(database, &counted, &marks, newest_attempt, &mut said, &mut of_rows);
+        let (claims, ledger, wrong) = joined(replaying);
+        found.0.extend(wrong.0);
+        report = Report {
+            journals: ledger.journals,
+            seals: ledger.seals,
+            accounts: ledger.accounts,
+            owed_minor: ledger.owed_minor,
+            ..rows
+        };
+        (claims, joined(counting))
+    });
+    if let Some(numbers) = of_rows.note(Stage::Rows, numbers) {
+        compare_numbers(database, &numbers, &said, &counted, newest_attempt, &mut of_rows);
+    }
+    found.0.extend(of_rows.0);
+    if found.is_empty() {
+        found.note(Stage::Claims, compare_claims(database, head, &stated, &said.claims));
+    }
+    report
+}
+
+fn check_rows(
+    database: &Database,
+    counted: &Counted,
+    marks: &Marks,
+    newest_attempt: i64,
+    said: &mut Said,
+    found: &mut Found,
+) -> Report {
+    let mut report = Report::default();
+    let Some(reader) = found.note(Stage::Rows, database.reader().map_err(Wrong::from)) else { return report };
+    let Some(people) = found.note(Stage::People, People::read(&reader, marks)) else { return report };
+    let top_ups = attempts::run(&reader, &people, &mut said.claims, newest_attempt, marks, &mut report);
+    // Orders are read all the same: half an order is nearer to the root than a call without one.
+    said.top_ups = found.note(Stage::Attempts, top_ups).unwrap_or_default();
+    let mut orders = Orders {
+        people: &people,
+        counted: counted.clone(),
+        claims: &mut said.claims,
+        report: &mut report,
+        found,
+        merchants: start::Ids::default(),
+        numbers: Numbers::default(),
+    };
+    let done = orders.run(&reader);
+    said.numbers = orders.numbers;
+    found.note(Stage::Orders, done);
+    report
+}
+
+/// The numbers of top-ups, as their table says.
+fn read_top_up_numbers(reader: &Reader, newest: i64, marks: &Marks) -> Result<Tally, Wrong> {
+    let mut numbers = Tally::default();
+    reader.each_in_parts(|row: AttemptNumber| {
+        if row.attempt.0 <= newest {
+            numbers.add(row.attempt.0, attempts::number_mark(marks, row.attempt, row.key.person));
+        }
+        Ok::<_, Wrong>(())
+    })?;
+    Ok(numbers)
+}
+
+/// Holds the tables of numbers against the rows that have them, as far as those were read.
+fn compare_numbers(
+    database: &Database,
+    (numbers, top_ups): &(Numbers, Tally),
+    said: &Said,
+    counted: &Counted,
+    newest_attempt: i64,
+    found: &mut Found,
+) {
+    let read_all = |stage: Stage, found: &Found| found.0.keys().all(|wrong| *wrong > stage);
+    let mut look =
+        |stage: Stage, mine: &Tally, theirs: &Tally, name: &dyn Fn(&Reader, &tally::Suspects) -> Wrong| {
+            let suspects = mine.differing(theirs);
+            if !suspects.is_empty() && read_all(stage, found) {
+                let named =
+                    database.reader().map_err(Wrong::from).and_then(|reader| Err(name(&reader, &suspects)));
+                found.note::<()>(stage, named);
+            }
+        };
+    look(Stage::Refunds, &said.numbers.refunds, &numbers.refunds, &|reader, suspects| {
+        counted.look_at_refunds(reader, suspects, [said.numbers.refunds.count, numbers.refunds.count])
+    });
+    look(Stage::Orders, &said.numbers.orders, &numbers.orders, &|reader, suspects| {
+        counted.look_at_orders(reader, suspects, [said.numbers.orders.count, numbers.orders.count])
+    });
+    look(Stage::Attempts, &said.top_ups, top_ups, &|reader, suspects| {
+        attempts::look_at_numbers(reader, newest_attempt, suspects, [said.top_ups.count, top_ups.count])
+    });
+}
+
+/// Holds what the journals say against what the rows say.
+fn compare_claims(database: &Database, head: i64, stated: &Claims, said: &Claims) -> Result<(), Wrong> {
+    let reader = database.reader()?;
+    let suspects = claims::differing(&reader, head, stated, said)?;
+    if suspects.is_empty() { Ok(()) } else { look::look(&reader, &suspects) }
 }

@@ -30,6 +30,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::books::Books;
+use crate::server::Mirror;
 
 pub(crate) const BEGIN: Timestamp = Timestamp(1_795_000_000_000);
 /// Refunds of one fen each: enough for a history that its index has rows of.
@@ -46,6 +47,8 @@ fn pin() -> Pin {
 /// A closed data directory with one of everything, and the ids of what is in it.
 pub(crate) struct House {
     directory: TempDir,
+    /// The same on a server, if there is one to test on.
+    mirror: Option<Mirror>,
     pub(crate) payer: PersonId,
     pub(crate) other: PersonId,
     pub(crate) shop: MchId,
@@ -74,7 +77,7 @@ pub(crate) struct House {
 }
 
 /// Runs the wallet's own commands.
-struct Hand {
+pub(crate) struct Hand {
     engine: Engine,
     clock: Clock,
 }
@@ -205,7 +208,15 @@ impl Hand {
 impl House {
     pub(crate) fn built() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let house = runtime.block_on(Self::lived_in());
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("kind"), "serve\n").unwrap();
+        // Every journal a generation: what follows from all but the newest is in its tables.
+        let settings = Settings { tuning: Tuning { generation: 1 }, ..Settings::directory(directory.path()) };
+        let mut house = runtime.block_on(async {
+            let (house, _hand) = Self::lived_in(directory, &settings, Clock::by_hand(BEGIN)).await;
+            house
+        });
+        house.mirror = Mirror::new();
         // The engine's thread lets go of the directory a moment after its last handle is gone.
         for _ in 0..500 {
             if let Ok(lock) = DirectoryLock::take(house.directory.path()) {
@@ -219,14 +230,10 @@ impl House {
         panic!("the engine does not end")
     }
 
-    async fn lived_in() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("kind"), "serve\n").unwrap();
+    /// Lives in a ledger; the hand it did so with may still be at work there.
+    pub(crate) async fn lived_in(directory: TempDir, settings: &Settings, clock: Clock) -> (Self, Hand) {
         let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
-        let clock = Clock::by_hand(BEGIN);
-        // Every journal a generation: what follows from all but the newest is in its tables.
-        let settings = Settings { tuning: Tuning { generation: 1 }, ..Settings::directory(directory.path()) };
-        let engine = Engine::start(&settings, keys, Policy::default(), clock.clone()).unwrap();
+        let engine = Engine::start(settings, keys, Policy::default(), clock.clone()).unwrap();
         let hand = Hand { engine, clock };
 
         let (payer, other) = (hand.person(1).await, hand.person(2).await);
@@ -278,8 +285,9 @@ impl House {
         }
         done!(hand, RecordTold { mchid: shop, told: Seq(4), failed: vec![Seq(3)] });
 
-        Self {
+        let house = Self {
             directory,
+            mirror: None,
             payer,
             other,
             shop,
@@ -296,7 +304,12 @@ impl House {
             closed,
             failed,
             paying,
-        }
+        };
+        (house, hand)
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Plants a bug in a copy and expects it to be found by this invariant.
@@ -304,9 +317,16 @@ impl House {
     pub(crate) fn finds(&self, invariant: &str, plant: impl FnOnce(&Books)) {
         let copy = self.copy();
         plant(&Books::open(copy.path()));
-        let (passed, said) = verify(copy.path());
-        assert!(!passed, "it passes, though not: {invariant}");
-        assert!(said.contains(invariant), "not found by {invariant:?}, but: {said}");
+        for (passed, said) in self.verdicts(copy.path()) {
+            assert!(!passed, "it passes, though not: {invariant}");
+            assert!(said.contains(invariant), "not found by {invariant:?}, but: {said}");
+        }
+    }
+
+    /// Whether a copy passes, and what is said of it: of the file, and of the same rows on a server if there is one.
+    pub(crate) fn verdicts(&self, copy: &Path) -> Vec<(bool, String)> {
+        let mirrored = self.mirror.iter().map(|mirror| mirror.verify(copy));
+        std::iter::once(verify(copy)).chain(mirrored).collect()
     }
 
     /// As `finds`, for a bug that is one statement.
