@@ -302,5 +302,5 @@ fn house(cache_bytes: usize, clock: &Clock) -> House {
 }
 
 fn database(world: &World) -> Database {
-    Database::Simulated(Place::simulated(world.path(FILE), vfs::NAME))
+    Database::Simulated(Place::simulated(world.path(FILE), vfs::NAME, vfs::write_again))
 }

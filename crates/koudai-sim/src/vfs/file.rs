@@ -110,6 +110,13 @@ impl File {
         self.written.clear();
     }
 
+    /// Writes everything again as it is read.
+    pub(super) fn write_again(&mut self) {
+        let now = std::mem::take(&mut self.now);
+        self.write(0, &now);
+        self.truncate(now.len());
+    }
+
     /// A sync that failed in the way that leaves changes in memory only, taken for written.
     pub(super) fn forget(&mut self) {
         self.move_waiting(Standing::Forgotten);

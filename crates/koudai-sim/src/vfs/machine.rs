@@ -93,6 +93,23 @@ impl Machine {
         self.leave_shared(handle);
     }
 
+    /// Writes a file again as it is read, and syncs it.
+    pub(super) fn write_again(&mut self, generation: u64, name: &str) -> Result<(), Code> {
+        self.of_now(generation)?;
+        let Some(id) = self.disk.find(name) else { return Ok(()) };
+        let turn = self.faults.turn(Call::Write, false)?;
+        self.disk.file_mut(id).write_again();
+        turn.end(())?;
+        let turn = self.faults.turn(Call::Sync, false)?;
+        let file = self.disk.file_mut(id);
+        if turn == Turn::Half {
+            file.forget();
+            return Err(Code(ffi::SQLITE_IOERR_FSYNC));
+        }
+        file.sync();
+        turn.end(())
+    }
+
     pub(super) fn delete(&mut self, generation: u64, name: &str, sync: bool) -> Result<(), Code> {
         self.of_now(generation)?;
         let turn = self.faults.turn(Call::Delete, false)?;

@@ -27,7 +27,8 @@ mod memory;
 mod sqlite;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
@@ -126,6 +127,17 @@ impl Drop for World {
     fn drop(&mut self) {
         WORLDS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
     }
+}
+
+/// Writes a file of a world's again as it is read, and syncs it; for `koudai_store::sqlite::Place`.
+///
+/// # Errors
+/// What the world's faults say, or that there is no such machine.
+pub fn write_again(path: &Path) -> io::Result<()> {
+    let (machine, generation, name) =
+        path.to_str().and_then(find).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    let written = lock(&machine).write_again(generation, name);
+    written.map_err(|code| io::Error::other(format!("{code:?}")))
 }
 
 fn lock(machine: &Mutex<Machine>) -> MutexGuard<'_, Machine> {

@@ -10,7 +10,8 @@ use koudai_core::rows::{Balance, PhoneOwner, Rows};
 use koudai_core::secret::Secret;
 use koudai_core::state::{Batch, Command, Keys, OrStop, Policy, State, Stop, Tx};
 use koudai_core::time::Timestamp;
-use koudai_sim::vfs::{NAME, World};
+use koudai_sim::vfs::{NAME, World, write_again};
+use koudai_store::sqlite::WriteAgain;
 use koudai_store::{Commit, CommitError, Database, Opened, Place, Reader, StoreError, Tuning};
 
 /// Journals of a generation: so few that every part of writing behind happens within the script.
@@ -22,8 +23,10 @@ const BATCHES: usize = 18;
 const START: Timestamp = Timestamp(1_795_000_000_000);
 
 /// What was answered so far, kept apart from the database.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Books {
+    /// How the store makes its log durable when it opens.
+    write_again: WriteAgain,
     /// What is committed for certain, in order.
     known: Vec<Commit>,
     /// What may be.
@@ -33,11 +36,21 @@ pub(crate) struct Books {
     epoch: i64,
 }
 
-fn database(world: &World) -> Database {
-    Database::Simulated(Place::simulated(world.path("koudai.db"), NAME))
+impl Default for Books {
+    fn default() -> Self {
+        Self::with(write_again)
+    }
 }
 
 impl Books {
+    pub(crate) fn with(write_again: WriteAgain) -> Self {
+        Self { write_again, known: vec![], unknown: None, refused: vec![], epoch: 0 }
+    }
+
+    fn database(&self, world: &World) -> Database {
+        Database::Simulated(Place::simulated(world.path("koudai.db"), NAME, self.write_again))
+    }
+
     /// One process: opens, and commits the batches that are missing until something fails that ends a process.
     pub(crate) fn live(&mut self, world: &World) -> Result<(), StoreError> {
         let mut opened = self.open(world)?;
@@ -52,7 +65,7 @@ impl Books {
     /// The same beside somebody else who reads and does not come to an end.
     pub(crate) fn live_beside_a_reader(&mut self, world: &World) -> Result<(), StoreError> {
         drop(self.open(world)?);
-        let reader = database(world).reader()?;
+        let reader = self.database(world).reader()?;
         reader.snapshot(|reader| {
             reader.newest_seal()?;
             self.live(world)
@@ -137,7 +150,7 @@ impl Books {
     /// Opens again when all is well, and compares everything.
     pub(crate) fn audit(&mut self, world: &World) {
         let opened = self.open(world).expect("it opens when all is well");
-        let reader = database(world).reader().unwrap();
+        let reader = self.database(world).reader().unwrap();
         reader.check_file().unwrap();
         self.audit_journals(&reader);
         self.audit_sources(&reader);
@@ -150,7 +163,7 @@ impl Books {
 
     /// Becomes the owner, and learns what became of the batch of which that was unknown.
     fn open(&mut self, world: &World) -> Result<Opened, StoreError> {
-        let opened = database(world).open(TUNING)?;
+        let opened = self.database(world).open(TUNING)?;
         assert!(opened.epoch > self.epoch, "an epoch is given once");
         self.epoch = opened.epoch;
         if let Some(commit) = self.unknown.take() {

@@ -108,3 +108,39 @@ fn a_batch_that_finds_no_room_is_turned_away_and_the_process_goes_on() {
 fn a_write_that_is_cut_short_loses_no_answer() {
     fail_everywhere(&[Call::Write], Failure::Short);
 }
+
+/// A sync fails and its pages are taken for written; the next process lives until it is stopped, and the power is cut.
+fn forget(nth: u64, stop: u64, mut books: Books) {
+    let world = World::new();
+    world.plan(Fault { on: Some(Call::Sync), nth, how: Failure::Forgotten, lasting: false });
+    let _ended = books.live(&world);
+    world.mend();
+    world.kill();
+    world.plan(Fault { on: None, nth: stop, how: Failure::StopAfter, lasting: false });
+    let _ended = books.live(&world);
+    world.mend();
+    world.cut_power(nth * 1_000 + stop);
+    books.audit(&world);
+    books.live(&world).expect("nothing fails any more");
+    assert!(books.is_whole());
+}
+
+fn syncs_and_stops() -> impl Iterator<Item = (u64, u64)> {
+    (1..=calls(Some(Call::Sync))).flat_map(|nth| (1..calls(None)).step_by(29).map(move |stop| (nth, stop)))
+}
+
+#[test]
+fn a_sync_that_failed_and_was_taken_for_done_loses_no_answer() {
+    for (nth, stop) in syncs_and_stops() {
+        forget(nth, stop, Books::default());
+    }
+}
+
+#[test]
+fn a_log_that_is_not_made_durable_at_the_start_loses_answers_after_such_a_sync() {
+    let lost = syncs_and_stops().any(|(nth, stop)| {
+        let audited = std::panic::catch_unwind(|| forget(nth, stop, Books::with(|_| Ok(()))));
+        audited.is_err()
+    });
+    assert!(lost, "the sweep finds what it is for");
+}

@@ -68,8 +68,6 @@ impl Folding {
 
 impl Beside {
     fn start(place: &Place) -> Result<Self, StoreError> {
-        let mut log = place.path().to_owned().into_os_string();
-        log.push("-wal");
         let connection = place.connect(OpenFlags::default()).and_then(|connection| {
             connection.pragma_update(None, "synchronous", super::SYNCHRONOUS)?;
             // The writer folds by itself for a moment now and then; it is never waited for.
@@ -82,7 +80,7 @@ impl Beside {
             .name("folding".to_owned())
             .spawn(move || copy_when_nudged(&connection, &nudged))
             .map_err(|source| StoreError::File { doing: "starting the thread that folds the log", source })?;
-        Ok(Self { log: log.into(), commits: 0, copied_to: 0, nudge: Some(nudge), thread: Some(thread) })
+        Ok(Self { log: place.log(), commits: 0, copied_to: 0, nudge: Some(nudge), thread: Some(thread) })
     }
 
     fn after_commit(&mut self, writer: &Connection) {

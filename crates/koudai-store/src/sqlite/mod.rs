@@ -26,7 +26,7 @@ pub(crate) use connection::connect;
 use folding::Folding;
 use loader::SqliteLoader;
 use lock::DirectoryLock;
-pub use place::Place;
+pub use place::{Place, WriteAgain};
 
 /// The database file in a data directory.
 pub const FILE: &str = "koudai.db";
@@ -53,6 +53,7 @@ pub(crate) fn open_simulated(place: &Place, tuning: Tuning) -> Result<Opened, St
 }
 
 fn open_at(place: &Place, lock: Option<DirectoryLock>, tuning: Tuning) -> Result<Opened, StoreError> {
+    place.make_log_durable()?;
     let mut connection =
         place.connect(OpenFlags::default()).map_err(StoreError::sqlite("opening the database"))?;
     configure(&connection).map_err(StoreError::sqlite("configuring the database"))?;
@@ -77,6 +78,14 @@ fn open_at(place: &Place, lock: Option<DirectoryLock>, tuning: Tuning) -> Result
 
 fn configure(c: &Connection) -> rusqlite::Result<()> {
     c.pragma_update(None, "journal_mode", "WAL")?;
+    // It says so even if it failed to write it down, and knows better once it has read the file.
+    c.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?;
+    let mode: String = c.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if mode != "wal" {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+        let what = format!("the database has no write-ahead log but the mode {mode}: does its disk work?");
+        return Err(rusqlite::Error::SqliteFailure(code, Some(what)));
+    }
     c.pragma_update(None, "synchronous", SYNCHRONOUS)?;
     c.pragma_update(None, "wal_autocheckpoint", 0)?;
     c.pragma_update(None, "mmap_size", 0)?;
