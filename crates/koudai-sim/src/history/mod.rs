@@ -226,9 +226,9 @@ impl History {
         match self.dice.below(200) {
             0..80 => self.act(),
             80..120 => self.step(Step::Decide),
-            120..136 => self.step(Step::Commit),
-            136..162 => self.step(Step::Load),
-            162..188 => self.step(Step::Bring),
+            120..130 => self.step(Step::Commit),
+            130..159 => self.step(Step::Load),
+            159..188 => self.step(Step::Bring),
             188..192 => {
                 let ms = [0, 1, 40, 1_000, 9_000][self.dice.below(5)];
                 self.clock.advance(ms);

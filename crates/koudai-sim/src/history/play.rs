@@ -1,7 +1,7 @@
 //! What people, merchants and the courier do, what they hear, and how the auditor judges it.
 
 use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
-use koudai_core::id::{AttemptId, MchId, Seq};
+use koudai_core::id::{AttemptId, MchId, OrderId, Seq};
 use koudai_core::ledger::AccountId;
 use koudai_core::notice::{RecordRetry, RecordTold};
 use koudai_core::payment::Pay;
@@ -23,7 +23,7 @@ use super::{History, Order, PIN, Refund, TopUp};
 /// Commands on their way at once.
 const FLIGHTS: usize = 48;
 /// Events a merchant is told at once.
-const AT_ONCE: i64 = 4;
+const AT_ONCE: i64 = 16;
 
 impl History {
     /// Somebody does something.
@@ -32,9 +32,9 @@ impl History {
             return Ok(());
         }
         match self.dice.below(40) {
-            0..11 => self.place(),
-            11..29 => self.pay(),
-            29..33 => self.refund(),
+            0..12 => self.place(),
+            12..30 => self.pay(),
+            30..33 => self.refund(),
             33 | 34 => self.top_up(),
             35 | 36 => return self.call_the_bank(),
             37 | 38 => return self.tell(),
@@ -80,10 +80,7 @@ impl History {
     }
 
     fn pay(&mut self) {
-        // Mostly the newest, and sometimes one of old.
-        let from = if self.dice.below(5) > 0 { self.orders.len().saturating_sub(16) } else { 0 };
-        let n = from + self.dice.below(self.orders.len() - from);
-        let Some(order) = self.orders.get(n).and_then(|slip| slip.id) else { return };
+        let Some((n, order)) = self.unpaid() else { return };
         let person = self.dice.below(self.people.len());
         let card = self.dice.below(6) == 0;
         let payers = if self.dice.below(8) == 0 { 2 } else { 1 };
@@ -94,6 +91,20 @@ impl History {
             let command = Pay { person: by.id, order, card: card.then_some(by.card), pin: pin(PIN) };
             self.fly(About::Pay { person, order: n, card }, command);
         }
+    }
+
+    /// Mostly one of the newest that is not paid as far as its merchant knows, and sometimes any.
+    fn unpaid(&mut self) -> Option<(usize, OrderId)> {
+        let any = self.dice.below(8) == 0;
+        let from = if any { 0 } else { self.orders.len().saturating_sub(80) };
+        for _ in 0..6 {
+            let n = from + self.dice.below(self.orders.len() - from);
+            match self.orders.get(n).and_then(|slip| slip.id) {
+                Some(id) if any || !self.books.paid.contains_key(&id) => return Some((n, id)),
+                _ => {}
+            }
+        }
+        None
     }
 
     fn refund(&mut self) {
