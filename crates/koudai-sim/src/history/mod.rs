@@ -153,7 +153,7 @@ impl History {
         let world = World::new();
         let clock = Clock::simulated(START, seed);
         // From one that keeps nothing to one that keeps everything.
-        let cache_bytes = [0, 0, 20_000, 100_000, 64 << 20][dice.below(5)];
+        let cache_bytes = [0, 20_000, 100_000, 64 << 20][dice.below(4)];
         let generation = [1, 3, 7, 20, 60, 200][dice.below(6)];
         let house = house(cache_bytes, &clock);
         let database = database(&world);
@@ -188,7 +188,7 @@ impl History {
         for _ in 0..2 {
             history.merchants.push(cast::merchant(engine));
         }
-        for number in 0..5 {
+        for number in 0..4 {
             history.people.push(cast::person(engine, number, PIN, 40_000));
         }
         history.follow()?;

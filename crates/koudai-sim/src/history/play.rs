@@ -32,8 +32,8 @@ impl History {
             return Ok(());
         }
         match self.dice.below(40) {
-            0..12 => self.place(),
-            12..30 => self.pay(),
+            0..10 => self.place(),
+            10..30 => self.pay(),
             30..33 => self.refund(),
             33 | 34 => self.top_up(),
             35 | 36 => return self.call_the_bank(),
@@ -52,10 +52,16 @@ impl History {
         }
     }
 
+    fn is_flying(&self, which: impl Fn(&About) -> bool) -> bool {
+        self.flights.iter().any(|flight| which(&flight.about))
+    }
+
     fn place(&mut self) {
         // Now and then one whose outcome was never heard of.
         let unknown = self.orders.iter().position(|order| order.id.is_none() && order.placed_by > 0);
-        let n = match unknown.filter(|_| self.dice.coin()) {
+        let n = match unknown.filter(|n| {
+            self.dice.below(8) == 0 || !self.is_flying(|about| matches!(about, About::Place(m) if m == n))
+        }) {
             Some(n) => n,
             None => {
                 let mchid = self.merchants[self.dice.below(self.merchants.len())];
@@ -109,7 +115,9 @@ impl History {
 
     fn refund(&mut self) {
         let again = self.refunds.iter().position(|refund| refund.id.is_none() && refund.asked_by > 0);
-        let n = if let Some(n) = again.filter(|_| self.dice.coin()) {
+        let n = if let Some(n) = again.filter(|n| {
+            self.dice.below(8) == 0 || !self.is_flying(|about| matches!(about, About::Refund(m) if m == n))
+        }) {
             n
         } else {
             let order = self.dice.below(self.orders.len().max(1));
@@ -139,7 +147,9 @@ impl History {
 
     fn top_up(&mut self) {
         let again = self.top_ups.iter().position(|top_up| top_up.id.is_none() && top_up.asked_by > 0);
-        let n = if let Some(n) = again.filter(|_| self.dice.coin()) {
+        let n = if let Some(n) = again.filter(|n| {
+            self.dice.below(8) == 0 || !self.is_flying(|about| matches!(about, About::TopUp(m) if m == n))
+        }) {
             n
         } else {
             let person = self.dice.below(self.people.len());
