@@ -3,16 +3,24 @@
 use std::fmt::Debug;
 
 use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
-use koudai_core::binding::RemoveCard;
-use koudai_core::id::{AttemptId, CardId, MchId, PersonId};
+use koudai_core::binding::{RecordBinding, RemoveCard};
+use koudai_core::id::{AttemptId, CardId, MchId, PersonId, Seq};
+use koudai_core::identity::Phone;
+use koudai_core::merchant::{CreateStaff, SetMerchant};
+use koudai_core::notice::{RecordRetry, RecordTold};
 use koudai_core::order::{CloseOrder, SweepCodes};
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Pay, PayCode};
+use koudai_core::payment_password::SetPaymentPassword;
 use koudai_core::refund::{OrderName, RequestRefund};
-use koudai_core::rows::{Attempt, NetworkRefusal, Order, Refund};
+use koudai_core::rows::{
+    Attempt, BindingNumber, ClientNumber, CodeKey, CodePurpose, Message, NetworkRefusal, NoticeKey,
+    OneTimeCode, Order, Refund, StaffRole,
+};
+use koudai_core::sign_in::{MessageDone, MessageFailed, RequestCode, SignIn, SignOut};
 use koudai_core::state::Command;
 use proptest::prelude::*;
 
-use crate::fixture::{Habit, Ledger, PIN, WRONG, fen, pin, place, top_up};
+use crate::fixture::{Habit, Ledger, PIN, WRONG, bound, fen, pin, place, start_binding, top_up};
 
 const PERSONS: usize = 3;
 const MERCHANTS: usize = 2;
@@ -21,16 +29,55 @@ const ORDERS: usize = 4;
 /// A command in the words of a small world: persons, merchants, orders and attempts by number.
 #[derive(Clone, Debug)]
 enum Op {
-    TopUp { person: usize, number: u8, minor: i64 },
-    End { attempt: usize, succeeded: bool },
-    Place { merchant: usize, order: usize, minor: i64 },
-    Close { merchant: usize, order: usize },
-    Pay { person: usize, merchant: usize, order: usize, by_card: bool, right: bool },
-    Refund { merchant: usize, order: usize, number: u8, minor: i64 },
-    Remove { person: usize },
-    Unknown { attempt: usize },
+    TopUp {
+        person: usize,
+        number: u8,
+        minor: i64,
+    },
+    End {
+        attempt: usize,
+        succeeded: bool,
+    },
+    Place {
+        merchant: usize,
+        order: usize,
+        minor: i64,
+    },
+    Close {
+        merchant: usize,
+        order: usize,
+    },
+    Pay {
+        person: usize,
+        merchant: usize,
+        order: usize,
+        by_card: bool,
+        right: bool,
+    },
+    Refund {
+        merchant: usize,
+        order: usize,
+        number: u8,
+        minor: i64,
+    },
+    Remove {
+        person: usize,
+    },
+    Unknown {
+        attempt: usize,
+    },
     Sweep,
+    /// A command of another kind.
+    Other {
+        kind: u8,
+        person: usize,
+        merchant: usize,
+        number: u8,
+    },
 }
+
+/// How many other kinds there are.
+const OTHERS: u8 = 13;
 
 fn op() -> impl Strategy<Value = Op> {
     let minor = prop_oneof![1..20_i64, 1..5_000_i64];
@@ -50,6 +97,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => person.prop_map(|person| Op::Remove { person }),
         1 => (0..8_usize).prop_map(|attempt| Op::Unknown { attempt }),
         1 => Just(Op::Sweep),
+        8 => (0..OTHERS, 0..PERSONS, 0..MERCHANTS, 0..4_u8)
+            .prop_map(|(kind, person, merchant, number)| Op::Other { kind, person, merchant, number }),
     ]
 }
 
@@ -141,6 +190,78 @@ impl World {
                 let tokens = self.ledger.all::<Order>().into_iter().map(|o| o.code).collect();
                 self.say(&SweepCodes { tokens })
             }
+            Op::Other { kind, person, merchant, number } => self.run_other(kind, person, merchant, number),
+        }
+    }
+
+    fn run_other(&mut self, kind: u8, person: usize, merchant: usize, number: u8) -> String {
+        let (person_id, card) = self.persons[person];
+        let mchid = self.merchants[merchant];
+        // A person's first session is named by how many people there were.
+        let session = [u8::try_from(person).expect("few"); 32];
+        let phone = Phone::parse(&format!("1380013800{number}")).expect("a phone");
+        let token_hash = [100 + number; 32];
+        match kind {
+            0 => {
+                let Some(order) = self.order(merchant, usize::from(number)) else {
+                    return "no order".to_owned();
+                };
+                let card = (number == 1).then_some(card);
+                self.say(&PayCode { session, code: order.code, card, pin: pin(PIN) })
+            }
+            1 => {
+                let told = Seq(i64::from(number) * 3);
+                let failed = vec![Seq(told.0 - 1), told];
+                self.say(&RecordTold { mchid, told, failed })
+            }
+            2 => {
+                let key = NoticeKey { mchid, seq: Seq(i64::from(number) * 3) };
+                self.say(&RecordRetry { key, answered: person == 0 })
+            }
+            3 => self.say(&SetPaymentPassword { person: person_id, pin: pin(PIN) }),
+            4 => {
+                let suspended = (number < 2).then_some(number == 1);
+                self.say(&SetMerchant {
+                    mchid,
+                    products: None,
+                    h5_domains: None,
+                    suspended,
+                    public_key_mode: None,
+                })
+            }
+            5 => self.say(&RequestCode { phone, purpose: CodePurpose::SignIn }),
+            6 => {
+                let key = CodeKey { phone: phone.clone(), purpose: CodePurpose::SignIn };
+                if self.ledger.get::<OneTimeCode>(&key).is_none() {
+                    return "no code".to_owned();
+                }
+                let code = self.ledger.code(&phone);
+                self.say(&SignIn { phone, code, token_hash })
+            }
+            7 => self.say(&SignOut { token_hash }),
+            8 => self.say(&start_binding(person_id, &format!("other-{number}"), 100 + number)),
+            9 => {
+                let key = ClientNumber { person: person_id, number: format!("other-{number}") };
+                let Some(binding) = self.ledger.get::<BindingNumber>(&key).map(|row| row.binding) else {
+                    return "no binding".to_owned();
+                };
+                self.say(&RecordBinding { binding, answer: bound() })
+            }
+            10 => self.ledger.merchant().wire(),
+            11 => {
+                let name = format!("li.ming-{number}");
+                self.say(&CreateStaff { name, role: StaffRole::Finance, enrolment_hash: [number; 32] })
+            }
+            _ => {
+                let Some(message) = self.ledger.all::<Message>().first().map(|row| row.id) else {
+                    return "no message".to_owned();
+                };
+                if number == 0 {
+                    self.say(&MessageDone { message })
+                } else {
+                    self.say(&MessageFailed { message })
+                }
+            }
         }
     }
 
@@ -208,7 +329,7 @@ proptest! {
         // Asking again when an answer is uncertain is the one thing here that is meant to count.
         let batches: Vec<Vec<Op>> = batches
             .into_iter()
-            .map(|batch| batch.into_iter().filter(|op| !matches!(op, Op::Unknown { .. })).collect())
+            .map(|batch| batch.into_iter().filter(|op| !matches!(op, Op::Unknown { .. } | Op::Other { .. })).collect())
             .collect();
         let twice: Vec<Vec<Op>> =
             batches.iter().map(|batch| batch.iter().flat_map(|op| [op.clone(), op.clone()]).collect()).collect();
