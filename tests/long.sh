@@ -2,7 +2,7 @@
 # The larger runs. Each appends its result line, with commit and machine, to docs/results/NAME.md.
 set -eu
 cd "$(dirname "$0")/.."
-name="${1:?which: kill, takeover, two-phones, engine, engine-postgres}"
+name="${1:?which: kill, takeover, two-phones, engine, engine-postgres, http, simulate}"
 case "$name" in
     kill)
         export KOUDAI_KILL_ROUNDS="${KOUDAI_KILL_ROUNDS:-50}" KOUDAI_KILL_ACKS="${KOUDAI_KILL_ACKS:-200}"
@@ -19,7 +19,19 @@ case "$name" in
         test=two_phones
         line='^two phones: '
         ;;
-    engine | engine-postgres)
+    simulate)
+        commit="$(git rev-parse --short=12 HEAD)"
+        git diff --quiet HEAD || commit="$commit with changes"
+        cargo build --release --package koudai-sim
+        # Further seeds each time: a run goes on where the one before ended.
+        file=docs/results/simulate.md
+        from="$(sed -n 's/.*simulated: \([0-9]*\) seeds from \([0-9]*\),.*/\1 \2/p' "$file" 2>/dev/null | awk '{n = $1 + $2} END {print n + 0}')"
+        [ "$from" -gt 0 ] || from=10001
+        out="$(target/release/koudai-sim --from "$from" --seeds "${KOUDAI_SIM_SEEDS:-100000}")" || { echo "$out"; exit 1; }
+        printf -- '- %s, commit %s: %s\n' "$(date -u +%Y-%m-%d)" "$commit" "$out" | tee -a "$file"
+        exit 0
+        ;;
+    engine | engine-postgres | http)
         commit="$(git rev-parse --short=12 HEAD)"
         git diff --quiet HEAD || commit="$commit with changes"
         # The bench profile builds into the same folder as the release profile.
@@ -38,6 +50,14 @@ case "$name" in
             printf -- '- %s, commit %s, `bench engine --seconds %s%s`: %s\n' \
                 "$(date -u +%Y-%m-%d)" "$commit" "$seconds" "${*:+ $*}" "$out" | tee -a "docs/results/$name.md"
         }
+        if [ "$name" = http ]; then
+            for _ in 1 2 3; do
+                out="$(target/release/koudai bench http --data "$data" --seconds "$seconds")"
+                printf -- '- %s, commit %s, `bench http --seconds %s`: %s\n' \
+                    "$(date -u +%Y-%m-%d)" "$commit" "$seconds" "$out" | tee -a "docs/results/$name.md"
+            done
+            exit 0
+        fi
         run
         [ "$name" = engine ] || exit 0
         run --merchants 1

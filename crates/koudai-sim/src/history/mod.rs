@@ -6,8 +6,10 @@
 
 mod books;
 mod cast;
+mod closing;
 mod faulty;
 mod flight;
+mod judge;
 mod outside;
 mod play;
 mod trouble;

@@ -1,22 +1,17 @@
-//! What people, merchants and the courier do, what they hear, and how the auditor judges it.
+//! What people, merchants and the courier do.
 
 use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
-use koudai_core::id::{AttemptId, MchId, OrderId, Seq};
-use koudai_core::ledger::AccountId;
+use koudai_core::id::{OrderId, Seq};
 use koudai_core::notice::{RecordRetry, RecordTold};
 use koudai_core::payment::Pay;
 use koudai_core::refund::{OrderName, RequestRefund};
-use koudai_core::rows::{
-    Attempt, AttemptKind, AttemptNumber, AttemptState, ClientNumber, NoticeCursor, OrderNumber, OrderState,
-    OutRefundNo, OutTradeNo, RefundNumber,
-};
+use koudai_core::rows::{Attempt, NoticeCursor};
 use koudai_core::time::HOUR;
 use koudai_core::top_up::StartTopUp;
-use koudai_engine::by_hand::Step;
 
-use super::books::{Finding, check, read};
+use super::books::Finding;
 use super::cast::{fen, order, pin};
-use super::flight::{About, Flight, Known, Said, Why, send};
+use super::flight::{About, Known, Why, send};
 use super::outside::{Done, Heard, Outside};
 use super::{History, Order, PIN, Refund, TopUp};
 
@@ -167,7 +162,7 @@ impl History {
     }
 
     /// A page's read. A failing disk may be in the way.
-    fn page<T>(
+    pub(super) fn page<T>(
         &self,
         work: impl FnOnce(&koudai_store::Reader) -> Result<T, koudai_store::StoreError>,
     ) -> Result<Option<T>, Finding> {
@@ -180,7 +175,7 @@ impl History {
     }
 
     /// The courier calls the bank about what is due.
-    fn call_the_bank(&mut self) -> Result<(), Finding> {
+    pub(super) fn call_the_bank(&mut self) -> Result<(), Finding> {
         let now = self.clock.now().plus(HOUR);
         let due = self.page(|r| r.due_attempts(now, 3))?.unwrap_or_default();
         for open in due {
@@ -208,7 +203,7 @@ impl History {
     }
 
     /// The courier tells a merchant its next events.
-    fn tell(&mut self) -> Result<(), Finding> {
+    pub(super) fn tell(&mut self) -> Result<(), Finding> {
         let mchid = self.merchants[self.dice.below(self.merchants.len())];
         if !self.outside.telling.insert(mchid) {
             return Ok(());
@@ -230,7 +225,7 @@ impl History {
     }
 
     /// The courier tries again what failed.
-    fn retry(&mut self) -> Result<(), Finding> {
+    pub(super) fn retry(&mut self) -> Result<(), Finding> {
         let now = self.clock.now().plus(HOUR);
         for retry in self.page(|r| r.due_retries(now, 3))?.unwrap_or_default() {
             let key = retry.key;
@@ -239,290 +234,6 @@ impl History {
                 let answered = self.outside.tell(&mut self.dice, event, self.calm);
                 self.fly(About::Retry(key.mchid, key.seq), RecordRetry { key, answered });
             }
-        }
-        Ok(())
-    }
-
-    /// What came back of what is on its way. It is judged by books that are up to date, or later.
-    pub(super) fn hear(&mut self) -> Result<(), Finding> {
-        if !self.follow()? {
-            return Ok(());
-        }
-        let mut heard = vec![];
-        self.flights.retain_mut(|flight: &mut Flight| match flight.look() {
-            Some(said) => {
-                heard.push((flight.about.clone(), said));
-                false
-            }
-            None => true,
-        });
-        for (about, said) in heard {
-            if matches!(said, Said::Lost) {
-                self.report.lost += 1;
-            } else {
-                self.report.answered += 1;
-            }
-            self.judge(&about, &said).map_err(|finding| format!("{about:?}: {finding}"))?;
-        }
-        Ok(())
-    }
-
-    /// Whether what was said is true.
-    fn judge(&mut self, about: &About, said: &Said) -> Result<(), Finding> {
-        match about {
-            About::Place(n) => self.judge_order(*n, said),
-            About::Pay { person, order, card } => self.judge_payment(*person, *order, *card, said),
-            About::Refund(n) => self.judge_refund(*n, said),
-            About::TopUp(n) => self.judge_top_up(*n, said),
-            About::End(id) | About::Unknown(id) => {
-                self.outside.calling.remove(id);
-                self.judge_outcome(said)
-            }
-            About::Told(mchid) => {
-                self.outside.telling.remove(mchid);
-                Ok(())
-            }
-            About::Retry(mchid, seq) => {
-                self.outside.retrying.remove(&(*mchid, *seq));
-                Ok(())
-            }
-        }
-    }
-
-    /// An id stands for one thing for ever.
-    fn know(&mut self, id: i64, thing: &str) -> Result<(), Finding> {
-        let known = self.ids.entry(id).or_insert_with(|| thing.to_owned());
-        check(known == thing, || format!("the id {id} was {known}'s and is {thing}'s"))
-    }
-
-    fn judge_order(&mut self, n: usize, said: &Said) -> Result<(), Finding> {
-        match said {
-            Said::Order(order) => {
-                let slip = &mut self.orders[n];
-                let same = *order.out_trade_no == *slip.number && order.amount.minor() == slip.minor;
-                check(same, || "another order was answered".to_owned())?;
-                check(slip.id.is_none_or(|id| id == order.id), || "an order has two ids".to_owned())?;
-                slip.id = Some(order.id);
-                let (id, number) = (order.id, slip.number.clone());
-                self.know(id.0, &number)?;
-                if self.dice.below(4) > 0 {
-                    return Ok(());
-                }
-                let there = self.look(|r| r.get::<koudai_core::rows::Order>(&id));
-                check(!matches!(there, Some(None)), || "an order was answered and is not there".to_owned())
-            }
-            Said::Busy => {
-                let slip = &mut self.orders[n];
-                slip.placed_by -= 1;
-                let alone = slip.placed_by == 0 && slip.id.is_none();
-                let key = OutTradeNo { mchid: slip.mchid, out_trade_no: slip.number.clone() };
-                let there = self.look(|r| r.get::<OrderNumber>(&key)).flatten();
-                check(!alone || there.is_none(), || {
-                    "nothing was done, it was said, and an order is there".to_owned()
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn judge_payment(&mut self, person: usize, n: usize, card: bool, said: &Said) -> Result<(), Finding> {
-        let Some(id) = self.orders[n].id else { return Ok(()) };
-        let account = AccountId::person(self.people[person].id);
-        let paid = self.books.paid.get(&id);
-        match said {
-            Said::Order(order) if order.state == OrderState::Paid => {
-                check(paid.is_some(), || "a payment was acknowledged and is not in the ledger".to_owned())?;
-                let payer = order.payer.map(AccountId::person);
-                check(paid.map(|p| p.payer) == payer, || "somebody else has paid".to_owned())
-            }
-            Said::Order(_) => check(card, || "a payment by balance is not done at once".to_owned()),
-            Said::Refused(why) => {
-                self.not_done(person, n, account)?;
-                check(*why != Why::Paid || self.books.paid.contains_key(&id), || {
-                    "an order is paid already, it was said, and it is not".to_owned()
-                })
-            }
-            Said::Busy => self.not_done(person, n, account),
-            _ => Ok(()),
-        }
-    }
-
-    fn not_done(&mut self, person: usize, n: usize, account: AccountId) -> Result<(), Finding> {
-        let slip = &mut self.orders[n];
-        let may = slip.paid_by.entry(person).or_insert(1);
-        *may -= 1;
-        let done = slip.id.and_then(|id| self.books.paid.get(&id)).is_some_and(|paid| paid.payer == account);
-        check(*may > 0 || !done, || "nothing was done, it was said, and it is paid".to_owned())
-    }
-
-    fn judge_refund(&mut self, n: usize, said: &Said) -> Result<(), Finding> {
-        match said {
-            Said::Refund(refund) => {
-                let slip = &mut self.refunds[n];
-                check(refund.amount.minor() == slip.minor, || "another refund was answered".to_owned())?;
-                check(slip.id.is_none_or(|id| id == refund.id), || "a refund has two ids".to_owned())?;
-                slip.id = Some(refund.id);
-                let number = slip.number.clone();
-                self.know(refund.id.0, &number)?;
-                check(self.books.refunds.contains(&refund.id), || {
-                    "a refund was acknowledged and is not in the ledger".to_owned()
-                })
-            }
-            Said::Refused(Why::ExceedsRest(rest)) => {
-                let paid = self.orders[self.refunds[n].order].id.and_then(|id| self.books.paid.get(&id));
-                let least = paid.map_or(0, |paid| paid.amount - paid.refunded);
-                check(*rest >= least, || format!("{rest} are left, it was said, and {least} are"))
-            }
-            Said::Busy => {
-                let slip = &mut self.refunds[n];
-                slip.asked_by -= 1;
-                let alone = slip.asked_by == 0 && slip.id.is_none();
-                let mchid: MchId = self.orders[slip.order].mchid;
-                let key = OutRefundNo { mchid, out_refund_no: slip.number.clone() };
-                let there = self.look(|r| r.get::<RefundNumber>(&key)).flatten();
-                check(!alone || there.is_none(), || {
-                    "nothing was done, it was said, and a refund is there".to_owned()
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn judge_top_up(&mut self, n: usize, said: &Said) -> Result<(), Finding> {
-        match said {
-            Said::Attempt(attempt) => {
-                let slip = &mut self.top_ups[n];
-                check(slip.id.is_none_or(|id| id == attempt.id), || "a top-up has two ids".to_owned())?;
-                slip.id = Some(attempt.id);
-                let number = slip.number.clone();
-                self.know(attempt.id.0, &number)?;
-                let id: AttemptId = attempt.id;
-                let there = self.look(|r| r.get::<Attempt>(&id));
-                check(!matches!(there, Some(None)), || "a top-up was answered and is not there".to_owned())
-            }
-            Said::Busy => {
-                let slip = &mut self.top_ups[n];
-                slip.asked_by -= 1;
-                let alone = slip.asked_by == 0 && slip.id.is_none();
-                let person = self.people[slip.person].id;
-                let key = ClientNumber { person, number: slip.number.clone() };
-                let there = self.look(|r| r.get::<AttemptNumber>(&key)).flatten();
-                check(!alone || there.is_none(), || {
-                    "nothing was done, it was said, and a top-up is there".to_owned()
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn judge_outcome(&self, said: &Said) -> Result<(), Finding> {
-        let Said::Attempt(attempt) = said else { return Ok(()) };
-        let credited = self.books.topped_up.contains(&attempt.id.0);
-        let due = attempt.kind == AttemptKind::TopUp && attempt.state == AttemptState::Succeeded;
-        check(credited == due, || "a top-up's outcome and the ledger differ".to_owned())
-    }
-
-    /// A page shows what is committed: nothing older, nothing newer.
-    pub(super) fn look_at_a_page(&mut self) -> Result<(), Finding> {
-        if !self.follow()? {
-            return Ok(());
-        }
-        let person = self.dice.below(self.people.len() + 1);
-        let account = match self.people.get(person) {
-            Some(person) => AccountId::person(person.id),
-            None => AccountId::merchant(self.merchants[0]),
-        };
-        let page = self.page(|r| Ok((r.balance(account)?, r.history(account, None, 3)?)))?;
-        let Some((balance, lines)) = page else { return Ok(()) };
-        let Some(book) = self.books.accounts.get(&account) else { return Ok(()) };
-        let shown = balance.map(|b| (b.debits_minor, b.credits_minor));
-        check(shown == Some((book.debits, book.credits)), || {
-            format!("a page shows {shown:?} for {}/{} of account {}", book.debits, book.credits, account.0)
-        })?;
-        let newest: Vec<Seq> = book.lines.iter().rev().take(3).copied().collect();
-        let seen: Vec<Seq> = lines.iter().map(|journal| journal.seq).collect();
-        check(seen == newest, || format!("a page shows the lines {seen:?} for {newest:?}"))
-    }
-
-    /// Lets everything come to its end, with nothing going wrong any more.
-    pub(super) fn settle(&mut self) -> Result<(), Finding> {
-        self.calm_down()?;
-        for _ in 0..20_000 {
-            self.call_the_bank()?;
-            self.tell()?;
-            self.retry()?;
-            for step in [Step::Decide, Step::Load, Step::Bring, Step::Commit] {
-                self.step(step)?;
-            }
-            self.clock.advance(HOUR);
-            if self.flights.is_empty() && self.is_settled()? {
-                return Ok(());
-            }
-        }
-        Err("bank and merchants are not settled".to_owned())
-    }
-
-    fn is_settled(&mut self) -> Result<bool, Finding> {
-        let late = self.clock.now().plus(HOUR);
-        let open = self.page(|r| {
-            Ok(!r.due_attempts(late, 1)?.is_empty()
-                || !r.due_retries(late, 1)?.is_empty()
-                || !r.merchants_behind()?.is_empty())
-        })?;
-        Ok(open == Some(false))
-    }
-
-    /// Everything in the tables agrees with the auditor's books, the bank's and the merchants'.
-    pub(super) fn close_the_books(&mut self) -> Result<(), Finding> {
-        let Some(engine) = &self.engine else { return Err("there is no engine".to_owned()) };
-        for (account, book) in &self.books.accounts {
-            let row = read(engine.read(|r| r.balance(*account)))?;
-            let shown = row.map_or((0, 0, 0), |b| (b.debits_minor, b.credits_minor, b.lines));
-            let lines = i64::try_from(book.lines.len()).expect("it fits");
-            check(shown == (book.debits, book.credits, lines), || {
-                format!("account {} stands otherwise", account.0)
-            })?;
-        }
-        let person = &self.people[self.dice.below(self.people.len())];
-        let account = AccountId::person(person.id);
-        let mut history = read(engine.read(|r| r.history(account, None, i64::MAX)))?;
-        history.reverse();
-        let lines: Vec<Seq> = history.iter().map(|journal| journal.seq).collect();
-        let book = self.books.accounts.get(&account).map(|book| book.lines.clone()).unwrap_or_default();
-        check(lines == book, || format!("the history of account {} has other lines", account.0))?;
-        check(history.is_empty() || self.books.funds(person.id) >= 0, || "a person owes money".to_owned())?;
-        for slip in &self.orders {
-            let Some(id) = slip.id else { continue };
-            let row = read(engine.read(|r| r.get::<koudai_core::rows::Order>(&id)))?;
-            let Some(row) = row else { return Err(format!("{} was placed and is gone", slip.number)) };
-            let paid = self.books.paid.get(&id);
-            let agrees = match paid {
-                Some(paid) => {
-                    row.state == OrderState::Paid
-                        && row.payer.map(AccountId::person) == Some(paid.payer)
-                        && (row.amount.minor(), row.refunded.minor()) == (paid.amount, paid.refunded)
-                }
-                None => row.state == OrderState::Unpaid,
-            };
-            check(agrees, || {
-                format!("{} stands as {:?} and its journals say otherwise", slip.number, row.state)
-            })?;
-            let payer = paid.and_then(|paid| {
-                self.people.iter().position(|person| AccountId::person(person.id) == paid.payer)
-            });
-            let may = payer.and_then(|payer| slip.paid_by.get(&payer)).copied();
-            check(paid.is_none() || may.unwrap_or(0) > 0, || {
-                format!("{} is paid by somebody who was told that nothing was done", slip.number)
-            })?;
-        }
-        for (id, minor) in self.outside.succeeded() {
-            let row = read(engine.read(|r| r.get::<Attempt>(&id)))?;
-            let agrees = row.is_some_and(|a| a.state == AttemptState::Succeeded && a.amount.minor() == minor);
-            check(agrees, || format!("the bank did attempt {} and we do not know of it", id.0))?;
-        }
-        for (account, seq) in &self.books.to_tell {
-            let heard = account.merchant_owner().is_some_and(|m| self.outside.heard.contains(&(m, *seq)));
-            check(heard, || format!("nobody told a merchant of journal {}", seq.0))?;
         }
         Ok(())
     }
