@@ -109,3 +109,14 @@ impl Ground {
         std::fs::write(&path, manifest.to_string()).unwrap();
     }
 }
+
+/// What `koudai verify` reports of a ledger, but for what it reports of itself.
+pub(crate) fn figures(directory: &Path) -> Value {
+    let mut report = json_of(&mut verify(directory));
+    let of_itself = ["took_ms", "journals_per_s", "most_memory_bytes"];
+    let report_of = report.as_object_mut().expect("an object");
+    for name in of_itself {
+        assert!(report_of.remove(name).is_some(), "{name}");
+    }
+    report
+}
