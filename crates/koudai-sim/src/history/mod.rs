@@ -225,6 +225,10 @@ impl History {
     }
 
     fn turn(&mut self) -> Result<(), Finding> {
+        // A machine that has stopped does so for everybody, whether or not somebody has met it yet.
+        if self.world.stopped().is_some() && self.dice.below(16) == 0 {
+            return self.die();
+        }
         match self.dice.below(200) {
             0..80 => self.act(),
             80..120 => self.step(Step::Decide),
