@@ -81,8 +81,7 @@ pub struct ByHand {
     commits: Commits,
     loader: Box<dyn Loader>,
     wanted: Receiver<Rows>,
-    /// Rows that were asked for, and such that were read and not brought yet.
-    asked: Option<Rows>,
+    /// Rows that were read and not brought yet.
     read: Option<Rows>,
     /// Balances as their table had them, when memory is asked too late (a planted bug).
     too_early: Vec<(AccountId, Option<Balance>)>,
@@ -97,10 +96,8 @@ impl std::fmt::Debug for ByHand {
 impl ByHand {
     /// Begins to work on a ledger that is open.
     pub fn begin(opened: Opened, house: &House) -> Self {
-        let last_at = opened.last_at.0;
-        house.0.last.fetch_max(last_at, std::sync::atomic::Ordering::SeqCst);
         let Parts { life, decider, commits, loader, wanted } = life::parts(opened, &house.0, |_| true);
-        Self { life, decider, commits, loader, wanted, asked: None, read: None, too_early: vec![] }
+        Self { life, decider, commits, loader, wanted, read: None, too_early: vec![] }
     }
 
     /// Hands in a command. Its answer is closed if there is too much work.
@@ -120,11 +117,6 @@ impl ByHand {
         self.life.readers.with(work)
     }
 
-    /// The epoch of this owner.
-    pub const fn epoch(&self) -> i64 {
-        self.life.epoch
-    }
-
     /// Does one step; whether there was anything to do.
     ///
     /// # Errors
@@ -138,10 +130,7 @@ impl ByHand {
                 Ok(true)
             }
             Step::Load => {
-                if self.asked.is_none() {
-                    self.asked = self.wanted.try_recv().ok();
-                }
-                let Some(mut rows) = self.asked.take() else { return Ok(false) };
+                let Ok(mut rows) = self.wanted.try_recv() else { return Ok(false) };
                 self.load(&mut rows).map_err(|error| Gone(Box::new((None, Some(error)))))?;
                 self.read = Some(rows);
                 Ok(true)

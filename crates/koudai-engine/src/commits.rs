@@ -97,11 +97,16 @@ pub(crate) fn settle(
         doubt.jobs.into_iter().for_each(Job::give_up);
         return Ok(());
     }
-    doubt.jobs.into_iter().for_each(Job::answer);
-    for event in doubt.events {
-        let _nobody_listens = events.send(event);
-    }
+    tell(doubt.jobs, doubt.events, events);
     Ok(())
+}
+
+/// Answers the senders of a batch that is committed, and announces it.
+fn tell(jobs: Jobs, events: Vec<Event>, listeners: &broadcast::Sender<Event>) {
+    jobs.into_iter().for_each(Job::answer);
+    for event in events {
+        let _nobody_listens = listeners.send(event);
+    }
 }
 
 /// Whether the ledger has a seal of this number and hash.
@@ -224,10 +229,7 @@ impl Commits {
             return Err(lost);
         }
         self.progress.committed.store(batch, Ordering::Release);
-        work.jobs.into_iter().for_each(Job::answer);
-        for event in events {
-            let _nobody_listens = self.events.send(event);
-        }
+        tell(work.jobs, events, &self.events);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! everybody else may use while it lasts.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread::JoinHandle;
 
@@ -84,6 +85,7 @@ pub(crate) fn parts(opened: Opened, shared: &Shared, survives: fn(&StoreError) -
     let mailbox = Arc::new(Mailbox::new());
     let lease = Arc::new(Lease::new(hold));
     let head = seal.last;
+    shared.last.fetch_max(last_at.0, Ordering::SeqCst);
     let mut ids_from = shared.clock.now().max(last_at.plus(1));
     if planted::is(Bug::IdsFromTheClock) {
         ids_from = shared.clock.now();

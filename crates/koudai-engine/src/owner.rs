@@ -4,7 +4,7 @@
 //! everything in memory, wait for the ledger to be free, open it, which raises the epoch, and only then look what became of
 //! the batch that was on its way.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -161,7 +161,6 @@ impl Owner {
     /// # Errors
     /// If a thread cannot be started.
     pub(crate) fn begin(&self, opened: Opened) -> Result<Threads, StoreError> {
-        self.shared.last.fetch_max(opened.last_at.0, Ordering::SeqCst);
         tracing::info!(epoch = opened.epoch, "this process owns the ledger");
         let (life, threads) = life::begin(opened, &self.shared, self.survives())?;
         self.shared.set(Some(life));

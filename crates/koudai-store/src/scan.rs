@@ -146,15 +146,7 @@ impl Reader {
         rest: &str,
         mut each: impl FnMut(&[CellRef<'_>]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut failed = None;
-        self.connection().scan(select, rest, &mut |cells| match each(cells) {
-            Ok(()) => true,
-            Err(error) => {
-                failed = Some(error);
-                false
-            }
-        })?;
-        failed.map_or(Ok(()), Err)
+        until_an_error(&mut each, |show| self.connection().scan(select, rest, show))
     }
 
     /// Shows every row of a table that is not changed once it is written, in whatever order is quickest. Rows that are added
@@ -167,21 +159,9 @@ impl Reader {
         mut each: impl FnMut(R) -> Result<(), E>,
     ) -> Result<(), E> {
         let key = &R::columns()[..R::key_columns()];
-        let (mut values, mut failed) = (vec![], None);
-        self.connection().scan_in_parts(&sql::select_from::<R>(), key, &mut |cells| match row_of(
-            cells,
-            &mut values,
-        )
-        .map_err(E::from)
-        .and_then(&mut each)
-        {
-            Ok(()) => true,
-            Err(error) => {
-                failed = Some(error);
-                false
-            }
-        })?;
-        failed.map_or(Ok(()), Err)
+        let mut values = vec![];
+        let mut row = |cells: &[CellRef<'_>]| each(row_of(cells, &mut values)?);
+        until_an_error(&mut row, |show| self.connection().scan_in_parts(&sql::select_from::<R>(), key, show))
     }
 
     fn scan_rows<R: Row, E: From<StoreError>>(
@@ -353,6 +333,22 @@ impl Reader {
             }
         })
     }
+}
+
+/// Scans with `scan` until `each` fails, and returns what it failed with.
+fn until_an_error<E: From<StoreError>>(
+    each: &mut dyn FnMut(&[CellRef<'_>]) -> Result<(), E>,
+    scan: impl FnOnce(&mut Each<'_>) -> Result<(), StoreError>,
+) -> Result<(), E> {
+    let mut failed = None;
+    scan(&mut |cells| match each(cells) {
+        Ok(()) => true,
+        Err(error) => {
+            failed = Some(error);
+            false
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
 }
 
 /// The row of some cells, through values whose memory is used again.

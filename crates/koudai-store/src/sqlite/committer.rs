@@ -1,5 +1,6 @@
 //! The one writing connection: commits what a batch changed, sealed and fenced, with a share of what is written behind.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use koudai_core::cache::TableChanges;
@@ -173,18 +174,23 @@ fn touch_lease(connection: &Connection, epoch: i64, ids_at: Timestamp) -> rusqli
     Ok(())
 }
 
+/// The epoch of the lease, if it is the owner's.
+const EPOCH: &str = "(SELECT epoch FROM lease WHERE partition = ?1 AND epoch = ?4)";
+
+const INSERT_SEAL: &str =
+    "INSERT INTO seal (partition, no, previous, epoch, first_seq, last_seq, root, hash) VALUES (?1, ?2,
+    (SELECT hash FROM seal WHERE partition = ?1 AND no = ?2 - 1 AND hash = ?3),
+    (SELECT epoch FROM lease WHERE partition = ?1 AND epoch = ?4),
+    ?5, ?6, ?7, ?8)";
+
 /// Inserts a seal whose chain and epoch the database itself checks: a stale owner or a broken chain leaves a NULL where
 /// none may stand.
 fn insert_seal(connection: &Connection, seal: &Seal) -> rusqlite::Result<()> {
-    let epoch = if planted::is(Bug::LeaseUnchecked) {
-        "?4"
-    } else {
-        "(SELECT epoch FROM lease WHERE partition = ?1 AND epoch = ?4)"
-    };
-    let mut statement = connection.prepare_cached(&format!(
-        "INSERT INTO seal (partition, no, previous, epoch, first_seq, last_seq, root, hash) VALUES (?1, ?2,
-           (SELECT hash FROM seal WHERE partition = ?1 AND no = ?2 - 1 AND hash = ?3), {epoch}, ?5, ?6, ?7, ?8)",
-    ))?;
+    let mut sql = Cow::Borrowed(INSERT_SEAL);
+    if planted::is(Bug::LeaseUnchecked) {
+        sql = sql.replace(EPOCH, "?4").into();
+    }
+    let mut statement = connection.prepare_cached(&sql)?;
     statement.execute(params![
         PARTITION,
         seal.no,
