@@ -234,26 +234,38 @@ fn every_source_opens_with_what_it_is_and_holds_one_idea() {
 /// A column: its name, its type in PostgreSQL's words, and whether it may be NULL.
 type Declared = (String, String, bool);
 
+/// The column that a line of a script declares.
+fn declared(line: &str) -> Declared {
+    let mut words = line.split_whitespace();
+    let mut word = || words.next().expect("a column has a name and a type").trim_end_matches(',');
+    let name = word().to_owned();
+    let kind = match word() {
+        "INTEGER" => "BIGINT",
+        "BLOB" => "BYTEA",
+        kind => kind,
+    };
+    (name, kind.to_owned(), !line.contains(" NOT NULL"))
+}
+
 /// The tables that the scripts of a database make, each with its columns.
 fn tables(scripts: &[PathBuf]) -> BTreeMap<String, Vec<Declared>> {
     let mut all = BTreeMap::new();
     for script in scripts {
         let mut table: Option<(String, Vec<Declared>)> = None;
         for line in read(script).lines() {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
+            if let Some((name, column)) =
+                line.strip_prefix("ALTER TABLE ").and_then(|l| l.split_once(" ADD COLUMN "))
+            {
+                let columns: &mut Vec<Declared> = all.get_mut(name).expect("a table that was made before");
+                columns.push(declared(column.trim_start_matches("IF NOT EXISTS ").trim_end_matches(';')));
+            } else if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
                 let name = rest.trim_start_matches("IF NOT EXISTS ").trim_end_matches(" (");
                 table = Some((name.to_owned(), vec![]));
             } else if line.starts_with(')') {
                 let (name, columns) = table.take().expect("what ends has begun");
                 assert!(all.insert(name.clone(), columns).is_none(), "{name} is made twice");
             } else if let (Some((_, columns)), false) = (&mut table, line.contains("PRIMARY KEY (")) {
-                let kind = match words[1].trim_end_matches(',') {
-                    "INTEGER" => "BIGINT",
-                    "BLOB" => "BYTEA",
-                    kind => kind,
-                };
-                columns.push((words[0].to_owned(), kind.to_owned(), !line.contains(" NOT NULL")));
+                columns.push(declared(line));
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::error::StoreError;
 ///
 /// Each statement ends with `;` at the end of a line, runs alone and may run again, so that a start that was cut short goes
 /// on at the next.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_begin.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_begin.sql")];
 
 fn migrating() -> impl FnOnce(tokio_postgres::Error) -> StoreError {
     StoreError::postgres("bringing the database to its new shape")
@@ -87,7 +87,7 @@ mod tests {
     fn the_first_statement_of_all_makes_the_lease_and_every_one_may_run_again() {
         let first = statements(MIGRATIONS[0]).next().unwrap();
         assert!(first.contains("CREATE TABLE IF NOT EXISTS lease ("), "{first}");
-        for statement in MIGRATIONS.into_iter().flat_map(statements) {
+        for statement in MIGRATIONS.iter().copied().flat_map(statements) {
             assert_eq!(statement.matches(';').count(), 1, "{statement}");
             assert!(statement.contains(" IF NOT EXISTS "), "{statement}");
         }
