@@ -120,6 +120,10 @@ pub enum JournalKind {
     CardRefundDone,
     /// The bank refused a refund for good; the money waits for a decision. Subject: the refund.
     CardRefundAbnormal,
+    /// A refund that a bank refused went to the payer's balance instead. Subject: the refund.
+    RefundToBalance,
+    /// A refund that a bank refused went back to the merchant. Subject: the refund.
+    RefundToMerchant,
 }
 
 impl JournalKind {
@@ -133,6 +137,8 @@ impl JournalKind {
             Self::CardRefundAccepted => 5,
             Self::CardRefundDone => 6,
             Self::CardRefundAbnormal => 7,
+            Self::RefundToBalance => 11,
+            Self::RefundToMerchant => 12,
         }
     }
 
@@ -146,6 +152,8 @@ impl JournalKind {
             Self::CardRefundAccepted,
             Self::CardRefundDone,
             Self::CardRefundAbnormal,
+            Self::RefundToBalance,
+            Self::RefundToMerchant,
         ]
         .into_iter()
         .find(|kind| kind.number() == number)
@@ -158,7 +166,9 @@ impl JournalKind {
             | Self::CardPayment
             | Self::BalanceRefund
             | Self::CardRefundDone
-            | Self::CardRefundAbnormal => true,
+            | Self::CardRefundAbnormal
+            | Self::RefundToBalance
+            | Self::RefundToMerchant => true,
             Self::TopUp | Self::CardRefundAccepted => false,
         }
     }

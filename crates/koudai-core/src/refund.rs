@@ -1,4 +1,5 @@
-//! Refunds: back the way the money came, never more than was paid, each number once.
+//! Refunds: back the way the money came, never more than was paid, each number once. One that a bank refuses for good
+//! is sent elsewhere, once, by the merchant's decision.
 
 use crate::attempt;
 use crate::id::{AttemptId, MchId, OrderId, RefundId};
@@ -8,7 +9,9 @@ use crate::order::order_by_number;
 use crate::payment::push_posting;
 use crate::planted::{self, Bug};
 use crate::refusal::MerchantRefusal;
-use crate::rows::{AttemptKind, Card, Order, OrderState, OutRefundNo, Refund, RefundNumber, RefundState};
+use crate::rows::{
+    AttemptKind, Card, Order, OrderState, OutRefundNo, Refund, RefundNumber, RefundState, RefundWay,
+};
 use crate::state::{Command, Event, OrStop, Stop, Tx};
 
 /// How a merchant names the order it refunds.
@@ -101,6 +104,7 @@ impl Command for RequestRefund {
             fee_returned: fee_back,
             created_at: now,
             success_at: None,
+            way: RefundWay::Original,
         };
         let mut postings = vec![];
         push_posting(&mut postings, fees, merchant, fee_back);
@@ -163,5 +167,73 @@ impl RequestRefund {
             return Err(MerchantRefusal::RefundTooLate);
         }
         Ok(order.refunded.checked_add(self.amount).expect("it is within the order's amount"))
+    }
+}
+
+/// Where a refund may go that its bank refused for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// To the payer's balance.
+    Balance,
+    /// Back to the merchant, who pays the payer by other means.
+    Merchant,
+}
+
+impl Elsewhere {
+    const fn way(self) -> RefundWay {
+        match self {
+            Self::Balance => RefundWay::Balance,
+            Self::Merchant => RefundWay::Merchant,
+        }
+    }
+}
+
+/// Sends a refund elsewhere that its bank refused for good. It goes once: asking again for the same way changes nothing.
+#[derive(Clone, Debug)]
+pub struct RedirectRefund {
+    /// The merchant.
+    pub mchid: MchId,
+    /// The refund.
+    pub refund: RefundId,
+    /// The merchant's number for it, which has to fit.
+    pub out_refund_no: String,
+    /// Where it is to go.
+    pub to: Elsewhere,
+}
+
+impl Command for RedirectRefund {
+    /// The refund and its order, as they stand now.
+    type Reply = (Refund, Order);
+    type Refusal = MerchantRefusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Self::Reply, Stop<MerchantRefusal>> {
+        let refund = tx.rows().refund.get(&self.refund).or_stop()?.filter(|r| r.mchid == self.mchid).cloned();
+        let mut refund = refund.ok_or(MerchantRefusal::RefundUnknown)?;
+        if refund.out_refund_no != self.out_refund_no {
+            return Err(MerchantRefusal::OutRefundNoUsed { field: "/out_refund_no" }.into());
+        }
+        let order = tx.rows().order.get(&refund.order).or_stop()?.cloned().expect("a refund has its order");
+        if refund.way == self.to.way() {
+            return Ok((refund, order));
+        }
+        let stuck = refund.state == RefundState::Abnormal;
+        let attempt = refund.attempt.filter(|_| stuck).ok_or(MerchantRefusal::RefundNotAbnormal)?;
+        let attempt = tx.rows().attempt.get(&attempt).or_stop()?.cloned().expect("a refund has its call");
+        let source = AccountId::refund_in_flight(attempt.network);
+        let (payer, merchant) = (AccountId::person(refund.payer), AccountId::merchant(self.mchid));
+        let (kind, target) = match self.to {
+            Elsewhere::Balance => (JournalKind::RefundToBalance, payer),
+            Elsewhere::Merchant => (JournalKind::RefundToMerchant, merchant),
+        };
+        tx.prepare(&[source, payer, merchant]).or_stop()?;
+
+        let posting = Posting { debit: source, credit: target, amount: refund.amount };
+        tx.post(kind, refund.id.0, refund.amount.currency(), vec![posting], &[payer, merchant]);
+        refund.state = RefundState::Success;
+        refund.success_at = Some(tx.now());
+        refund.way = self.to.way();
+        tx.announce(Event::OrderChanged(order.id));
+        tx.rows().refund.put(refund.clone());
+        Ok((refund, order))
     }
 }

@@ -263,6 +263,8 @@ pub enum MerchantRefusal {
         /// What may still be refunded, in fen.
         rest_minor: i64,
     },
+    /// The refund is not stuck at a bank, so there is nothing to decide about it.
+    RefundNotAbnormal,
     /// The order has had its fifty refunds.
     TooManyRefunds,
     /// More than 365 days after the payment.

@@ -221,6 +221,18 @@ worded! {
 }
 
 worded! {
+    /// Where the money of a refund goes.
+    RefundWay {
+        /// Back the way it came.
+        Original = "original",
+        /// To the payer's balance, since the bank refused it for good.
+        Balance = "balance",
+        /// Back to the merchant, who pays the payer by other means, since the bank refused it for good.
+        Merchant = "merchant",
+    }
+}
+
+worded! {
     /// What a call to a network is to do.
     AttemptKind {
         /// Debit a card and credit the person's balance.
@@ -633,6 +645,8 @@ rows! {
         created_at: Timestamp,
         /// When it arrived.
         success_at: Option<Timestamp>,
+        /// Where it goes.
+        way: RefundWay,
     }
 
     /// A merchant's number for a refund. Source.

@@ -1,7 +1,7 @@
 //! Orders and refunds in the words of APIv3, for the gateway's replies and for notifications alike.
 
 use koudai_core::order::OrderStanding;
-use koudai_core::rows::{Card, Order, Product, Refund, RefundState};
+use koudai_core::rows::{Card, Order, Product, Refund, RefundState, RefundWay};
 use koudai_core::time::Timestamp;
 use koudai_wechatpay::types::{
     Payer, Refund as WireRefund, RefundAmount, RefundNotice, RefundStatus, SceneInfo, TradeState,
@@ -71,8 +71,8 @@ pub fn refund(refund: &Refund, order: &Order, card: Option<&Card>) -> WireRefund
         out_refund_no: refund.out_refund_no.clone(),
         transaction_id: order.id.wire(),
         out_trade_no: order.out_trade_no.to_string(),
-        channel: "ORIGINAL".to_owned(),
-        user_received_account: received_by(card),
+        channel: channel(refund.way).to_owned(),
+        user_received_account: received_by(refund.way, card),
         success_time: refund.success_at.map(Timestamp::rfc3339),
         create_time: refund.created_at.rfc3339(),
         status: status(refund.state),
@@ -99,7 +99,7 @@ pub fn refund_notice(refund: &Refund, order: &Order, card: Option<&Card>) -> Ref
         refund_id: refund.id.wire(),
         refund_status: status(refund.state),
         success_time: refund.success_at.map(Timestamp::rfc3339),
-        user_received_account: received_by(card),
+        user_received_account: received_by(refund.way, card),
         amount: four_amounts(refund, order),
     }
 }
@@ -114,12 +114,22 @@ fn four_amounts(refund: &Refund, order: &Order) -> RefundAmount {
     }
 }
 
+/// The protocol's word for the way a refund goes.
+const fn channel(way: RefundWay) -> &'static str {
+    match way {
+        RefundWay::Original => "ORIGINAL",
+        RefundWay::Balance => "OTHER_BALANCE",
+        RefundWay::Merchant => "OTHER_BANKCARD",
+    }
+}
+
 /// Where the money goes, in the words merchants know.
-fn received_by(card: Option<&Card>) -> String {
+fn received_by(way: RefundWay, card: Option<&Card>) -> String {
     use koudai_core::card::CardKind;
-    match card {
-        None => "支付用户零钱".to_owned(),
-        Some(card) => {
+    match (way, card) {
+        (RefundWay::Merchant, _) => "商户结算银行账户".to_owned(),
+        (RefundWay::Balance, _) | (RefundWay::Original, None) => "支付用户零钱".to_owned(),
+        (RefundWay::Original, Some(card)) => {
             let kind = match card.kind {
                 CardKind::Debit => "借记卡",
                 CardKind::Credit => "信用卡",

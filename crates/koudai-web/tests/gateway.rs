@@ -186,6 +186,61 @@ async fn a_paid_or_closed_number_takes_no_order() {
 }
 
 #[tokio::test]
+async fn a_refund_that_the_bank_refuses_for_good_is_sent_elsewhere_by_its_merchant() {
+    let rig = Rig::start().await;
+    let shop = rig.shop().await;
+    let (payer, card) = rig.person_with_card().await;
+    let client = rig.client(&shop, false);
+    let mut stuck = vec![];
+    for number in ["order-1", "order-2"] {
+        client.native(&order(&shop, number, 500)).await.unwrap();
+        rig.bank_pays(&rig.pay(payer, Some(card), &shop, number).await).await;
+        let accepted = client.refund(&refund(number, &format!("{number}-r"), 500, 500)).await.unwrap();
+        stuck.push(accepted);
+    }
+    let path = |id: &str| format!("{REFUNDS}/{id}/apply-abnormal-refund");
+    let body = |number: &str, kind: &str| json!({ "out_refund_no": number, "type": kind }).to_string();
+    let ask = async |id: &str, number: &str, kind: &str| {
+        rig.ask(&shop, "POST", &path(id), &body(number, kind)).await
+    };
+
+    let early = ask(&stuck[0].refund_id, "order-1-r", "USER_BALANCE").await;
+    assert_eq!((early.status, early.code().as_str(), early.number()), (400, "INVALID_REQUEST", 900_000_016));
+    for refund in &stuck {
+        rig.bank_refuses_refund(&refund.refund_id).await;
+    }
+    assert_eq!(client.query_refund("order-1-r").await.unwrap().status, RefundStatus::Abnormal);
+    let card = ask(&stuck[0].refund_id, "order-1-r", "USER_BANK_CARD").await;
+    assert_eq!((card.status, card.number()), (400, 900_000_017));
+    assert_eq!(card.json()["detail"]["field"], "/type");
+    let unknown = ask(&stuck[1].refund_id, "order-1-r", "USER_BALANCE").await;
+    assert_eq!(unknown.json()["detail"]["field"], "/out_refund_no");
+    for (id, status) in [("50000000000000000000000000000", 404), ("x", 404)] {
+        assert_eq!(ask(id, "order-1-r", "USER_BALANCE").await.status, status);
+    }
+    let nonsense = ask(&stuck[0].refund_id, "order-1-r", "CASH").await;
+    assert_eq!((nonsense.status, nonsense.code().as_str()), (400, "PARAM_ERROR"));
+
+    let ways = [
+        (0, "USER_BALANCE", "OTHER_BALANCE", "支付用户零钱"),
+        (1, "MERCHANT_BANK_CARD", "OTHER_BANKCARD", "商户结算银行账户"),
+    ];
+    let merchant = AccountId::merchant(shop.mchid);
+    let before = rig.standing(merchant).await;
+    for (n, kind, channel, received) in ways {
+        let number = format!("order-{}-r", n + 1);
+        let done = ask(&stuck[n].refund_id, &number, kind).await;
+        assert_eq!(done.status, 200, "{:?}", done.json());
+        let done = done.json();
+        assert_eq!((&done["status"], &done["channel"]), (&json!("SUCCESS"), &json!(channel)));
+        assert_eq!(done["user_received_account"], received);
+        assert_eq!(ask(&stuck[n].refund_id, &number, kind).await.json(), done, "asked again, it has gone");
+    }
+    assert_eq!(rig.standing(AccountId::person(payer)).await, 500);
+    assert_eq!(rig.standing(merchant).await, before + 500);
+}
+
+#[tokio::test]
 async fn a_refund_number_is_one_refund_for_ever() {
     let rig = Rig::start().await;
     let shop = rig.shop().await;

@@ -11,7 +11,7 @@ use koudai_core::notice::{RecordRetry, RecordTold};
 use koudai_core::order::{CloseOrder, SweepCodes};
 use koudai_core::payment::{Pay, PayCode};
 use koudai_core::payment_password::SetPaymentPassword;
-use koudai_core::refund::{OrderName, RequestRefund};
+use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
 use koudai_core::rows::{
     Attempt, BindingNumber, ClientNumber, CodeKey, CodePurpose, Message, NetworkRefusal, NoticeKey,
     OneTimeCode, Order, Refund, StaffRole,
@@ -63,6 +63,10 @@ enum Op {
     Remove {
         person: usize,
     },
+    Redirect {
+        refund: usize,
+        to_merchant: bool,
+    },
     Unknown {
         attempt: usize,
     },
@@ -95,6 +99,8 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (merchant, order, 0..6_u8, refund)
             .prop_map(|(merchant, order, number, minor)| Op::Refund { merchant, order, number, minor }),
         1 => person.prop_map(|person| Op::Remove { person }),
+        3 => (0..4_usize, any::<bool>())
+            .prop_map(|(refund, to_merchant)| Op::Redirect { refund, to_merchant }),
         1 => (0..8_usize).prop_map(|attempt| Op::Unknown { attempt }),
         1 => Just(Op::Sweep),
         8 => (0..OTHERS, 0..PERSONS, 0..MERCHANTS, 0..4_u8)
@@ -181,6 +187,15 @@ impl World {
                     reason: None,
                     notify_url: None,
                 })
+            }
+            Op::Redirect { refund, to_merchant } => {
+                let mut cards: Vec<Refund> = self.ledger.all();
+                cards.retain(|refund| refund.card.is_some());
+                cards.sort_unstable_by_key(|refund| std::cmp::Reverse(refund.id));
+                let Some(refund) = cards.into_iter().nth(refund) else { return "no refund".to_owned() };
+                let to = if to_merchant { Elsewhere::Merchant } else { Elsewhere::Balance };
+                let (mchid, out_refund_no) = (refund.mchid, refund.out_refund_no);
+                self.say(&RedirectRefund { mchid, refund: refund.id, out_refund_no, to })
             }
             Op::Remove { person } => {
                 let (person, card) = self.persons[person];

@@ -3,9 +3,9 @@
 use koudai_core::id::{CardId, MchId, OrderId, PersonId};
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK, JournalKind};
 use koudai_core::order::CloseOrder;
-use koudai_core::refund::{OrderName, RequestRefund};
+use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
 use koudai_core::refusal::MerchantRefusal;
-use koudai_core::rows::{Attempt, AttemptKind, NetworkRefusal, Order, Refund, RefundState};
+use koudai_core::rows::{Attempt, AttemptKind, NetworkRefusal, Order, Refund, RefundState, RefundWay};
 use koudai_core::state::Event;
 use koudai_core::time::DAY;
 
@@ -119,6 +119,69 @@ fn a_refund_the_bank_refuses_keeps_the_money_on_its_way() {
     let rest = MerchantRefusal::RefundExceedsRest { rest_minor: 0 };
     assert_eq!(ledger.refusal(&refund(&order, "refund-2", 1)), rest, "the money was given back once");
     ledger.audit();
+}
+
+#[test]
+fn a_refund_the_bank_refused_goes_elsewhere_once() {
+    let ways = [
+        (Elsewhere::Balance, RefundWay::Balance, JournalKind::RefundToBalance, (4_000, 9_940 + 24 - 4_000)),
+        (Elsewhere::Merchant, RefundWay::Merchant, JournalKind::RefundToMerchant, (0, 9_940 + 24)),
+    ];
+    for (to, way, kind, (payers, merchants)) in ways {
+        let (mut ledger, mchid, by) = card_shop();
+        let order = ledger.paid_by_card(mchid, "order-1", by, 10_000);
+        let (accepted, _) = ledger.refund(&order, "refund-1", 4_000).unwrap();
+        let redirect =
+            RedirectRefund { mchid, refund: accepted.id, out_refund_no: "refund-1".to_owned(), to };
+        assert_eq!(ledger.refusal(&redirect), MerchantRefusal::RefundNotAbnormal, "the bank may yet take it");
+        ledger.fail(accepted.attempt.unwrap(), NetworkRefusal::CardNotUsable);
+
+        let other = ledger.merchant();
+        assert_eq!(
+            ledger.refusal(&RedirectRefund { mchid: other, ..redirect.clone() }),
+            MerchantRefusal::RefundUnknown
+        );
+        let misnamed = RedirectRefund { out_refund_no: "refund-2".to_owned(), ..redirect.clone() };
+        let refusal = MerchantRefusal::OutRefundNoUsed { field: "/out_refund_no" };
+        assert_eq!(ledger.refusal(&misnamed), refusal);
+
+        ledger.advance(DAY);
+        let (done, order) = ledger.submit(&redirect).unwrap();
+        assert_eq!((done.state, done.way), (RefundState::Success, way));
+        assert_eq!(done.success_at, Some(ledger.now));
+        assert_eq!((order.refunded, order.refunds), (fen(4_000), 1), "it is one refund all along");
+        let journal = ledger.journals().pop().unwrap();
+        assert_eq!(journal.kind, kind);
+        let told = [AccountId::merchant(mchid), AccountId::person(by.0)];
+        assert!(told.iter().all(|account| journal.line(*account).is_some()), "both have it in their history");
+        assert_eq!(ledger.balance(AccountId::refund_in_flight(ISSUER_NETWORK)), 0);
+        assert_eq!(ledger.balance_of(by.0), payers);
+        assert_eq!(ledger.balance(AccountId::merchant(mchid)), merchants);
+
+        assert_eq!(ledger.effect(&redirect), (Ok((done, order)), false), "asked again, it has gone");
+        let back = if to == Elsewhere::Balance { Elsewhere::Merchant } else { Elsewhere::Balance };
+        assert_eq!(
+            ledger.refusal(&RedirectRefund { to: back, ..redirect }),
+            MerchantRefusal::RefundNotAbnormal
+        );
+        ledger.audit();
+    }
+}
+
+#[test]
+fn a_refund_that_arrived_goes_nowhere_else() {
+    let (mut ledger, mchid, by) = card_shop();
+    let order = ledger.paid_by_card(mchid, "order-1", by, 100);
+    let (refund, _) = ledger.refund(&order, "refund-1", 100).unwrap();
+    ledger.succeed(refund.attempt.unwrap());
+    let person = ledger.person_with("13900139000", 100);
+    let order = ledger.paid(mchid, "order-2", person, 100);
+    let (at_once, _) = ledger.refund(&order, "refund-2", 100).unwrap();
+    for (refund, number) in [(refund.id, "refund-1"), (at_once.id, "refund-2")] {
+        let to = Elsewhere::Balance;
+        let redirect = RedirectRefund { mchid, refund, out_refund_no: number.to_owned(), to };
+        assert_eq!(ledger.refusal(&redirect), MerchantRefusal::RefundNotAbnormal);
+    }
 }
 
 #[test]

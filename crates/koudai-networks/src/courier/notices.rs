@@ -222,7 +222,10 @@ fn event(
     let order = |id| reader.get::<Order>(&id)?.ok_or_else(lost("trade_order"));
     let (name, summary) = match journal.kind {
         JournalKind::BalancePayment | JournalKind::CardPayment => (TRANSACTION_SUCCESS, "支付成功"),
-        JournalKind::BalanceRefund | JournalKind::CardRefundDone => (REFUND_SUCCESS, "退款成功"),
+        JournalKind::BalanceRefund
+        | JournalKind::CardRefundDone
+        | JournalKind::RefundToBalance
+        | JournalKind::RefundToMerchant => (REFUND_SUCCESS, "退款成功"),
         JournalKind::CardRefundAbnormal => (REFUND_ABNORMAL, "退款异常"),
         JournalKind::TopUp | JournalKind::CardRefundAccepted => unreachable!("nobody is told of these"),
     };

@@ -39,6 +39,7 @@ pub(super) struct Books {
     pub(super) topped_up: HashSet<i64>,
     pub(super) refunds: HashSet<RefundId>,
     ended_refunds: HashSet<RefundId>,
+    redirected: HashSet<RefundId>,
     /// What merchants have to be told: merchant's account and journal.
     pub(super) to_tell: Vec<(AccountId, Seq)>,
 }
@@ -148,6 +149,10 @@ impl Books {
             JournalKind::CardRefundDone | JournalKind::CardRefundAbnormal => {
                 let once = self.ended_refunds.insert(RefundId(journal.subject));
                 check(once, || "a refund ends twice".to_owned())
+            }
+            JournalKind::RefundToBalance | JournalKind::RefundToMerchant => {
+                let once = self.redirected.insert(RefundId(journal.subject));
+                check(once, || "a refund is sent elsewhere twice".to_owned())
             }
         }
     }

@@ -7,7 +7,7 @@ use koudai_core::ledger::{AccountId, ISSUER_NETWORK};
 use koudai_core::money::Money;
 use koudai_core::rows::{
     Attempt, AttemptKind, AttemptState, Card, CodePurpose, Message, NoticeCursor, NoticeKey, NoticeRetry,
-    OpenAttempt, OrderCode, Refund, RefundState,
+    OpenAttempt, OrderCode, Refund, RefundState, RefundWay,
 };
 use koudai_store::StoreError;
 
@@ -156,6 +156,7 @@ fn refund(n: i64, order: i64) -> Refund {
         fee_returned: Money::fen(0).expect("it is there"),
         created_at: START,
         success_at: Some(START),
+        way: RefundWay::Original,
     }
 }
 

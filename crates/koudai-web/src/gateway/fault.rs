@@ -70,6 +70,8 @@ mod number {
     pub(super) const REFUND_TOO_LATE: u32 = 900_000_013;
     pub(super) const NOT_ENOUGH: u32 = 900_000_014;
     pub(super) const NO_CERTIFICATE: u32 = 900_000_015;
+    pub(super) const REFUND_NOT_ABNORMAL: u32 = 900_000_016;
+    pub(super) const NO_PAYOUT: u32 = 900_000_017;
 }
 
 /// More about a fault, for whoever reads the reply.
@@ -227,6 +229,18 @@ impl Fault {
         Self::new(StatusCode::NOT_FOUND, "RESOURCE_NOT_EXISTS", number::NO_CERTIFICATE, message)
     }
 
+    /// 400: a stuck refund cannot be sent to a bank card that the merchant names.
+    pub(super) fn no_payout() -> Self {
+        let message = said(
+            "暂不支持将异常退款打款至指定银行卡，请改用 USER_BALANCE（退至用户零钱）或 MERCHANT_BANK_CARD（退回商户）",
+            "A stuck refund cannot be paid out to another card; use USER_BALANCE or MERCHANT_BANK_CARD.",
+        );
+        let issue =
+            said("应为 USER_BALANCE 或 MERCHANT_BANK_CARD", "must be USER_BALANCE or MERCHANT_BANK_CARD");
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", number::NO_PAYOUT, message)
+            .about("/type", issue)
+    }
+
     /// 500: a fault of ours.
     pub(super) fn system() -> Self {
         let message = said(
@@ -348,6 +362,11 @@ pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
                 format!("must not exceed the {rest_minor} fen that are left"),
             );
             fault(S::BAD_REQUEST, INVALID, number::REFUND_EXCEEDS, zh, en).about("/amount/refund", issue)
+        }
+        MerchantRefusal::RefundNotAbnormal => {
+            let zh = "退款单不处于退款异常状态，无需处理";
+            let en = "The refund is not ABNORMAL, so there is nothing to decide about it.";
+            fault(S::BAD_REQUEST, INVALID, number::REFUND_NOT_ABNORMAL, zh, en)
         }
         MerchantRefusal::TooManyRefunds => {
             let (zh, en) = ("该订单退款次数已达上限", "The order has had as many refunds as it may have.");

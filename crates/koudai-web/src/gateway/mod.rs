@@ -48,6 +48,7 @@ pub fn router() -> Router<App> {
     let close = guarded(MethodFilter::POST, orders::close);
     let refund = guarded(MethodFilter::POST, refunds::request);
     let refund_by_number = guarded(MethodFilter::GET, refunds::by_number);
+    let redirect = guarded(MethodFilter::POST, refunds::redirect);
     Router::new()
         .route("/v3/pay/transactions/native", native)
         .route("/v3/pay/transactions/out-trade-no/{out_trade_no}", by_number)
@@ -55,6 +56,7 @@ pub fn router() -> Router<App> {
         .route("/v3/pay/transactions/out-trade-no/{out_trade_no}/close", close)
         .route("/v3/refund/domestic/refunds", refund)
         .route("/v3/refund/domestic/refunds/{out_refund_no}", refund_by_number)
+        .route("/v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund", redirect)
         .route("/v3/certificates", guarded(MethodFilter::GET, certificates::list))
         .method_not_allowed_fallback(|headers: HeaderMap| async move {
             refused(&headers, &Fault::method_not_allowed())

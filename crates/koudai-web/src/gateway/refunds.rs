@@ -1,7 +1,7 @@
 //! Refunds: asked for, and asked about (protocol specification 2.5 and 3.4).
 
-use koudai_core::id::{MchId, OrderId};
-use koudai_core::refund::{OrderName, RequestRefund};
+use koudai_core::id::{MchId, OrderId, RefundId};
+use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
 use koudai_core::refusal::MerchantRefusal;
 use koudai_core::rows::{Card, Order, OutRefundNo, Refund, RefundNumber};
 use koudai_networks::{Reach, protocol};
@@ -18,12 +18,43 @@ pub(super) async fn request(call: Call) -> Result<Reply, Fault> {
     let request = call.fields(|fields| refund_request(fields, mchid, reach))?;
     let reply = call.app.engine.submit(request).await;
     let (refund, order) = reply.map_err(|why| failed(Asked::Refund, why))?;
+    show(&call, &refund, &order).await
+}
+
+async fn show(call: &Call, refund: &Refund, order: &Order) -> Result<Reply, Fault> {
     note(&order.out_trade_no);
     let card = match refund.card {
         Some(id) => call.app.engine.read(move |reader| reader.get::<Card>(&id)).await?,
         None => None,
     };
-    Ok(Reply::json(&protocol::refund(&refund, &order, card.as_ref())))
+    Ok(Reply::json(&protocol::refund(refund, order, card.as_ref())))
+}
+
+/// `POST /v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund`: where a refund goes that its bank refused for
+/// good. `USER_BALANCE` is our own word; the original pays out to a card that the merchant names instead.
+pub(super) async fn redirect(mut call: Call) -> Result<Reply, Fault> {
+    let unknown = || refusal(Asked::Refund, MerchantRefusal::RefundUnknown);
+    let refund = call.segment.take().and_then(|text| RefundId::parse(&text)).ok_or_else(unknown)?;
+    let mchid = call.merchant.mchid;
+    let redirect = call.fields(|fields| {
+        let out_refund_no = OUT_REFUND_NO.required_in_body(fields)?;
+        let to = match fields.required_text("type", 1..=32)? {
+            "USER_BALANCE" => Elsewhere::Balance,
+            "MERCHANT_BANK_CARD" => Elsewhere::Merchant,
+            "USER_BANK_CARD" => return Err(Fault::no_payout()),
+            _ => {
+                let issue = said(
+                    "应为 USER_BALANCE 或 MERCHANT_BANK_CARD",
+                    "must be USER_BALANCE or MERCHANT_BANK_CARD",
+                );
+                return Err(fields.refuse("type", issue));
+            }
+        };
+        Ok(RedirectRefund { mchid, refund, out_refund_no, to })
+    })?;
+    let reply = call.app.engine.submit(redirect).await;
+    let (refund, order) = reply.map_err(|why| failed(Asked::Refund, why))?;
+    show(&call, &refund, &order).await
 }
 
 /// `GET /v3/refund/domestic/refunds/{out_refund_no}`. The signer is the merchant.

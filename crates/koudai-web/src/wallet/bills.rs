@@ -143,7 +143,17 @@ fn add((paid, back): &mut Totals, journal: &Journal) {
     let (sum, posting) = match journal.kind {
         JournalKind::BalancePayment | JournalKind::CardPayment => (paid, journal.postings.first()),
         JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => (back, journal.postings.last()),
-        JournalKind::TopUp | JournalKind::CardRefundDone | JournalKind::CardRefundAbnormal => return,
+        JournalKind::TopUp
+        | JournalKind::CardRefundDone
+        | JournalKind::CardRefundAbnormal
+        | JournalKind::RefundToBalance => return,
+        // What was counted as on its way back has gone to the merchant instead.
+        JournalKind::RefundToMerchant => {
+            if let Some(posting) = journal.postings.first() {
+                *back = back.checked_sub(posting.amount).unwrap_or(*back);
+            }
+            return;
+        }
     };
     if let Some(posting) = posting {
         *sum = sum.checked_add(posting.amount).unwrap_or(*sum);

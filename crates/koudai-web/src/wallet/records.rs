@@ -5,7 +5,9 @@ use axum::response::Response;
 use koudai_core::id::{AttemptId, OrderId, PersonId, RefundId};
 use koudai_core::ledger::{Journal, JournalKind};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Attempt, AttemptKind, AttemptState, Card, Merchant, Order, Refund, RefundState};
+use koudai_core::rows::{
+    Attempt, AttemptKind, AttemptState, Card, Merchant, Order, Refund, RefundState, RefundWay,
+};
 use koudai_core::time::Timestamp;
 use koudai_store::{Reader, StoreError};
 use serde_json::{Value, json};
@@ -55,7 +57,10 @@ pub(super) fn journal_line(
             let refund = reader.get::<Refund>(&RefundId(journal.subject))?.ok_or_else(missing)?;
             Some(refund_line(reader, &refund, l)?)
         }
-        JournalKind::CardRefundDone | JournalKind::CardRefundAbnormal => None,
+        JournalKind::CardRefundDone
+        | JournalKind::CardRefundAbnormal
+        | JournalKind::RefundToBalance
+        | JournalKind::RefundToMerchant => None,
     })
 }
 
@@ -85,7 +90,11 @@ fn refund_line(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordLine, 
         kind: RecordKind::Refund,
         name: merchant_name(reader, &order)?,
         item: Some(order.description.to_string()),
-        method: card_name(reader, refund.card, l)?,
+        method: match refund.way {
+            RefundWay::Original => card_name(reader, refund.card, l)?,
+            RefundWay::Balance => card_name(reader, None, l)?,
+            RefundWay::Merchant => l.say("商家另行退款", "By the merchant").to_owned(),
+        },
         direction: Direction::In,
         amount: refund.amount,
         at: refund.created_at,
@@ -232,9 +241,7 @@ fn order_detail(reader: &Reader, order: &Order, l: Lang) -> Result<RecordPage, S
     }
     for refund in reader.refunds_of(order.id)? {
         timeline.push((refund.created_at, Event::RefundAccepted));
-        if let Some(at) = refund.success_at {
-            timeline.push((at, Event::RefundArrived));
-        }
+        timeline.extend(refund.success_at.map(|at| (at, refund_end(&refund))));
     }
     timeline.sort_by_key(|(at, _)| *at);
     Ok(RecordPage {
@@ -256,9 +263,10 @@ fn refund_detail(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordPage
     if refund.card.is_some() {
         timeline.push((refund.created_at, Event::SentToBank));
     }
-    if let Some(at) = refund.success_at {
-        timeline.push((at, Event::RefundArrived));
+    if let Some(at) = attempt.as_ref().filter(|a| a.state == AttemptState::Failed).and_then(|a| a.ended_at) {
+        timeline.push((at, Event::Refused));
     }
+    timeline.extend(refund.success_at.map(|at| (at, refund_end(refund))));
     Ok(RecordPage {
         l,
         line: refund_line(reader, refund, l)?,
@@ -269,6 +277,15 @@ fn refund_detail(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordPage
         bank_reference: attempt.and_then(|a| a.network_ref),
         timeline,
     })
+}
+
+/// How a refund that ended has ended.
+const fn refund_end(refund: &Refund) -> Event {
+    match refund.way {
+        RefundWay::Original => Event::RefundArrived,
+        RefundWay::Balance => Event::RefundInBalance,
+        RefundWay::Merchant => Event::RefundByMerchant,
+    }
 }
 
 fn attempt_detail(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<RecordPage>, StoreError> {

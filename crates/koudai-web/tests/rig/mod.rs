@@ -13,7 +13,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, StartBinding};
 use koudai_core::card::CardKind;
-use koudai_core::id::{CardId, MchId, OrderId, PersonId};
+use koudai_core::id::{CardId, MchId, OrderId, PersonId, RefundId};
 use koudai_core::identity::Phone;
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK};
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
@@ -21,8 +21,8 @@ use koudai_core::money::Money;
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::rows::{
-    CertificateKey, CodeKey, CodePurpose, Merchant, MerchantCertificate, OneTimeCode, Order, OrderNumber,
-    OutTradeNo, Product,
+    CertificateKey, CodeKey, CodePurpose, Merchant, MerchantCertificate, NetworkRefusal, OneTimeCode, Order,
+    OrderNumber, OutTradeNo, Product, Refund,
 };
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{RequestCode, SignIn, code_of};
@@ -253,6 +253,14 @@ impl Rig {
         let outcome = Outcome::Succeeded { network_ref: "1".to_owned() };
         let end = EndAttempt { attempt: order.attempt.unwrap(), outcome };
         self.app.engine.submit(end).await.unwrap();
+    }
+
+    /// The bank refuses for good to take a refund.
+    pub async fn bank_refuses_refund(&self, refund_id: &str) {
+        let id = RefundId::parse(refund_id).unwrap();
+        let refund = self.app.engine.read(move |r| r.get::<Refund>(&id)).await.unwrap().unwrap();
+        let outcome = Outcome::Failed(NetworkRefusal::CardNotUsable);
+        self.app.engine.submit(EndAttempt { attempt: refund.attempt.unwrap(), outcome }).await.unwrap();
     }
 
     pub async fn order(&self, shop: &Shop, out_trade_no: &str) -> Order {

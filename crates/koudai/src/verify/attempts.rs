@@ -4,6 +4,7 @@ use koudai_core::id::{AttemptId, PersonId};
 use koudai_core::ledger::NetworkId;
 use koudai_core::rows::{
     Attempt, AttemptKind, AttemptNumber, AttemptState, OpenAttempt, Order, OrderState, Refund, RefundState,
+    RefundWay,
 };
 use koudai_store::{Range, Reader};
 
@@ -191,9 +192,13 @@ impl Known {
         let fits = match attempt.state {
             AttemptState::Open => refund.state == RefundState::Processing,
             AttemptState::Succeeded => {
-                refund.state == RefundState::Success && refund.success_at == attempt.ended_at
+                refund.state == RefundState::Success
+                    && refund.way == RefundWay::Original
+                    && refund.success_at == attempt.ended_at
             }
-            AttemptState::Failed => refund.state == RefundState::Abnormal,
+            AttemptState::Failed => {
+                refund.state == RefundState::Abnormal || refund.way != RefundWay::Original
+            }
         };
         let brings = fits && refund.attempt == Some(attempt.id);
         check(brings, "a refund's state is that of the call that brings it", name)

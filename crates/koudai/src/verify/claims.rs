@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use koudai_core::id::Seq;
 use koudai_core::ledger::{AccountId, Journal, JournalKind};
 use koudai_core::money::Money;
-use koudai_core::rows::{Attempt, Order, Refund, RefundState};
+use koudai_core::rows::{Attempt, Order, Refund, RefundState, RefundWay};
 use koudai_core::time::Timestamp;
 use koudai_store::{Range, Reader};
 
@@ -202,8 +202,9 @@ pub(super) fn of_payment(order: &Order, call: Option<&Attempt>) -> Result<Due, W
     })
 }
 
-/// What a refund stands for, with the call that brings it, if it goes to a card: that it was accepted, and that it ended.
-pub(super) fn of_refund(refund: &Refund, call: Option<&Attempt>) -> [Option<Due>; 2] {
+/// What a refund stands for, with the call that brings it, if it goes to a card: that it was accepted, that it ended, and
+/// that it went elsewhere.
+pub(super) fn of_refund(refund: &Refund, call: Option<&Attempt>) -> [Option<Due>; 3] {
     let (merchant, payer) = (AccountId::merchant(refund.mchid), AccountId::person(refund.payer));
     let (kind, target) = match call {
         Some(call) => (JournalKind::CardRefundAccepted, AccountId::refund_in_flight(call.network)),
@@ -222,13 +223,13 @@ pub(super) fn of_refund(refund: &Refund, call: Option<&Attempt>) -> [Option<Due>
         seq: None,
     };
     let ended = call.and_then(|call| {
-        let (kind, entries) = match refund.state {
-            RefundState::Processing => return None,
-            RefundState::Success => {
+        let (kind, entries) = match (refund.state, refund.way) {
+            (RefundState::Processing, _) => return None,
+            (RefundState::Success, RefundWay::Original) => {
                 let bank = AccountId::clearing(call.network);
                 (JournalKind::CardRefundDone, vec![(target, bank, refund.amount)])
             }
-            RefundState::Abnormal => (JournalKind::CardRefundAbnormal, vec![]),
+            (RefundState::Success | RefundState::Abnormal, _) => (JournalKind::CardRefundAbnormal, vec![]),
         };
         Some(Due {
             invariant: "a refund that ended moves its amount out of its network, or nothing",
@@ -240,7 +241,21 @@ pub(super) fn of_refund(refund: &Refund, call: Option<&Attempt>) -> [Option<Due>
             seq: None,
         })
     });
-    [Some(accepted), ended]
+    let (kind, receiver) = match refund.way {
+        RefundWay::Original => return [Some(accepted), ended, None],
+        RefundWay::Balance => (JournalKind::RefundToBalance, payer),
+        RefundWay::Merchant => (JournalKind::RefundToMerchant, merchant),
+    };
+    let elsewhere = Due {
+        invariant: "a refund that its bank refused goes elsewhere once, all of it",
+        kind,
+        subject: refund.id.0,
+        at: refund.success_at,
+        entries: vec![(target, receiver, refund.amount)],
+        also: vec![merchant, payer],
+        seq: None,
+    };
+    [Some(accepted), ended, Some(elsewhere)]
 }
 
 /// A posting moves money or is absent.

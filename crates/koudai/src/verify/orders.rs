@@ -4,7 +4,7 @@ use koudai_core::column::Row;
 use koudai_core::id::{AttemptId, MchId};
 use koudai_core::rows::{
     Attempt, AttemptKind, AttemptState, Merchant, Order, OrderNumber, OrderState, OutRefundNo, OutTradeNo,
-    Refund, RefundNumber, RefundState,
+    Refund, RefundNumber, RefundState, RefundWay,
 };
 use koudai_store::{Range, Reader};
 
@@ -322,6 +322,9 @@ impl Family<'_> {
             let success = refund.state == RefundState::Success;
             check(refund.card.is_some() || success, "a refund to the balance is immediate", name)?;
             check(refund.success_at.is_some() == success, "a refund that arrived has its time", name)?;
+            let refused = call.is_some_and(|a| a.state == AttemptState::Failed);
+            let fits = refund.way == RefundWay::Original || success && refused;
+            check(fits, "only a refund that its bank refused goes elsewhere", name)?;
             let currency = order.amount.currency();
             let one = refund.amount.currency() == currency && refund.fee_returned.currency() == currency;
             check(one, "an order has one currency", name)?;

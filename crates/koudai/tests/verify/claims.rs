@@ -37,6 +37,13 @@ fn money_that_moved_otherwise_than_the_rows_say_is_found() {
         posts(paid, which, &extra(shop, payer));
         posts(paid, which, &|all| all.push(all[1]));
     }
+    let elsewhere = "a refund that its bank refused goes elsewhere once, all of it";
+    let redirected = (JournalKind::RefundToBalance, house.elsewhere.0);
+    posts(elsewhere, redirected, &|all| all[0].credit = shop);
+    posts(elsewhere, redirected, &|all| all[0].amount = fen(499));
+    let at = |set: &str, which: i64| format!("UPDATE refund SET {set} WHERE id = {which}");
+    house.finds_sql(elsewhere, &at("way = 'merchant'", house.elsewhere.0));
+    house.finds_sql(elsewhere, &at("way = 'balance', state = 'success', success_at = 1", abnormal));
     let refunded = "a refund is taken from its merchant once, with its share of the fee given back";
     posts(refunded, to_balance, &|all| all[1].credit = other);
     posts(refunded, to_balance, &|all| all[0].credit = payer);

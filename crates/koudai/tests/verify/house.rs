@@ -16,7 +16,7 @@ use koudai_core::notice::RecordTold;
 use koudai_core::order::{CloseOrder, PlaceOrder};
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
-use koudai_core::refund::{OrderName, RequestRefund};
+use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
 use koudai_core::rows::{CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, Product};
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{RequestCode, SignIn, code_of};
@@ -67,6 +67,8 @@ pub(crate) struct House {
     pub(crate) by_card: OrderId,
     /// Three refunds of `by_card`: 5,000 arrived, 2,000 was refused for good, 1,000 is on its way.
     pub(crate) card_refunds: [RefundId; 3],
+    /// A refund of `by_card` of 500 fen that was refused for good and went to the balance.
+    pub(crate) elsewhere: RefundId,
     /// Of 50 fen and no fee, refunded whole.
     pub(crate) small: OrderId,
     pub(crate) unpaid: OrderId,
@@ -265,6 +267,10 @@ impl House {
         let abnormal = hand.refund(shop, by_card, "refund-4", 2_000, 20_000).await;
         hand.bank_says(hand.call_of(abnormal).await, false).await;
         let under_way = hand.refund(shop, by_card, "refund-5", 1_000, 20_000).await;
+        let elsewhere = hand.refund(shop, by_card, "refund-6", 500, 20_000).await;
+        hand.bank_says(hand.call_of(elsewhere).await, false).await;
+        let (out_refund_no, to) = ("refund-6".to_owned(), Elsewhere::Balance);
+        done!(hand, RedirectRefund { mchid: shop, refund: elsewhere, out_refund_no, to });
 
         let small = hand.order(other_shop, "small-1", 50).await;
         hand.pay(other, small, None).await;
@@ -299,6 +305,7 @@ impl House {
             balance_refund,
             by_card,
             card_refunds: [arrived, abnormal, under_way],
+            elsewhere,
             small,
             unpaid,
             closed,

@@ -206,6 +206,8 @@ fn refunds_that_do_not_fit_their_order_are_found() {
     house.finds_sql("a refund that arrived has its time", &at("success_at = NULL"));
     house.finds_sql("an order has one currency", &at("amount_currency = 'USD'"));
     house.finds_sql("no more is refunded than was paid", &at("amount_minor = 10001"));
+    let elsewhere = "only a refund that its bank refused goes elsewhere";
+    house.finds_sql(elsewhere, &at("way = 'merchant'"));
     let share = "refunds give back their share of the fee, rounded down";
     house.finds_sql(share, &at("fee_returned_minor = 20"));
     house.finds_sql(share, &at("fee_returned_minor = 18"));

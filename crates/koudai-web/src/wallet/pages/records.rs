@@ -254,6 +254,10 @@ pub enum Event {
     RefundAccepted,
     /// The money is back.
     RefundArrived,
+    /// It is in the balance, since the bank would not take it.
+    RefundInBalance,
+    /// The merchant has it back, since the bank would not take it, and pays by other means.
+    RefundByMerchant,
 }
 
 impl Event {
@@ -269,6 +273,11 @@ impl Event {
             Self::InBalance => l.say("已存入零钱", "In your balance"),
             Self::RefundAccepted => l.say("商家已退款", "The merchant refunded"),
             Self::RefundArrived => l.say("退款已到账", "The refund has arrived"),
+            Self::RefundInBalance => l.say("退款已转入零钱", "The refund is in your balance"),
+            Self::RefundByMerchant => l.say(
+                "银行退款失败，款项已退回商家，请联系商家取回",
+                "The bank refused the refund; the merchant has the money and owes it to you",
+            ),
         }
     }
 }
