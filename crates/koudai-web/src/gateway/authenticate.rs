@@ -42,7 +42,7 @@ pub(super) async fn merchant(app: &App, asked: &Asked<'_>) -> Result<Merchant, F
     let (merchant, certificate) = match MchId::parse(&authorization.mchid) {
         Some(mchid) => {
             let key = CertificateKey { mchid, serial };
-            let read = app.engine.read(move |reader| {
+            let read = app.engine.glance(move |reader| {
                 Ok((reader.get::<Merchant>(&mchid)?, reader.get::<MerchantCertificate>(&key)?))
             });
             read.await?
