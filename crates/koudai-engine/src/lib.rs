@@ -204,6 +204,24 @@ impl Engine {
         self.0.0.reading.read(readers, work).await
     }
 
+    /// Reads a few rows by their keys that somebody reads all the time. Where the ledger is a file, such rows are in memory,
+    /// and reading them here takes a fraction of what handing them to another thread and back does
+    /// (`docs/decisions/0025-what-a-merchants-order-costs.md`). Elsewhere as `read`.
+    ///
+    /// # Errors
+    /// What the database or `work` says.
+    pub async fn glance<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    {
+        let readers = self.sure()?.readers.clone();
+        match readers.with_idle(work) {
+            Ok(read) => read,
+            Err(work) => self.0.0.reading.read(readers, work).await,
+        }
+    }
+
     /// What is committed from now on, as it is committed. A listener that lags must look at the database.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.0.0.events.subscribe()

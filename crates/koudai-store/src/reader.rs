@@ -55,6 +55,8 @@ pub struct Readers {
     open: Arc<Open>,
     recent: Arc<Recent>,
     idle: Arc<Mutex<Vec<Reader>>>,
+    /// Whether the database is in this process: a look at a few rows is then a look into its own memory.
+    near: bool,
 }
 
 impl std::fmt::Debug for Readers {
@@ -69,8 +71,36 @@ impl Readers {
     pub const KEPT: usize = 8;
 
     /// Readers of a database whose writer has opened it, so that its shape is the newest.
-    pub(crate) fn new(open: Arc<Open>, recent: Arc<Recent>) -> Self {
-        Self { open, recent, idle: Arc::default() }
+    pub(crate) fn new(open: Arc<Open>, recent: Arc<Recent>, near: bool) -> Self {
+        Self { open, recent, idle: Arc::default(), near }
+    }
+
+    fn take_idle(&self) -> Option<Reader> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|reader| !reader.connection.is_lost());
+        idle.pop()
+    }
+
+    fn put_back(&self, reader: Reader) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < Self::KEPT && !reader.connection.is_lost() {
+            idle.push(reader);
+        }
+    }
+
+    /// Lends an idle connection to `work` if the database is in this process. Otherwise gives `work` back: it would have to
+    /// wait for a server or for a file to be opened.
+    ///
+    /// # Errors
+    /// `Err` is `work`, not done.
+    pub fn with_idle<T, F>(&self, work: F) -> Result<Result<T, StoreError>, F>
+    where
+        F: FnOnce(&Reader) -> Result<T, StoreError>,
+    {
+        let Some(reader) = self.near.then(|| self.take_idle()).flatten() else { return Err(work) };
+        let result = work(&reader);
+        self.put_back(reader);
+        Ok(result)
     }
 
     /// Lends a connection to `work`.
@@ -78,20 +108,12 @@ impl Readers {
     /// # Errors
     /// What opening or `work` says.
     pub fn with<T>(&self, work: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let idle = {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.retain(|reader| !reader.connection.is_lost());
-            idle.pop()
-        };
-        let reader = match idle {
+        let reader = match self.take_idle() {
             Some(reader) => reader,
             None => Reader { connection: (self.open)()?, recent: Arc::clone(&self.recent) },
         };
         let result = work(&reader);
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < Self::KEPT && !reader.connection.is_lost() {
-            idle.push(reader);
-        }
+        self.put_back(reader);
         result
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
-use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
@@ -76,13 +76,23 @@ impl fmt::Debug for ApiV3Key {
     }
 }
 
-/// Encrypts `plaintext`; base64.
+/// A nonce that is not 12 bytes long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an AES-GCM nonce is 12 bytes")]
+pub struct NonceError;
+
+/// Encrypts `plaintext`; base64. Make the nonce with [`crate::nonce12`], anew for each call: one used twice under the same
+/// key gives both texts away.
 ///
-/// # Panics
-/// If `nonce` is not 12 bytes long. Make it with [`crate::nonce12`], anew for each call.
-pub fn seal(key: &ApiV3Key, nonce: &str, associated_data: &str, plaintext: &[u8]) -> String {
-    assert_eq!(nonce.len(), NONCE_LEN, "an AES-GCM nonce is 12 bytes");
-    let nonce = Nonce::try_assume_unique_for_key(nonce.as_bytes()).expect("the length was checked above");
+/// # Errors
+/// `NonceError` if `nonce` is not 12 bytes long.
+pub fn seal(
+    key: &ApiV3Key,
+    nonce: &str,
+    associated_data: &str,
+    plaintext: &[u8],
+) -> Result<String, NonceError> {
+    let nonce = Nonce::try_assume_unique_for_key(nonce.as_bytes()).map_err(|_| NonceError)?;
     let mut buffer = plaintext.to_vec();
     cipher(key.0.as_bytes())
         .and_then(|cipher| {
@@ -90,7 +100,7 @@ pub fn seal(key: &ApiV3Key, nonce: &str, associated_data: &str, plaintext: &[u8]
             cipher.seal_in_place_append_tag(nonce, aad, &mut buffer).map_err(|_| OpenError)
         })
         .expect("AES-256-GCM with a 32-byte key seals anything that fits in memory");
-    STANDARD.encode(buffer)
+    Ok(STANDARD.encode(buffer))
 }
 
 /// Decrypts what [`seal`] or the platform made.
@@ -159,13 +169,14 @@ mod tests {
     fn what_was_sealed_opens_and_nothing_else_does() {
         let key = ApiV3Key::generate();
         for plaintext in [&b""[..], b"x", "口袋".as_bytes(), &[0; 5000]] {
-            let sealed = seal(&key, "abcdefghijkl", "transaction", plaintext);
+            let sealed = seal(&key, "abcdefghijkl", "transaction", plaintext).unwrap();
             assert_eq!(open(&key, "abcdefghijkl", "transaction", &sealed).as_deref(), Ok(plaintext));
             assert!(open(&ApiV3Key::generate(), "abcdefghijkl", "transaction", &sealed).is_err());
             assert!(open(&key, "abcdefghijkm", "transaction", &sealed).is_err());
             assert!(open(&key, "abcdefghijkl", "refund", &sealed).is_err());
         }
-        let sealed = seal(&key, "abcdefghijkl", "", b"message");
+        let sealed = seal(&key, "abcdefghijkl", "", b"message").unwrap();
+        assert_eq!(seal(&key, "abcdefghijk", "", b"message"), Err(NonceError));
         for index in 0..sealed.len() {
             let mut bytes = sealed.clone().into_bytes();
             bytes[index] ^= 1;

@@ -33,6 +33,7 @@ const MAX_MS: i64 = 253_402_300_799_000;
 
 /// Why a certificate was not read or not issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CertificateError {
     /// Not a PEM block of a certificate, or of a request where one was asked for.
     #[error("not a PEM block of the expected kind")]

@@ -1,7 +1,10 @@
 //! A merchant's client: signs each request, checks each reply, and keeps "refused" and "unknown" apart.
 //!
-//! It never retries by itself. After [`ClientError::Unknown`] ask with a query, or send the same request with the
-//! same number again.
+//! It sends a call once unless [`Client::with_retries`] allows more, and then only what cannot have a second effect. After
+//! [`ClientError::Unknown`] ask with a query, or send the same request with the same number again.
+
+mod placing;
+mod retry;
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -10,7 +13,7 @@ use std::{
 
 use reqwest::{
     Method, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -27,6 +30,10 @@ use crate::{
         CertificateList, CloseOrder, ErrorBody, NativeOrder, NativeReply, Refund, RefundRequest, Transaction,
     },
 };
+
+pub use retry::Retries;
+
+use retry::Repeat;
 
 /// How long one request may take, from connecting to the last byte. The platform answers within 5 s or not at all.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -83,6 +90,7 @@ pub enum ClientError {
 
 /// Why the outcome of a call is unknown.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unknown {
     /// No connection. This try was not sent; an earlier one with the same number may have been.
     #[error("the platform cannot be reached")]
@@ -114,11 +122,33 @@ pub enum Unknown {
     /// request, so an answer to one question could be passed off as the answer to another.
     #[error("the reply is about another `{0}`")]
     Mismatch(&'static str),
+    /// The last try was refused, but the outcome of one before it, of the same call, is unknown.
+    #[error("refused with status {status} after a try without an answer: {} {}", body.code, body.message)]
+    Refused {
+        /// 400 to 499.
+        status: u16,
+        /// Code and text.
+        body: ErrorBody,
+    },
     /// A platform certificate did not open, which means another `APIv3` key, or is not what it says.
     #[error("a platform certificate cannot be read")]
     Certificate,
 }
 
+impl ClientError {
+    /// Whether the call may be sent again: it failed on the way, or the platform could not do it just now.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Unknown(Unknown::Status { status, .. }) => matches!(status, 429 | 500..=599),
+            Self::Unknown(unknown) => {
+                matches!(unknown, Unknown::Unreachable(_) | Unknown::Timeout | Unknown::Transport(_))
+            }
+            Self::Refused { .. } | Self::Invalid(_) => false,
+        }
+    }
+}
+
+#[derive(Debug)]
 struct Reply {
     status: u16,
     headers: HeaderMap,
@@ -129,6 +159,7 @@ struct Reply {
 #[derive(Debug)]
 pub struct Client {
     config: ClientConfig,
+    retries: Retries,
     http: reqwest::Client,
     /// Those of the configuration and those of the last download.
     keys: RwLock<Arc<PlatformKeys>>,
@@ -176,7 +207,14 @@ impl Client {
         }
         let http = builder.build().map_err(|_| ClientError::Invalid("the system's root certificates"))?;
         let keys = RwLock::new(Arc::new(config.platform_keys.clone()));
-        Ok(Self { config, http, keys })
+        Ok(Self { config, retries: Retries::NONE, http, keys })
+    }
+
+    /// The same client, which sends calls without an answer again where that is harmless. Needs a runtime with timers.
+    #[must_use]
+    pub fn with_retries(mut self, retries: Retries) -> Self {
+        self.retries = retries;
+        self
     }
 
     /// Places an order to be paid by scanning. The same order again gives the same or a fresh code.
@@ -184,13 +222,8 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]. `Invalid` if the order names another merchant or has no amount.
     pub async fn native(&self, order: &NativeOrder) -> Result<NativeReply, ClientError> {
-        if order.mchid != self.config.mchid {
-            return Err(ClientError::Invalid("mchid"));
-        }
-        if order.amount.total < 1 {
-            return Err(ClientError::Invalid("amount.total"));
-        }
-        self.json(Method::POST, "/v3/pay/transactions/native", &body(order)?).await
+        self.check_order(order)?;
+        self.place("/v3/pay/transactions/native", order).await
     }
 
     /// Asks for an order by the merchant's number.
@@ -227,7 +260,7 @@ impl Client {
         let number = segment(out_trade_no, MAX_TRADE_NO, "out_trade_no")?;
         let path = format!("/v3/pay/transactions/out-trade-no/{number}/close");
         let request = body(&CloseOrder { mchid: self.config.mchid.clone() })?;
-        self.verified(Method::POST, &path, &request).await.map(drop)
+        self.verified(Repeat::Numbered, Method::POST, &path, &request).await.map(drop)
     }
 
     /// Asks for a refund. Success means accepted: the money has arrived only when the status says so.
@@ -242,7 +275,9 @@ impl Client {
         if request.amount.refund < 1 || request.amount.refund > request.amount.total {
             return Err(ClientError::Invalid("amount.refund"));
         }
-        let found: Refund = self.json(Method::POST, "/v3/refund/domestic/refunds", &body(request)?).await?;
+        let sent = body(request)?;
+        let found: Refund =
+            self.json_as(Repeat::Numbered, Method::POST, "/v3/refund/domestic/refunds", &sent).await?;
         same(&found.out_refund_no, &request.out_refund_no, "out_refund_no")?;
         if found.amount.refund != request.amount.refund {
             return Err(Unknown::Mismatch("amount.refund").into());
@@ -271,8 +306,8 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]; a merchant that only uses a public key is `Refused` with `RESOURCE_NOT_EXISTS`.
     pub async fn certificates(&self) -> Result<Vec<Certificate>, ClientError> {
-        let reply = self.exchange(Method::GET, "/v3/certificates?algorithm_type=RSA", &[]).await?;
-        let reply = settled(reply)?;
+        let path = "/v3/certificates?algorithm_type=RSA";
+        let reply = self.settled(Repeat::Question, Method::GET, path, &[]).await?;
         let list: CertificateList = strict_json(&reply.body).map_err(Unknown::Body)?;
         if list.data.len() > MAX_CERTIFICATES {
             return Err(Unknown::TooLarge.into());
@@ -316,29 +351,76 @@ impl Client {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The value of a reply that is 2xx and the platform's. Only a question is ever sent again.
     async fn json<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: &[u8],
     ) -> Result<T, ClientError> {
-        let reply = self.verified(method, path, body).await?;
+        let repeat = if method == Method::GET { Repeat::Question } else { Repeat::Never };
+        self.json_as(repeat, method, path, body).await
+    }
+
+    async fn json_as<T: DeserializeOwned>(
+        &self,
+        repeat: Repeat,
+        method: Method,
+        path: &str,
+        body: &[u8],
+    ) -> Result<T, ClientError> {
+        let reply = self.verified(repeat, method, path, body).await?;
         Ok(strict_json(&reply).map_err(Unknown::Body)?)
     }
 
     /// The body of a reply that is 2xx and the platform's.
-    async fn verified(&self, method: Method, path: &str, body: &[u8]) -> Result<Vec<u8>, ClientError> {
-        let reply = self.exchange(method, path, body).await?;
-        let reply = match settled(reply) {
-            // 202 says that the payer is just paying: a signed "ask again".
-            Ok(reply) if reply.status == 202 => {
-                self.check_refreshing(&reply).await?;
-                return Err(Unknown::Status { status: 202, body: strict_json(&reply.body).ok() }.into());
-            }
-            settled => settled?,
-        };
+    async fn verified(
+        &self,
+        repeat: Repeat,
+        method: Method,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Vec<u8>, ClientError> {
+        let reply = self.settled(repeat, method, path, body).await?;
         self.check_refreshing(&reply).await?;
+        // 202 says that the payer is just paying: a signed "ask again".
+        if reply.status == 202 {
+            return Err(Unknown::Status { status: 202, body: strict_json(&reply.body).ok() }.into());
+        }
         Ok(reply.body)
+    }
+
+    /// A reply that is 2xx, after as many tries as are allowed.
+    async fn settled(
+        &self,
+        repeat: Repeat,
+        method: Method,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Reply, ClientError> {
+        let (mut tries, mut undecided) = (0_u32, false);
+        loop {
+            let reply = self.exchange(method.clone(), path, body).await;
+            let asked = reply.as_ref().ok().and_then(retry_after);
+            let error = match reply.and_then(settled) {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            if repeat == Repeat::Never || tries >= self.retries.times || !error.is_passing() {
+                return Err(match error {
+                    // A refusal says that this try did nothing. It does not say so of the ones before.
+                    ClientError::Refused { status, body } if undecided && repeat == Repeat::Numbered => {
+                        Unknown::Refused { status, body }.into()
+                    }
+                    error => error,
+                });
+            }
+            tries += 1;
+            undecided |= !matches!(error, ClientError::Unknown(Unknown::Unreachable(_)));
+            let mut random = [0; 2];
+            crate::random::fill(&mut random);
+            tokio::time::sleep(self.retries.pause(tries, asked, u16::from_le_bytes(random))).await;
+        }
     }
 
     /// Checks a reply, fetching the certificates once if its key is not known.
@@ -375,7 +457,7 @@ impl Client {
             .request(method, url)
             .header(AUTHORIZATION, authorization.header_value())
             .header(ACCEPT, "application/json")
-            .header(USER_AGENT, concat!("koudai/", env!("CARGO_PKG_VERSION")));
+            .header(USER_AGENT, concat!("koudai-wechatpay/", env!("CARGO_PKG_VERSION")));
         if let Some(serial) = platform_serial {
             request = request.header(SERIAL, serial);
         }
@@ -408,6 +490,12 @@ fn settled(reply: Reply) -> Result<Reply, ClientError> {
         }
         body => Err(Unknown::Status { status, body }.into()),
     }
+}
+
+/// How long the platform asks to be left alone, if it says so in seconds.
+fn retry_after(reply: &Reply) -> Option<Duration> {
+    let seconds = reply.headers.get(RETRY_AFTER)?.to_str().ok()?;
+    seconds.parse().ok().map(Duration::from_secs)
 }
 
 /// The URL goes out of the error: it carries merchant and order numbers.

@@ -12,6 +12,7 @@ use crate::{
 
 /// A notification that was signed by the platform and is about us. Delivered at least once and in any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Notice {
     /// An order was paid. `transaction_id` and `amount` are there. Compare the amount with the order's own.
     Paid(Transaction),
@@ -21,6 +22,7 @@ pub enum Notice {
 
 /// Why a notification was not accepted. Answer it with 4xx or 5xx: a true one comes again.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NoticeError {
     /// Clock, serial or signature.
     #[error(transparent)]

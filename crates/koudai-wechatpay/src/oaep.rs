@@ -15,6 +15,7 @@ const MAX_CIPHERTEXT_CHARS: usize = 1368;
 
 /// A field that could not be encrypted or decrypted. Says no more on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OaepError {
     /// The plaintext does not fit the key: 214 bytes at 2048 bits.
     #[error("the text is too long to encrypt")]
@@ -54,7 +55,7 @@ pub fn decrypt(key: &PrivateKey, ciphertext: &str) -> Result<Zeroizing<Vec<u8>>,
     let key = PrivateDecryptingKey::from_pkcs8(&key.pkcs8())
         .map_err(Into::into)
         .and_then(OaepPrivateDecryptingKey::new)
-        .expect("a private key accepted before is accepted again");
+        .map_err(|_| OaepError::Decrypt)?;
     let mut buffer = Zeroizing::new(vec![0; key.min_output_size()]);
     let length = key
         .decrypt(&OAEP_SHA1_MGF1SHA1, &ciphertext, &mut buffer, None)

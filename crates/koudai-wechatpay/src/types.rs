@@ -549,7 +549,8 @@ impl Resource {
         Self {
             original_type: original_type.map(str::to_owned),
             algorithm: aead::ALGORITHM.to_owned(),
-            ciphertext: aead::seal(key, &nonce, associated_data, plaintext),
+            ciphertext: aead::seal(key, &nonce, associated_data, plaintext)
+                .expect("a fresh nonce has its length"),
             associated_data: Some(associated_data.to_owned()),
             nonce,
         }

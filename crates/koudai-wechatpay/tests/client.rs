@@ -14,7 +14,7 @@ use koudai_wechatpay::{
     aead::ApiV3Key,
     authorization::Authorization,
     certificate::{Authority, Certificate},
-    client::{Client, ClientConfig, ClientError, Unknown},
+    client::{Client, ClientConfig, ClientError, Retries, Unknown},
     headers::{PlatformKeys, VerifyError, sign_body},
     keys::PrivateKey,
     nonce,
@@ -223,7 +223,7 @@ async fn each_call_sends_what_the_protocol_says_signed() {
             authorization.verify(&key.public_key(), &request.method, &request.target, &request.body);
         assert_eq!(signature, Ok(()), "{} {}", request.method, request.target);
         assert_eq!(request.header("accept"), Some("application/json"));
-        assert!(request.header("user-agent").unwrap().starts_with("koudai/"));
+        assert!(request.header("user-agent").unwrap().starts_with("koudai-wechatpay/"));
         assert_eq!(request.header("wechatpay-serial"), Some("PUB_KEY_ID_01"));
     }
     assert_eq!(strict_json::<NativeOrder>(&seen[0].body).unwrap(), order());
@@ -439,4 +439,118 @@ async fn a_notification_is_opened_with_the_clients_keys() {
     let foreign = sign_body(&PrivateKey::generate(), "PUB_KEY_ID_01", NOW_S, &nonce(), body);
     let outcome = client.open_notification(&foreign, body);
     assert!(matches!(outcome, Err(NoticeError::Verify(VerifyError::Signature))));
+}
+
+/// Three more tries after pauses that nobody notices.
+const QUICK: Retries = Retries {
+    times: 3,
+    first_pause: std::time::Duration::from_millis(1),
+    longest_pause: std::time::Duration::from_millis(2),
+};
+
+/// A platform that gives one answer after another, and the last one for ever.
+fn in_turn(answers: &'static [(u16, &'static str)]) -> Platform {
+    let turn = std::sync::atomic::AtomicUsize::new(0);
+    Platform::start("PUB_KEY_ID_01", PrivateKey::generate(), move |_, key, serial| {
+        let turn = turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst).min(answers.len() - 1);
+        let (status, body) = answers[turn];
+        if status == 0 { None } else { signed(key, serial, status, body) }
+    })
+}
+
+const BUSY: &str = r#"{"code":"FREQUENCY_LIMITED","message":"m"}"#;
+const REFUSED: &str = r#"{"code":"NOT_ENOUGH","message":"m"}"#;
+
+#[tokio::test]
+async fn a_call_with_a_number_is_sent_again_with_the_same_body_and_a_new_signature() {
+    let platform = in_turn(&[(0, ""), (503, ""), (429, BUSY), (200, REFUND)]);
+    let client = platform.client(&PrivateKey::generate()).with_retries(QUICK);
+    assert_eq!(client.refund(&refund()).await.unwrap().out_refund_no, "r-1");
+    let seen = platform.seen();
+    assert_eq!(seen.len(), 4);
+    assert!(seen.iter().all(|request| request.body == seen[0].body && !request.body.is_empty()));
+    let mut nonces: Vec<String> = seen
+        .iter()
+        .map(|request| Authorization::parse(request.header("authorization").unwrap()).unwrap().nonce_str)
+        .collect();
+    nonces.sort();
+    nonces.dedup();
+    assert_eq!(nonces.len(), 4);
+}
+
+#[tokio::test]
+async fn tries_end_and_the_outcome_stays_unknown() {
+    let platform = in_turn(&[(500, "")]);
+    let client = platform.client(&PrivateKey::generate()).with_retries(QUICK);
+    let outcome = client.close("o|1").await;
+    assert!(matches!(outcome, Err(ClientError::Unknown(Unknown::Status { status: 500, .. }))), "{outcome:?}");
+    assert_eq!(platform.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_try_without_an_answer_does_not_say_that_nothing_was_done() {
+    let platform = in_turn(&[(0, ""), (403, REFUSED)]);
+    let client = platform.client(&PrivateKey::generate()).with_retries(QUICK);
+    match client.refund(&refund()).await {
+        Err(ClientError::Unknown(Unknown::Refused { status: 403, body })) => {
+            assert_eq!(body.code, "NOT_ENOUGH");
+        }
+        other => panic!("{other:?}"),
+    }
+    // A question changes nothing, so whatever it was refused with holds.
+    let platform = in_turn(&[(500, ""), (404, r#"{"code":"ORDER_NOT_EXIST"}"#)]);
+    let client = platform.client(&PrivateKey::generate()).with_retries(QUICK);
+    let outcome = client.query_by_out_trade_no("o|1").await;
+    assert!(matches!(outcome, Err(ClientError::Refused { status: 404, .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_get_better_by_itself_is_not_sent_again() {
+    for answer in [&[(403_u16, REFUSED)], &[(404, "")], &[(302, "")], &[(408, BUSY)], &[(200, "{}")]] {
+        let platform = in_turn(answer);
+        let client = platform.client(&PrivateKey::generate()).with_retries(QUICK);
+        assert!(client.refund(&refund()).await.is_err());
+        assert_eq!(platform.seen().len(), 1, "{answer:?}");
+    }
+    let platform = in_turn(&[(0, ""), (200, REFUND)]);
+    assert!(platform.client(&PrivateKey::generate()).refund(&refund()).await.is_err());
+    assert_eq!(platform.seen().len(), 1, "nothing is sent again unless it was asked for");
+}
+
+#[tokio::test]
+async fn orders_for_pages_apps_and_browsers_carry_what_each_needs() {
+    let platform = Platform::start("PUB_KEY_ID_01", PrivateKey::generate(), |request, key, serial| {
+        let body = match request.target.as_str() {
+            "/v3/pay/transactions/h5" => r#"{"h5_url":"https://pay.example.org/h5"}"#,
+            _ => r#"{"prepay_id":"wx1"}"#,
+        };
+        signed(key, serial, 200, body)
+    });
+    let key = PrivateKey::generate();
+    let client = platform.client(&key);
+    let prepaid = client.jsapi(&order(), "o-1").await.unwrap();
+    assert_eq!(client.app(&order()).await.unwrap(), prepaid);
+    let scene_info = koudai_wechatpay::types::SceneInfo {
+        payer_client_ip: Some("203.0.113.7".into()),
+        ..Default::default()
+    };
+    let from_browser = NativeOrder { scene_info: Some(scene_info), ..order() };
+    assert!(client.h5(&from_browser, "Wap").await.unwrap().h5_url.ends_with("/h5"));
+    assert!(matches!(client.h5(&order(), "Wap").await, Err(ClientError::Invalid(_))));
+    assert!(matches!(client.jsapi(&order(), "").await, Err(ClientError::Invalid("openid"))));
+
+    let seen = platform.seen();
+    let targets: Vec<&str> = seen.iter().map(|request| request.target.as_str()).collect();
+    assert_eq!(targets, ["jsapi", "app", "h5"].map(|kind| format!("/v3/pay/transactions/{kind}")));
+    let body = |at: usize| serde_json::from_slice::<serde_json::Value>(&seen[at].body).unwrap();
+    assert_eq!(body(0)["payer"]["openid"], "o-1");
+    assert!(body(1).get("payer").is_none());
+    assert_eq!(body(2)["scene_info"]["h5_info"]["type"], "Wap");
+    assert_eq!(body(2)["out_trade_no"], order().out_trade_no.as_str());
+
+    let page = client.jsapi_call_up("wx1", &prepaid);
+    let text = koudai_wechatpay::message::jsapi("wx1", NOW_S, &page.nonce, "wx1");
+    assert_eq!(key.public_key().verify(&text, &page.signature), Ok(()));
+    let app = client.app_call_up("wx1", &prepaid);
+    assert_eq!((app.partnerid.as_str(), app.prepayid.as_str()), (MCHID, "wx1"));
 }

@@ -58,6 +58,8 @@ pub(crate) enum BenchCommand {
     Engine(BenchEngineArgs),
     /// The wallet's own payment route over HTTP, with the callers on this machine too
     Http(BenchHttpArgs),
+    /// Merchants' orders over HTTP, from placing to notification, beside the rate at which this machine signs
+    Gateway(BenchGatewayArgs),
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +136,40 @@ pub(crate) struct BenchHttpArgs {
     /// Orders placed for the run [default: more than can be paid in it]
     #[arg(long, value_name = "N")]
     pub(crate) orders: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchGatewayArgs {
+    /// Where keys and ledger are made: an empty or absent directory, removed afterwards
+    #[arg(long, value_name = "DIR", default_value = "./.koudai-bench")]
+    pub(crate) data: PathBuf,
+    /// What keeps the ledger: `sqlite`, in that directory, or the URL of a PostgreSQL database on this machine that holds
+    /// nothing yet
+    #[arg(long, value_name = "STORE", default_value = "sqlite")]
+    pub(crate) store: String,
+    /// Leave the directory there
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// People who pay, each equally often
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = at_least_one)]
+    pub(crate) accounts: usize,
+    /// Merchants who sell in turn, each with a key of its own
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
+    pub(crate) merchants: usize,
+    /// Tills, each with one order under way on two connections: the merchant's and the payer's
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
+    pub(crate) tills: usize,
+    /// How long the run takes; orders are signed before it and good for five minutes
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub(crate) seconds: u64,
+    /// Orders signed for the run [default: as many as this machine could sign for in it]
+    #[arg(long, value_name = "N")]
+    pub(crate) orders: Option<usize>,
+}
+
+/// A number of something of which there has to be one.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "must be a number above zero".to_owned())
 }
 
 /// What a load is made of.

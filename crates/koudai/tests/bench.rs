@@ -118,6 +118,26 @@ fn what_is_acknowledged_over_http_is_in_a_ledger_that_holds() {
 }
 
 #[test]
+fn orders_placed_paid_and_told_over_http_are_in_a_ledger_that_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("bench");
+    let small = ["bench", "gateway", "--accounts", "20", "--merchants", "3", "--tills", "4"];
+    let few = ["--seconds", "60", "--orders", "150", "--keep"];
+    let output = koudai(&[&small[..], &few].concat(), &data);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // The orders end long before the time does, so each was paid and its merchant told.
+    assert_eq!((&report["orders"], &report["merchants"]), (&150.into(), &3.into()), "{report}");
+    // Of orders 0, 64 and 128 the answer and the notification were checked.
+    assert_eq!(report["signatures_checked"], 6, "{report}");
+    for name in ["orders_per_s", "rsa_signs_per_s", "bound_orders_per_s"] {
+        assert!(report[name].as_u64().unwrap() > 0, "{name}: {report}");
+    }
+    assert!(report["payment_to_notice_ms"]["p99"].as_f64().unwrap() >= 0.0, "{report}");
+    assert_eq!(holds(&data)["paid"], 150);
+}
+
+#[test]
 fn a_benchmark_never_touches_a_directory_that_holds_anything() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("koudai.db"), "mine").unwrap();

@@ -4,7 +4,7 @@
 //! or dead merchant therefore holds up itself. Retries have places of their own.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use koudai_core::id::{MchId, OrderId, RefundId, Seq};
@@ -94,26 +94,31 @@ impl Courier {
         });
     }
 
-    /// Tells a merchant its next events; false once there are none.
+    /// Tells a merchant its next events; false if there were no more. What comes up meanwhile is heard of by `Merchants`.
     async fn tell(&self, mchid: MchId) -> Result<bool, StoreError> {
-        let journals = self
-            .engine
-            .read(move |r| {
-                let told = r.get::<NoticeCursor>(&mchid)?.map_or(Seq(0), |c| c.told);
-                r.merchant_journals(mchid, told, AT_ONCE)
-            })
-            .await?;
-        let Some(told) = journals.last().map(|j| j.seq) else { return Ok(false) };
+        let (networks, now) = (Arc::clone(&self.networks), self.engine.now());
+        // One look at the ledger for all of them: handing work to a reading thread costs more than most reading does.
+        let next = self.engine.read(move |r| {
+            let told = r.get::<NoticeCursor>(&mchid)?.map_or(Seq(0), |c| c.told);
+            let journals = r.merchant_journals(mchid, told, AT_ONCE)?;
+            let Some(last) = journals.last().map(|j| j.seq) else { return Ok(None) };
+            let more = i64::try_from(journals.len()).is_ok_and(|found| found >= AT_ONCE);
+            let told = journals.into_iter().filter(|j| j.kind.is_told());
+            let events =
+                told.map(|j| event(r, mchid, j, &networks.vault, now)).collect::<Result<Vec<_>, _>>()?;
+            Ok(Some((last, events, more)))
+        });
+        let Some((told, events, more)) = next.await? else { return Ok(false) };
         let mut under_way = tokio::task::JoinSet::new();
-        for journal in journals.into_iter().filter(|j| j.kind.is_told()) {
+        for event in events {
             let courier = self.clone();
             under_way
-                .spawn(async move { (journal.seq, courier.deliver(mchid, journal, &courier.notices).await) });
+                .spawn(async move { (event.journal.seq, courier.deliver(&event, &courier.notices).await) });
         }
         let mut failed = Vec::new();
         while let Some(done) = under_way.join_next().await {
             let (seq, answered) = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            if !answered? {
+            if !answered {
                 failed.push(seq);
             }
         }
@@ -121,8 +126,9 @@ impl Courier {
         if self.engine.submit(RecordTold { mchid, told, failed }).await.is_err() {
             // The engine is busy: the cursor stays behind and the events are told again, at least once.
             tokio::time::sleep(PAUSE).await;
+            return Ok(true);
         }
-        Ok(true)
+        Ok(more)
     }
 
     pub(super) async fn look_for_retries(&self) -> Result<(), StoreError> {
@@ -144,32 +150,25 @@ impl Courier {
 
     async fn retry(&self, key: &NoticeKey) -> Result<(), StoreError> {
         let seq = key.seq;
-        let journal = self.engine.read(move |r| r.journal(seq)).await?;
-        let answered = match journal {
-            Some(journal) => self.deliver(key.mchid, journal, &self.retries).await?,
-            None => {
-                return Err(StoreError::Corrupt {
-                    table: "notice_retry",
-                    what: format!("journal {}", seq.0),
-                });
-            }
-        };
+        let (mchid, networks, now) = (key.mchid, Arc::clone(&self.networks), self.engine.now());
+        let event = self.engine.read(move |r| {
+            let lost = || StoreError::Corrupt { table: "notice_retry", what: format!("journal {}", seq.0) };
+            event(r, mchid, r.journal(seq)?.ok_or_else(lost)?, &networks.vault, now)
+        });
+        let answered = self.deliver(&event.await?, &self.retries).await;
         drop(self.engine.submit(RecordRetry { key: key.clone(), answered }).await);
         Ok(())
     }
 
     /// Sends one event once. Whether the merchant answered 200 or 204.
-    async fn deliver(&self, mchid: MchId, journal: Journal, places: &Semaphore) -> Result<bool, StoreError> {
-        let networks = self.networks.clone();
-        let now = self.engine.now();
-        let event = self.engine.read(move |r| event(r, mchid, journal, &networks.vault, now)).await?;
-        let Ok(_permit) = places.acquire().await else { return Ok(false) };
-        let answered = self.post(&event).await;
+    async fn deliver(&self, event: &Event, places: &Semaphore) -> bool {
+        let Ok(_permit) = places.acquire().await else { return false };
+        let answered = self.post(event).await;
         tracing::info!(
-            mchid = %mchid.wire(), seq = event.journal.seq.0, event = event.name,
+            mchid = %event.merchant.mchid.wire(), seq = event.journal.seq.0, event = event.name,
             subject = event.journal.subject, answered, "notice"
         );
-        Ok(answered)
+        answered
     }
 
     async fn post(&self, event: &Event) -> bool {

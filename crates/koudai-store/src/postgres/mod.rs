@@ -54,7 +54,7 @@ pub(crate) fn open(url: &Secret<String>, tuning: Tuning) -> Result<Opened, Store
     let reading = PostgresConnection::new(Session::open(url, Role::Reader)?);
     let Standing { seal, last_at, recent } = Standing::read(&reading, ids_at, tuning)?;
     let pages = url.clone();
-    let readers = Readers::new(Arc::new(move || connect(&pages, Role::Reader)), Arc::clone(&recent));
+    let readers = Readers::new(Arc::new(move || connect(&pages, Role::Reader)), Arc::clone(&recent), false);
     let loader = PostgresLoader::open(url, Arc::clone(&recent))?;
     let hold = Hold::Lease { sure_for: SURE_FOR, lost: session.lost() };
     let committer = PostgresCommitter::new(session, Arc::clone(&recent))?;

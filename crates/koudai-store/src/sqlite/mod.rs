@@ -64,7 +64,7 @@ fn open_at(place: &Place, lock: Option<DirectoryLock>, tuning: Tuning) -> Result
     let (epoch, ids_at) = take_lease(&mut connection).map_err(StoreError::sqlite("taking the lease"))?;
     let Standing { seal, last_at, recent } = Standing::read(&*connect(place)?, ids_at, tuning)?;
     let pages = place.clone();
-    let readers = Readers::new(Arc::new(move || connect(&pages)), Arc::clone(&recent));
+    let readers = Readers::new(Arc::new(move || connect(&pages)), Arc::clone(&recent), true);
     let loader = SqliteLoader::open(place, Arc::clone(&recent))?;
     let committer = SqliteCommitter::new(connection, Folding::start(place)?, Arc::clone(&recent), lock);
     Ok(Opened {

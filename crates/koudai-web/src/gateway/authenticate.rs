@@ -19,6 +19,7 @@ use koudai_wechatpay::message;
 use serde_json::{Value, json};
 
 use super::fault::{Fault, Said, said};
+use super::known_keys;
 use crate::App;
 
 /// The longest target that is quoted back, in characters.
@@ -41,7 +42,7 @@ pub(super) async fn merchant(app: &App, asked: &Asked<'_>) -> Result<Merchant, F
     let (merchant, certificate) = match MchId::parse(&authorization.mchid) {
         Some(mchid) => {
             let key = CertificateKey { mchid, serial };
-            let read = app.engine.read(move |reader| {
+            let read = app.engine.glance(move |reader| {
                 Ok((reader.get::<Merchant>(&mchid)?, reader.get::<MerchantCertificate>(&key)?))
             });
             read.await?
@@ -57,7 +58,7 @@ pub(super) async fn merchant(app: &App, asked: &Asked<'_>) -> Result<Merchant, F
     let certificate = certificate.ok_or_else(|| unknown_serial(app, &authorization.serial_no))?;
     check_active(&certificate, now)?;
     check_clock(authorization.timestamp, now.0.div_euclid(1_000))?;
-    let Ok(key) = PublicKey::from_pem(&certificate.pem) else {
+    let Ok(key) = known_keys::key_of(&certificate.pem) else {
         tracing::error!(serial = certificate.key.serial, "a merchant's stored certificate cannot be read");
         return Err(Fault::system());
     };

@@ -9,6 +9,7 @@ mod authenticate;
 mod certificates;
 mod fault;
 mod fields;
+mod known_keys;
 mod orders;
 mod refunds;
 

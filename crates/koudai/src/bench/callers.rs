@@ -10,12 +10,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use koudai_networks::platform::token_text;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::accounts::PIN;
 use super::measure::{Figures, Latency};
 use super::together::{block_on_local, on_a_thread};
+use super::wire::read_answer;
 use crate::failure::Failure;
 
 /// An order to pay.
@@ -93,7 +94,7 @@ pub(super) fn run(
 }
 
 /// A request from the end of its token on.
-fn rest(address: SocketAddr, token: &str) -> Vec<u8> {
+pub(super) fn rest(address: SocketAddr, token: &str) -> Vec<u8> {
     let body = format!(r#"{{"method":"balance","payment_password":"{PIN}"}}"#);
     format!(
         " HTTP/1.1\r\nHost: {address}\r\nUser-Agent: Mozilla/5.0 (koudai bench)\r\nAccept: application/json\r\n\
@@ -146,36 +147,8 @@ impl Run {
     }
 }
 
-/// Reads one answer, and returns where its body begins.
-async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> std::io::Result<usize> {
-    answer.clear();
-    loop {
-        if stream.read_buf(answer).await? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        let Some(body) = body_of(answer) else { continue };
-        let Some(length) = length_of(&answer[..body]) else {
-            return Err(std::io::Error::other("an answer does not say how long it is"));
-        };
-        if answer.len() >= body + length {
-            return Ok(body);
-        }
-    }
-}
-
-/// Where the body begins, once the whole head is there.
-fn body_of(answer: &[u8]) -> Option<usize> {
-    answer.windows(4).position(|four| four == b"\r\n\r\n").map(|end| end + 4)
-}
-
-fn length_of(head: &[u8]) -> Option<usize> {
-    let name = b"content-length: ";
-    let at = head.windows(name.len()).position(|part| part.eq_ignore_ascii_case(name))? + name.len();
-    let digits = head[at..].iter().take_while(|byte| byte.is_ascii_digit());
-    Some(digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0')))
-}
-
-fn says_paid(answer: &[u8], body: usize) -> bool {
+/// Whether an answer says that its reader has paid.
+pub(super) fn says_paid(answer: &[u8], body: usize) -> bool {
     let Ok(text) = std::str::from_utf8(&answer[body..]) else { return false };
     answer.starts_with(b"HTTP/1.1 200 ")
         && text.contains(r#""state":"paid""#)
@@ -185,6 +158,7 @@ fn says_paid(answer: &[u8], body: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::wire::body_of;
 
     #[test]
     fn an_answer_is_taken_for_paid_only_if_it_says_so() {
@@ -193,13 +167,11 @@ mod tests {
             |status, body: &str| format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         let judge = |answer: String| {
             let body = body_of(answer.as_bytes()).unwrap();
-            assert_eq!(length_of(&answer.as_bytes()[..body]), Some(answer.len() - body));
             says_paid(answer.as_bytes(), body)
         };
         assert!(judge(answer("200 OK", paid)));
         assert!(!judge(answer("403 Forbidden", paid)));
         assert!(!judge(answer("200 OK", &paid.replace("paid\"}", "pending\"}"))));
         assert!(!judge(answer("200 OK", &paid.replace("true", "false"))));
-        assert_eq!(body_of(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n"), None);
     }
 }

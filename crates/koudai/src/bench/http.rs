@@ -50,7 +50,11 @@ pub(crate) async fn run_http(args: &BenchHttpArgs, log: &str) -> Result<(), Fail
 const NOBODY: &str = "http://127.0.0.1:9";
 
 /// Makes the keys and starts the engine, as a first start of a real server would.
-fn furnish(directory: &Path, settings: &Settings, origin: &str) -> Result<koudai_web::App, Failure> {
+pub(super) fn furnish(
+    directory: &Path,
+    settings: &Settings,
+    origin: &str,
+) -> Result<koudai_web::App, Failure> {
     keys::create(directory, &Clock::wall(), &mut Progress::of(SLOW_KEYS))?;
     let keys = keys::load(directory)?;
     let plan = Plan {
@@ -69,9 +73,14 @@ fn furnish(directory: &Path, settings: &Settings, origin: &str) -> Result<koudai
     house::furnish(plan, keys, settings)
 }
 
-/// A session token for each of so many people, drawn as the wallet draws them.
-fn tokens(count: usize) -> Vec<String> {
-    (0..count).map(|_| URL_SAFE_NO_PAD.encode(koudai_engine::random_bytes().expose())).collect()
+/// Signs everybody in: a session token for each, drawn as the wallet draws them.
+pub(super) fn signed_in(engine: &Engine, house: &House) -> Result<Vec<String>, Failure> {
+    let draw = |_| URL_SAFE_NO_PAD.encode(koudai_engine::random_bytes().expose());
+    let tokens: Vec<String> = (0..house.people.len()).map(draw).collect();
+    let hash =
+        |token: &String| digest(&SHA256, token.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes");
+    house.sign_in(engine, &tokens.iter().map(hash).collect::<Vec<[u8; 32]>>())?;
+    Ok(tokens)
 }
 
 /// Opens accounts, signs everybody in and places the orders; the merchant, everybody's tokens, and what is to be paid.
@@ -79,10 +88,7 @@ fn prepare(engine: &Engine, args: &BenchHttpArgs) -> Result<(MchId, Vec<String>,
     let began = Instant::now();
     say(&format!("opening {} accounts and a merchant", args.accounts));
     let house = House::build(engine, args.accounts, 1)?;
-    let tokens = tokens(args.accounts);
-    let hash =
-        |token: &String| digest(&SHA256, token.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes");
-    house.sign_in(engine, &tokens.iter().map(hash).collect::<Vec<[u8; 32]>>())?;
+    let tokens = signed_in(engine, &house)?;
     let enough = || usize::try_from(args.seconds.saturating_mul(MORE_THAN_PAID)).unwrap_or(usize::MAX);
     let wanted = args.orders.unwrap_or_else(enough);
     say(&format!("placing {wanted} orders to be paid"));

@@ -1,15 +1,21 @@
 //! `koudai bench engine`: the real engine with real commands and rows under load, and what came of it as one JSON object.
-//! `koudai bench http` measures the wallet's payment route in the same way (`http.rs`).
+//! `koudai bench http` measures the wallet's payment route in the same way (`http.rs`), `koudai bench gateway` a merchant's
+//! order from its placing to its notification (`gateway.rs`).
 //!
-//! `accounts.rs` makes the people, merchants and orders the load needs, `load.rs` drives it, `callers.rs` does over HTTP,
+//! `accounts.rs` makes the people, merchants and orders the load needs, `load.rs` drives it, `callers.rs` and `tills.rs` do over HTTP,
 //! `measure.rs` keeps the figures, `together.rs` runs many commands at once.
 
 mod accounts;
+mod bound;
 mod callers;
+mod gateway;
 mod http;
 mod load;
 mod measure;
+mod sales;
+mod tills;
 mod together;
+mod wire;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +33,7 @@ use crate::directory::{self, Kind};
 use crate::failure::Failure;
 use crate::process;
 
+pub(crate) use gateway::run_gateway;
 pub(crate) use http::run_http;
 
 use accounts::House;
