@@ -163,6 +163,10 @@ impl Courier {
         let networks = self.networks.clone();
         let now = self.engine.now();
         let event = self.engine.read(move |r| event(r, mchid, journal, &networks.vault, now)).await?;
+        // A code payment's outcome was its reply, and a reversal's too: nobody waits to be told.
+        if event.url.is_empty() {
+            return Ok(true);
+        }
         let Ok(_permit) = places.acquire().await else { return Ok(false) };
         let answered = self.post(&event).await;
         tracing::info!(
