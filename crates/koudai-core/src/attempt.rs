@@ -1,13 +1,14 @@
 //! Outcomes of calls to networks. Unknown is a state: an attempt stays open, is tried again under its own id, and ends
 //! once, with what the network says it did.
 
+use crate::code_payment;
 use crate::id::AttemptId;
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::Money;
 use crate::payment::settle;
 use crate::refusal::Refusal;
 use crate::rows::{
-    Attempt, AttemptKind, AttemptState, Card, NetworkRefusal, OpenAttempt, OrderState, RefundState,
+    Attempt, AttemptKind, AttemptState, Card, NetworkRefusal, OpenAttempt, OrderState, Product, RefundState,
 };
 use crate::state::{Command, Event, OrStop, Stop, Tx};
 use crate::time::{MINUTE, SECOND};
@@ -40,6 +41,15 @@ pub(crate) fn open(tx: &mut Tx<'_>, attempt: Attempt) {
     tx.announce(Event::AttemptOpened(attempt.id));
     tx.rows().open_attempt.insert(open);
     tx.rows().attempt.insert(attempt);
+}
+
+/// Lets an open attempt be withdrawn at the network from now on instead of sent. What the network did meanwhile counts.
+pub(crate) fn withdraw(tx: &mut Tx<'_>, mut open: OpenAttempt) {
+    let now = tx.now();
+    open.send_until = open.send_until.min(now);
+    open.next_at = open.next_at.min(now);
+    tx.announce(Event::AttemptOpened(open.attempt));
+    tx.rows().open_attempt.put(open);
 }
 
 /// What a network did about an attempt.
@@ -117,6 +127,9 @@ impl EndAttempt {
         let mut order = tx.rows().order.get(&order).or_stop()?.cloned().expect("an attempt's order exists");
         let merchant = tx.rows().merchant.get(&order.mchid).or_stop()?.cloned();
         let merchant = merchant.expect("an order has its merchant");
+        if order.product == Product::CodePay {
+            return code_payment::end_card_payment(tx, order, &merchant, attempt, &self.outcome);
+        }
         let source = AccountId::clearing(attempt.network);
         let (payee, payer) = (AccountId::merchant(order.mchid), AccountId::person(attempt.person));
         tx.prepare(&[source, payee, payer, AccountId::fees()]).or_stop()?;

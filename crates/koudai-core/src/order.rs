@@ -29,6 +29,12 @@ pub enum OrderStanding {
     Closed,
     /// Closed by its time.
     Expired,
+    /// A code payment that its payer is asked about.
+    Confirming,
+    /// A code payment that came to nothing, perhaps by its time.
+    Failed,
+    /// A code payment taken back, whether it had been paid or not.
+    Reversed,
 }
 
 impl Order {
@@ -41,6 +47,10 @@ impl Order {
             OrderState::Closed => OrderStanding::Closed,
             OrderState::Unpaid if now.0 >= self.expires_at.0 => OrderStanding::Expired,
             OrderState::Unpaid => OrderStanding::Payable,
+            OrderState::Confirming if now.0 >= self.expires_at.0 => OrderStanding::Failed,
+            OrderState::Confirming => OrderStanding::Confirming,
+            OrderState::Failed => OrderStanding::Failed,
+            OrderState::Reversed => OrderStanding::Reversed,
         }
     }
 }
@@ -113,16 +123,17 @@ impl Command for PlaceOrder {
             return Err(MerchantRefusal::ProductNotEnabled.into());
         }
         if let Some(id) = known {
-            let mut order =
-                tx.rows().order.get(&id).or_stop()?.cloned().expect("a number stands for an order");
+            let order = tx.rows().order.get(&id).or_stop()?.cloned();
+            let mut order = order.ok_or(MerchantRefusal::OrderReversed)?;
             match order.standing(now) {
                 OrderStanding::Paid | OrderStanding::Refunded => {
                     return Err(MerchantRefusal::OrderPaid.into());
                 }
-                OrderStanding::Closed | OrderStanding::Expired => {
+                OrderStanding::Closed | OrderStanding::Expired | OrderStanding::Failed => {
                     return Err(MerchantRefusal::OrderClosed.into());
                 }
-                OrderStanding::Payable | OrderStanding::Paying => {}
+                OrderStanding::Reversed => return Err(MerchantRefusal::OrderReversed.into()),
+                OrderStanding::Payable | OrderStanding::Paying | OrderStanding::Confirming => {}
             }
             if let Some(field) = self.difference(&order) {
                 return Err(MerchantRefusal::OutTradeNoUsed { field }.into());
@@ -196,10 +207,16 @@ impl Command for CloseOrder {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<MerchantRefusal>> {
         let mut order = order_by_number(tx, self.mchid, &self.out_trade_no)?;
+        if order.product == Product::CodePay {
+            return Err(MerchantRefusal::OnlyReversed.into());
+        }
         match order.standing(tx.now()) {
             OrderStanding::Paid | OrderStanding::Refunded => Err(MerchantRefusal::OrderPaid.into()),
             OrderStanding::Paying => Err(MerchantRefusal::UserPaying.into()),
             OrderStanding::Closed | OrderStanding::Expired => Ok(()),
+            OrderStanding::Confirming | OrderStanding::Failed | OrderStanding::Reversed => {
+                unreachable!("only code payments stand so, and they are not closed")
+            }
             OrderStanding::Payable => {
                 order.state = OrderState::Closed;
                 tx.announce(Event::OrderChanged(order.id));
@@ -241,7 +258,7 @@ pub(crate) fn active_merchant(tx: &mut Tx<'_>, mchid: MchId) -> Result<Merchant,
     if merchant.suspended { Err(MerchantRefusal::MerchantSuspended.into()) } else { Ok(merchant) }
 }
 
-/// A merchant's order by the merchant's number.
+/// A merchant's order by the merchant's number. A number without its order was reversed before anything came under it.
 pub(crate) fn order_by_number(
     tx: &mut Tx<'_>,
     mchid: MchId,
@@ -250,5 +267,5 @@ pub(crate) fn order_by_number(
     let key = OutTradeNo { mchid, out_trade_no: out_trade_no.to_owned() };
     let id =
         tx.rows().order_number.get(&key).or_stop()?.map(|n| n.order).ok_or(MerchantRefusal::OrderUnknown)?;
-    Ok(tx.rows().order.get(&id).or_stop()?.cloned().expect("a number stands for an order"))
+    Ok(tx.rows().order.get(&id).or_stop()?.cloned().ok_or(MerchantRefusal::OrderReversed)?)
 }

@@ -8,7 +8,7 @@ use crate::money::{Money, RatePpm};
 use crate::order::OrderStanding;
 use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
-use crate::rows::{AttemptKind, Merchant, Order, OrderState};
+use crate::rows::{AttemptKind, Card, Merchant, Order, OrderState};
 use crate::state::{Command, Event, OrStop, Stop, Tx};
 
 /// Pays an order.
@@ -84,7 +84,7 @@ impl Command for PayCode {
     }
 }
 
-fn merchant_of(tx: &mut Tx<'_>, order: &Order) -> Result<Merchant, Stop<Refusal>> {
+pub(crate) fn merchant_of(tx: &mut Tx<'_>, order: &Order) -> Result<Merchant, Stop<Refusal>> {
     let merchant = tx.rows().merchant.get(&order.mchid).or_stop()?.cloned();
     Ok(merchant.expect("an order has its merchant"))
 }
@@ -110,11 +110,22 @@ impl Pay {
             OrderStanding::Paying | OrderStanding::Paid | OrderStanding::Refunded if repeat => {
                 return Ok(order);
             }
-            OrderStanding::Paying => return Err(Refusal::OrderBeingPaid.into()),
+            OrderStanding::Confirming | OrderStanding::Paying => return Err(Refusal::OrderBeingPaid.into()),
             OrderStanding::Paid | OrderStanding::Refunded => return Err(Refusal::OrderAlreadyPaid.into()),
-            OrderStanding::Closed => return Err(Refusal::OrderClosed.into()),
+            OrderStanding::Closed | OrderStanding::Failed => return Err(Refusal::OrderClosed.into()),
+            OrderStanding::Reversed => return Err(Refusal::OrderReversed.into()),
             OrderStanding::Expired => return Err(Refusal::OrderExpired.into()),
         }
+        self.charge(tx, order, merchant)
+    }
+
+    /// Pays an order that may be paid.
+    pub(crate) fn charge(
+        &self,
+        tx: &mut Tx<'_>,
+        order: Order,
+        merchant: &Merchant,
+    ) -> Result<Order, Stop<Refusal>> {
         if merchant.suspended {
             return Err(Refusal::MerchantSuspended.into());
         }
@@ -155,17 +166,22 @@ impl Pay {
     fn by_card(&self, tx: &mut Tx<'_>, mut order: Order, card: CardId) -> Result<Order, Stop<Refusal>> {
         let card = card_of(tx, self.person, card)?;
         payment_password::check(tx, self.person, &self.pin)?;
-        let mut attempt = attempt::new(tx, AttemptKind::CardPayment, &card, order.amount);
-        attempt.order = Some(order.id);
-        order.attempt = Some(attempt.id);
-        attempt::open(tx, attempt);
-        order.state = OrderState::Paying;
-        order.payer = Some(self.person);
-        order.card = Some(card.id);
-        tx.announce(Event::OrderChanged(order.id));
+        ask_card(tx, &mut order, &card);
         tx.rows().order.put(order.clone());
         Ok(order)
     }
+}
+
+/// Records that a card's bank is to be asked to pay the order.
+pub(crate) fn ask_card(tx: &mut Tx<'_>, order: &mut Order, card: &Card) {
+    let mut attempt = attempt::new(tx, AttemptKind::CardPayment, card, order.amount);
+    attempt.order = Some(order.id);
+    order.attempt = Some(attempt.id);
+    attempt::open(tx, attempt);
+    order.state = OrderState::Paying;
+    order.payer = Some(card.person);
+    order.card = Some(card.id);
+    tx.announce(Event::OrderChanged(order.id));
 }
 
 /// Makes the order paid and posts it: `source` gives the order's amount, the merchant gets it and pays its fee. The

@@ -66,73 +66,105 @@ impl Command for RequestRefund {
                 () => Ok((old, order)),
             };
         }
-        let refunded = self.check(tx, &order)?;
-        // The fee comes back cumulatively, so that the parts of a whole refund give back all of it.
-        let fee_after =
-            order.fee.share_floor(refunded.minor(), order.amount.minor()).expect("a share of a fee fits");
-        let fee_back = fee_after.checked_sub(order.fee_returned).expect("a cumulative share never falls");
-        let payer = order.payer.expect("a paid order has its payer");
-        let paid_by = match (order.card, order.attempt) {
-            (Some(card), Some(attempt)) => {
-                let card =
-                    tx.rows().card.get(&card).or_stop()?.cloned().expect("a card payment has its card");
-                Some((card, attempt))
-            }
-            _ => None,
-        };
-        let way = |(card, _): &(Card, AttemptId)| AccountId::refund_in_flight(card.network);
-        let (merchant, fees) = (AccountId::merchant(self.mchid), AccountId::fees());
-        let target = paid_by.as_ref().map_or(AccountId::person(payer), way);
-        tx.prepare(&[merchant, fees, target, AccountId::person(payer)]).or_stop()?;
-        let funds = tx.standing(merchant, self.amount.currency()).or_stop()?;
-        let funds = funds.checked_add(fee_back).map_err(|_| MerchantRefusal::NotEnoughFunds)?;
-        funds.checked_sub(self.amount).map_err(|_| MerchantRefusal::NotEnoughFunds)?;
-
-        let now = tx.now();
-        let mut refund = Refund {
-            id: RefundId(tx.fresh_id()),
-            mchid: self.mchid,
-            out_refund_no: self.out_refund_no.clone(),
-            order: order.id,
+        self.check(tx, &order)?;
+        let wish = Wish {
+            key,
             amount: self.amount,
             reason: self.reason.clone(),
             notify_url: self.notify_url.clone(),
-            state: RefundState::Processing,
-            payer,
-            card: order.card,
-            attempt: None,
-            fee_returned: fee_back,
-            created_at: now,
-            success_at: None,
-            way: RefundWay::Original,
         };
-        let mut postings = vec![];
-        push_posting(&mut postings, fees, merchant, fee_back);
-        postings.push(Posting { debit: merchant, credit: target, amount: self.amount });
-        let kind =
-            if paid_by.is_some() { JournalKind::CardRefundAccepted } else { JournalKind::BalanceRefund };
-        let also = [AccountId::person(payer)];
-        tx.post(kind, refund.id.0, self.amount.currency(), postings, &also);
-        if let Some((card, original)) = paid_by {
-            let mut call = attempt::new(tx, AttemptKind::CardRefund, &card, self.amount);
-            call.order = Some(order.id);
-            call.refund = Some(refund.id);
-            call.original = Some(original);
-            refund.attempt = Some(call.id);
-            attempt::open(tx, call);
-        } else {
-            refund.state = RefundState::Success;
-            refund.success_at = Some(now);
-        }
-        order.refunded = refunded;
-        order.fee_returned = fee_after;
-        order.refunds += 1;
-        tx.announce(Event::OrderChanged(order.id));
-        tx.rows().refund_number.put(RefundNumber { key, refund: refund.id });
-        tx.rows().refund.insert(refund.clone());
-        tx.rows().order.put(order.clone());
+        let refund = give_back(tx, &mut order, wish)?;
         Ok((refund, order))
     }
+}
+
+/// A refund that may be made.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    /// Its number, which the decision has looked for.
+    pub(crate) key: OutRefundNo,
+    /// At most what is left of the order.
+    pub(crate) amount: Money,
+    /// What the payer reads.
+    pub(crate) reason: Option<String>,
+    /// Where the merchant is told.
+    pub(crate) notify_url: Option<String>,
+}
+
+/// Refunds a paid order, the way it was paid.
+///
+/// # Errors
+/// `NotEnoughFunds`, and `Absent`; past its checks nothing fails.
+pub(crate) fn give_back(
+    tx: &mut Tx<'_>,
+    order: &mut Order,
+    wish: Wish,
+) -> Result<Refund, Stop<MerchantRefusal>> {
+    let Wish { key, amount, reason, notify_url } = wish;
+    let refunded = order.refunded.checked_add(amount).expect("it is within the order's amount");
+    // The fee comes back cumulatively, so that the parts of a whole refund give back all of it.
+    let fee_after =
+        order.fee.share_floor(refunded.minor(), order.amount.minor()).expect("a share of a fee fits");
+    let fee_back = fee_after.checked_sub(order.fee_returned).expect("a cumulative share never falls");
+    let payer = order.payer.expect("a paid order has its payer");
+    let paid_by = match (order.card, order.attempt) {
+        (Some(card), Some(attempt)) => {
+            let card = tx.rows().card.get(&card).or_stop()?.cloned().expect("a card payment has its card");
+            Some((card, attempt))
+        }
+        _ => None,
+    };
+    let way = |(card, _): &(Card, AttemptId)| AccountId::refund_in_flight(card.network);
+    let (merchant, fees) = (AccountId::merchant(order.mchid), AccountId::fees());
+    let target = paid_by.as_ref().map_or(AccountId::person(payer), way);
+    tx.prepare(&[merchant, fees, target, AccountId::person(payer)]).or_stop()?;
+    let funds = tx.standing(merchant, amount.currency()).or_stop()?;
+    let funds = funds.checked_add(fee_back).map_err(|_| MerchantRefusal::NotEnoughFunds)?;
+    funds.checked_sub(amount).map_err(|_| MerchantRefusal::NotEnoughFunds)?;
+
+    let now = tx.now();
+    let mut refund = Refund {
+        id: RefundId(tx.fresh_id()),
+        mchid: order.mchid,
+        out_refund_no: key.out_refund_no.clone(),
+        order: order.id,
+        amount,
+        reason,
+        notify_url,
+        state: RefundState::Processing,
+        payer,
+        card: order.card,
+        attempt: None,
+        fee_returned: fee_back,
+        created_at: now,
+        success_at: None,
+        way: RefundWay::Original,
+    };
+    let mut postings = vec![];
+    push_posting(&mut postings, fees, merchant, fee_back);
+    postings.push(Posting { debit: merchant, credit: target, amount });
+    let kind = if paid_by.is_some() { JournalKind::CardRefundAccepted } else { JournalKind::BalanceRefund };
+    let also = [AccountId::person(payer)];
+    tx.post(kind, refund.id.0, amount.currency(), postings, &also);
+    if let Some((card, original)) = paid_by {
+        let mut call = attempt::new(tx, AttemptKind::CardRefund, &card, amount);
+        call.order = Some(order.id);
+        call.refund = Some(refund.id);
+        call.original = Some(original);
+        refund.attempt = Some(call.id);
+        attempt::open(tx, call);
+    } else {
+        refund.state = RefundState::Success;
+        refund.success_at = Some(now);
+    }
+    order.refunded = refunded;
+    order.fee_returned = fee_after;
+    order.refunds += 1;
+    tx.announce(Event::OrderChanged(order.id));
+    tx.rows().refund_number.put(RefundNumber { key, refund: refund.id });
+    tx.rows().refund.insert(refund.clone());
+    tx.rows().order.put(order.clone());
+    Ok(refund)
 }
 
 impl RequestRefund {
@@ -146,8 +178,11 @@ impl RequestRefund {
         }
     }
 
-    /// Whether the order may be refunded by this much; what is refunded of it then.
-    fn check(&self, tx: &Tx<'_>, order: &Order) -> Result<Money, MerchantRefusal> {
+    /// Whether the order may be refunded by this much.
+    fn check(&self, tx: &Tx<'_>, order: &Order) -> Result<(), MerchantRefusal> {
+        if order.state == OrderState::Reversed {
+            return Err(MerchantRefusal::OrderReversed);
+        }
         let Some(paid_at) = order.paid_at.filter(|_| order.state == OrderState::Paid) else {
             return Err(MerchantRefusal::OrderNotPaid);
         };
@@ -166,7 +201,7 @@ impl RequestRefund {
         if tx.now().since(paid_at) > tx.policy().refund_window_ms {
             return Err(MerchantRefusal::RefundTooLate);
         }
-        Ok(order.refunded.checked_add(self.amount).expect("it is within the order's amount"))
+        Ok(())
     }
 }
 

@@ -140,6 +140,10 @@ pub enum Refusal {
     ProductNotEnabled,
     /// The merchant cannot take payments at present.
     MerchantSuspended,
+    /// The cashier took the payment back.
+    OrderReversed,
+    /// Payment codes are not switched on.
+    PayerCodeOff,
 
     // Requests.
     /// The same number was used with other content.
@@ -212,6 +216,8 @@ impl Refusal {
             Self::OrderBeingPaid => "ORDER_BEING_PAID",
             Self::ProductNotEnabled => "PRODUCT_NOT_ENABLED",
             Self::MerchantSuspended => "MERCHANT_SUSPENDED",
+            Self::OrderReversed => "ORDER_REVERSED",
+            Self::PayerCodeOff => "PAYER_CODE_OFF",
             Self::NumberReused => "NUMBER_REUSED",
             Self::RecordUnknown => "RECORD_UNKNOWN",
             Self::RequestMalformed => "REQUEST_MALFORMED",
@@ -271,6 +277,28 @@ pub enum MerchantRefusal {
     RefundTooLate,
     /// The merchant's money does not cover the refund.
     NotEnoughFunds,
+    /// No payer's code, or one that was used.
+    AuthCodeInvalid,
+    /// The payer's code is past its minute.
+    AuthCodeExpired,
+    /// The payer's balance or card does not cover a code payment.
+    PayerShort,
+    /// The payer's account is frozen.
+    PayerFrozen,
+    /// A code payment came to nothing: the payer or their bank refused, or the payer did not confirm in time.
+    PaymentFailed,
+    /// The order was reversed.
+    OrderReversed,
+    /// A code payment is not closed but reversed.
+    OnlyReversed,
+    /// Only a code payment is reversed.
+    NotCodePayment,
+    /// A code payment's outcome may still be on its way.
+    ReverseTooSoon,
+    /// The time in which a code payment may be reversed is over.
+    ReverseTooLate,
+    /// Part of the code payment was refunded; the rest is refunded too, not reversed.
+    OrderRefunded,
     /// The system has more work than it can take; nothing was done.
     Busy,
 }

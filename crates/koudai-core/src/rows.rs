@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::card::CardKind;
+use crate::code_payment::CodeFailure;
 use crate::column::{Cells, Column, Fields, Row, Shape, Value, compound_key, worded};
 use crate::id::{AttemptId, BindingId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq, StaffId};
 use crate::identity::Phone;
@@ -189,6 +190,13 @@ worded! {
         Paid = "paid",
         /// Closed by the merchant. An order past its time is closed too, by the clock and without a write.
         Closed = "closed",
+        /// A code payment that its payer is asked about on their phone. Past its time it has failed, by the clock and without
+        /// a write.
+        Confirming = "confirming",
+        /// A code payment that came to nothing.
+        Failed = "failed",
+        /// A code payment taken back for good; whether it had been paid stands beside it.
+        Reversed = "reversed",
     }
 }
 
@@ -613,6 +621,62 @@ rows! {
         order: OrderId,
         /// Until when.
         expires_at: Timestamp,
+    }
+
+    /// How a person pays by payment codes. Source.
+    PayerCodes in payer_codes as payer_codes kept true {
+        /// The person.
+        person: PersonId,
+        /// Whether they have switched payment codes on.
+        on: bool,
+        /// The card they pay by; `None` for the balance.
+        card: Option<CardId>,
+        /// The hashes of their newest codes, 32 bytes each, the newest first. No others are good.
+        codes: Vec<u8>,
+        /// The day in China that `passed` counts.
+        passed_day: i64,
+        /// Payments on that day that passed without a password.
+        passed: u8,
+    }
+
+    /// A code that a payer shows, found by its hash; deleted when it expired long ago. Source.
+    PayerCode in payer_code as payer_code {
+        /// Keyed hash of the digits, which themselves are kept nowhere.
+        hash: [u8; 32],
+        /// Whose it is.
+        person: PersonId,
+        /// Until when.
+        expires_at: Timestamp,
+        /// Whether it was taken. It is good for one try, whatever comes of it.
+        used: bool,
+    }
+
+    /// What an order paid by a payer's code has besides. Source.
+    CodePayment in code_payment as code_payment {
+        /// The order.
+        order: OrderId,
+        /// Whose code it was.
+        person: PersonId,
+        /// The code's hash: the same request again is known by it.
+        code: [u8; 32],
+        /// Whether the payer was asked on their phone.
+        asked: bool,
+        /// Why it failed, or the last try at it.
+        failure: Option<CodeFailure>,
+        /// When it was reversed.
+        reversed_at: Option<Timestamp>,
+    }
+
+    /// A merchant's number that was reversed before anything came under it: its number stands for no order, ever. Source.
+    ReversedNumber in reversed_number as reversed_number {
+        /// What the number stands for instead of an order.
+        id: OrderId,
+        /// The merchant.
+        mchid: MchId,
+        /// Its number.
+        out_trade_no: String,
+        /// When it was reversed.
+        reversed_at: Timestamp,
     }
 
     /// A refund of an order. Source.

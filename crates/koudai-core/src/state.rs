@@ -174,6 +174,22 @@ pub struct Policy {
     pub send_window_ms: i64,
     /// How long a session lives, ms.
     pub session_life_ms: i64,
+    /// How long a payer's code lives, ms.
+    pub payer_code_life_ms: i64,
+    /// How long a payer's code is known to have been one, ms.
+    pub payer_code_kept_ms: i64,
+    /// How many live codes a person may have: one on each phone that shows them, and the one after it.
+    pub payer_codes_most: u8,
+    /// The most one payment by a payer's code may be without asking the payer.
+    pub code_pays_unasked_most: Money,
+    /// How many such payments a person may have a day.
+    pub code_pays_unasked_a_day: u8,
+    /// How long a payer has to confirm a code payment, ms: as long as merchants ask about it.
+    pub confirm_within_ms: i64,
+    /// From when on a code payment may be reversed, ms: before, its outcome is on its way.
+    pub reverse_after_ms: i64,
+    /// Until when a code payment may be reversed, ms.
+    pub reverse_within_ms: i64,
 }
 
 impl Default for Policy {
@@ -196,6 +212,14 @@ impl Default for Policy {
             refunds_most: 50,
             send_window_ms: 90 * SECOND,
             session_life_ms: 30 * DAY,
+            payer_code_life_ms: MINUTE,
+            payer_code_kept_ms: 10 * MINUTE,
+            payer_codes_most: 4,
+            code_pays_unasked_most: fen(100_000),
+            code_pays_unasked_a_day: 5,
+            confirm_within_ms: MINUTE,
+            reverse_after_ms: 15 * SECOND,
+            reverse_within_ms: 7 * DAY,
         }
     }
 }

@@ -13,7 +13,11 @@ use crate::vault::Vault;
 /// An order as a query and a notification show it.
 pub fn transaction(order: &Order, vault: &Vault, now: Timestamp) -> Transaction {
     let (trade_state, desc) = match order.standing(now) {
+        OrderStanding::Paying if order.product == Product::CodePay => (TradeState::UserPaying, "用户支付中"),
         OrderStanding::Payable | OrderStanding::Paying => (TradeState::NotPay, "订单未支付"),
+        OrderStanding::Confirming => (TradeState::UserPaying, "需要用户在手机上确认支付"),
+        OrderStanding::Failed => (TradeState::PayError, "支付失败，请顾客刷新付款码后换单号重试"),
+        OrderStanding::Reversed => (TradeState::Revoked, "订单已撤销"),
         OrderStanding::Paid => (TradeState::Success, "支付成功"),
         OrderStanding::Refunded => (TradeState::Refund, "订单发生过退款"),
         OrderStanding::Closed | OrderStanding::Expired => (TradeState::Closed, "订单已关闭"),

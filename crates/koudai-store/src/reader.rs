@@ -10,7 +10,8 @@ use koudai_core::id::{MchId, OrderId, PersonId, Seq};
 use koudai_core::ledger::{AccountId, Journal, Line, Seal};
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
-    Attempt, Balance, Card, Merchant, Message, NoticeRetry, OpenAttempt, OrderCode, Refund,
+    Attempt, Balance, Card, CodePayment, Merchant, Message, NoticeRetry, OpenAttempt, OrderCode, PayerCode,
+    Refund,
 };
 use koudai_core::time::Timestamp;
 
@@ -439,6 +440,22 @@ impl Reader {
     /// As `get`.
     pub fn expired_codes(&self, now: Timestamp, limit: i64) -> Result<Vec<OrderCode>, StoreError> {
         self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Payers' codes that have expired.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn expired_payer_codes(&self, now: Timestamp, limit: i64) -> Result<Vec<PayerCode>, StoreError> {
+        self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// A person's newest code payments, newest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn code_payments_of(&self, person: PersonId, limit: i64) -> Result<Vec<CodePayment>, StoreError> {
+        self.find("person = ?1 ORDER BY \"order\" DESC LIMIT ?2", &[Value::Int(person.0), Value::Int(limit)])
     }
 
     /// Merchants whose cursor lies behind the newest journal of their history.

@@ -42,6 +42,8 @@ pub enum Step {
     Scan,
     /// To the list of records.
     Records,
+    /// To the person's own pay code.
+    PayCode,
 }
 
 impl Step {
@@ -57,6 +59,7 @@ impl Step {
             Self::TopUp => Some("/top-up"),
             Self::Scan => Some("/scan"),
             Self::Records => Some("/records"),
+            Self::PayCode => Some("/code"),
         }
     }
 
@@ -72,6 +75,7 @@ impl Step {
             Self::TopUp => l.say("去充值", "Top up"),
             Self::Scan => l.say("重新扫码", "Scan again"),
             Self::Records => l.say("查看账单", "See your bills"),
+            Self::PayCode => l.say("打开付款码", "Open your pay code"),
         }
     }
 }
@@ -197,6 +201,8 @@ fn title(refusal: Refusal, l: Lang) -> String {
             plain("商户尚未开通该收款方式", "Merchant has not enabled this way of paying")
         }
         Refusal::MerchantSuspended => plain("商户暂时无法收款", "Merchant cannot take payments now"),
+        Refusal::OrderReversed => plain("收银员已取消", "Cancelled by cashier"),
+        Refusal::PayerCodeOff => plain("付款码尚未开启", "Your pay code is not switched on"),
         Refusal::NumberReused => {
             plain("这个请求已经用其他内容提交过", "This request was already sent with other content")
         }
@@ -241,6 +247,7 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::BankCodeWrong
         | Refusal::BindingExpired
         | Refusal::BindingUnknown
+        | Refusal::PayerCodeOff
         | Refusal::RecordUnknown
         | Refusal::RequestMalformed
         | Refusal::RequestTooLarge
@@ -266,6 +273,7 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::OrderExpired
         | Refusal::ProductNotEnabled
         | Refusal::MerchantSuspended
+        | Refusal::OrderReversed
         | Refusal::NumberReused
         | Refusal::Busy
         | Refusal::OutOfOrder => l.say("未扣款", "Not charged"),
@@ -357,6 +365,10 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
             l.say("请告知商户，或换一种方式", "Tell the merchant, or pay another way")
         }
         Refusal::MerchantSuspended => l.say("请联系商户", "Ask the merchant"),
+        Refusal::OrderReversed => {
+            l.say("如仍要付款，请重新出示付款码", "To pay after all, show your pay code again")
+        }
+        Refusal::PayerCodeOff => l.say("请先开启付款码", "Switch it on first"),
         Refusal::NumberReused => l.say("请返回重新开始", "Go back and start again"),
         Refusal::RecordUnknown => l.say("请从账单中重新选择", "Choose it from your bills"),
         Refusal::RequestMalformed => l.say("请检查后重新提交", "Check what you entered and send it again"),
@@ -386,6 +398,7 @@ pub const fn next_by_balance(l: Lang) -> &'static str {
 pub fn step(refusal: Refusal) -> Step {
     match refusal {
         Refusal::SignedOut => Step::LogIn,
+        Refusal::OrderReversed | Refusal::PayerCodeOff => Step::PayCode,
         Refusal::PaymentPasswordNotSet => Step::SetPaymentPassword,
         Refusal::CardAlreadyBound | Refusal::TooManyCards | Refusal::CardUnknown => Step::Cards,
         Refusal::CardBoundElsewhere | Refusal::BindingExpired | Refusal::BindingUnknown => Step::AddCard,
@@ -476,6 +489,8 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::OrderExpired
         | Refusal::OrderAlreadyPaid
         | Refusal::OrderBeingPaid
+        | Refusal::OrderReversed
+        | Refusal::PayerCodeOff
         | Refusal::NumberReused => 409,
         Refusal::RequestTooLarge => 413,
         Refusal::PhoneInvalid
@@ -542,7 +557,7 @@ every! {
     CardNotUsable, BankCodeWrong, BindingExpired, BindingUnknown, CardUnknown, AmountInvalid, CardInsufficientFunds,
     BankRefused, BankUnavailable, CodeUnreadable, CodeNotOurs, CodeSwapped, CodeStale, OrderUnknown, OrderClosed,
     OrderExpired, OrderAlreadyPaid, OrderBeingPaid, ProductNotEnabled, MerchantSuspended, NumberReused, RecordUnknown,
-    RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder;
+    RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder, OrderReversed, PayerCodeOff;
     Refusal::CodeTooSoon { .. } => Refusal::CodeTooSoon { wait_s: 42 },
     Refusal::TooManyCodes { .. } => Refusal::TooManyCodes { wait_s: 900 },
     Refusal::CodeWrong { .. } => Refusal::CodeWrong { tries_left: 3 },

@@ -27,7 +27,8 @@ use crate::{
     nonce,
     notice::{self, Notice, NoticeError},
     types::{
-        CertificateList, CloseOrder, ErrorBody, NativeOrder, NativeReply, Refund, RefundRequest, Transaction,
+        CertificateList, CloseOrder, CodeOrder, ErrorBody, NativeOrder, NativeReply, Refund, RefundRequest,
+        ReverseOrder, ReverseReply, Transaction,
     },
 };
 
@@ -261,6 +262,37 @@ impl Client {
         let path = format!("/v3/pay/transactions/out-trade-no/{number}/close");
         let request = body(&CloseOrder { mchid: self.config.mchid.clone() })?;
         self.verified(Repeat::Numbered, Method::POST, &path, &request).await.map(drop)
+    }
+
+    /// Takes a payment by the code that the payer shows. The reply is the outcome.
+    ///
+    /// # Errors
+    /// See [`ClientError`]. `Unknown` may have status 202: the payer or their bank is being asked. After that, as after any
+    /// `Unknown`, query until it is settled, and [`reverse`](Self::reverse) it if that takes too long.
+    pub async fn code_pay(&self, order: &CodeOrder) -> Result<Transaction, ClientError> {
+        if order.mchid != self.config.mchid {
+            return Err(ClientError::Invalid("mchid"));
+        }
+        if order.amount.total < 1 {
+            return Err(ClientError::Invalid("amount.total"));
+        }
+        let paid: Transaction =
+            self.json(Method::POST, "/v3/pay/transactions/codepay", &body(order)?).await?;
+        same(&paid.mchid, &self.config.mchid, "mchid")?;
+        same(&paid.out_trade_no, &order.out_trade_no, "out_trade_no")?;
+        Ok(paid)
+    }
+
+    /// Takes a payment by code back for good, whatever its outcome was or will be. Doing it again succeeds again.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn reverse(&self, appid: &str, out_trade_no: &str) -> Result<(), ClientError> {
+        let number = segment(out_trade_no, MAX_TRADE_NO, "out_trade_no")?;
+        let path = format!("/v3/pay/transactions/out-trade-no/{number}/reverse");
+        let request = ReverseOrder { appid: appid.to_owned(), mchid: self.config.mchid.clone() };
+        let reply: ReverseReply = self.json(Method::POST, &path, &body(&request)?).await?;
+        same(&reply.out_trade_no, out_trade_no, "out_trade_no")
     }
 
     /// Asks for a refund. Success means accepted: the money has arrived only when the status says so.

@@ -241,6 +241,120 @@ pub struct NativeReply {
     pub code_url: String,
 }
 
+/// Request of `POST /v3/pay/transactions/codepay`: a payment by the code that the payer shows. The reply is the outcome,
+/// a [`Transaction`].
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeOrder {
+    /// App the order belongs to, at most 32 characters.
+    pub appid: String,
+    /// Merchant number.
+    pub mchid: String,
+    /// What the payer reads, at most 127 characters.
+    pub description: String,
+    /// The merchant's number of the order, 6 to 32 characters.
+    pub out_trade_no: String,
+    /// Returned in queries, at most 128 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attach: Option<String>,
+    /// For coupons, at most 32 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goods_tag: Option<String>,
+    /// Whose code it is.
+    pub payer: CodePayer,
+    /// How much.
+    pub amount: OrderAmount,
+    /// Where it is taken.
+    pub scene_info: CodeScene,
+    /// The goods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<CodeDetail>,
+    /// How it is settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settle_info: Option<SettleInfo>,
+}
+
+/// The code of whoever pays.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodePayer {
+    /// The digits that were scanned. They are as good as money for a minute: never print them.
+    pub auth_code: String,
+}
+
+/// Where a payment by code is taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeScene {
+    /// Number of the till.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
+    /// The till's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_ip: Option<String>,
+    /// The shop.
+    pub store_info: CodeStore,
+}
+
+/// A shop, by one of its numbers at least.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeStore {
+    /// The platform's number of the shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The merchant's number of the shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_id: Option<String>,
+}
+
+/// The goods of a payment by code.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeDetail {
+    /// Fen on the receipt before it was split into orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_price: Option<i64>,
+    /// Number of the receipt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invoice_id: Option<String>,
+    /// Line by line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goods_detail: Option<Vec<CodeGoods>>,
+}
+
+/// One line of a payment by code; the platform's number of the article has a name of its own here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeGoods {
+    /// The merchant's number of the article.
+    pub merchant_goods_id: String,
+    /// The platform's number of the article.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wxpay_goods_id: Option<String>,
+    /// Name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goods_name: Option<String>,
+    /// How many.
+    pub quantity: i64,
+    /// Fen for one.
+    pub unit_price: i64,
+}
+
+/// Request of `POST …/out-trade-no/{out_trade_no}/reverse`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReverseOrder {
+    /// App the order belongs to.
+    pub appid: String,
+    /// Merchant number.
+    pub mchid: String,
+}
+
+/// Reply of `POST …/out-trade-no/{out_trade_no}/reverse`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReverseReply {
+    /// App the order belongs to.
+    pub appid: String,
+    /// Merchant number.
+    pub mchid: String,
+    /// The merchant's number of the order.
+    pub out_trade_no: String,
+}
+
 /// An order as a query and as a notification show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transaction {

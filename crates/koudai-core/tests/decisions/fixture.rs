@@ -7,6 +7,7 @@ use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, StartBinding};
 use koudai_core::cache::{Cache, TableVisitor};
 use koudai_core::card::CardKind;
+use koudai_core::code_payment::TakeByCode;
 use koudai_core::column::{Cells, Column, Row, Value};
 use koudai_core::id::{AttemptId, BindingId, CardId, MchId, OrderId, PersonId, Seq};
 use koudai_core::identity::Phone;
@@ -14,6 +15,7 @@ use koudai_core::ledger::{AccountId, ISSUER_NETWORK, Journal, JournalKind, Posti
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
 use koudai_core::money::{Currency, Money};
 use koudai_core::order::PlaceOrder;
+use koudai_core::payer_code::{AuthCode, IssuePayerCode, SwitchPayerCodesOn};
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refund::{OrderName, RequestRefund};
@@ -297,6 +299,20 @@ impl Ledger {
         self.submit(&refund(order, number, minor))
     }
 
+    /// The code of a random number, which a person who has switched codes on shows from now on.
+    pub(crate) fn shown(&mut self, person: PersonId, random: u64) -> AuthCode {
+        let code = AuthCode::draw(random);
+        self.submit(&IssuePayerCode { person, code: code.clone() }).expect("codes are on");
+        code
+    }
+
+    /// A person with this much who pays by codes, and the first they show.
+    pub(crate) fn shower(&mut self, phone: &str, minor: i64) -> (PersonId, AuthCode) {
+        let person = self.person_with(phone, minor);
+        self.submit(&SwitchPayerCodesOn { person, pin: pin(PIN) }).expect("the right password");
+        (person, self.shown(person, 1))
+    }
+
     /// What a command leaves behind: its answer, and whether any row or journal changed.
     pub(crate) fn effect<C: Command>(&mut self, command: &C) -> (Result<C::Reply, C::Refusal>, bool) {
         let before = (self.snapshot(), self.journals());
@@ -408,6 +424,22 @@ pub(crate) fn place(mchid: MchId, number: &str, minor: i64) -> PlaceOrder {
         settle_info: None,
         amount: fen(minor),
         time_expire: None,
+    }
+}
+
+pub(crate) fn take(mchid: MchId, number: &str, minor: i64, code: &AuthCode) -> TakeByCode {
+    TakeByCode {
+        mchid,
+        appid: appid(mchid),
+        out_trade_no: number.to_owned(),
+        description: "一杯咖啡".to_owned(),
+        attach: None,
+        goods_tag: None,
+        detail: None,
+        scene_info: None,
+        settle_info: None,
+        amount: fen(minor),
+        code: code.clone(),
     }
 }
 

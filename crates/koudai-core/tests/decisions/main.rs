@@ -2,14 +2,17 @@
 //! any stream of commands.
 
 mod binding;
+mod code_payment;
 mod fixture;
 mod merchant;
 mod notice;
 mod order;
+mod payer_code;
 mod payment;
 mod payment_password;
 mod properties;
 mod refund;
+mod reversal;
 mod rows;
 mod secrets;
 mod sign_in;

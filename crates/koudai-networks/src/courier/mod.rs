@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use koudai_core::order::SweepCodes;
+use koudai_core::payer_code::SweepPayerCodes;
 use koudai_core::state::Event;
 use koudai_engine::Engine;
 use koudai_store::StoreError;
@@ -162,6 +163,12 @@ impl Courier {
             let tokens = expired.into_iter().map(|code| code.token).collect();
             // A busy engine only puts the sweep off.
             let _later = self.engine.submit(SweepCodes { tokens }).await;
+        }
+        let old = self.engine.now().plus(-self.engine.policy().payer_code_kept_ms);
+        let expired = self.engine.read(move |r| r.expired_payer_codes(old, TAKE)).await?;
+        if !expired.is_empty() {
+            let hashes = expired.into_iter().map(|code| code.hash).collect();
+            let _later = self.engine.submit(SweepPayerCodes { hashes }).await;
         }
         Ok(())
     }

@@ -42,6 +42,7 @@ const WRITER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_begin.sql"),
     include_str!("../../migrations/sqlite/0002_refund_ways.sql"),
+    include_str!("../../migrations/sqlite/0003_code_payments.sql"),
 ];
 
 /// Opens or creates the database of a directory and becomes its owner.

@@ -2,6 +2,7 @@
 
 use koudai_core::cache::{Cache, TableVisitor};
 use koudai_core::card::CardKind;
+use koudai_core::code_payment::CodeFailure;
 use koudai_core::column::{Cells, Row, Value};
 use koudai_core::rows::{
     AttemptKind, AttemptState, BindingState, CodePurpose, NetworkRefusal, OrderState, Product, RefundState,
@@ -125,7 +126,7 @@ fn candidates(column: &str, gaps: bool) -> Vec<Value> {
             all.extend([$(if gaps { $type::ALL[0].word() } else { $type::ALL[$type::ALL.len() - 1].word() }),*].map(text))
         };
     }
-    words!(AttemptKind AttemptState BindingState CardKind CodePurpose NetworkRefusal OrderState Product RefundState);
+    words!(AttemptKind AttemptState BindingState CardKind CodeFailure CodePurpose NetworkRefusal OrderState Product RefundState);
     words!(RefundWay StaffRole);
     all.extend([Value::Bytes(vec![]), Value::Bytes(vec![0xFF; 16]), Value::Bytes(vec![0; 32])]);
     all.insert(if gaps { 0 } else { all.len() }, Value::Null);

@@ -52,6 +52,7 @@ mod number {
     pub(super) const BUSY: u32 = 268_447_840;
     pub(super) const OTHER_MERCHANT: u32 = 268_447_843;
     pub(super) const ORDER_CLOSED: u32 = 268_447_914;
+    pub(super) const ONLY_REVERSED: u32 = 268_449_641;
     pub(super) const RE_ENTRY: u32 = 268_498_688;
     pub(super) const ORDER_PAID: u32 = 268_498_689;
     pub(super) const ORDER_UNKNOWN: u32 = 268_512_771;
@@ -72,6 +73,16 @@ mod number {
     pub(super) const NO_CERTIFICATE: u32 = 900_000_015;
     pub(super) const REFUND_NOT_ABNORMAL: u32 = 900_000_016;
     pub(super) const NO_PAYOUT: u32 = 900_000_017;
+    pub(super) const AUTH_CODE: u32 = 900_000_030;
+    pub(super) const AUTH_CODE_EXPIRED: u32 = 900_000_031;
+    pub(super) const PAYER_SHORT: u32 = 900_000_032;
+    pub(super) const PAYER_FROZEN: u32 = 900_000_033;
+    pub(super) const PAYMENT_FAILED: u32 = 900_000_034;
+    pub(super) const ORDER_REVERSED: u32 = 900_000_035;
+    pub(super) const NOT_CODE_PAYMENT: u32 = 900_000_036;
+    pub(super) const REVERSE_TOO_SOON: u32 = 900_000_037;
+    pub(super) const REVERSE_TOO_LATE: u32 = 900_000_038;
+    pub(super) const ORDER_REFUNDED: u32 = 900_000_039;
 }
 
 /// More about a fault, for whoever reads the reply.
@@ -276,6 +287,10 @@ pub(super) enum Asked {
     Close,
     /// For a refund, or to refund.
     Refund,
+    /// To take a payment by a payer's code.
+    CodePay,
+    /// To reverse one.
+    Reverse,
 }
 
 /// The fault of a command that got no reply.
@@ -321,7 +336,8 @@ pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
                 .about(field, said("与首次请求不一致", "differs from the first request"))
         }
         MerchantRefusal::OrderPaid => {
-            let code = if asked == Asked::Place { INVALID } else { "ORDER_PAID" };
+            let places = matches!(asked, Asked::Place | Asked::CodePay);
+            let code = if places { INVALID } else { "ORDER_PAID" };
             fault(S::BAD_REQUEST, code, number::ORDER_PAID, "该订单已支付", "The order has been paid.")
         }
         MerchantRefusal::OrderClosed => {
@@ -382,12 +398,75 @@ pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
                 "The merchant's money does not cover the refund; retry later with the same out_refund_no.";
             fault(S::FORBIDDEN, "NOT_ENOUGH", number::NOT_ENOUGH, zh, en)
         }
+        MerchantRefusal::AuthCodeInvalid => auth_code_invalid(),
+        MerchantRefusal::AuthCodeExpired => {
+            let (zh, en) = (
+                "付款码已过期，请顾客刷新后重新扫码",
+                "The pay code has expired; ask the payer for a fresh one.",
+            );
+            fault(S::BAD_REQUEST, "AUTH_CODE_EXPIRED", number::AUTH_CODE_EXPIRED, zh, en)
+        }
+        MerchantRefusal::PayerShort => {
+            let zh = "顾客余额不足，请顾客更换支付方式后换单号重新收款";
+            let en = "The payer's money does not cover it; have another method chosen and take a new out_trade_no.";
+            fault(S::FORBIDDEN, "NOT_ENOUGH", number::PAYER_SHORT, zh, en)
+        }
+        MerchantRefusal::PayerFrozen => {
+            let (zh, en) = ("顾客账户异常，无法付款", "The payer's account cannot pay.");
+            fault(S::FORBIDDEN, "USER_ACCOUNT_ABNORMAL", number::PAYER_FROZEN, zh, en)
+        }
+        MerchantRefusal::PaymentFailed => {
+            let zh = "支付失败，请顾客更换支付方式后换单号重新收款";
+            let en = "The payment failed; have another method chosen and take a new out_trade_no.";
+            fault(S::FORBIDDEN, "TRADE_ERROR", number::PAYMENT_FAILED, zh, en)
+        }
+        MerchantRefusal::OrderReversed => {
+            let code = if asked == Asked::Refund { INVALID } else { "ORDER_CLOSED" };
+            let (zh, en) = ("该订单已撤销", "The order was reversed; take a new out_trade_no.");
+            fault(S::BAD_REQUEST, code, number::ORDER_REVERSED, zh, en)
+        }
+        MerchantRefusal::OnlyReversed => {
+            let (zh, en) = ("付款码订单不能关单，请使用撤销", "A code payment is not closed; reverse it.");
+            fault(S::BAD_REQUEST, INVALID, number::ONLY_REVERSED, zh, en)
+        }
+        MerchantRefusal::NotCodePayment => {
+            let zh = "仅付款码订单可以撤销，请使用关单或退款";
+            let en = "Only a code payment is reversed; close this order, or refund it.";
+            fault(S::BAD_REQUEST, INVALID, number::NOT_CODE_PAYMENT, zh, en)
+        }
+        MerchantRefusal::ReverseTooSoon => {
+            let (zh, en) = (
+                "调用支付 15 秒后才能撤销，请先查询",
+                "Wait 15 seconds after the payment call before reversing; query first.",
+            );
+            fault(S::BAD_REQUEST, INVALID, number::REVERSE_TOO_SOON, zh, en)
+        }
+        MerchantRefusal::ReverseTooLate => {
+            let (zh, en) = (
+                "支付已超过 7 天，不能撤销，请使用退款",
+                "The seven days for reversing are over; refund the order.",
+            );
+            fault(S::BAD_REQUEST, INVALID, number::REVERSE_TOO_LATE, zh, en)
+        }
+        MerchantRefusal::OrderRefunded => {
+            let (zh, en) =
+                ("订单已发生退款，不能撤销，请继续使用退款", "Part of it was refunded; refund the rest.");
+            fault(S::BAD_REQUEST, INVALID, number::ORDER_REFUNDED, zh, en)
+        }
         MerchantRefusal::Busy => {
             let zh = "请求过于频繁，请稍后用相同参数重试";
             let en = "Too many requests; send the same one again later.";
             fault(S::TOO_MANY_REQUESTS, "FREQUENCY_LIMITED", number::BUSY, zh, en)
         }
     }
+}
+
+/// A code that nobody shows, that was used, or that cannot be a code at all.
+fn auth_code_invalid() -> Fault {
+    let zh = "付款码无效或已使用，请顾客刷新后重新扫码";
+    let en = "The pay code is none or was used; ask the payer for a fresh one.";
+    Fault::new(StatusCode::BAD_REQUEST, "AUTH_CODE_INVALID", number::AUTH_CODE, said(zh, en))
+        .about("/payer/auth_code", said("无效或已使用", "is no code, or was used"))
 }
 
 #[cfg(test)]

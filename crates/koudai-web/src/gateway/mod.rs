@@ -7,6 +7,7 @@
 
 mod authenticate;
 mod certificates;
+mod codepay;
 mod fault;
 mod fields;
 mod known_keys;
@@ -47,6 +48,8 @@ pub fn router() -> Router<App> {
     let by_number = guarded(MethodFilter::GET, orders::by_number);
     let by_id = guarded(MethodFilter::GET, orders::by_id);
     let close = guarded(MethodFilter::POST, orders::close);
+    let code_pay = guarded(MethodFilter::POST, codepay::take);
+    let reverse = guarded(MethodFilter::POST, codepay::reverse);
     let refund = guarded(MethodFilter::POST, refunds::request);
     let refund_by_number = guarded(MethodFilter::GET, refunds::by_number);
     let redirect = guarded(MethodFilter::POST, refunds::redirect);
@@ -55,6 +58,8 @@ pub fn router() -> Router<App> {
         .route("/v3/pay/transactions/out-trade-no/{out_trade_no}", by_number)
         .route("/v3/pay/transactions/id/{transaction_id}", by_id)
         .route("/v3/pay/transactions/out-trade-no/{out_trade_no}/close", close)
+        .route("/v3/pay/transactions/codepay", code_pay)
+        .route("/v3/pay/transactions/out-trade-no/{out_trade_no}/reverse", reverse)
         .route("/v3/refund/domestic/refunds", refund)
         .route("/v3/refund/domestic/refunds/{out_refund_no}", refund_by_number)
         .route("/v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund", redirect)

@@ -4,20 +4,21 @@ use koudai_core::id::{MchId, OrderId};
 use koudai_core::money::{Currency, Money};
 use koudai_core::order::{CloseOrder, PlaceOrder};
 use koudai_core::refusal::MerchantRefusal;
-use koudai_core::rows::{Order, OrderNumber, OutTradeNo, Product};
+use koudai_core::rows::{CodePayment, Order, OrderNumber, OutTradeNo, Product};
 use koudai_core::time::Timestamp;
 use koudai_networks::{Reach, protocol, reach_allows};
+use koudai_store::StoreError;
 use koudai_wechatpay::types::{GoodsDetail, NativeReply, OrderDetail, SceneInfo, SettleInfo, StoreInfo};
 use serde::Serialize;
 
 use super::fault::{Asked, Fault, failed, refusal, said};
 use super::fields::{Fields, OUT_TRADE_NO};
-use super::{Call, Reply};
+use super::{Call, Reply, codepay};
 
 /// The largest amount of one order or refund, in fen: some SDKs hold amounts in 32 bits.
 pub(super) const MOST_FEN: i64 = i32::MAX as i64;
 /// The largest `detail`, in bytes of compact JSON.
-const MOST_DETAIL_BYTES: usize = 6_144;
+pub(super) const MOST_DETAIL_BYTES: usize = 6_144;
 
 /// `POST /v3/pay/transactions/native`.
 pub(super) async fn place_native(call: Call) -> Result<Reply, Fault> {
@@ -40,10 +41,17 @@ pub(super) async fn by_number(mut call: Call) -> Result<Reply, Fault> {
     note(&out_trade_no);
     let key = OutTradeNo { mchid: call.merchant.mchid, out_trade_no };
     let found = call.app.engine.read(move |reader| {
-        let number = reader.get::<OrderNumber>(&key)?;
-        number.map_or(Ok(None), |number| reader.get::<Order>(&number.order))
+        reader.snapshot(|reader| {
+            let Some(number) = reader.get::<OrderNumber>(&key)? else { return Ok::<_, StoreError>(None) };
+            let order = reader.get::<Order>(&number.order)?;
+            Ok(Some((order, reader.get::<CodePayment>(&number.order)?, key.out_trade_no)))
+        })
     });
-    show(&call, found.await?)
+    match found.await? {
+        Some((Some(order), payment, _)) => show(&call, Some((order, payment))),
+        Some((None, _, out_trade_no)) => Ok(Reply::json(&codepay::barred(&call.merchant, out_trade_no))),
+        None => show(&call, None),
+    }
 }
 
 /// `GET /v3/pay/transactions/id/{transaction_id}?mchid=`. An order has this number once it is paid; one of another
@@ -52,12 +60,18 @@ pub(super) async fn by_id(mut call: Call) -> Result<Reply, Fault> {
     let id = call.segment.take().and_then(|text| OrderId::parse(&text));
     call.check_query_merchant()?;
     let found = match id {
-        Some(id) => call.app.engine.read(move |reader| reader.get::<Order>(&id)).await?,
+        Some(id) => {
+            let read = call.app.engine.read(move |reader| {
+                let order = reader.get::<Order>(&id)?;
+                order.map_or(Ok(None), |order| Ok(Some((order, reader.get::<CodePayment>(&id)?))))
+            });
+            read.await?
+        }
         None => None,
     };
     let mchid = call.merchant.mchid;
-    let found = found.filter(|order| order.mchid == mchid && order.paid_at.is_some());
-    if let Some(order) = &found {
+    let found = found.filter(|(order, _)| order.mchid == mchid && order.paid_at.is_some());
+    if let Some((order, _)) = &found {
         note(&order.out_trade_no);
     }
     show(&call, found)
@@ -73,10 +87,14 @@ pub(super) async fn close(mut call: Call) -> Result<Reply, Fault> {
     Ok(Reply::Empty)
 }
 
-fn show(call: &Call, order: Option<Order>) -> Result<Reply, Fault> {
-    let order = order.ok_or_else(|| refusal(Asked::Query, MerchantRefusal::OrderUnknown))?;
+fn show(call: &Call, found: Option<(Order, Option<CodePayment>)>) -> Result<Reply, Fault> {
+    let (order, payment) = found.ok_or_else(|| refusal(Asked::Query, MerchantRefusal::OrderUnknown))?;
     let now = call.app.engine.clock().now();
-    Ok(Reply::json(&protocol::transaction(&order, &call.app.networks.vault, now)))
+    let mut shown = protocol::transaction(&order, &call.app.networks.vault, now);
+    if let Some(why) = payment.and_then(|payment| codepay::why_failed(&order, &payment, now)) {
+        why.clone_into(&mut shown.trade_state_desc);
+    }
+    Ok(Reply::json(&shown))
 }
 
 /// Lets the request's log line name the order.
@@ -193,6 +211,6 @@ fn scene_info(fields: &Fields<'_>) -> Result<SceneInfo, Fault> {
 }
 
 /// The one spelling of a value, so that the same content in another order of keys is the same content.
-fn compact(value: &impl Serialize) -> String {
+pub(super) fn compact(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("the wire types are plain JSON")
 }

@@ -118,6 +118,10 @@ impl View {
             OrderStanding::Paid | OrderStanding::Refunded => {
                 PayState::PaidByAnother(answer::refused(visit, Refusal::OrderAlreadyPaid))
             }
+            // Only a code payment stands so, and nobody scans one.
+            OrderStanding::Confirming | OrderStanding::Failed | OrderStanding::Reversed => {
+                PayState::Closed(answer::refused(visit, Refusal::OrderClosed))
+            }
             OrderStanding::Closed => PayState::Closed(answer::refused(visit, Refusal::OrderClosed)),
             OrderStanding::Expired => PayState::Expired(answer::refused(visit, Refusal::OrderExpired)),
         };
@@ -257,7 +261,10 @@ fn word(order: &Order, visit: &Visit) -> &'static str {
         OrderStanding::Payable => "payable",
         OrderStanding::Paying => "pending",
         OrderStanding::Paid | OrderStanding::Refunded => "paid",
-        OrderStanding::Closed => "closed",
+        OrderStanding::Closed
+        | OrderStanding::Confirming
+        | OrderStanding::Failed
+        | OrderStanding::Reversed => "closed",
         OrderStanding::Expired => "expired",
     }
 }

@@ -18,6 +18,7 @@ use koudai_core::identity::Phone;
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK};
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
 use koudai_core::money::Money;
+use koudai_core::payer_code::{AuthCode, IssuePayerCode, SwitchPayerCodesOn};
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::rows::{
@@ -42,7 +43,9 @@ use koudai_wechatpay::certificate::Authority;
 use koudai_wechatpay::client::{Client, ClientConfig};
 use koudai_wechatpay::headers::{PlatformKeys, SignedHeaders, verify_body};
 use koudai_wechatpay::keys::PrivateKey;
-use koudai_wechatpay::types::{NativeOrder, OrderAmount, RefundRequest, RefundRequestAmount};
+use koudai_wechatpay::types::{
+    CodeOrder, CodePayer, CodeScene, CodeStore, NativeOrder, OrderAmount, RefundRequest, RefundRequestAmount,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -121,10 +124,14 @@ impl Rig {
 
     /// With a clock of the test's own. Merchants' requests are signed by the machine's, and would be refused.
     pub async fn start_by(reach: Reach, clock: Clock) -> Self {
+        Self::start_under(Policy::default(), reach, clock).await
+    }
+
+    /// With settings of the test's own.
+    pub async fn start_under(policy: Policy, reach: Reach, clock: Clock) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
-        let engine =
-            Engine::start(&Settings::directory(directory.path()), keys, Policy::default(), clock).unwrap();
+        let engine = Engine::start(&Settings::directory(directory.path()), keys, policy, clock).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = App {
@@ -246,6 +253,16 @@ impl Rig {
         let order = self.order(shop, out_trade_no).await.id;
         let pay = Pay { person, order, card, pin: Pin::parse(PIN).unwrap() };
         self.app.engine.submit(pay).await.unwrap()
+    }
+
+    /// The code that a person shows.
+    pub async fn shown(&self, person: PersonId) -> AuthCode {
+        let engine = &self.app.engine;
+        engine.submit(SwitchPayerCodesOn { person, pin: Pin::parse(PIN).unwrap() }).await.unwrap();
+        let random = u64::from_be_bytes(*engine_random().first_chunk().unwrap());
+        let code = AuthCode::draw(random);
+        engine.submit(IssuePayerCode { person, code: code.clone() }).await.unwrap();
+        code
     }
 
     /// Lets the bank of an order's card payment say that it was done.
@@ -423,6 +440,29 @@ fn networks(reach: Reach) -> Networks {
         sms: SmsGateway::new(nowhere, &Secret::new("token".to_owned())).unwrap(),
         reach,
         health: Health::default(),
+    }
+}
+
+fn engine_random() -> [u8; 32] {
+    *koudai_engine::random_bytes().expose()
+}
+
+/// A payment of this much by a code.
+pub fn code_order(shop: &Shop, out_trade_no: &str, fen: i64, code: &AuthCode) -> CodeOrder {
+    CodeOrder {
+        appid: shop.appid.clone(),
+        mchid: shop.mchid.wire(),
+        description: "一杯咖啡".to_owned(),
+        out_trade_no: out_trade_no.to_owned(),
+        attach: Some("till 3".to_owned()),
+        payer: CodePayer { auth_code: code.expose().to_owned() },
+        amount: OrderAmount { total: fen, currency: None },
+        scene_info: CodeScene {
+            device_id: Some("till-3".to_owned()),
+            device_ip: None,
+            store_info: CodeStore { id: None, out_id: Some("A1".to_owned()) },
+        },
+        ..CodeOrder::default()
     }
 }
 

@@ -9,6 +9,7 @@ use koudai_core::rows::{
 use koudai_store::{Range, Reader};
 
 use super::claims::{self, Claims, attempt_name};
+use super::orders::was_paid;
 use super::people::People;
 use super::start::{ById, Ids};
 use super::tally::{Marks, Suspects, Tally};
@@ -166,10 +167,11 @@ impl Known {
         check(fits, "a card payment asks for its order's amount", name)?;
         let has_it = order.attempt == Some(attempt.id);
         let fits = match attempt.state {
-            AttemptState::Open => has_it && order.state == OrderState::Paying,
-            AttemptState::Succeeded => {
-                has_it && order.state == OrderState::Paid && order.paid_at == attempt.ended_at
+            AttemptState::Open => {
+                let reversed = order.state == OrderState::Reversed && order.paid_at.is_none();
+                has_it && (order.state == OrderState::Paying || reversed)
             }
+            AttemptState::Succeeded => has_it && was_paid(order) && order.paid_at == attempt.ended_at,
             AttemptState::Failed => !has_it,
         };
         check(fits, "an order's state is that of its card payment", name)

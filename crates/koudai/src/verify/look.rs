@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use koudai_core::column::Row;
 use koudai_core::id::{AttemptId, Seq};
 use koudai_core::ledger::{AccountId, Journal, JournalKind};
-use koudai_core::rows::{Attempt, AttemptKind, AttemptState, Order, OrderState, Refund};
+use koudai_core::rows::{Attempt, AttemptKind, AttemptState, Order, Refund};
 use koudai_core::time::Timestamp;
 use koudai_store::{Range, Reader};
 
 use super::claims::{self, Due, Entry};
+use super::orders::was_paid;
 use super::tally::Suspects;
 use super::{Wrong, broken, check};
 
@@ -49,7 +50,7 @@ pub(super) fn look(reader: &Reader, suspects: &Suspects) -> Result<(), Wrong> {
         facts.each(
             |order: &Order| order.id.0,
             |facts, order: &Order| {
-                if order.state != OrderState::Paid {
+                if !was_paid(order) {
                     return Ok(());
                 }
                 let call = facts.call(order.attempt)?;

@@ -3,8 +3,8 @@
 use koudai_core::column::Row;
 use koudai_core::id::{AttemptId, MchId};
 use koudai_core::rows::{
-    Attempt, AttemptKind, AttemptState, Merchant, Order, OrderNumber, OrderState, OutRefundNo, OutTradeNo,
-    Refund, RefundNumber, RefundState, RefundWay,
+    Attempt, AttemptKind, AttemptState, CodePayment, Merchant, Order, OrderNumber, OrderState, OutRefundNo,
+    OutTradeNo, Product, Refund, RefundNumber, RefundState, RefundWay, ReversedNumber,
 };
 use koudai_store::{Range, Reader};
 
@@ -20,6 +20,8 @@ const CHUNK: i64 = 4_096;
 
 const ORDER_NUMBER: &str = "an order has one number";
 const REFUND_NUMBER: &str = "a refund has one number";
+const REVERSED_NUMBER: &str = "a number that was reversed before its order stands for none";
+const CODE_PAYMENT: &str = "an order paid by a payer's code, and no other, says whose code it was";
 
 /// What of an order its refunds have given back so far.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -111,6 +113,14 @@ impl Counted {
                 let row = reader.get::<OrderNumber>(&key)?;
                 check(row.is_some_and(|row| row.order == order.id), ORDER_NUMBER, || order_name(&order))?;
             }
+            let is =
+                |number: &ReversedNumber| number.id.0 <= self.newest_order && suspects.contains(number.id.0);
+            for number in suspected(reader, is)? {
+                let name = || format!("reversed number {} ({})", number.id.0, number.out_trade_no);
+                let key = OutTradeNo { mchid: number.mchid, out_trade_no: number.out_trade_no.clone() };
+                let row = reader.get::<OrderNumber>(&key)?;
+                check(row.is_some_and(|row| row.order == number.id), REVERSED_NUMBER, name)?;
+            }
             Ok(())
         };
         let more = || broken(ORDER_NUMBER, format!("{} orders, {} numbers", counts[0], counts[1]));
@@ -140,6 +150,7 @@ struct Family<'a> {
     order: &'a Order,
     refunds: &'a [Refund],
     attempts: &'a ById<Attempt>,
+    code: Option<&'a CodePayment>,
 }
 
 /// A chunk of orders and what refers to them.
@@ -149,6 +160,7 @@ struct Chunk {
     /// By order, and of each order in the sequence they were accepted in: ids rise with time.
     refunds: Vec<Refund>,
     attempts: ById<Attempt>,
+    codes: ById<CodePayment>,
 }
 
 impl Chunk {
@@ -160,6 +172,10 @@ impl Chunk {
         })?;
         reader.each_by("order", range, |refund: Refund| {
             chunk.refunds.push(refund);
+            Ok::<_, Wrong>(())
+        })?;
+        reader.each_by("order", range, |payment: CodePayment| {
+            chunk.codes.insert(payment.order.0, payment);
             Ok::<_, Wrong>(())
         })?;
         let called = chunk.orders.iter().filter_map(|order| order.attempt);
@@ -183,6 +199,10 @@ pub(super) struct Orders<'a> {
 impl Orders<'_> {
     /// Checks every order with its refunds.
     pub(super) fn run(&mut self, reader: &Reader) -> Result<(), Wrong> {
+        reader.each_in_parts(|row: ReversedNumber| {
+            self.counted.order(&mut self.numbers, row.mchid, &row.out_trade_no, row.id.0);
+            Ok::<_, Wrong>(())
+        })?;
         let mut after = None;
         loop {
             // An order and what refers to it change in one commit, so they are read in one view.
@@ -202,15 +222,25 @@ impl Orders<'_> {
         self.report.orders += chunk.orders.len();
         self.report.refunds += chunk.refunds.len();
         let mut refunds = &chunk.refunds[..];
+        let mut codes = 0;
         for order in &chunk.orders {
             let strays = refunds.partition_point(|refund| refund.order < order.id);
             self.note_strays(&refunds[..strays]);
             let its = refunds[strays..].partition_point(|refund| refund.order == order.id);
-            let family = Family { order, refunds: &refunds[strays..strays + its], attempts: &chunk.attempts };
+            let code = chunk.codes.get(&order.id.0);
+            codes += usize::from(code.is_some());
+            let refunded = &refunds[strays..strays + its];
+            let family = Family { order, refunds: refunded, attempts: &chunk.attempts, code };
             refunds = &refunds[strays + its..];
             self.take_family(reader, &family)?;
         }
         self.note_strays(refunds);
+        if codes != chunk.codes.len() {
+            let known = |id: &i64| chunk.orders.iter().any(|order| order.id.0 == *id);
+            let stray = chunk.codes.keys().filter(|id| !known(id)).min().copied().unwrap_or_default();
+            let wrong = broken(CODE_PAYMENT, format!("code payment of order {stray}"));
+            self.found.note(Stage::Orders, Err::<(), _>(wrong));
+        }
         Ok(())
     }
 
@@ -234,13 +264,14 @@ impl Orders<'_> {
         let knows_merchant = self.knows_merchant(reader, order.mchid)?;
         let checked = check(knows_merchant, "an order has its merchant", || order_name(order))
             .and_then(|()| check(knows_payer, "who pays is a person", || order_name(order)))
-            .and_then(|()| family.check_order());
+            .and_then(|()| family.check_order())
+            .and_then(|()| family.check_code());
         if self.found.note(Stage::Orders, checked).is_none() {
             return Ok(());
         }
         self.found.note(Stage::Refunds, family.check_refunds());
         self.found.note(Stage::RefundSums, family.check_sums());
-        if order.state == OrderState::Paid {
+        if was_paid(order) {
             self.report.paid += 1;
         }
         if self.found.is_empty() {
@@ -255,6 +286,11 @@ impl Orders<'_> {
         }
         Ok(self.merchants.contains(&mchid.0))
     }
+}
+
+/// Whether it was paid, and perhaps given back since.
+pub(super) fn was_paid(order: &Order) -> bool {
+    order.state == OrderState::Paid || order.state == OrderState::Reversed && order.paid_at.is_some()
 }
 
 const PAID_ORDER: &str = "a refund has its paid order";
@@ -273,16 +309,28 @@ impl Family<'_> {
                 && (a.order, Some(a.person), Some(a.card)) == (Some(order.id), order.payer, order.card)
         });
         let is = |state| attempt.is_some_and(|a| a.state == state);
+        let nobody = order.payer.is_none() && order.card.is_none() && order.attempt.is_none();
         match order.state {
-            OrderState::Unpaid | OrderState::Closed => {
-                let nobody = order.payer.is_none() && order.card.is_none() && order.attempt.is_none();
+            OrderState::Unpaid | OrderState::Closed | OrderState::Failed => {
                 check(nobody, "an order that nobody pays names no payer", name)?;
+            }
+            OrderState::Confirming => {
+                let asked = order.payer.is_some() && order.card.is_none() && order.attempt.is_none();
+                check(asked, "an order that waits for its payer names nobody else", name)?;
+            }
+            OrderState::Reversed if !was_paid(order) => {
+                let fits = nobody || by_card && is(AttemptState::Open);
+                check(
+                    fits,
+                    "a reversed order that was not paid names no payer but one whose bank is asked",
+                    name,
+                )?;
             }
             OrderState::Paying => {
                 let fits = by_card && is(AttemptState::Open);
                 check(fits, "an order being paid has its open card payment", name)?;
             }
-            OrderState::Paid => {
+            OrderState::Paid | OrderState::Reversed => {
                 let has = order.payer.is_some() && order.paid_at.is_some() && order.paid_seq.is_some();
                 check(has, "a paid order has its payer", name)?;
                 let by_balance = order.card.is_none() && order.attempt.is_none();
@@ -298,8 +346,32 @@ impl Family<'_> {
             && order.paid_seq.is_none()
             && order.refunds == 0
             && [order.fee, order.refunded, order.fee_returned].iter().all(|m| m.is_zero());
-        let fits = nothing || order.state == OrderState::Paid;
+        let fits = nothing || was_paid(order);
         check(fits, "an order that is not paid has no payment, fee or refund", name)
+    }
+
+    /// That a code payment says whose code it was, and that one taken back has been given back whole.
+    fn check_code(&self) -> Result<(), Wrong> {
+        let order = self.order;
+        let name = || order_name(order);
+        let by_code = order.product == Product::CodePay;
+        check(self.code.is_some() == by_code, CODE_PAYMENT, name)?;
+        let Some(code) = self.code else {
+            let other =
+                !matches!(order.state, OrderState::Confirming | OrderState::Failed | OrderState::Reversed);
+            return check(other, "only code payments are asked about, fail or are reversed", name);
+        };
+        let states = !matches!(order.state, OrderState::Unpaid | OrderState::Closed);
+        check(states, "a code payment is never open to others, and not closed", name)?;
+        let his = order.payer.is_none_or(|payer| payer == code.person);
+        check(his, "a code payment is paid by whose code it was", name)?;
+        let reversed = order.state == OrderState::Reversed;
+        check(code.reversed_at.is_some() == reversed, "a reversed order has its time", name)?;
+        let whole = !reversed || !was_paid(order) || order.refunded == order.amount;
+        check(whole, "a reversed order that was paid is given back whole", name)?;
+        let failed = code.failure.is_some() == (order.state == OrderState::Failed);
+        let again = matches!(order.state, OrderState::Confirming | OrderState::Reversed);
+        check(failed || again, "a failed code payment says why", name)
     }
 
     /// That each refund goes back the way its order was paid, and that together they give back their share.
@@ -308,7 +380,7 @@ impl Family<'_> {
         let mut back = Back::default();
         for refund in self.refunds {
             let name = || refund_name(refund);
-            check(order.state == OrderState::Paid, PAID_ORDER, name)?;
+            check(was_paid(order), PAID_ORDER, name)?;
             check(
                 (refund.mchid, Some(refund.payer), refund.card) == (order.mchid, order.payer, order.card),
                 "a refund goes from the order's merchant back to its payer, the way it was paid",
@@ -352,7 +424,7 @@ impl Family<'_> {
     }
 
     fn claim(&self, claims: &mut Claims) -> Result<(), Wrong> {
-        if self.order.state == OrderState::Paid {
+        if was_paid(self.order) {
             claims.expect(&claims::of_payment(self.order, self.attempt(self.order.attempt))?);
         }
         for refund in self.refunds {
