@@ -2,7 +2,7 @@
 # The larger runs. Each appends its result line, with commit and machine, to docs/results/NAME.md.
 set -eu
 cd "$(dirname "$0")/.."
-name="${1:?which: kill, takeover, two-phones, engine, engine-postgres, http, simulate}"
+name="${1:?which: kill, takeover, two-phones, engine, engine-postgres, http, gateway, simulate, fuzz}"
 case "$name" in
     kill)
         export KOUDAI_KILL_ROUNDS="${KOUDAI_KILL_ROUNDS:-50}" KOUDAI_KILL_ACKS="${KOUDAI_KILL_ACKS:-200}"
@@ -31,7 +31,37 @@ case "$name" in
         printf -- '- %s, commit %s: %s\n' "$(date -u +%Y-%m-%d)" "$commit" "$out" | tee -a "$file"
         exit 0
         ;;
-    engine | engine-postgres | http)
+    fuzz)
+        commit="$(git rev-parse --short=12 HEAD)"
+        git diff --quiet HEAD || commit="$commit with changes"
+        machine="$(nproc) cores, $(awk '/MemTotal/ {printf "%d GiB", $2 / 1048576}' /proc/meminfo), $(uname -sm)"
+        seconds="${KOUDAI_FUZZ_SECONDS:-600}"
+        # Counters on every edge, which libFuzzer reads; the stable toolchain has them, unlike the sanitizers. In a folder of its
+        # own, since everything is built anew with them.
+        export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Coverflow-checks -Cdebug-assertions"
+        cargo build --release --package koudai-fuzz --features libfuzzer --target-dir target/fuzz --target "$(rustc -vV | sed -n 's/^host: //p')"
+        bin="$(ls target/fuzz/*/release/koudai-fuzz)"
+        work="$(mktemp -d)"
+        trap 'rm -rf "$work"' EXIT INT TERM
+        failed=0
+        for target in ${KOUDAI_FUZZ_TARGETS:-$("$bin")}; do
+            # What libFuzzer finds stays out of the repository; what it crashes with is kept beside it.
+            mkdir -p "$work/$target" target/fuzz/crashes
+            cp crates/koudai-fuzz/corpus/"$target"/* "$work/$target/"
+            KOUDAI_FUZZ_TARGET="$target" "$bin" "$work/$target" -max_total_time="$seconds" -max_len=8192 -timeout=10 \
+                -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="target/fuzz/crashes/$target-" >"$work/log" 2>&1 || true
+            done="$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")"
+            crashes="$(grep -c '^Test unit written to' "$work/log" || true)"
+            [ -n "$done" ] && [ "$crashes" = 0 ] || { failed=1; tail -n 40 "$work/log" >&2; }
+            printf -- '- %s, commit %s, %s: %s: %s s, %s executions, %s inputs that reach something new, %s crashes\n' "$(date -u +%Y-%m-%d)" \
+                "$commit" "$machine" "$target" "$seconds" "${done:-0}" "$(ls "$work/$target" | wc -l)" "$crashes" \
+                | tee -a docs/results/fuzz.md
+        done
+        exit "$failed"
+        ;;
+    engine | engine-postgres | http | gateway)
         commit="$(git rev-parse --short=12 HEAD)"
         git diff --quiet HEAD || commit="$commit with changes"
         # The bench profile builds into the same folder as the release profile.
@@ -50,11 +80,11 @@ case "$name" in
             printf -- '- %s, commit %s, `bench engine --seconds %s%s`: %s\n' \
                 "$(date -u +%Y-%m-%d)" "$commit" "$seconds" "${*:+ $*}" "$out" | tee -a "docs/results/$name.md"
         }
-        if [ "$name" = http ]; then
+        if [ "$name" = http ] || [ "$name" = gateway ]; then
             for _ in 1 2 3; do
-                out="$(target/release/koudai bench http --data "$data" --seconds "$seconds")"
-                printf -- '- %s, commit %s, `bench http --seconds %s`: %s\n' \
-                    "$(date -u +%Y-%m-%d)" "$commit" "$seconds" "$out" | tee -a "docs/results/$name.md"
+                out="$(target/release/koudai bench "$name" --data "$data" --seconds "$seconds")"
+                printf -- '- %s, commit %s, `bench %s --seconds %s`: %s\n' \
+                    "$(date -u +%Y-%m-%d)" "$commit" "$name" "$seconds" "$out" | tee -a "docs/results/$name.md"
             done
             exit 0
         fi

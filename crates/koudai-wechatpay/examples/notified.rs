@@ -49,8 +49,6 @@ async fn told(State(shop): State<Arc<Shop>>, headers: HeaderMap, body: Bytes) ->
             println!("refund {} is {}", refund.out_refund_no, refund.refund_status.as_str());
             StatusCode::NO_CONTENT
         }
-        // A kind of notice that came with a later version of the crate.
-        Ok(_) => StatusCode::NO_CONTENT,
         Err(error) => {
             println!("refused: {error}");
             StatusCode::UNAUTHORIZED

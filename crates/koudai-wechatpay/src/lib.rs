@@ -20,7 +20,7 @@
 //! Both of the protocol's key modes are supported everywhere: platform certificates, by serial, and platform public keys,
 //! by `PUB_KEY_ID_…`; [`headers::PlatformKeys`] holds any number of either.
 //!
-//! What it never does: read a clock (time is an argument, or a function the client is given), keep state across calls other
+//! What it must never do: read a clock (time is an argument, or a function the client is given), keep state across calls other
 //! than platform keys, decide anything about money, accept a reply or a notification whose signature it has not checked,
 //! treat a missing or unverifiable answer as a failure (it is an *unknown* outcome), panic on anything that came from
 //! outside, or put a key into an error, a log line or a `Debug` output. Random numbers come from the operating system;

@@ -12,7 +12,6 @@ use crate::{
 
 /// A notification that was signed by the platform and is about us. Delivered at least once and in any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Notice {
     /// An order was paid. `transaction_id` and `amount` are there. Compare the amount with the order's own.
     Paid(Transaction),

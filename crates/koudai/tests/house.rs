@@ -6,14 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates that are programs.
-const PROGRAMS: [&str; 2] = ["koudai", "koudai-sim"];
+const PROGRAMS: [&str; 3] = ["koudai", "koudai-fuzz", "koudai-sim"];
 
 /// Which crates of ours a crate may use (ARCHITECTURE.md).
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("koudai-core", &[]),
     ("koudai-store", &["koudai-core"]),
     ("koudai-engine", &["koudai-core", "koudai-store"]),
     ("koudai-sim", &["koudai-core", "koudai-store", "koudai-engine"]),
+    ("koudai-fuzz", &["koudai-core", "koudai-wechatpay", "koudai-networks", "koudai-web"]),
     ("koudai-wechatpay", &[]),
     ("koudai-networks", &["koudai-core", "koudai-store", "koudai-engine", "koudai-wechatpay"]),
     ("koudai-web", &["koudai-core", "koudai-store", "koudai-engine", "koudai-wechatpay", "koudai-networks"]),

@@ -10,6 +10,9 @@ mod certificates;
 mod codepay;
 mod fault;
 mod fields;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod known_keys;
 mod orders;
 mod refunds;
@@ -24,6 +27,7 @@ use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, on};
+use koudai_core::id::MchId;
 use koudai_core::rows::Merchant;
 use koudai_networks::platform::SigningMode;
 use koudai_wechatpay::strict_json;
@@ -101,12 +105,7 @@ impl Reply {
 impl Call {
     /// The body's fields. If it names a merchant, that is the one who signed.
     fn fields<T>(&self, read: impl FnOnce(&Fields<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
-        let value = strict_json(&self.body).map_err(|error| Fault::bad_json(&error))?;
-        let fields = Fields::of(&value)?;
-        if let Some(mchid) = fields.text("mchid", 1..=32)? {
-            self.same_merchant(mchid, Place::Body)?;
-        }
-        read(&fields)
+        read_body(&self.body, self.merchant.mchid, read)
     }
 
     /// A parameter of the query; given twice it is refused, since programs disagree about which one counts.
@@ -129,8 +128,26 @@ impl Call {
     }
 
     fn same_merchant(&self, mchid: &str, place: Place) -> Result<(), Fault> {
-        if mchid == self.merchant.mchid.wire() { Ok(()) } else { Err(Fault::other_merchant(mchid, place)) }
+        same_merchant(self.merchant.mchid, mchid, place)
     }
+}
+
+fn same_merchant(signer: MchId, mchid: &str, place: Place) -> Result<(), Fault> {
+    if mchid == signer.wire() { Ok(()) } else { Err(Fault::other_merchant(mchid, place)) }
+}
+
+/// Reads the body of a request that `signer` signed.
+fn read_body<T>(
+    body: &[u8],
+    signer: MchId,
+    read: impl FnOnce(&Fields<'_>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let value = strict_json(body).map_err(|error| Fault::bad_json(&error))?;
+    let fields = Fields::of(&value)?;
+    if let Some(mchid) = fields.text("mchid", 1..=32)? {
+        same_merchant(signer, mchid, Place::Body)?;
+    }
+    read(&fields)
 }
 
 /// A route that only an authenticated merchant reaches.

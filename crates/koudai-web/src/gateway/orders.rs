@@ -80,11 +80,16 @@ pub(super) async fn by_id(mut call: Call) -> Result<Reply, Fault> {
 /// `POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close`.
 pub(super) async fn close(mut call: Call) -> Result<Reply, Fault> {
     let out_trade_no = OUT_TRADE_NO.in_path(call.segment.take())?;
-    call.fields(|fields| fields.required_text("mchid", 1..=32).map(drop))?;
+    call.fields(read_close)?;
     note(&out_trade_no);
     let close = CloseOrder { mchid: call.merchant.mchid, out_trade_no };
     call.app.engine.submit(close).await.map_err(|why| failed(Asked::Close, why))?;
     Ok(Reply::Empty)
+}
+
+/// What a body that closes an order says: who asks.
+pub(super) fn read_close(fields: &Fields<'_>) -> Result<(), Fault> {
+    fields.required_text("mchid", 1..=32).map(drop)
 }
 
 fn show(call: &Call, found: Option<(Order, Option<CodePayment>)>) -> Result<Reply, Fault> {
@@ -103,7 +108,7 @@ pub(super) fn note(out_trade_no: &str) {
 }
 
 /// The order a body asks for. `support_fapiao` and `limit_pay` are accepted and change nothing.
-fn native_order(fields: &Fields<'_>, mchid: MchId, reach: Reach) -> Result<PlaceOrder, Fault> {
+pub(super) fn native_order(fields: &Fields<'_>, mchid: MchId, reach: Reach) -> Result<PlaceOrder, Fault> {
     let appid = fields.required_text("appid", 1..=32)?;
     fields.required_text("mchid", 1..=32)?;
     let description = fields.required_text("description", 1..=127)?;

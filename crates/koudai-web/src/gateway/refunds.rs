@@ -83,7 +83,11 @@ pub(super) async fn by_number(mut call: Call) -> Result<Reply, Fault> {
 
 /// The refund a body asks for. Which goods come back is checked for form only; which account pays is always the
 /// merchant's one.
-fn refund_request(fields: &Fields<'_>, mchid: MchId, reach: Reach) -> Result<RequestRefund, Fault> {
+pub(super) fn refund_request(
+    fields: &Fields<'_>,
+    mchid: MchId,
+    reach: Reach,
+) -> Result<RequestRefund, Fault> {
     let order = match fields.text("transaction_id", 1..=32)? {
         // A number that cannot be one of ours is that of no order.
         Some(text) => OrderName::Id(
