@@ -79,6 +79,11 @@ impl AccountId {
         KINDS.into_iter().find(|(number, _)| *number == tag).map(|(_, kind)| kind)
     }
 
+    /// The person whose balance this is, if it is one's.
+    pub fn person_owner(self) -> Option<PersonId> {
+        (self.kind()? == AccountKind::PersonBalance).then_some(PersonId(self.0 & !((1 << KIND_BITS) - 1)))
+    }
+
     /// The merchant whose account this is, if it is one's.
     pub fn merchant_owner(self) -> Option<MchId> {
         (self.kind()? == AccountKind::MerchantUnsettled).then_some(MchId(self.0 >> KIND_BITS))

@@ -4,6 +4,7 @@
 //! or WeChat exist. The same commands on the same rows give the same result, always; a test keeps it so.
 
 pub mod attempt;
+pub mod bill;
 pub mod binding;
 pub mod cache;
 pub mod card;

@@ -504,7 +504,8 @@ rows! {
         products: String,
         /// Takes no payments.
         suspended: bool,
-        /// What it pays on each payment, in parts per million.
+        /// What it pays on each payment, in parts per million. Bills of past days print it: a rate that may change has to be
+        /// kept with the days it was true on.
         fee_ppm: u32,
         /// Its APIv3 key, sealed by the shell.
         apiv3_key_sealed: Vec<u8>,
@@ -544,6 +545,14 @@ rows! {
         not_after: Timestamp,
         /// When it was withdrawn.
         revoked_at: Option<Timestamp>,
+    }
+
+    /// How a merchant wants its bills; without a row, as the protocol has them. Source.
+    MerchantBills in merchant_bills as merchant_bills {
+        /// The merchant.
+        mchid: MchId,
+        /// Whether a day on which nothing happened has a bill all the same.
+        empty: bool,
     }
 
     /// A merchant's order: what was asked for and the code that stands for it, and how far it has come. Source.

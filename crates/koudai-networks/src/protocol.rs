@@ -52,7 +52,7 @@ pub fn transaction(order: &Order, vault: &Vault, now: Timestamp) -> Transaction 
 }
 
 /// The merchant's device, the only part of a scene that comes back.
-fn device(scene_info: &str) -> Option<String> {
+pub fn device(scene_info: &str) -> Option<String> {
     serde_json::from_str::<SceneInfo>(scene_info).ok()?.device_id
 }
 

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod assets;
+pub mod bills;
 pub mod catalogue;
 pub mod gateway;
 pub mod say;

@@ -3,6 +3,7 @@
 //! It sends a call once unless [`Client::with_retries`] allows more, and then only what cannot have a second effect. After
 //! [`ClientError::Unknown`] ask with a query, or send the same request with the same number again.
 
+mod bills;
 mod placing;
 mod retry;
 
@@ -12,7 +13,7 @@ use std::{
 };
 
 use reqwest::{
-    Method, Url,
+    Method, Response, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -32,6 +33,7 @@ use crate::{
     },
 };
 
+pub use bills::{BillError, DOWNLOAD_TIMEOUT};
 pub use retry::Retries;
 
 use retry::Repeat;
@@ -477,26 +479,9 @@ impl Client {
 
     /// Sends one signed request and takes in the reply, whatever it is.
     async fn exchange(&self, method: Method, path: &str, body: &[u8]) -> Result<Reply, ClientError> {
-        let ClientConfig { base_url, mchid, serial_no, key, clock, platform_serial, .. } = &self.config;
-        let url = Url::parse(&format!("{base_url}{path}")).map_err(|_| ClientError::Invalid("path"))?;
-        // Signed is what the URL says after parsing, since that is what is sent.
-        let target =
-            url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        let authorization =
-            Authorization::sign(key, mchid, serial_no, method.as_str(), &target, clock(), &nonce(), body);
-        let mut request = self
-            .http
-            .request(method, url)
-            .header(AUTHORIZATION, authorization.header_value())
-            .header(ACCEPT, "application/json")
-            .header(USER_AGENT, concat!("koudai-wechatpay/", env!("CARGO_PKG_VERSION")));
-        if let Some(serial) = platform_serial {
-            request = request.header(SERIAL, serial);
-        }
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.to_vec());
-        }
-        let mut response = request.send().await.map_err(broken)?;
+        let url = format!("{}{path}", self.config.base_url);
+        let url = Url::parse(&url).map_err(|_| ClientError::Invalid("path"))?;
+        let mut response = self.send(method, url, body, TIMEOUT).await?;
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
@@ -506,6 +491,36 @@ impl Client {
             body.extend_from_slice(&chunk);
         }
         Ok(Reply { status, headers, body })
+    }
+
+    /// Sends one signed request, and returns once the head of the reply is there.
+    async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        body: &[u8],
+        within: Duration,
+    ) -> Result<Response, ClientError> {
+        let ClientConfig { mchid, serial_no, key, clock, platform_serial, .. } = &self.config;
+        // Signed is what the URL says after parsing, since that is what is sent.
+        let target =
+            url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        let authorization =
+            Authorization::sign(key, mchid, serial_no, method.as_str(), &target, clock(), &nonce(), body);
+        let mut request = self
+            .http
+            .request(method, url)
+            .timeout(within)
+            .header(AUTHORIZATION, authorization.header_value())
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, concat!("koudai-wechatpay/", env!("CARGO_PKG_VERSION")));
+        if let Some(serial) = platform_serial {
+            request = request.header(SERIAL, serial);
+        }
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.to_vec());
+        }
+        Ok(request.send().await.map_err(broken)?)
     }
 }
 

@@ -69,6 +69,41 @@ macro_rules! words {
 }
 
 words! {
+    /// What a trade bill holds.
+    BillType {
+        /// Payments and refunds.
+        All = "ALL",
+        /// Payments.
+        Success = "SUCCESS",
+        /// Refunds.
+        Refund = "REFUND",
+    }
+}
+
+words! {
+    /// Which account a fund-flow bill is of.
+    AccountType {
+        /// Where payments come in.
+        Basic = "BASIC",
+        /// What transfers are paid from.
+        Operation = "OPERATION",
+        /// What fees are paid from.
+        Fees = "FEES",
+    }
+}
+
+/// Where a bill can be downloaded, and what has to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillReply {
+    /// `SHA1`.
+    pub hash_type: String,
+    /// Of the file as it is uncompressed, in hex.
+    pub hash_value: String,
+    /// Good for a few minutes, and for the merchant who applied.
+    pub download_url: String,
+}
+
+words! {
     /// State of an order.
     TradeState {
         /// Paid.

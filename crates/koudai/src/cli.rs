@@ -419,6 +419,9 @@ pub(crate) struct MerchantSetArgs {
     /// Which of the platform's keys signs for it when it does not say
     #[arg(long, value_name = "MODE")]
     pub(crate) key_mode: Option<KeyMode>,
+    /// Whether a day on which nothing happened has a bill, of headers and sums alone
+    #[arg(long, value_name = "true|false")]
+    pub(crate) empty_bills: Option<bool>,
 }
 
 /// How an order is brought to the payer.

@@ -16,6 +16,7 @@ use koudai_networks::issuer::client::DEFAULT_TIMEOUT;
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::{Health, Networks, Reach, courier};
 use koudai_store::{Database, DirectoryLock, Tuning};
+use koudai_web::bills::Bills;
 use koudai_wechatpay::keys::PublicKey;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -112,10 +113,14 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
         reach: plan.reach,
         health: Health::default(),
     };
+    let spool = plan.data.join("spool").join("bills");
+    let bills = Bills::open(&spool)
+        .map_err(|error| Failure::because(format!("emptying {}", spool.display()), &error))?;
     let secure = plan.origin.starts_with("https://");
     Ok(koudai_web::App {
         engine,
         networks: Arc::new(networks),
+        bills: Arc::new(bills),
         origin: plan.origin.into(),
         operator: plan.operator.into(),
         contact: plan.contact.map(Arc::from),

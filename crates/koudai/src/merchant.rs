@@ -2,10 +2,11 @@
 //!
 //! The merchant's private key is made where the command runs: the server only ever sees a signing request.
 
+use koudai_core::bill::SetMerchantBills;
 use koudai_core::id::MchId;
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::refusal::MerchantRefusal;
-use koudai_core::rows::{Merchant, Product};
+use koudai_core::rows::{Merchant, MerchantBills, Product};
 use koudai_core::time::Timestamp;
 use koudai_engine::{Engine, Failed};
 use koudai_networks::platform::Platform;
@@ -44,6 +45,7 @@ pub(crate) struct Set {
     h5_domains: Option<Vec<String>>,
     suspended: Option<bool>,
     public_key_mode: Option<bool>,
+    empty_bills: Option<bool>,
 }
 
 /// What a merchant's engineers need. It is shown once: of the APIv3 key only a sealed copy is kept.
@@ -135,8 +137,15 @@ pub(crate) async fn set(engine: &Engine, request: Set) -> Result<serde_json::Val
         suspended: request.suspended,
         public_key_mode: request.public_key_mode,
     };
-    let Merchant { mchid, name, appid, products, suspended, public_key_mode, h5_domains, .. } =
+    let mchid = command.mchid;
+    let Merchant { name, appid, products, suspended, public_key_mode, h5_domains, .. } =
         engine.submit(command).await.map_err(|failed| in_words(&failed))?;
+    if let Some(empty) = request.empty_bills {
+        let bills = SetMerchantBills { mchid, empty };
+        engine.submit(bills).await.map_err(|failed| in_words(&failed))?;
+    }
+    let bills = engine.read(move |reader| reader.get::<MerchantBills>(&mchid)).await;
+    let bills = bills.map_err(|error| error.to_string())?;
     Ok(serde_json::json!({
         "mchid": mchid.wire(),
         "name": name,
@@ -144,6 +153,7 @@ pub(crate) async fn set(engine: &Engine, request: Set) -> Result<serde_json::Val
         "products": products.split_whitespace().collect::<Vec<_>>(),
         "h5_domains": h5_domains.split_whitespace().collect::<Vec<_>>(),
         "suspended": suspended,
+        "empty_bills": bills.is_some_and(|bills| bills.empty),
         "key_mode": if public_key_mode { "public-key" } else { "certificate" },
     }))
 }
@@ -230,6 +240,7 @@ pub(crate) async fn run_set(args: MerchantSetArgs) -> Result<(), Failure> {
             (false, false) => None,
         },
         public_key_mode: args.key_mode.map(|mode| mode == KeyMode::PublicKey),
+        empty_bills: args.empty_bills,
     };
     println!("{:#}", control::ask(&args.data, Request::MerchantSet(request)).await?);
     Ok(())

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
+use koudai_core::bill::{SetMerchantBills, TellTime};
 use koudai_core::binding::{RecordBinding, RemoveCard};
 use koudai_core::code_payment::{ConfirmCodePayment, DeclineCodePayment};
 use koudai_core::id::{AttemptId, CardId, MchId, PersonId, Seq};
@@ -117,7 +118,7 @@ enum Op {
 }
 
 /// How many other kinds there are.
-const OTHERS: u8 = 13;
+const OTHERS: u8 = 15;
 
 fn op() -> impl Strategy<Value = Op> {
     let minor = prop_oneof![1..20_i64, 1..5_000_i64];
@@ -367,6 +368,8 @@ impl World {
                 let name = format!("li.ming-{number}");
                 self.say(&CreateStaff { name, role: StaffRole::Finance, enrolment_hash: [number; 32] })
             }
+            12 => self.say(&SetMerchantBills { mchid, empty: number < 2 }),
+            13 => self.say(&TellTime),
             _ => {
                 let Some(message) = self.ledger.all::<Message>().first().map(|row| row.id) else {
                     return "no message".to_owned();

@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_begin.sql"),
     include_str!("../../migrations/postgres/0002_refund_ways.sql"),
     include_str!("../../migrations/postgres/0003_code_payments.sql"),
+    include_str!("../../migrations/postgres/0004_bills.sql"),
 ];
 
 fn migrating() -> impl FnOnce(tokio_postgres::Error) -> StoreError {

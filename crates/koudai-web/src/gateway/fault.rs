@@ -83,6 +83,11 @@ mod number {
     pub(super) const REVERSE_TOO_SOON: u32 = 900_000_037;
     pub(super) const REVERSE_TOO_LATE: u32 = 900_000_038;
     pub(super) const ORDER_REFUNDED: u32 = 900_000_039;
+    pub(super) const NO_STATEMENT: u32 = 900_000_101;
+    pub(super) const STATEMENT_CREATING: u32 = 900_000_102;
+    pub(super) const BILL_DATE: u32 = 900_000_103;
+    pub(super) const BILL_TOKEN: u32 = 900_000_104;
+    pub(super) const OTHER_MERCHANTS_BILL: u32 = 900_000_105;
 }
 
 /// More about a fault, for whoever reads the reply.
@@ -250,6 +255,43 @@ impl Fault {
             said("应为 USER_BALANCE 或 MERCHANT_BANK_CARD", "must be USER_BALANCE or MERCHANT_BANK_CARD");
         Self::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", number::NO_PAYOUT, message)
             .about("/type", issue)
+    }
+
+    /// 400: nothing happened on that day, or there is no such bill.
+    pub(super) fn no_statement() -> Self {
+        let message =
+            said("请求的账单文件不存在", "There is no such bill: nothing to put on it happened that day.");
+        Self::new(StatusCode::BAD_REQUEST, "NO_STATEMENT_EXIST", number::NO_STATEMENT, message)
+    }
+
+    /// 400: a bill is not there yet.
+    pub(super) fn statement_creating() -> Self {
+        let message = said("账单生成中，请稍后再试", "The bill is being made; ask again later.");
+        Self::new(StatusCode::BAD_REQUEST, "STATEMENT_CREATING", number::STATEMENT_CREATING, message)
+    }
+
+    /// 400: a day that bills cannot be asked for.
+    pub(super) fn bill_date(date: &str, issue: Said) -> Self {
+        let message = Said::new(
+            format!("账单日期错误：bill_date {}", issue.zh),
+            format!("The date of the bill: bill_date {}.", issue.en),
+        );
+        let (field, value) = ("bill_date".to_owned(), Some(date.to_owned()));
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", number::BILL_DATE, message)
+            .detailed(Detail::Field { field, value, issue, place: Place::Query })
+    }
+
+    /// 400: a bill was applied for too long ago.
+    pub(super) fn bill_token_expired() -> Self {
+        let message =
+            said("下载地址已过期，请重新申请账单", "The address has expired; apply for the bill again.");
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_REQUEST", number::BILL_TOKEN, message)
+    }
+
+    /// 403: another merchant applied for the bill.
+    pub(super) fn other_merchants_bill() -> Self {
+        let message = said("账单由其他商户申请，无权下载", "Another merchant applied for this bill.");
+        Self::new(StatusCode::FORBIDDEN, "NO_AUTH", number::OTHER_MERCHANTS_BILL, message)
     }
 
     /// 500: a fault of ours.

@@ -6,6 +6,7 @@
 //! signed, or let a key, a signature or a code into a log line.
 
 mod authenticate;
+mod bills;
 mod certificates;
 mod codepay;
 mod fault;
@@ -20,7 +21,7 @@ mod refunds;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Bytes, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{MatchedPath, OriginalUri, Path, Query, Request, State};
 use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE};
@@ -35,6 +36,7 @@ use serde::Serialize;
 use tracing::Instrument;
 
 use crate::App;
+use crate::bills::Reading;
 use crate::say::Lang;
 use fault::Fault;
 use fields::{Fields, Place};
@@ -67,6 +69,9 @@ pub fn router() -> Router<App> {
         .route("/v3/refund/domestic/refunds", refund)
         .route("/v3/refund/domestic/refunds/{out_refund_no}", refund_by_number)
         .route("/v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund", redirect)
+        .route("/v3/bill/tradebill", guarded(MethodFilter::GET, bills::trade))
+        .route("/v3/bill/fundflowbill", guarded(MethodFilter::GET, bills::fund_flow))
+        .route(bills::DOWNLOAD, guarded(MethodFilter::GET, bills::download))
         .route("/v3/certificates", guarded(MethodFilter::GET, certificates::list))
         .method_not_allowed_fallback(|headers: HeaderMap| async move {
             refused(&headers, &Fault::method_not_allowed())
@@ -88,12 +93,20 @@ struct Call {
     body: Bytes,
 }
 
-/// What a handler gives back; every one of them is signed.
+/// A file on its way, which is not signed: what vouches for it is the hash in the signed reply that named it.
+struct File {
+    content_type: &'static str,
+    reading: Reading,
+}
+
+/// What a handler gives back; every one of them but a file is signed.
 enum Reply {
     /// 200 with a body.
     Json(Vec<u8>),
     /// 204.
     Empty,
+    /// 200 with a file.
+    File(File),
 }
 
 impl Reply {
@@ -170,8 +183,8 @@ where
         let work = async {
             let mut mode = None;
             let outcome = answer(&app, &mut mode, segment, uri, request, handler).await;
-            let response = respond(&app, mode, &request_id, lang, &outcome);
             let code = outcome.as_ref().err().map_or("-", |fault| fault.code);
+            let response = respond(&app, mode, &request_id, lang, outcome);
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(status = response.status().as_u16(), code, elapsed_ms, "answered");
             response
@@ -224,26 +237,31 @@ fn refused(headers: &HeaderMap, fault: &Fault) -> Response {
         code = fault.code,
         "answered outside of every route"
     );
-    head(fault.status, &request_id, fault.number, fault.body(language(headers)))
+    head(fault.status, &request_id, fault.number, fault.body(language(headers)).into())
 }
 
-/// The response to an outcome: every 2xx signed, a 202 that is no success included, and nothing else.
+/// The response to an outcome: every 2xx signed, a 202 that is no success included, and nothing else. Files are not.
 fn respond(
     app: &App,
     mode: Option<SigningMode>,
     request_id: &str,
     lang: Lang,
-    outcome: &Result<Reply, Fault>,
+    outcome: Result<Reply, Fault>,
 ) -> Response {
     let (status, number, body) = match outcome {
-        Ok(Reply::Json(body)) => (StatusCode::OK, 0, body.clone()),
+        Ok(Reply::File(file)) => {
+            let mut response = head(StatusCode::OK, request_id, 0, Body::new(file.reading));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(file.content_type));
+            return response;
+        }
+        Ok(Reply::Json(body)) => (StatusCode::OK, 0, body),
         Ok(Reply::Empty) => (StatusCode::NO_CONTENT, 0, Vec::new()),
         Err(fault) => (fault.status, fault.number, fault.body(lang)),
     };
     let signed = mode
         .filter(|_| status.is_success())
         .map(|mode| app.networks.platform.sign(mode, app.engine.clock().now(), &body));
-    let mut response = head(status, request_id, number, body);
+    let mut response = head(status, request_id, number, body.into());
     for (name, value) in signed.iter().flat_map(koudai_wechatpay::headers::SignedHeaders::pairs) {
         let value = HeaderValue::from_str(&value).expect("what signs is ASCII");
         response.headers_mut().insert(HeaderName::from_static(name), value);
@@ -251,7 +269,7 @@ fn respond(
     response
 }
 
-fn head(status: StatusCode, request_id: &str, number: u32, body: Vec<u8>) -> Response {
+fn head(status: StatusCode, request_id: &str, number: u32, body: Body) -> Response {
     let mut response = (status, [(CACHE_CONTROL, "no-store")], body).into_response();
     let id = HeaderValue::from_str(&format!("{request_id}-{number}")).expect("an id is letters and digits");
     response.headers_mut().insert(HeaderName::from_static("request-id"), id);

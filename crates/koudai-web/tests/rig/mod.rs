@@ -37,6 +37,7 @@ use koudai_networks::sms::SmsGateway;
 use koudai_networks::vault::{Sealed, Vault};
 use koudai_networks::{Health, Networks, Reach};
 use koudai_web::App;
+use koudai_web::bills::Bills;
 use koudai_wechatpay::aead::ApiV3Key;
 use koudai_wechatpay::authorization::Authorization;
 use koudai_wechatpay::certificate::Authority;
@@ -137,6 +138,7 @@ impl Rig {
         let app = App {
             engine,
             networks: Arc::new(networks(reach)),
+            bills: Arc::new(Bills::open(&directory.path().join("spool")).unwrap()),
             origin: format!("http://{address}").into(),
             operator: "Koudai".into(),
             contact: Some("400-000-0000".into()),
