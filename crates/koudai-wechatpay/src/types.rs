@@ -208,6 +208,29 @@ pub struct SceneInfo {
     /// The shop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store_info: Option<StoreInfo>,
+    /// The web page or app it is paid from; H5 orders have to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub h5_info: Option<Box<H5Info>>,
+}
+
+/// What an H5 order is paid from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct H5Info {
+    /// `Wap`, `iOS` or `Android`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Name of the app or site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_name: Option<String>,
+    /// Address of the site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_url: Option<String>,
+    /// Bundle of an iOS app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle_id: Option<String>,
+    /// Package of an Android app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package_name: Option<String>,
 }
 
 /// A shop.
@@ -239,6 +262,20 @@ pub struct SettleInfo {
 pub struct NativeReply {
     /// The text to show as a QR code, at most 512 characters. Opaque.
     pub code_url: String,
+}
+
+/// Reply to an order that a page or an app calls up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrepayReply {
+    /// What the call-up names, at most 64 characters. Opaque.
+    pub prepay_id: String,
+}
+
+/// Reply to an order that is paid from a phone's browser.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct H5Reply {
+    /// Where to send the payer, at most 512 characters. Opaque, but that `&redirect_url=` may be put behind it.
+    pub h5_url: String,
 }
 
 /// An order as a query and as a notification show it.

@@ -342,6 +342,8 @@ pub(crate) enum MerchantCommand {
     Create(MerchantCreateArgs),
     /// Changes a merchant's rights
     Set(MerchantSetArgs),
+    /// Gives a merchant's app a fresh secret and prints it, once; the one before is good no longer
+    AppSecret(AppSecretArgs),
 }
 
 #[derive(Debug, Args)]
@@ -371,7 +373,8 @@ pub(crate) struct MerchantSetArgs {
     /// What it may use from now on; nothing else stays
     #[arg(long, value_name = "PRODUCT,…", value_delimiter = ',')]
     pub(crate) products: Option<Vec<ProductName>>,
-    /// A domain H5 payments may return to; may be repeated, and replaces those before
+    /// A domain of the merchant's own: payers and people who sign in are sent back to its pages and to no others; may be
+    /// repeated, and replaces those before
     #[arg(long, value_name = "DOMAIN")]
     pub(crate) h5_domain: Option<Vec<String>>,
     /// Take no payments for it
@@ -383,6 +386,16 @@ pub(crate) struct MerchantSetArgs {
     /// Which of the platform's keys signs for it when it does not say
     #[arg(long, value_name = "MODE")]
     pub(crate) key_mode: Option<KeyMode>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppSecretArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The merchant's number, ten digits
+    #[arg(value_name = "MCHID")]
+    pub(crate) mchid: String,
 }
 
 /// How an order is brought to the payer.

@@ -3,6 +3,7 @@
 
 mod binding;
 mod fixture;
+mod login_code;
 mod merchant;
 mod notice;
 mod order;

@@ -6,21 +6,22 @@ use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
 use koudai_core::binding::{RecordBinding, RemoveCard};
 use koudai_core::id::{AttemptId, CardId, MchId, PersonId, Seq};
 use koudai_core::identity::Phone;
+use koudai_core::login_code::{SetAppSecret, SweepLoginCodes, UseLoginCode};
 use koudai_core::merchant::{CreateStaff, SetMerchant};
 use koudai_core::notice::{RecordRetry, RecordTold};
-use koudai_core::order::{CloseOrder, SweepCodes};
+use koudai_core::order::{CloseOrder, PlaceOrder, SweepCodes};
 use koudai_core::payment::{Pay, PayCode};
 use koudai_core::payment_password::SetPaymentPassword;
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::rows::{
     Attempt, BindingNumber, ClientNumber, CodeKey, CodePurpose, Message, NetworkRefusal, NoticeKey,
-    OneTimeCode, Order, Refund, StaffRole,
+    OneTimeCode, Order, Product, Refund, StaffRole,
 };
 use koudai_core::sign_in::{MessageDone, MessageFailed, RequestCode, SignIn, SignOut};
 use koudai_core::state::Command;
 use proptest::prelude::*;
 
-use crate::fixture::{Habit, Ledger, PIN, WRONG, bound, fen, pin, place, start_binding, top_up};
+use crate::fixture::{Habit, Ledger, PIN, START, WRONG, bound, fen, pin, place, start_binding, top_up};
 
 const PERSONS: usize = 3;
 const MERCHANTS: usize = 2;
@@ -77,7 +78,7 @@ enum Op {
 }
 
 /// How many other kinds there are.
-const OTHERS: u8 = 13;
+const OTHERS: u8 = 17;
 
 fn op() -> impl Strategy<Value = Op> {
     let minor = prop_oneof![1..20_i64, 1..5_000_i64];
@@ -252,6 +253,16 @@ impl World {
                 let name = format!("li.ming-{number}");
                 self.say(&CreateStaff { name, role: StaffRole::Finance, enrolment_hash: [number; 32] })
             }
+            12 => {
+                let jsapi = place(mchid, &format!("order-{number}"), 100);
+                self.say(&PlaceOrder { product: Product::Jsapi, meant_for: Some(person_id), ..jsapi })
+            }
+            13 => self.say(&SetAppSecret { mchid, secret_mac: [number; 32] }),
+            14 => {
+                let expires_at = START.plus(i64::from(number) * 3_600_000);
+                self.say(&UseLoginCode { token: [number; 16], expires_at })
+            }
+            15 => self.say(&SweepLoginCodes { tokens: vec![[number; 16], [0; 16]] }),
             _ => {
                 let Some(message) = self.ledger.all::<Message>().first().map(|row| row.id) else {
                     return "no message".to_owned();

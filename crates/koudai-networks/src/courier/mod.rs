@@ -12,6 +12,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use koudai_core::login_code::{SweepLoginCodes, USED_CODE_KEPT_MS};
 use koudai_core::order::SweepCodes;
 use koudai_core::state::Event;
 use koudai_engine::Engine;
@@ -162,6 +163,12 @@ impl Courier {
             let tokens = expired.into_iter().map(|code| code.token).collect();
             // A busy engine only puts the sweep off.
             let _later = self.engine.submit(SweepCodes { tokens }).await;
+        }
+        let old = self.engine.now().plus(-USED_CODE_KEPT_MS);
+        let used = self.engine.read(move |r| r.expired_login_codes(old, TAKE)).await?;
+        if !used.is_empty() {
+            let tokens = used.into_iter().map(|code| code.token).collect();
+            let _later = self.engine.submit(SweepLoginCodes { tokens }).await;
         }
         Ok(())
     }

@@ -70,6 +70,7 @@ mod number {
     pub(super) const REFUND_TOO_LATE: u32 = 900_000_013;
     pub(super) const NOT_ENOUGH: u32 = 900_000_014;
     pub(super) const NO_CERTIFICATE: u32 = 900_000_015;
+    pub(super) const OPENID: u32 = 268_501_013;
 }
 
 /// More about a fault, for whoever reads the reply.
@@ -317,6 +318,11 @@ pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
         MerchantRefusal::UserPaying => {
             let (zh, en) = ("用户支付中，请稍后再试", "The payer is paying; ask again later.");
             fault(S::ACCEPTED, "USER_PAYING", number::USER_PAYING, zh, en)
+        }
+        MerchantRefusal::PayerUnknown => {
+            let (zh, en) = ("无效的openid", "The openid is not one of this app's.");
+            fault(S::BAD_REQUEST, "PARAM_ERROR", number::OPENID, zh, en)
+                .about("/payer/openid", said("不是该 appid 下的用户", "names nobody under this appid"))
         }
         MerchantRefusal::OrderUnknown => {
             let code = if asked == Asked::Refund { "RESOURCE_NOT_EXISTS" } else { "ORDER_NOT_EXIST" };

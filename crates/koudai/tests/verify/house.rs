@@ -177,6 +177,7 @@ impl Hand {
             settle_info: None,
             amount: fen(amount),
             time_expire: None,
+            meant_for: None,
         };
         done!(self, place).id
     }
