@@ -198,6 +198,60 @@ test('mistakes are named', async () => {
   assert.deepEqual([unknown.status, unknown.code], [404, 'ORDER_NOT_EXIST']);
 });
 
+/** A call-up's parameters, signed as the SDK signs them. */
+const callUp = (fourth) => {
+  const [timeStamp, nonceStr] = [`${Formatter.timestamp()}`, Formatter.nonce()];
+  const signature = Rsa.sign(Formatter.joinedByLineFeed(appid, timeStamp, nonceStr, fourth), merchant.private_key_pem);
+  return { timeStamp, nonceStr, signature };
+};
+
+test('a JSAPI order is called up by its page and paid by whom it is meant for', async () => {
+  const number = fresh('jsapi');
+  const placing = { ...order(number, 300), payer: { openid: await person.openid() } };
+  const { data: { prepay_id } } = await wxpay.v3.pay.transactions.jsapi.post(placing);
+  assert.ok(prepay_id.length <= 64);
+  const { data: again } = await wxpay.v3.pay.transactions.jsapi.post(placing);
+  assert.equal(again.prepay_id, prepay_id);
+
+  const { timeStamp, nonceStr, signature } = callUp(`prepay_id=${prepay_id}`);
+  const parameters = {
+    appId: appid, timeStamp, nonceStr, package: `prepay_id=${prepay_id}`, signType: 'RSA', paySign: signature,
+  };
+  const changed = { ...parameters, nonceStr: Formatter.nonce() };
+  assert.deepEqual(await person.calledInVain('/pay/jsapi', changed), { status: 403, code: 'CALL_UP_INVALID' });
+  await person.payCalled('/pay/jsapi', parameters);
+  const paid = await query(number);
+  assert.deepEqual([paid.trade_state, paid.trade_type, paid.payer.openid], ['SUCCESS', 'JSAPI', placing.payer.openid]);
+  const told = await shop.notification('TRANSACTION.SUCCESS', open, (t) => t.out_trade_no === number);
+  assert.equal(told.content.payer.openid, placing.payer.openid);
+
+  const stranger = { ...order(fresh('jsapi'), 300), payer: { openid: `${placing.payer.openid.slice(0, -1)}_` } };
+  const nobody = await refused(wxpay.v3.pay.transactions.jsapi.post(stranger));
+  assert.deepEqual([nobody.status, nobody.code, nobody.detail.field], [400, 'PARAM_ERROR', '/payer/openid']);
+});
+
+test('an App order is called up by its app', async () => {
+  const number = fresh('app');
+  const { data: { prepay_id } } = await wxpay.v3.pay.transactions.app.post(order(number, 200));
+  const { timeStamp, nonceStr, signature } = callUp(prepay_id);
+  await person.payCalled('/pay/app', {
+    appid, partnerid: mchid, prepayid: prepay_id, package: 'Sign=WXPay', noncestr: nonceStr, timestamp: timeStamp,
+    sign: signature,
+  });
+  assert.equal((await query(number)).trade_type, 'APP');
+});
+
+test('an H5 order is paid by its link', async () => {
+  const number = fresh('h5');
+  const scene_info = { payer_client_ip: '14.23.150.211', device_id: 'till-3', h5_info: { type: 'Wap' } };
+  const { data: { h5_url } } = await wxpay.v3.pay.transactions.h5.post({ ...order(number, 100), scene_info });
+  await person.payCalled(`${h5_url}&redirect_url=${encodeURIComponent('https://shop.example.org/paid')}`);
+  const paid = await query(number);
+  assert.deepEqual([paid.trade_type, paid.scene_info], ['MWEB', { device_id: 'till-3' }]);
+  const missing = await refused(wxpay.v3.pay.transactions.h5.post(order(fresh('h5'), 100)));
+  assert.deepEqual([missing.code, missing.detail.field], ['PARAM_ERROR', '/scene_info']);
+});
+
 test('both key modes work, each alone', async () => {
   const number = fresh('mode');
   const named = { headers: { 'Wechatpay-Serial': merchant.platform_public_key_id } };

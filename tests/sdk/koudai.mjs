@@ -128,6 +128,42 @@ export class Person {
   /** Scans a code's text and pays what it stands for, by 'balance' or by a card's id. */
   async pay(codeUrl, method = 'balance') {
     const { pay } = await this.#post('/scan', { text: codeUrl });
+    return this.#payAt(pay, method);
+  }
+
+  /** Comes to the payment page with a call-up's parameters, or by the address of an `h5_url`, and pays. */
+  async payCalled(path, parameters = {}) {
+    const { pay } = await this.#get(`${path.replace(wallet, '')}${query(path, parameters)}`);
+    return this.#payAt(pay, 'balance');
+  }
+
+  /** What the wallet says to a call-up it does not take. */
+  async calledInVain(path, parameters) {
+    const { status, body } = await this.#ask('GET', path + query(path, parameters));
+    return { status, code: body.code };
+  }
+
+  /** A code that tells this merchant's server who this is, as the wallet hands it out. */
+  async loginCode() {
+    const asked = { appid: merchant.appid, response_type: 'code', scope: 'snsapi_base' };
+    return (await this.#get(`/connect/oauth2/authorize${query('', asked)}`)).code;
+  }
+
+  /** What this merchant's app knows this person as, by the two calls a server makes. */
+  async openid() {
+    const own = { appid: merchant.appid, secret: need('KOUDAI_APP_SECRET'), grant_type: 'authorization_code' };
+    const ask = async (path, parameters) => (await fetch(gateway + path + query('', { ...own, ...parameters }))).json();
+    const { openid, scope } = await ask('/sns/oauth2/access_token', { code: await this.loginCode() });
+    const js_code = await this.loginCode();
+    const session = await ask('/sns/jscode2session', { js_code });
+    const again = await ask('/sns/jscode2session', { js_code });
+    if (scope !== 'snsapi_base' || session.openid !== openid || again.errcode !== 40163) {
+      throw new Error(JSON.stringify({ scope, session, again }));
+    }
+    return openid;
+  }
+
+  async #payAt(pay, method) {
     const before = await this.#get(pay);
     await this.#post(pay, { method, payment_password: PASSWORD });
     const after = await eventually('the payment', async () => {
@@ -159,6 +195,11 @@ export class Person {
     return { status: reply.status, body: text ? JSON.parse(text) : {} };
   }
 }
+
+const query = (path, parameters) => {
+  const text = new URLSearchParams(parameters).toString();
+  return text && (path.includes('?') ? '&' : '?') + text;
+};
 
 function done(what, { status, body }) {
   if (status !== 200) throw new Error(`${what} gave ${status} ${JSON.stringify(body)}`);

@@ -142,3 +142,26 @@ test('the platform certificate is handed out and opens', async () => {
   assert.equal(certificate.serial_no, merchant.platform_certificate_serial);
   assert.match(certificate.publicKey, /BEGIN PUBLIC KEY/);
 });
+
+test('JSAPI and App orders come back signed for their call-up, which the wallet takes', async () => {
+  const payer = { openid: await person.openid() };
+  const jsapi = fine(await pay.transactions_jsapi({ ...order(fresh('jsapi'), 300), payer }));
+  assert.equal(jsapi.signType, 'RSA');
+  const changed = { ...jsapi, timeStamp: `${Number(jsapi.timeStamp) + 1}` };
+  assert.deepEqual(await person.calledInVain('/pay/jsapi', changed), { status: 403, code: 'CALL_UP_INVALID' });
+  await person.payCalled('/pay/jsapi', jsapi);
+
+  const number = fresh('app');
+  const app = fine(await pay.transactions_app(order(number, 200)));
+  await person.payCalled('/pay/app', app);
+  const paid = fine(await pay.query({ out_trade_no: number }));
+  assert.deepEqual([paid.trade_state, paid.trade_type], ['SUCCESS', 'APP']);
+});
+
+test('an H5 order has its link', async () => {
+  const number = fresh('h5');
+  const scene_info = { payer_client_ip: '14.23.150.211', h5_info: { type: 'iOS', app_name: '口袋咖啡' } };
+  const { h5_url } = fine(await pay.transactions_h5({ ...order(number, 100), scene_info }));
+  await person.payCalled(h5_url);
+  assert.equal(fine(await pay.query({ out_trade_no: number })).trade_type, 'MWEB');
+});

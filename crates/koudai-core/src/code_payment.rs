@@ -266,6 +266,7 @@ impl TakeByCode {
             amount: self.amount,
             created_at: now,
             expires_at: now.plus(tx.policy().confirm_within_ms),
+            meant_for: None,
             code: [0; 16],
             code_expires_at: now,
             state: OrderState::Unpaid,

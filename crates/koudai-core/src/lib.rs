@@ -13,6 +13,7 @@ pub mod column;
 pub mod id;
 pub mod identity;
 pub mod ledger;
+pub mod login_code;
 pub mod luhn;
 pub mod merchant;
 pub mod money;

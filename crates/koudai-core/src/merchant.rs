@@ -76,7 +76,7 @@ impl Command for CreateMerchant {
             h5_domains: String::new(),
             created_at: now,
         };
-        tx.rows().app.put(App { appid: self.appid.clone(), mchid: self.mchid });
+        tx.rows().app.put(App { appid: self.appid.clone(), mchid: self.mchid, secret_mac: None });
         tx.rows().merchant_certificate.put(MerchantCertificate {
             key,
             pem: self.certificate.pem.clone(),

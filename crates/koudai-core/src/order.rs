@@ -1,6 +1,6 @@
 //! A merchant's orders: placed, re-entered, closed. Expiry needs no write: an order past its time is closed by the clock.
 
-use crate::id::{MchId, OrderId};
+use crate::id::{MchId, OrderId, PersonId};
 use crate::money::Money;
 use crate::refusal::MerchantRefusal;
 use crate::rows::{Merchant, Order, OrderCode, OrderNumber, OrderState, OutTradeNo, Product};
@@ -84,6 +84,8 @@ pub struct PlaceOrder {
     pub amount: Money,
     /// Until when, if the merchant says.
     pub time_expire: Option<Timestamp>,
+    /// The only person who may pay it; `None` if anybody may.
+    pub meant_for: Option<PersonId>,
 }
 
 impl PlaceOrder {
@@ -98,6 +100,7 @@ impl PlaceOrder {
             (self.attach.as_deref() != order.attach.as_deref(), "/attach"),
             (*self.notify_url != *order.notify_url, "/notify_url"),
             (self.goods_tag.as_deref() != order.goods_tag.as_deref(), "/goods_tag"),
+            (self.meant_for != order.meant_for, "/payer/openid"),
             (self.detail.as_deref() != order.detail.as_deref(), "/detail"),
             (self.settle_info.as_deref() != order.settle_info.as_deref(), "/settle_info"),
         ]
@@ -145,6 +148,11 @@ impl Command for PlaceOrder {
             }
             return Ok(order);
         }
+        if let Some(payer) = self.meant_for
+            && tx.rows().person.get(&payer).or_stop()?.is_none()
+        {
+            return Err(MerchantRefusal::PayerUnknown.into());
+        }
         let policy = tx.policy();
         let wished = self.time_expire.map_or(policy.order_life_ms, |t| t.since(now));
         let life = wished.clamp(policy.order_life_least_ms, policy.order_life_most_ms);
@@ -167,6 +175,7 @@ impl Command for PlaceOrder {
             expires_at: now.plus(life),
             code: tx.fresh_token(),
             code_expires_at: now,
+            meant_for: self.meant_for,
             state: OrderState::Unpaid,
             payer: None,
             card: None,

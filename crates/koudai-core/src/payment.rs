@@ -103,6 +103,10 @@ impl Pay {
 
     /// The order as it stands once it was paid, or is being paid.
     fn take(&self, tx: &mut Tx<'_>, order: Order, merchant: &Merchant) -> Result<Order, Stop<Refusal>> {
+        // Nobody else is told how the order stands, either.
+        if order.meant_for.is_some_and(|person| person != self.person) {
+            return Err(Refusal::OrderForAnother.into());
+        }
         // The same person and the same means: a repeat, answered with how the order stands.
         let repeat = order.payer == Some(self.person) && order.card == self.card;
         match order.standing(tx.now()) {

@@ -134,6 +134,8 @@ pub enum Refusal {
     OrderExpired,
     /// The order has been paid.
     OrderAlreadyPaid,
+    /// The order is meant for one person, who is not this one.
+    OrderForAnother,
     /// Somebody is paying this order right now, or this person is and the bank has not answered.
     OrderBeingPaid,
     /// The merchant has not enabled this way of taking payments.
@@ -144,6 +146,16 @@ pub enum Refusal {
     OrderReversed,
     /// Payment codes are not switched on.
     PayerCodeOff,
+
+    // Coming from a merchant's page or app.
+    /// What the merchant's page sent is incomplete, or its signature does not fit.
+    CallUpInvalid,
+    /// The link or call-up is past its time.
+    CallUpStale,
+    /// No app of this id asks to know people here.
+    AppUnknown,
+    /// The app's merchant has not registered the domain a person would be sent back to.
+    DomainNotRegistered,
 
     // Requests.
     /// The same number was used with other content.
@@ -213,11 +225,16 @@ impl Refusal {
             Self::OrderClosed => "ORDER_CLOSED",
             Self::OrderExpired => "ORDER_EXPIRED",
             Self::OrderAlreadyPaid => "ORDER_ALREADY_PAID",
+            Self::OrderForAnother => "ORDER_FOR_ANOTHER",
             Self::OrderBeingPaid => "ORDER_BEING_PAID",
             Self::ProductNotEnabled => "PRODUCT_NOT_ENABLED",
             Self::MerchantSuspended => "MERCHANT_SUSPENDED",
             Self::OrderReversed => "ORDER_REVERSED",
             Self::PayerCodeOff => "PAYER_CODE_OFF",
+            Self::CallUpInvalid => "CALL_UP_INVALID",
+            Self::CallUpStale => "CALL_UP_STALE",
+            Self::AppUnknown => "APP_UNKNOWN",
+            Self::DomainNotRegistered => "DOMAIN_NOT_REGISTERED",
             Self::NumberReused => "NUMBER_REUSED",
             Self::RecordUnknown => "RECORD_UNKNOWN",
             Self::RequestMalformed => "REQUEST_MALFORMED",
@@ -251,6 +268,8 @@ pub enum MerchantRefusal {
     OrderClosed,
     /// The payer's payment is under way: ask again.
     UserPaying,
+    /// The order is meant for somebody who has no wallet here.
+    PayerUnknown,
     /// No such order of this merchant.
     OrderUnknown,
     /// The order has not been paid, so there is nothing to refund.

@@ -523,6 +523,17 @@ rows! {
         appid: String,
         /// Its merchant.
         mchid: MchId,
+        /// Keyed hash of the secret its server shows to learn who a person is; `None` until one is made.
+        secret_mac: Option<[u8; 32]>,
+    }
+
+    /// A login code that an app has used; deleted some time after it expired. Codes themselves are sealed and stored
+    /// nowhere. Source.
+    UsedLoginCode in used_login_code as used_login_code {
+        /// The moment it expires, and 80 random bits.
+        token: [u8; 16],
+        /// Until when the code would have been good.
+        expires_at: Timestamp,
     }
 
     /// The number the next merchant gets. Source.
@@ -591,6 +602,8 @@ rows! {
         code: [u8; 16],
         /// Until when.
         code_expires_at: Timestamp,
+        /// The only person who may pay it; `None` if anybody may.
+        meant_for: Option<PersonId>,
     } + order_progress {
         /// How far it is.
         state: OrderState,

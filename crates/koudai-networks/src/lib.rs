@@ -7,8 +7,10 @@ pub mod courier;
 pub mod issuer;
 mod outward;
 pub mod platform;
+pub mod prepay;
 pub mod protocol;
 mod reach;
+mod returning;
 pub mod sms;
 pub mod vault;
 
@@ -20,6 +22,7 @@ use sms::SmsGateway;
 use vault::Vault;
 
 pub use reach::{Reach, reach_allows};
+pub use returning::{return_address, with_parameters};
 
 /// Everything the house needs to reach the outside.
 #[derive(Debug)]

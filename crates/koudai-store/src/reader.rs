@@ -10,8 +10,8 @@ use koudai_core::id::{MchId, OrderId, PersonId, Seq};
 use koudai_core::ledger::{AccountId, Journal, Line, Seal};
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
-    Attempt, Balance, Card, CodePayment, Merchant, Message, NoticeRetry, OpenAttempt, OrderCode, PayerCode,
-    Refund,
+    Attempt, Balance, Card, CodePayment, Merchant, MerchantCertificate, Message, NoticeRetry, OpenAttempt,
+    OrderCode, PayerCode, Refund, UsedLoginCode,
 };
 use koudai_core::time::Timestamp;
 
@@ -456,6 +456,22 @@ impl Reader {
     /// As `get`.
     pub fn code_payments_of(&self, person: PersonId, limit: i64) -> Result<Vec<CodePayment>, StoreError> {
         self.find("person = ?1 ORDER BY \"order\" DESC LIMIT ?2", &[Value::Int(person.0), Value::Int(limit)])
+    }
+
+    /// Login codes that were used and have expired.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn expired_login_codes(&self, now: Timestamp, limit: i64) -> Result<Vec<UsedLoginCode>, StoreError> {
+        self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// A merchant's certificates, those that are accepted no longer among them.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn certificates_of(&self, mchid: MchId) -> Result<Vec<MerchantCertificate>, StoreError> {
+        self.find("mchid = ?1 ORDER BY serial", &[Value::Int(mchid.0)])
     }
 
     /// Merchants whose cursor lies behind the newest journal of their history.

@@ -21,8 +21,8 @@ use koudai_web::wallet::pages::{
     BindingPage, BindingState, CardKind, CardLine, CardNewPage, CardPage, CardsPage, Direction, Event,
     Holder, HomePage, LandingPage, LoginPage, Method, MonthOfRecords, PageOfRecords, PayPage, PayResultPage,
     PayState, PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage,
-    RefundNotice, RefusalPage, Refused, ScanPage, StatusPage, TermsPage, TopUpPage, TopUpResultPage,
-    TopUpState, Unusable,
+    RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage, StatusPage, TermsPage, TopUpPage,
+    TopUpResultPage, TopUpState, Unusable,
 };
 
 fn main() -> std::io::Result<()> {
@@ -223,8 +223,12 @@ fn payments(l: Lang, add: &mut Add) {
         failed: None,
         has_payment_password,
         refused,
+        back: None,
     };
     add("pay", &pay(123_456, true, None));
+    let shop = || Some("https://shop.example/orders/17".to_owned());
+    add("pay-from-shop", &PayPage { back: shop(), ..pay(123_456, true, None) });
+    add("returning", &ReturningPage { l, merchant: merchant(), url: shop().unwrap_or_default() });
     add("pay-no-password", &pay(3_510, false, None));
     let wrong = Refusal::PaymentPasswordWrong { tries_left: 2 };
     add("pay-refused", &pay(3_510, true, Some(refused(l, wrong))));
@@ -235,6 +239,7 @@ fn payments(l: Lang, add: &mut Add) {
         amount: fen(8_800),
         order_no: "CT20261123120500017".into(),
         state,
+        back: None,
     };
     let paid = |merchant_url| PayState::Paid {
         method: card_lines(l)[0].name(l),
@@ -243,10 +248,12 @@ fn payments(l: Lang, add: &mut Add) {
         merchant_url,
     };
     add("pay-paid", &result(paid(None)));
-    add("pay-paid-from-shop", &result(paid(Some("https://shop.example/orders/17".into()))));
+    add("pay-paid-from-shop", &result(paid(shop())));
     add("pay-pending", &result(PayState::Pending { since: NOW }));
     add("pay-bank-refused", &result(PayState::Refused(refused(l, Refusal::CardInsufficientFunds))));
     add("pay-closed", &result(PayState::Closed(refused(l, Refusal::OrderClosed))));
+    let expired = PayState::Expired(refused(l, Refusal::OrderExpired));
+    add("pay-expired-from-shop", &PayResultPage { back: shop(), ..result(expired) });
     add("pay-expired", &result(PayState::Expired(refused(l, Refusal::OrderExpired))));
     add("pay-paid-by-another", &result(PayState::PaidByAnother(refused(l, Refusal::OrderAlreadyPaid))));
 }

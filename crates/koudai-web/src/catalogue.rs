@@ -194,6 +194,9 @@ fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::OrderClosed => plain("订单已关闭", "Order closed"),
         Refusal::OrderExpired => plain("订单已超过付款时间", "This order is past its time to pay"),
         Refusal::OrderAlreadyPaid => plain("该订单已支付", "Already paid"),
+        Refusal::OrderForAnother => {
+            plain("该订单只能由指定的用户支付", "This order is for another person to pay")
+        }
         Refusal::OrderBeingPaid => {
             plain("正在确认支付结果，请勿重复付款", "Checking the result, do not pay again")
         }
@@ -203,6 +206,14 @@ fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::MerchantSuspended => plain("商户暂时无法收款", "Merchant cannot take payments now"),
         Refusal::OrderReversed => plain("收银员已取消", "Cancelled by cashier"),
         Refusal::PayerCodeOff => plain("付款码尚未开启", "Your pay code is not switched on"),
+        Refusal::CallUpInvalid => {
+            plain("商家的支付请求有误，签名校验未通过", "The merchant's payment request failed its check")
+        }
+        Refusal::CallUpStale => plain("支付链接已过期", "This payment link has expired"),
+        Refusal::AppUnknown => plain("没有找到这个应用", "We do not know this app"),
+        Refusal::DomainNotRegistered => {
+            plain("该网站未在本钱包登记，已阻止跳转", "That site is not registered with this wallet, blocked")
+        }
         Refusal::NumberReused => {
             plain("这个请求已经用其他内容提交过", "This request was already sent with other content")
         }
@@ -251,6 +262,8 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::RecordUnknown
         | Refusal::RequestMalformed
         | Refusal::RequestTooLarge
+        | Refusal::AppUnknown
+        | Refusal::DomainNotRegistered
         | Refusal::ForeignOrigin => l.say("没有发生资金变动", "No money moved"),
         Refusal::PaymentPasswordNotSet
         | Refusal::PaymentPasswordWrong { .. }
@@ -271,6 +284,9 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::OrderUnknown
         | Refusal::OrderClosed
         | Refusal::OrderExpired
+        | Refusal::OrderForAnother
+        | Refusal::CallUpInvalid
+        | Refusal::CallUpStale
         | Refusal::ProductNotEnabled
         | Refusal::MerchantSuspended
         | Refusal::OrderReversed
@@ -358,6 +374,17 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
             l.say("请商家重新下单", "Ask the merchant for a new order")
         }
         Refusal::OrderAlreadyPaid => l.say("无需再付", "There is nothing left to pay"),
+        Refusal::OrderForAnother => l.say(
+            "请用下单时的账户登录，或请商家重新下单",
+            "Sign in with the account it was ordered by, or ask for a new order",
+        ),
+        Refusal::CallUpInvalid => {
+            l.say("请返回商家重试，或联系商家", "Go back and try again, or tell the merchant")
+        }
+        Refusal::CallUpStale => l.say("请返回商家重新支付", "Go back to the merchant and pay from there"),
+        Refusal::AppUnknown | Refusal::DomainNotRegistered => {
+            l.say("请联系网站的经营者", "Tell whoever runs that site")
+        }
         Refusal::OrderBeingPaid => {
             l.say("请稍候，结果会自动显示", "Wait a moment, the result will show by itself")
         }
@@ -415,6 +442,11 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::CodeSwapped
         | Refusal::OrderClosed
         | Refusal::OrderExpired
+        | Refusal::OrderForAnother
+        | Refusal::CallUpInvalid
+        | Refusal::CallUpStale
+        | Refusal::AppUnknown
+        | Refusal::DomainNotRegistered
         | Refusal::MerchantSuspended
         | Refusal::NumberReused
         | Refusal::ForeignOrigin => Step::Home,
@@ -475,16 +507,22 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::CodeSwapped
         | Refusal::ProductNotEnabled
         | Refusal::MerchantSuspended
+        | Refusal::OrderForAnother
+        | Refusal::CallUpInvalid
+        | Refusal::DomainNotRegistered
         | Refusal::ForeignOrigin => 403,
-        Refusal::BindingUnknown | Refusal::CardUnknown | Refusal::OrderUnknown | Refusal::RecordUnknown => {
-            404
-        }
+        Refusal::BindingUnknown
+        | Refusal::CardUnknown
+        | Refusal::OrderUnknown
+        | Refusal::AppUnknown
+        | Refusal::RecordUnknown => 404,
         Refusal::PaymentPasswordAlreadySet
         | Refusal::CardAlreadyBound
         | Refusal::CardBoundElsewhere
         | Refusal::TooManyCards
         | Refusal::BindingExpired
         | Refusal::CodeStale
+        | Refusal::CallUpStale
         | Refusal::OrderClosed
         | Refusal::OrderExpired
         | Refusal::OrderAlreadyPaid
@@ -557,7 +595,8 @@ every! {
     CardNotUsable, BankCodeWrong, BindingExpired, BindingUnknown, CardUnknown, AmountInvalid, CardInsufficientFunds,
     BankRefused, BankUnavailable, CodeUnreadable, CodeNotOurs, CodeSwapped, CodeStale, OrderUnknown, OrderClosed,
     OrderExpired, OrderAlreadyPaid, OrderBeingPaid, ProductNotEnabled, MerchantSuspended, NumberReused, RecordUnknown,
-    RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder, OrderReversed, PayerCodeOff;
+    RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder, OrderForAnother, CallUpInvalid, CallUpStale,
+    AppUnknown, DomainNotRegistered, OrderReversed, PayerCodeOff;
     Refusal::CodeTooSoon { .. } => Refusal::CodeTooSoon { wait_s: 42 },
     Refusal::TooManyCodes { .. } => Refusal::TooManyCodes { wait_s: 900 },
     Refusal::CodeWrong { .. } => Refusal::CodeWrong { tries_left: 3 },

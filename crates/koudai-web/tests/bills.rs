@@ -134,6 +134,7 @@ fn place(shop: &Shop, name: &str, fen: i64) -> PlaceOrder {
         settle_info: None,
         amount: Money::fen(fen).unwrap(),
         time_expire: None,
+        meant_for: None,
     }
 }
 

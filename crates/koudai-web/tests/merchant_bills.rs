@@ -68,6 +68,7 @@ impl Ground {
             settle_info: None,
             amount: Money::fen(fen).unwrap(),
             time_expire: None,
+            meant_for: None,
         };
         self.rig.app.engine.submit(place).await.unwrap().id
     }

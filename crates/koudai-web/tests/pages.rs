@@ -158,6 +158,7 @@ fn what_others_wrote_is_shown_as_text_and_never_runs() {
             failed: None,
             has_payment_password: true,
             refused: None,
+            back: Some(format!("https://shop.example/?{HOSTILE}")),
         };
         let landing =
             LandingPage { l, token: "t".into(), merchant: HOSTILE.into(), verified: false, signed_in: false };

@@ -243,6 +243,29 @@ pub struct SceneInfo {
     /// The shop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store_info: Option<StoreInfo>,
+    /// The web page or app it is paid from; H5 orders have to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub h5_info: Option<Box<H5Info>>,
+}
+
+/// What an H5 order is paid from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct H5Info {
+    /// `Wap`, `iOS` or `Android`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Name of the app or site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_name: Option<String>,
+    /// Address of the site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_url: Option<String>,
+    /// Bundle of an iOS app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle_id: Option<String>,
+    /// Package of an Android app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package_name: Option<String>,
 }
 
 /// A shop.

@@ -378,6 +378,8 @@ pub(crate) enum MerchantCommand {
     Create(MerchantCreateArgs),
     /// Changes a merchant's rights
     Set(MerchantSetArgs),
+    /// Gives a merchant's app a fresh secret and prints it, once; the one before is good no longer
+    AppSecret(AppSecretArgs),
 }
 
 #[derive(Debug, Args)]
@@ -407,7 +409,8 @@ pub(crate) struct MerchantSetArgs {
     /// What it may use from now on; nothing else stays
     #[arg(long, value_name = "PRODUCT,…", value_delimiter = ',')]
     pub(crate) products: Option<Vec<ProductName>>,
-    /// A domain H5 payments may return to; may be repeated, and replaces those before
+    /// A domain of the merchant's own: payers and people who sign in are sent back to its pages and to no others; may be
+    /// repeated, and replaces those before
     #[arg(long, value_name = "DOMAIN")]
     pub(crate) h5_domain: Option<Vec<String>>,
     /// Take no payments for it
@@ -422,6 +425,16 @@ pub(crate) struct MerchantSetArgs {
     /// Whether a day on which nothing happened has a bill, of headers and sums alone
     #[arg(long, value_name = "true|false")]
     pub(crate) empty_bills: Option<bool>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppSecretArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The merchant's number, ten digits
+    #[arg(value_name = "MCHID")]
+    pub(crate) mchid: String,
 }
 
 /// How an order is brought to the payer.

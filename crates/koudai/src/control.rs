@@ -35,6 +35,8 @@ pub(crate) enum Request {
     MerchantCreate(merchant::Create),
     /// Change a merchant's rights.
     MerchantSet(merchant::Set),
+    /// Give a merchant's app another secret.
+    MerchantAppSecret(merchant::AppSecret),
     /// Make one of the staff.
     StaffCreate(staff::Create),
 }
@@ -54,6 +56,7 @@ async fn act(engine: &Engine, vault: &Vault, platform: &Platform, request: Reque
             .await
             .map(|made| serde_json::to_value(made).expect("credentials are plain JSON")),
         Request::MerchantSet(set) => merchant::set(engine, set).await,
+        Request::MerchantAppSecret(asked) => merchant::app_secret(engine, vault, asked).await,
         Request::StaffCreate(create) => staff::create(engine, create).await,
     };
     done.map_or_else(Reply::Refused, Reply::Done)

@@ -75,6 +75,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Keys(cli::KeysCommand::Create(args)) => keys::run(&args),
             Command::Merchant(MerchantCommand::Create(args)) => merchant::run_create(args).await,
             Command::Merchant(MerchantCommand::Set(args)) => merchant::run_set(args).await,
+            Command::Merchant(MerchantCommand::AppSecret(args)) => merchant::run_app_secret(args).await,
             Command::Verify(args) => check(&args.data),
             Command::Backup(args) => backup::take::run(&args),
             Command::Restore(args) => backup::restore::run(&args),

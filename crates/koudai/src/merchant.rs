@@ -4,6 +4,7 @@
 
 use koudai_core::bill::SetMerchantBills;
 use koudai_core::id::MchId;
+use koudai_core::login_code::SetAppSecret;
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::refusal::MerchantRefusal;
 use koudai_core::rows::{Merchant, MerchantBills, Product};
@@ -16,7 +17,7 @@ use koudai_wechatpay::certificate::request_pem;
 use koudai_wechatpay::keys::PrivateKey;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{KeyMode, MerchantCreateArgs, MerchantSetArgs, ProductName};
+use crate::cli::{AppSecretArgs, KeyMode, MerchantCreateArgs, MerchantSetArgs, ProductName};
 use crate::control::{self, Request};
 use crate::durable;
 use crate::failure::Failure;
@@ -46,6 +47,12 @@ pub(crate) struct Set {
     suspended: Option<bool>,
     public_key_mode: Option<bool>,
     empty_bills: Option<bool>,
+}
+
+/// An app whose secret is to be another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AppSecret {
+    mchid: String,
 }
 
 /// What a merchant's engineers need. It is shown once: of the APIv3 key only a sealed copy is kept.
@@ -130,8 +137,7 @@ pub(crate) async fn set(engine: &Engine, request: Set) -> Result<serde_json::Val
         return Err(format!("{wrong:?} is not a domain such as shop.example.org"));
     }
     let command = SetMerchant {
-        mchid: MchId::parse(&request.mchid)
-            .ok_or_else(|| format!("{:?} is not a merchant's number of ten digits", request.mchid))?,
+        mchid: mchid(&request.mchid)?,
         products: request.products.map(|words| products(&words)).transpose()?,
         h5_domains: (!domains.is_empty()).then_some(domains),
         suspended: request.suspended,
@@ -156,6 +162,31 @@ pub(crate) async fn set(engine: &Engine, request: Set) -> Result<serde_json::Val
         "empty_bills": bills.is_some_and(|bills| bills.empty),
         "key_mode": if public_key_mode { "public-key" } else { "certificate" },
     }))
+}
+
+/// Gives a merchant's app a fresh secret, of which only a keyed hash is kept.
+///
+/// # Errors
+/// In words for whoever asked.
+pub(crate) async fn app_secret(
+    engine: &Engine,
+    vault: &Vault,
+    request: AppSecret,
+) -> Result<serde_json::Value, String> {
+    let mchid = mchid(&request.mchid)?;
+    let found = engine.read(move |reader| reader.get::<Merchant>(&mchid)).await;
+    let found = found.map_err(|_| "the ledger cannot be read".to_owned())?;
+    let appid = found.ok_or_else(|| in_words(&Failed::Refused(MerchantRefusal::MerchantUnknown)))?.appid;
+    let random = koudai_engine::random_bytes();
+    let secret =
+        random.expose().iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let command = SetAppSecret { mchid, secret_mac: vault.app_secret_mac(&appid, &secret) };
+    let app = engine.submit(command).await.map_err(|failed| in_words(&failed))?;
+    Ok(serde_json::json!({ "mchid": mchid.wire(), "appid": app.appid, "app_secret": secret }))
+}
+
+fn mchid(text: &str) -> Result<MchId, String> {
+    MchId::parse(text).ok_or_else(|| format!("{text:?} is not a merchant's number of ten digits"))
 }
 
 /// A fresh appid: `wx` and 16 hexadecimal digits.
@@ -243,6 +274,16 @@ pub(crate) async fn run_set(args: MerchantSetArgs) -> Result<(), Failure> {
         empty_bills: args.empty_bills,
     };
     println!("{:#}", control::ask(&args.data, Request::MerchantSet(request)).await?);
+    Ok(())
+}
+
+/// `koudai merchant app-secret`.
+///
+/// # Errors
+/// See [`Failure`].
+pub(crate) async fn run_app_secret(args: AppSecretArgs) -> Result<(), Failure> {
+    let request = Request::MerchantAppSecret(AppSecret { mchid: args.mchid });
+    println!("{:#}", control::ask(&args.data, request).await?);
     Ok(())
 }
 

@@ -240,6 +240,14 @@ fn a_merchant_is_made_and_changed_while_no_server_runs() {
     assert_eq!((&changed["suspended"], &changed["key_mode"]), (&Value::from(false), &"public-key".into()));
     assert_eq!(changed["h5_domains"], serde_json::json!(["a.example.org"]));
     assert!(said(&set(&["--h5-domain", "https://a.example.org"])).contains("not a domain"));
+    let secret = || run(&["merchant", "app-secret", "--data", path(&directory), mchid]);
+    let (first, second) = (json(&secret()), json(&secret()));
+    assert_eq!(first["appid"], one["appid"]);
+    let shown = first["app_secret"].as_str().unwrap();
+    assert!(shown.len() == 32 && shown.bytes().all(|byte| byte.is_ascii_hexdigit()), "{shown}");
+    assert_ne!(first["app_secret"], second["app_secret"], "each is fresh");
+    let nobody = run(&["merchant", "app-secret", "--data", path(&directory), "1999999999"]);
+    assert!(said(&nobody).contains("no merchant"), "{}", said(&nobody));
     let unknown = run(&["merchant", "set", "--data", path(&directory), "1999999999", "--suspend"]);
     assert!(said(&unknown).contains("no merchant"), "{}", said(&unknown));
     assert_eq!(unknown.status.code(), Some(1));

@@ -424,6 +424,7 @@ pub(crate) fn place(mchid: MchId, number: &str, minor: i64) -> PlaceOrder {
         settle_info: None,
         amount: fen(minor),
         time_expire: None,
+        meant_for: None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! Orders: placed, re-entered, closed by the merchant or by the clock, and the codes that stand for them.
 
-use koudai_core::id::MchId;
+use koudai_core::id::{MchId, PersonId};
 use koudai_core::merchant::SetMerchant;
 use koudai_core::money::{Currency, Money};
 use koudai_core::order::{CloseOrder, OrderStanding, PlaceOrder, SweepCodes};
-use koudai_core::refusal::MerchantRefusal;
+use koudai_core::refusal::{MerchantRefusal, Refusal};
 use koudai_core::rows::{NetworkRefusal, Order, OrderCode, Product};
 use koudai_core::time::{DAY, HOUR, MINUTE};
 
@@ -76,6 +76,7 @@ fn the_same_number_with_other_content_names_the_field() {
     let text = || Some("x".to_owned());
     let cases = [
         ("/trade_type", PlaceOrder { product: Product::Jsapi, ..base() }),
+        ("/payer/openid", PlaceOrder { meant_for: Some(PersonId(16)), ..base() }),
         ("/amount/total", PlaceOrder { amount: fen(101), ..base() }),
         ("/amount/total", PlaceOrder { amount: Money::new(100, Currency::Usd).unwrap(), ..base() }),
         ("/description", PlaceOrder { description: "two".to_owned(), ..base() }),
@@ -87,6 +88,39 @@ fn the_same_number_with_other_content_names_the_field() {
     ];
     for (field, other) in cases {
         assert_eq!(ledger.refusal(&other), MerchantRefusal::OutTradeNoUsed { field });
+    }
+}
+
+#[test]
+fn an_order_meant_for_one_person_is_re_entered_for_the_same_one_only() {
+    let (mut ledger, mchid) = shop();
+    let (payer, other) = (ledger.person("13800138000"), ledger.person("13900139000"));
+    let meant =
+        |person| PlaceOrder { product: Product::Jsapi, meant_for: person, ..place(mchid, "order-1", 100) };
+    assert_eq!(ledger.refusal(&meant(Some(PersonId(16)))), MerchantRefusal::PayerUnknown);
+    let order = ledger.submit(&meant(Some(payer))).unwrap();
+    assert_eq!(order.meant_for, Some(payer));
+    assert_eq!(ledger.effect(&meant(Some(payer))), (Ok(order), false));
+    for differs in [Some(other), None] {
+        let field = "/payer/openid";
+        assert_eq!(ledger.refusal(&meant(differs)), MerchantRefusal::OutTradeNoUsed { field });
+    }
+}
+
+#[test]
+fn an_order_of_any_kind_is_closed_by_its_time() {
+    let (mut ledger, mchid) = shop();
+    let person = ledger.person_with("13800138000", 1_000);
+    for (n, product) in [Product::Native, Product::Jsapi, Product::App, Product::H5].into_iter().enumerate() {
+        let number = format!("order-{n}");
+        let meant_for = (product == Product::Jsapi).then_some(person);
+        let time_expire = Some(ledger.now.plus(5 * MINUTE));
+        let order = PlaceOrder { product, meant_for, time_expire, ..place(mchid, &number, 100) };
+        let placed = ledger.submit(&order).unwrap();
+        assert_eq!(placed.code_expires_at, placed.expires_at, "a code does not outlive its order");
+        ledger.advance(5 * MINUTE);
+        assert_eq!(ledger.pay(person, placed.id), Err(Refusal::OrderExpired), "{product:?}");
+        assert_eq!(ledger.refusal(&order), MerchantRefusal::OrderClosed);
     }
 }
 

@@ -3,7 +3,7 @@
 use koudai_core::id::{CardId, MchId, OrderId, PersonId};
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK, JournalKind};
 use koudai_core::merchant::SetMerchant;
-use koudai_core::order::CloseOrder;
+use koudai_core::order::{CloseOrder, PlaceOrder};
 use koudai_core::payment::{Pay, PayCode};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Attempt, NetworkRefusal, Order, OrderState, Product};
@@ -11,7 +11,7 @@ use koudai_core::sign_in::SignOut;
 use koudai_core::state::Event;
 use koudai_core::time::{DAY, HOUR};
 
-use crate::fixture::{Freeze, Ledger, PIN, WRONG, fen, pin};
+use crate::fixture::{Freeze, Ledger, PIN, WRONG, fen, pin, place};
 
 const PAYER: &str = "13800138000";
 const OTHER: &str = "13900139000";
@@ -46,6 +46,24 @@ fn a_payment_from_the_balance_reaches_the_merchant_less_its_fee() {
     ledger.commit();
     assert!(ledger.events.contains(&Event::NoticeDue(mchid)));
     assert!(ledger.events.contains(&Event::OrderChanged(order.id)));
+    ledger.audit();
+}
+
+#[test]
+fn an_order_meant_for_one_person_is_paid_by_nobody_else() {
+    let (mut ledger, mchid) = shop();
+    let (payer, other) = (ledger.person_with(PAYER, 1_000), ledger.person_with(OTHER, 1_000));
+    let jsapi =
+        PlaceOrder { product: Product::Jsapi, meant_for: Some(payer), ..place(mchid, "order-1", 100) };
+    let order = ledger.submit(&jsapi).unwrap();
+    let wrong = Pay { pin: pin(WRONG), ..pay(other, order.id, None) };
+    assert_eq!(ledger.refusal(&wrong), Refusal::OrderForAnother, "and no try is counted");
+    assert_eq!(ledger.refusal(&pay(other, order.id, None)), Refusal::OrderForAnother);
+    let paid = ledger.pay(payer, order.id).unwrap();
+    assert_eq!((paid.payer, paid.state), (Some(payer), OrderState::Paid));
+    assert_eq!(ledger.effect(&pay(payer, order.id, None)), (Ok(paid), false));
+    assert_eq!(ledger.refusal(&pay(other, order.id, None)), Refusal::OrderForAnother, "not even how it went");
+    assert_eq!(ledger.balance_of(other), 1_000);
     ledger.audit();
 }
 

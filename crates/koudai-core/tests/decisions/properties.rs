@@ -8,9 +8,10 @@ use koudai_core::binding::{RecordBinding, RemoveCard};
 use koudai_core::code_payment::{ConfirmCodePayment, DeclineCodePayment};
 use koudai_core::id::{AttemptId, CardId, MchId, PersonId, Seq};
 use koudai_core::identity::Phone;
+use koudai_core::login_code::{SetAppSecret, SweepLoginCodes, UseLoginCode};
 use koudai_core::merchant::{CreateStaff, SetMerchant};
 use koudai_core::notice::{RecordRetry, RecordTold};
-use koudai_core::order::{CloseOrder, SweepCodes};
+use koudai_core::order::{CloseOrder, PlaceOrder, SweepCodes};
 use koudai_core::payer_code::{
     AuthCode, ChoosePayerMethod, IssuePayerCode, SweepPayerCodes, SwitchPayerCodesOff, SwitchPayerCodesOn,
 };
@@ -20,13 +21,15 @@ use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
 use koudai_core::reversal::ReverseOrder;
 use koudai_core::rows::{
     Attempt, BindingNumber, ClientNumber, CodeKey, CodePurpose, Message, NetworkRefusal, NoticeKey,
-    OneTimeCode, Order, PayerCode, Refund, StaffRole,
+    OneTimeCode, Order, PayerCode, Product, Refund, StaffRole,
 };
 use koudai_core::sign_in::{MessageDone, MessageFailed, RequestCode, SignIn, SignOut};
 use koudai_core::state::Command;
 use proptest::prelude::*;
 
-use crate::fixture::{Habit, Ledger, PIN, WRONG, appid, bound, fen, pin, place, start_binding, take, top_up};
+use crate::fixture::{
+    Habit, Ledger, PIN, START, WRONG, appid, bound, fen, pin, place, start_binding, take, top_up,
+};
 
 const PERSONS: usize = 3;
 const MERCHANTS: usize = 2;
@@ -118,7 +121,7 @@ enum Op {
 }
 
 /// How many other kinds there are.
-const OTHERS: u8 = 15;
+const OTHERS: u8 = 19;
 
 fn op() -> impl Strategy<Value = Op> {
     let minor = prop_oneof![1..20_i64, 1..5_000_i64];
@@ -370,6 +373,16 @@ impl World {
             }
             12 => self.say(&SetMerchantBills { mchid, empty: number < 2 }),
             13 => self.say(&TellTime),
+            14 => {
+                let jsapi = place(mchid, &format!("order-{number}"), 100);
+                self.say(&PlaceOrder { product: Product::Jsapi, meant_for: Some(person_id), ..jsapi })
+            }
+            15 => self.say(&SetAppSecret { mchid, secret_mac: [number; 32] }),
+            16 => {
+                let expires_at = START.plus(i64::from(number) * 3_600_000);
+                self.say(&UseLoginCode { token: [number; 16], expires_at })
+            }
+            17 => self.say(&SweepLoginCodes { tokens: vec![[number; 16], [0; 16]] }),
             _ => {
                 let Some(message) = self.ledger.all::<Message>().first().map(|row| row.id) else {
                     return "no message".to_owned();

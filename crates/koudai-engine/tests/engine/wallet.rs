@@ -106,6 +106,7 @@ impl Wallet {
             settle_info: None,
             amount: fen(minor),
             time_expire: None,
+            meant_for: None,
         }
     }
 

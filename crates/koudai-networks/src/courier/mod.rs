@@ -12,6 +12,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use koudai_core::login_code::{SweepLoginCodes, USED_CODE_KEPT_MS};
 use koudai_core::order::SweepCodes;
 use koudai_core::payer_code::SweepPayerCodes;
 use koudai_core::state::Event;
@@ -169,6 +170,12 @@ impl Courier {
         if !expired.is_empty() {
             let hashes = expired.into_iter().map(|code| code.hash).collect();
             let _later = self.engine.submit(SweepPayerCodes { hashes }).await;
+        }
+        let old = self.engine.now().plus(-USED_CODE_KEPT_MS);
+        let used = self.engine.read(move |r| r.expired_login_codes(old, TAKE)).await?;
+        if !used.is_empty() {
+            let tokens = used.into_iter().map(|code| code.token).collect();
+            let _later = self.engine.submit(SweepLoginCodes { tokens }).await;
         }
         Ok(())
     }

@@ -136,5 +136,6 @@ pub(super) fn order(mchid: MchId, number: &str, minor: i64) -> PlaceOrder {
         settle_info: None,
         amount: fen(minor),
         time_expire: None,
+        meant_for: None,
     }
 }

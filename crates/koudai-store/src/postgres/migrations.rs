@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0002_refund_ways.sql"),
     include_str!("../../migrations/postgres/0003_code_payments.sql"),
     include_str!("../../migrations/postgres/0004_bills.sql"),
+    include_str!("../../migrations/postgres/0005_orders_meant_for_a_person.sql"),
 ];
 
 fn migrating() -> impl FnOnce(tokio_postgres::Error) -> StoreError {

@@ -83,7 +83,7 @@ fn a_value_that_its_type_forbids_names_its_column() {
 #[test]
 fn half_an_order_is_damage_whichever_half_is_left() {
     let wide = "INSERT INTO trade_order VALUES
-        (16, 1, '', '', 'native', '', NULL, '', NULL, NULL, NULL, NULL, 1, 'CNY', 0, 0, zeroblob(16), 0)";
+        (16, 1, '', '', 'native', '', NULL, '', NULL, NULL, NULL, NULL, 1, 'CNY', 0, 0, zeroblob(16), 0, NULL)";
     let books = Books::new();
     books.meddle(wide);
     damaged(books.reader().get::<Order>(&OrderId(16)), "trade_order", &["row 16", "column state"]);
@@ -99,7 +99,9 @@ fn half_an_order_is_damage_whichever_half_is_left() {
 #[test]
 fn text_that_is_not_utf_8_is_damage_and_not_text_with_gaps() {
     let books = Books::on_files();
-    books.meddle("INSERT INTO app VALUES ('wx1', 1900000001), (CAST(x'7778ff' AS TEXT), 1900000001)");
+    books.meddle(
+        "INSERT INTO app VALUES ('wx1', 1900000001, NULL), (CAST(x'7778ff' AS TEXT), 1900000001, NULL)",
+    );
     damaged(books.reader().all::<koudai_core::rows::App>(), "app", &["appid"]);
 }
 

@@ -1,13 +1,14 @@
 //! What pages, the courier and the checks ask for: in order, within limits, and only what is committed.
 
 use koudai_core::card::CardKind;
-use koudai_core::id::{AttemptId, CardId, MessageId, OrderId, PersonId, RefundId, Seq};
+use koudai_core::id::{AttemptId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq};
 use koudai_core::identity::Phone;
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK};
 use koudai_core::money::Money;
 use koudai_core::rows::{
-    Attempt, AttemptKind, AttemptState, Card, CodePurpose, Message, NoticeCursor, NoticeKey, NoticeRetry,
-    OpenAttempt, OrderCode, Refund, RefundState, RefundWay,
+    Attempt, AttemptKind, AttemptState, Card, CertificateKey, CodePurpose, MerchantCertificate, Message,
+    NoticeCursor, NoticeKey, NoticeRetry, OpenAttempt, OrderCode, Refund, RefundState, RefundWay,
+    UsedLoginCode,
 };
 use koudai_store::StoreError;
 
@@ -81,6 +82,7 @@ fn what_is_due_comes_longest_due_first_and_nothing_before_its_time() {
         rows.notice_retry.insert(NoticeRetry { key, tries: 1, next_at: Some(at) });
         let token = [u8::try_from(n).unwrap(); 16];
         rows.order_code.insert(OrderCode { token, order: OrderId(n), expires_at: at });
+        rows.used_login_code.insert(UsedLoginCode { token, expires_at: at });
     }
     let key = NoticeKey { mchid: MERCHANT, seq: Seq(80) };
     rows.notice_retry.insert(NoticeRetry { key, tries: 16, next_at: None });
@@ -99,8 +101,32 @@ fn what_is_due_comes_longest_due_first_and_nothing_before_its_time() {
     let mut codes = reader.expired_codes(now, 10).unwrap();
     codes.sort_by_key(|code| code.order);
     assert_eq!(codes.iter().map(|c| c.order.0).collect::<Vec<_>>(), [16, 32, 48]);
+    let used = reader.expired_login_codes(now, 10).unwrap();
+    assert_eq!(used.iter().map(|c| c.token[0]).collect::<Vec<_>>(), [32, 48, 16]);
     assert_eq!(reader.due_attempts(now, 2).unwrap().len(), 2);
     assert_eq!(reader.due_attempts(START, 10).unwrap(), []);
+}
+
+#[test]
+fn a_merchants_certificates_are_all_found_and_nobody_elses() {
+    let books = &mut Books::new();
+    let certificate = |mchid, serial: &str, revoked_at| MerchantCertificate {
+        key: CertificateKey { mchid, serial: serial.to_owned() },
+        pem: "pem".to_owned(),
+        not_before: START,
+        not_after: START.plus(1),
+        revoked_at,
+    };
+    for row in [
+        certificate(MERCHANT, "B", None),
+        certificate(MERCHANT, "A", Some(START)),
+        certificate(MchId(MERCHANT.0 + 1), "C", None),
+    ] {
+        books.state.rows.merchant_certificate.insert(row);
+    }
+    books.commit().unwrap();
+    let found = books.reader().certificates_of(MERCHANT).unwrap();
+    assert_eq!(found.iter().map(|c| c.key.serial.as_str()).collect::<Vec<_>>(), ["A", "B"]);
 }
 
 fn card(n: i64, person: i64) -> Card {

@@ -159,7 +159,7 @@ fn an_opening_that_was_cut_short_goes_on_at_the_next() {
 #[test]
 fn a_text_that_is_none_of_ours_is_damage() {
     let Some(books) = Books::on_server() else { return };
-    books.meddle(r"INSERT INTO app VALUES ('wx1', 1900000001), (E'\U0010FFFFx', 1900000001)");
+    books.meddle(r"INSERT INTO app VALUES ('wx1', 1900000001, NULL), (E'\U0010FFFFx', 1900000001, NULL)");
     let all = books.reader().all::<koudai_core::rows::App>();
     assert!(matches!(all, Err(StoreError::Corrupt { table: "app", .. })), "{all:?}");
 }

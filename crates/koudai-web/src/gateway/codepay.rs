@@ -40,10 +40,7 @@ pub(super) async fn take(call: Call) -> Result<Reply, Fault> {
 /// `POST /v3/pay/transactions/out-trade-no/{out_trade_no}/reverse`.
 pub(super) async fn reverse(mut call: Call) -> Result<Reply, Fault> {
     let out_trade_no = OUT_TRADE_NO.in_path(call.segment.take())?;
-    let appid = call.fields(|fields| {
-        fields.required_text("mchid", 1..=32)?;
-        Ok(fields.required_text("appid", 1..=32)?.to_owned())
-    })?;
+    let appid = call.fields(read_reverse)?;
     note(&out_trade_no);
     let mchid = call.merchant.mchid;
     let command = ReverseOrder { mchid, appid: appid.clone(), out_trade_no: out_trade_no.clone() };
@@ -71,6 +68,12 @@ pub(super) fn barred(merchant: &Merchant, out_trade_no: String) -> Transaction {
     }
 }
 
+/// What a body that reverses an order says: the app it came from.
+pub(super) fn read_reverse(fields: &Fields<'_>) -> Result<String, Fault> {
+    fields.required_text("mchid", 1..=32)?;
+    Ok(fields.required_text("appid", 1..=32)?.to_owned())
+}
+
 /// Why a code payment failed, in words for the cashier.
 pub(super) fn why_failed(order: &Order, payment: &CodePayment, now: Timestamp) -> Option<&'static str> {
     if order.standing(now) != OrderStanding::Failed {
@@ -89,7 +92,7 @@ pub(super) fn why_failed(order: &Order, payment: &CodePayment, now: Timestamp) -
 }
 
 /// The payment a body asks for. `support_fapiao` is accepted and changes nothing.
-fn code_order(fields: &Fields<'_>, mchid: MchId) -> Result<TakeByCode, Fault> {
+pub(super) fn code_order(fields: &Fields<'_>, mchid: MchId) -> Result<TakeByCode, Fault> {
     let appid = fields.required_text("appid", 1..=32)?.to_owned();
     fields.required_text("mchid", 1..=32)?;
     let description = fields.required_text("description", 1..=127)?.to_owned();

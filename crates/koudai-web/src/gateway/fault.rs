@@ -88,6 +88,7 @@ mod number {
     pub(super) const BILL_DATE: u32 = 900_000_103;
     pub(super) const BILL_TOKEN: u32 = 900_000_104;
     pub(super) const OTHER_MERCHANTS_BILL: u32 = 900_000_105;
+    pub(super) const OPENID: u32 = 268_501_013;
 }
 
 /// More about a fault, for whoever reads the reply.
@@ -389,6 +390,11 @@ pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
         MerchantRefusal::UserPaying => {
             let (zh, en) = ("用户支付中，请稍后再试", "The payer is paying; ask again later.");
             fault(S::ACCEPTED, "USER_PAYING", number::USER_PAYING, zh, en)
+        }
+        MerchantRefusal::PayerUnknown => {
+            let (zh, en) = ("无效的openid", "The openid is not one of this app's.");
+            fault(S::BAD_REQUEST, "PARAM_ERROR", number::OPENID, zh, en)
+                .about("/payer/openid", said("不是该 appid 下的用户", "names nobody under this appid"))
         }
         MerchantRefusal::OrderUnknown => {
             let code = if asked == Asked::Refund { "RESOURCE_NOT_EXISTS" } else { "ORDER_NOT_EXIST" };

@@ -2,15 +2,21 @@
 //!
 //! One more body is one more line in `bodies!`.
 
-use koudai_core::id::MchId;
+use koudai_core::id::{MchId, PersonId};
+use koudai_core::order::PlaceOrder;
+use koudai_core::rows::Product;
 use koudai_networks::Reach;
 
 use super::fault::Fault;
 use super::fields::{Fields, OUT_TRADE_NO};
-use super::{orders, read_body, refunds};
+use super::{codepay, orders, read_body, refunds};
 use crate::say::Lang;
 
 const MCHID: MchId = MchId(1_900_007_291);
+
+fn ordered(fields: &Fields<'_>, product: Product) -> Result<PlaceOrder, Fault> {
+    orders::ordered(fields, (MCHID, Reach::Public), product, |_, _| Ok(PersonId(1 << 60)))
+}
 
 /// Whether a body is accepted. A refusal must have words in both languages and an answer that is JSON.
 fn accepted<T>(body: &[u8], read: impl FnOnce(&Fields<'_>) -> Result<T, Fault>) -> bool {
@@ -38,7 +44,12 @@ macro_rules! bodies {
 }
 
 bodies! {
-    "body-native" => |fields| orders::native_order(fields, MCHID, Reach::Public),
+    "body-native" => |fields| ordered(fields, Product::Native),
+    "body-jsapi" => |fields| ordered(fields, Product::Jsapi),
+    "body-app" => |fields| ordered(fields, Product::App),
+    "body-h5" => |fields| ordered(fields, Product::H5),
+    "body-codepay" => |fields| codepay::code_order(fields, MCHID),
+    "body-reverse" => codepay::read_reverse,
     "body-close" => orders::read_close,
     "body-refund" => |fields| refunds::refund_request(fields, MCHID, Reach::Public),
     // Numbers in paths are read by the same rules as in bodies.

@@ -17,6 +17,7 @@ pub mod fuzzing;
 mod known_keys;
 mod orders;
 mod refunds;
+mod sns;
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 use koudai_core::id::MchId;
-use koudai_core::rows::Merchant;
+use koudai_core::rows::{Merchant, Product};
 use koudai_networks::platform::SigningMode;
 use koudai_wechatpay::strict_json;
 use serde::Serialize;
@@ -48,9 +49,9 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// The charset is always said: one SDK verifies the decoded text.
 const JSON: &str = "application/json; charset=utf-8";
 
-/// The gateway's routes, all under `/v3`.
+/// The gateway's routes: `/v3`, and under `/sns` what tells a merchant's server who a person is.
 pub fn router() -> Router<App> {
-    let native = guarded(MethodFilter::POST, orders::place_native);
+    let place = |product| guarded(MethodFilter::POST, move |call| orders::place(call, product));
     let by_number = guarded(MethodFilter::GET, orders::by_number);
     let by_id = guarded(MethodFilter::GET, orders::by_id);
     let close = guarded(MethodFilter::POST, orders::close);
@@ -60,7 +61,10 @@ pub fn router() -> Router<App> {
     let refund_by_number = guarded(MethodFilter::GET, refunds::by_number);
     let redirect = guarded(MethodFilter::POST, refunds::redirect);
     Router::new()
-        .route("/v3/pay/transactions/native", native)
+        .route("/v3/pay/transactions/native", place(Product::Native))
+        .route("/v3/pay/transactions/jsapi", place(Product::Jsapi))
+        .route("/v3/pay/transactions/app", place(Product::App))
+        .route("/v3/pay/transactions/h5", place(Product::H5))
         .route("/v3/pay/transactions/out-trade-no/{out_trade_no}", by_number)
         .route("/v3/pay/transactions/id/{transaction_id}", by_id)
         .route("/v3/pay/transactions/out-trade-no/{out_trade_no}/close", close)
@@ -81,6 +85,7 @@ pub fn router() -> Router<App> {
             "/v3/{*rest}",
             any(|headers: HeaderMap| async move { refused(&headers, &Fault::no_such_path()) }),
         )
+        .merge(sns::router())
 }
 
 /// A request of a merchant that has proven who it is.

@@ -1,14 +1,22 @@
 //! Orders: placed, asked for, closed (protocol specification 2.1 to 2.3).
+//!
+//! The four kinds differ in what they ask for besides and in what comes back: a code to show, a number that the merchant's
+//! page or app calls the payment up by, or a link for the phone's browser.
 
-use koudai_core::id::{MchId, OrderId};
+use std::net::IpAddr;
+
+use koudai_core::id::{MchId, OrderId, PersonId};
 use koudai_core::money::{Currency, Money};
 use koudai_core::order::{CloseOrder, PlaceOrder};
 use koudai_core::refusal::MerchantRefusal;
 use koudai_core::rows::{CodePayment, Order, OrderNumber, OutTradeNo, Product};
-use koudai_core::time::Timestamp;
+use koudai_core::time::{MINUTE, Timestamp};
 use koudai_networks::{Reach, protocol, reach_allows};
 use koudai_store::StoreError;
-use koudai_wechatpay::types::{GoodsDetail, NativeReply, OrderDetail, SceneInfo, SettleInfo, StoreInfo};
+use koudai_wechatpay::placing::{H5Link, Prepaid};
+use koudai_wechatpay::types::{
+    GoodsDetail, H5Info, NativeReply, OrderDetail, SceneInfo, SettleInfo, StoreInfo,
+};
 use serde::Serialize;
 
 use super::fault::{Asked, Fault, failed, refusal, said};
@@ -19,19 +27,34 @@ use super::{Call, Reply, codepay};
 pub(super) const MOST_FEN: i64 = i32::MAX as i64;
 /// The largest `detail`, in bytes of compact JSON.
 pub(super) const MOST_DETAIL_BYTES: usize = 6_144;
+/// How long an `h5_url` opens the payment page, ms.
+const H5_LIFE_MS: i64 = 5 * MINUTE;
 
-/// `POST /v3/pay/transactions/native`.
-pub(super) async fn place_native(call: Call) -> Result<Reply, Fault> {
-    if !call.merchant.may_use(Product::Native) {
+/// `POST /v3/pay/transactions/{native,jsapi,app,h5}`.
+pub(super) async fn place(call: Call, product: Product) -> Result<Reply, Fault> {
+    if !call.merchant.may_use(product) {
         return Err(refusal(Asked::Place, MerchantRefusal::ProductNotEnabled));
     }
     let (mchid, reach) = (call.merchant.mchid, call.app.networks.reach);
-    let order = call.fields(|fields| native_order(fields, mchid, reach))?;
+    let order = call.fields(|fields| {
+        ordered(fields, (mchid, reach), product, |appid, openid| payer(&call, appid, openid))
+    })?;
     note(&order.out_trade_no);
     let placed = call.app.engine.submit(order).await.map_err(|why| failed(Asked::Place, why))?;
-    let platform = &call.app.networks.platform;
-    let code_url = platform.code_url(&call.app.origin, &placed.code, placed.mchid, placed.code_expires_at);
-    Ok(Reply::json(&NativeReply { code_url }))
+    let (networks, origin) = (&call.app.networks, &call.app.origin);
+    let (code, expires_at) = (&placed.code, placed.code_expires_at);
+    Ok(match product {
+        Product::Jsapi | Product::App => Reply::json(&Prepaid { prepay_id: networks.vault.prepay_id(code) }),
+        Product::H5 => {
+            let until = call.app.engine.now().plus(H5_LIFE_MS).min(expires_at);
+            let (prepay_id, ticket) = (networks.vault.prepay_id(code), networks.vault.h5_ticket(code, until));
+            Reply::json(&H5Link { h5_url: format!("{origin}/pay/h5?prepay_id={prepay_id}&package={ticket}") })
+        }
+        Product::Native | Product::CodePay => {
+            let code_url = networks.platform.code_url(origin, code, placed.mchid, expires_at);
+            Reply::json(&NativeReply { code_url })
+        }
+    })
 }
 
 /// `GET /v3/pay/transactions/out-trade-no/{out_trade_no}?mchid=`.
@@ -108,7 +131,13 @@ pub(super) fn note(out_trade_no: &str) {
 }
 
 /// The order a body asks for. `support_fapiao` and `limit_pay` are accepted and change nothing.
-pub(super) fn native_order(fields: &Fields<'_>, mchid: MchId, reach: Reach) -> Result<PlaceOrder, Fault> {
+/// Whom a JSAPI order is meant for, `payer` knows by its app and openid.
+pub(super) fn ordered(
+    fields: &Fields<'_>,
+    (mchid, reach): (MchId, Reach),
+    product: Product,
+    payer: impl FnOnce(&str, &str) -> Result<PersonId, Fault>,
+) -> Result<PlaceOrder, Fault> {
     let appid = fields.required_text("appid", 1..=32)?;
     fields.required_text("mchid", 1..=32)?;
     let description = fields.required_text("description", 1..=127)?;
@@ -134,7 +163,22 @@ pub(super) fn native_order(fields: &Fields<'_>, mchid: MchId, reach: Reach) -> R
         let issue = said("总长度不得超过 6144 字节", "must not exceed 6144 bytes");
         return Err(fields.refuse("detail", issue));
     }
-    let scene_info = fields.object("scene_info")?.map(|scene| scene_info(&scene)).transpose()?;
+    let scene_info = match product {
+        Product::H5 => {
+            let scene = fields.required_object("scene_info")?;
+            check_payer_ip(&scene, reach)?;
+            scene.required_object("h5_info")?;
+            Some(scene_info(&scene)?)
+        }
+        _ => fields.object("scene_info")?.map(|scene| scene_info(&scene)).transpose()?,
+    };
+    let meant_for = match product {
+        Product::Jsapi => {
+            let openid = fields.required_object("payer")?.required_text("openid", 1..=128)?.to_owned();
+            Some(payer(appid, &openid)?)
+        }
+        _ => None,
+    };
     let settle_info = match fields.object("settle_info")? {
         Some(settle) => Some(SettleInfo { profit_sharing: settle.flag("profit_sharing")? }),
         None => None,
@@ -143,7 +187,7 @@ pub(super) fn native_order(fields: &Fields<'_>, mchid: MchId, reach: Reach) -> R
         mchid,
         appid: appid.to_owned(),
         out_trade_no,
-        product: Product::Native,
+        product,
         description: description.to_owned(),
         attach,
         notify_url: notify_url.to_owned(),
@@ -153,7 +197,28 @@ pub(super) fn native_order(fields: &Fields<'_>, mchid: MchId, reach: Reach) -> R
         settle_info: settle_info.map(|settle| compact(&settle)),
         amount: fen(total),
         time_expire,
+        meant_for,
     })
+}
+
+/// Who may pay, by what the app knows them as. An openid of another app's, or of nobody, leads to nobody.
+fn payer(call: &Call, appid: &str, openid: &str) -> Result<PersonId, Fault> {
+    // Under an app that is not the merchant's no openid fits; what is wrong then is the app.
+    if appid != call.merchant.appid {
+        return Err(refusal(Asked::Place, MerchantRefusal::AppidMismatch));
+    }
+    let person = call.app.networks.vault.person_of(appid, openid);
+    person.ok_or_else(|| refusal(Asked::Place, MerchantRefusal::PayerUnknown))
+}
+
+/// An H5 order names the address of the payer's phone, which is never this machine's but in a demo.
+fn check_payer_ip(scene: &Fields<'_>, reach: Reach) -> Result<(), Fault> {
+    let text = scene.required_text("payer_client_ip", 1..=45)?;
+    let fine = text.parse::<IpAddr>().is_ok_and(|ip| {
+        reach == Reach::Local || !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast())
+    });
+    let issue = said("应为用户手机的 IP 地址", "must be the IP address of the payer's phone");
+    if fine { Ok(()) } else { Err(scene.refuse("payer_client_ip", issue)) }
 }
 
 /// An address that notifications may go to. What its name resolves to is judged again whenever one is sent.
@@ -208,10 +273,24 @@ fn scene_info(fields: &Fields<'_>) -> Result<SceneInfo, Fault> {
             address: store.owned("address", 512)?,
         })
     };
+    let h5 = |h5: Fields<'_>| {
+        let kind = h5.required_text("type", 1..=32)?;
+        if !["wap", "ios", "android"].contains(&kind.to_ascii_lowercase().as_str()) {
+            return Err(h5.refuse("type", said("应为 Wap、iOS 或 Android", "must be Wap, iOS or Android")));
+        }
+        Ok::<_, Fault>(H5Info {
+            kind: kind.to_owned(),
+            app_name: h5.owned("app_name", 64)?,
+            app_url: h5.owned("app_url", 128)?,
+            bundle_id: h5.owned("bundle_id", 128)?,
+            package_name: h5.owned("package_name", 128)?,
+        })
+    };
     Ok(SceneInfo {
         payer_client_ip: Some(fields.required_text("payer_client_ip", 1..=45)?.to_owned()),
         device_id: fields.owned("device_id", 32)?,
         store_info: fields.object("store_info")?.map(store).transpose()?,
+        h5_info: fields.object("h5_info")?.map(h5).transpose()?.map(Box::new),
     })
 }
 

@@ -5,13 +5,16 @@
 
 mod answer;
 mod bills;
+mod call_up;
 mod cards;
+mod connect;
 mod fields;
 mod home;
 pub mod months;
 pub mod pages;
 mod pay;
 mod records;
+mod return_to;
 mod scan;
 mod sign_in;
 mod top_up;
@@ -51,6 +54,11 @@ pub fn router() -> Router<App> {
         .route("/scan", get(scan::page).post(scan::scan).layer(DefaultBodyLimit::max(scan::PICTURE_BYTES)))
         .route("/q/{token}", get(scan::landing))
         .route("/pay/{token}", get(pay::page).post(pay::pay))
+        .route("/pay/jsapi", get(call_up::jsapi))
+        .route("/pay/app", get(call_up::app))
+        .route("/pay/h5", get(call_up::h5))
+        .route("/js/koudai-pay.js", get(call_up::script))
+        .route("/connect/oauth2/authorize", get(connect::authorize))
         .route("/records", get(bills::list))
         .route("/records/{id}", get(records::record))
         .route("/static/{file}", get(asset))

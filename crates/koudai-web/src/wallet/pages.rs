@@ -26,8 +26,8 @@ pub use cards::{BindingPage, BindingState, CardNewPage, CardPage, CardsPage, Hol
 pub use info::{RefusalPage, StatusPage, TermsPage};
 pub use koudai_core::card::CardKind;
 pub use payments::{
-    LandingPage, Method, PayPage, PayResultPage, PayState, ScanPage, TopUpPage, TopUpResultPage, TopUpState,
-    Unusable,
+    LandingPage, Method, PayPage, PayResultPage, PayState, ReturningPage, ScanPage, TopUpPage,
+    TopUpResultPage, TopUpState, Unusable,
 };
 pub use pieces::{Amount, CardLine, Icon, Refused};
 pub use records::{

@@ -21,6 +21,7 @@ use super::answer;
 use super::fields::Fields;
 use super::home::balance;
 use super::pages::{Method, PayPage, PayResultPage, PayState, Refused, Unusable};
+use super::return_to::{Outcome, way_back};
 use super::top_up::{failure, outcome};
 use super::visit::{Unrecognised, Visit};
 use crate::catalogue;
@@ -50,6 +51,7 @@ struct View {
     card: Option<Card>,
     has_payment_password: bool,
     first_time: bool,
+    payee: Merchant,
 }
 
 impl View {
@@ -59,7 +61,9 @@ impl View {
         let (token_text, now) = (name.to_owned(), visit.now());
         let read = visit.read(move |r| {
             let Some(standing) = Standing::of(r, person, &token, now)? else { return Ok(None) };
+            let payee = r.get::<Merchant>(&standing.order.mchid)?.expect("an order has its merchant");
             Ok(Some(Self {
+                payee,
                 token: token_text,
                 card: match standing.order.card {
                     Some(card) => r.get::<Card>(&card)?,
@@ -70,7 +74,14 @@ impl View {
                 standing,
             }))
         });
-        read.await?.ok_or(Refusal::CodeStale)
+        let view = read.await?.ok_or(Refusal::CodeStale)?;
+        view.standing.check_is_for_them()?;
+        Ok(view)
+    }
+
+    /// The way back to the page or app that this person came from.
+    fn back(&self, visit: &Visit, outcome: Outcome) -> Option<String> {
+        way_back(visit.came_from.as_deref(), visit.app.networks.reach, &self.payee, outcome)
     }
 
     fn paid_with(&self, visit: &Visit) -> String {
@@ -102,6 +113,7 @@ impl View {
                     failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
                     has_payment_password: self.has_payment_password,
                     refused: refusal.map(|r| standing.refused(visit, r)),
+                    back: self.back(visit, Outcome::Cancelled),
                 };
                 return answer::page(refusal.map_or(StatusCode::OK, answer::status), &page);
             }
@@ -113,7 +125,7 @@ impl View {
                 method: self.paid_with(visit),
                 at: standing.order.paid_at.unwrap_or_else(|| visit.now()),
                 record_id: standing.order.id.wire(),
-                merchant_url: None,
+                merchant_url: self.back(visit, Outcome::Paid),
             },
             OrderStanding::Paid | OrderStanding::Refunded => {
                 PayState::PaidByAnother(answer::refused(visit, Refusal::OrderAlreadyPaid))
@@ -132,6 +144,7 @@ impl View {
             amount: standing.order.amount,
             order_no: standing.order.out_trade_no.to_string(),
             state,
+            back: self.back(visit, Outcome::Failed),
         })
     }
 }
@@ -167,7 +180,16 @@ impl Standing {
         let person = visit.person()?;
         let token = parse_token(name).ok_or(Refusal::CodeStale)?;
         let now = visit.now();
-        visit.read(move |r| Self::of(r, person, &token, now)).await?.ok_or(Refusal::CodeStale)
+        let standing =
+            visit.read(move |r| Self::of(r, person, &token, now)).await?.ok_or(Refusal::CodeStale)?;
+        standing.check_is_for_them()?;
+        Ok(standing)
+    }
+
+    /// An order that is meant for somebody is nobody else's to see.
+    fn check_is_for_them(&self) -> Result<(), Refusal> {
+        let theirs = self.order.meant_for.is_none_or(|person| person == self.person);
+        if theirs { Ok(()) } else { Err(Refusal::OrderForAnother) }
     }
 
     /// Of an order that was just paid from the balance, of which the payment knows all but what else its payer has.

@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use image::{ImageReader, Limits};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Merchant, Order, OrderCode};
+use koudai_core::rows::{Merchant, Order, OrderCode, Product};
 use koudai_networks::platform::parse_token;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -158,6 +158,10 @@ async fn find(visit: &Visit, text: &str) -> Result<String, Refusal> {
         })
         .await?
         .ok_or(Refusal::CodeStale)?;
+    // Only a code that is shown is scanned; what a page or an app calls up has no code.
+    if order.product != Product::Native {
+        return Err(Refusal::CodeNotOurs);
+    }
     let signed = visit.app.networks.platform.code_is_ours(signature, &token, order.mchid, code.expires_at);
     if !signed && (whole || !signature.is_empty()) {
         return Err(Refusal::CodeSwapped);
@@ -168,14 +172,17 @@ async fn find(visit: &Visit, text: &str) -> Result<String, Refusal> {
 pub(super) async fn landing(visit: Visit, Path(name): Path<String>) -> Response {
     let result = async {
         let token = parse_token(&name).ok_or(Refusal::CodeNotOurs)?;
-        let merchant = visit
+        let (merchant, product) = visit
             .read(move |r| {
                 let Some(code) = r.get::<OrderCode>(&token)? else { return Ok(None) };
                 let order = r.get::<Order>(&code.order)?.expect("a code has its order");
-                r.get::<Merchant>(&order.mchid)
+                Ok(r.get::<Merchant>(&order.mchid)?.map(|merchant| (merchant, order.product)))
             })
             .await?
             .ok_or(Refusal::CodeStale)?;
+        if product != Product::Native {
+            return Err(Refusal::CodeNotOurs);
+        }
         Ok(answer::ok(&LandingPage {
             l: visit.l,
             token: name.clone(),

@@ -21,6 +21,9 @@ use super::pages::LoginPage;
 use super::visit::{CODE_SENT, SESSION, Visit, cookie, token_hash};
 use crate::App;
 
+/// The longest way on: a merchant's page that asked who is there has its own address in it.
+const MOST_NEXT_BYTES: usize = 4_096;
+
 /// Where to go on to.
 #[derive(Deserialize)]
 pub(super) struct Next {
@@ -31,10 +34,13 @@ pub(super) struct Next {
 pub(super) fn own_path(next: Option<&str>) -> Option<String> {
     let next = next?;
     let plain = |b: u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'?' | b'=' | b'&' | b'%')
+        b.is_ascii_alphanumeric()
+            || matches!(b, b'/' | b'-' | b'_' | b'.' | b'?' | b'=' | b'&' | b'%' | b'+' | b'*')
     };
-    let fine =
-        next.starts_with('/') && !next.starts_with("//") && next.len() <= 200 && next.bytes().all(plain);
+    let fine = next.starts_with('/')
+        && !next.starts_with("//")
+        && next.len() <= MOST_NEXT_BYTES
+        && next.bytes().all(plain);
     fine.then(|| next.to_owned())
 }
 
@@ -108,7 +114,7 @@ pub(super) async fn code_page(visit: Visit, headers: HeaderMap, Query(query): Qu
     answer::ok(&page)
 }
 
-fn with_next(path: &str, next: Option<&str>) -> String {
+pub(super) fn with_next(path: &str, next: Option<&str>) -> String {
     let query = next.and_then(|next| serde_urlencoded::to_string([("next", next)]).ok());
     query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
 }

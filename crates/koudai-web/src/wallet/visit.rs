@@ -21,6 +21,8 @@ use crate::say::Lang;
 pub(super) const SESSION: &str = "koudai_wallet";
 /// The number a one-time code was sent to, while its page is open.
 pub(super) const CODE_SENT: &str = "koudai_code";
+/// Where a merchant's page or app wants the payer of an order back, while the order's page is open.
+pub(super) const CAME_FROM: &str = "koudai_came_from";
 /// The language a person chose.
 pub(super) const LANGUAGE: &str = "koudai_lang";
 
@@ -40,6 +42,8 @@ pub(super) struct Visit {
     /// The hash of the session token that came along.
     token_hash: Option<[u8; 32]>,
     session: Option<(PersonId, [u8; 32])>,
+    /// Where the payer of this page's order came from, as the browser remembers it.
+    pub(super) came_from: Option<String>,
 }
 
 /// A request of which nobody has looked up yet who sent it: until `recognise` did, its `person` knows of nobody. For a
@@ -63,6 +67,7 @@ impl FromRequestParts<App> for Unrecognised {
             path: parts.uri.path().to_owned(),
             token_hash: None,
             session: None,
+            came_from: cookie(headers, CAME_FROM).map(str::to_owned),
         };
         let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
         let changes = parts.method != Method::GET && parts.method != Method::HEAD;

@@ -191,6 +191,7 @@ impl House {
             settle_info: Some(r#"{"profit_sharing":false}"#.to_owned()),
             amount: Money::fen(minor).expect("above zero"),
             time_expire: None,
+            meant_for: None,
         }
     }
 }

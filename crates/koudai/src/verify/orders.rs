@@ -261,9 +261,14 @@ impl Orders<'_> {
             Some(payer) => self.people.knows(reader, payer)?,
             None => true,
         };
+        let knows_meant = match order.meant_for {
+            Some(person) => self.people.knows(reader, person)?,
+            None => true,
+        };
         let knows_merchant = self.knows_merchant(reader, order.mchid)?;
         let checked = check(knows_merchant, "an order has its merchant", || order_name(order))
             .and_then(|()| check(knows_payer, "who pays is a person", || order_name(order)))
+            .and_then(|()| check(knows_meant, "who an order is meant for is a person", || order_name(order)))
             .and_then(|()| family.check_order())
             .and_then(|()| family.check_code());
         if self.found.note(Stage::Orders, checked).is_none() {
@@ -308,6 +313,8 @@ impl Family<'_> {
             a.kind == AttemptKind::CardPayment
                 && (a.order, Some(a.person), Some(a.card)) == (Some(order.id), order.payer, order.card)
         });
+        let meant = order.meant_for.is_none() || order.payer.is_none() || order.payer == order.meant_for;
+        check(meant, "an order is paid by the person it is meant for", name)?;
         let is = |state| attempt.is_some_and(|a| a.state == state);
         let nobody = order.payer.is_none() && order.card.is_none() && order.attempt.is_none();
         match order.state {

@@ -179,6 +179,7 @@ impl Hand {
             settle_info: None,
             amount: fen(amount),
             time_expire: None,
+            meant_for: None,
         };
         done!(self, place).id
     }

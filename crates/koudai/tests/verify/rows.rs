@@ -133,6 +133,13 @@ fn orders_that_have_what_is_not_theirs_are_found() {
     });
     house.finds_sql("who pays is a person", &at(house.by_balance, "payer = 16"));
 
+    let meant = "who an order is meant for is a person";
+    house.finds_sql(meant, &ordered(house.unpaid, "meant_for = 16"));
+    let by_them = "an order is paid by the person it is meant for";
+    for order in [house.by_balance, house.by_card, house.paying] {
+        house.finds_sql(by_them, &ordered(order, &format!("meant_for = {}", house.other.0)));
+    }
+
     let nobody = "an order that nobody pays names no payer";
     for order in [house.unpaid, house.closed, house.failed] {
         for set in [format!("payer = {payer}"), format!("card = {card}"), format!("attempt = {top_up}")] {

@@ -111,6 +111,18 @@ pub struct LandingPage {
     pub signed_in: bool,
 }
 
+/// On the way back to a merchant's page that asked who is there. It goes on by itself.
+#[derive(Template)]
+#[template(path = "returning.html")]
+pub struct ReturningPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// Whose page it is.
+    pub merchant: String,
+    /// Where to; checked by the handler.
+    pub url: String,
+}
+
 /// `GET /pay/{token}` of an order that can be paid, and a refused `POST` of one.
 #[derive(Template)]
 #[template(path = "pay.html")]
@@ -141,6 +153,8 @@ pub struct PayPage {
     pub has_payment_password: bool,
     /// What was refused.
     pub refused: Option<Refused>,
+    /// Back to the merchant's page or app without paying, for those who came from there; checked by the handler.
+    pub back: Option<String>,
 }
 
 impl PayPage {
@@ -220,6 +234,8 @@ pub struct PayResultPage {
     pub order_no: String,
     /// How it stands.
     pub state: PayState,
+    /// Back to the merchant's page or app when the order cannot be paid; checked by the handler.
+    pub back: Option<String>,
 }
 
 /// How an order stands for the person who looks at it.

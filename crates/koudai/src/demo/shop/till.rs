@@ -472,8 +472,6 @@ impl Till {
                 self.paid(&order, &found)
             }
             Notice::Refund(found) => self.refund_stands(&found.out_refund_no, &found.refund_status),
-            // News of a kind that this shop has no use for.
-            _ => Ok(()),
         }
     }
 }
