@@ -4,8 +4,10 @@
 //! writes the reply in the form that was asked for.
 
 mod answer;
+mod barcode;
 mod bills;
 mod cards;
+mod codes;
 mod fields;
 mod home;
 pub mod months;
@@ -51,6 +53,13 @@ pub fn router() -> Router<App> {
         .route("/scan", get(scan::page).post(scan::scan).layer(DefaultBodyLimit::max(scan::PICTURE_BYTES)))
         .route("/q/{token}", get(scan::landing))
         .route("/pay/{token}", get(pay::page).post(pay::pay))
+        .route("/code", get(codes::page))
+        .route("/code/on", post(codes::switch_on))
+        .route("/code/off", post(codes::switch_off))
+        .route("/code/method", post(codes::choose))
+        .route("/code/news", get(codes::news))
+        .route("/code/{order}", get(codes::order).post(codes::confirm))
+        .route("/code/{order}/decline", post(codes::decline))
         .route("/records", get(bills::list))
         .route("/records/{id}", get(records::record))
         .route("/static/{file}", get(asset))
