@@ -51,9 +51,10 @@ pub fn transaction(order: &Order, vault: &Vault, now: Timestamp) -> Transaction 
     }
 }
 
-/// The merchant's device, the only part of a scene that comes back.
+/// The merchant's device, the only part of a scene that comes back. The rest differs by how an order is brought to its payer.
 pub fn device(scene_info: &str) -> Option<String> {
-    serde_json::from_str::<SceneInfo>(scene_info).ok()?.device_id
+    let scene: serde_json::Value = serde_json::from_str(scene_info).ok()?;
+    Some(scene.get("device_id")?.as_str()?.to_owned())
 }
 
 /// The protocol's word for how an order is brought to the payer.

@@ -80,7 +80,7 @@ async function send(fields) {
   // This try is answered; an earlier one may still be out there.
   astray = earlier;
   // Somebody's payment of this order is on record: its page says how it stands.
-  if (["ORDER_ALREADY_PAID", "ORDER_BEING_PAID", "ORDER_CLOSED", "ORDER_EXPIRED"].includes(body.code)) return location.replace(state);
+  if (["ORDER_ALREADY_PAID", "ORDER_BEING_PAID", "ORDER_CLOSED", "ORDER_EXPIRED", "ORDER_REVERSED"].includes(body.code)) return location.replace(state);
   return refuse(body);
 }
 

@@ -1,6 +1,6 @@
 -- Payments by a code that the payer shows.
 
--- How each person pays by codes; `codes` holds the hashes of the newest.
+-- How each person pays by codes, with the hashes of the newest.
 CREATE TABLE payer_codes (
     person     INTEGER NOT NULL PRIMARY KEY,
     "on"       INTEGER NOT NULL CHECK ("on" IN (0, 1)),

@@ -4,9 +4,11 @@
 //! writes the reply in the form that was asked for.
 
 mod answer;
+mod barcode;
 mod bills;
 mod call_up;
 mod cards;
+mod codes;
 mod connect;
 mod fields;
 mod home;
@@ -59,6 +61,13 @@ pub fn router() -> Router<App> {
         .route("/pay/h5", get(call_up::h5))
         .route("/js/koudai-pay.js", get(call_up::script))
         .route("/connect/oauth2/authorize", get(connect::authorize))
+        .route("/code", get(codes::page))
+        .route("/code/on", post(codes::switch_on))
+        .route("/code/off", post(codes::switch_off))
+        .route("/code/method", post(codes::choose))
+        .route("/code/news", get(codes::news))
+        .route("/code/{order}", get(codes::order).post(codes::confirm))
+        .route("/code/{order}/decline", post(codes::decline))
         .route("/records", get(bills::list))
         .route("/records/{id}", get(records::record))
         .route("/static/{file}", get(asset))

@@ -15,6 +15,7 @@
 
 mod accounts;
 mod cards;
+mod codes;
 mod info;
 mod payments;
 mod pieces;
@@ -23,6 +24,7 @@ mod records;
 pub use accounts::{HomePage, LoginPage, PaymentPasswordPage, RefundNotice};
 pub use askama::Template;
 pub use cards::{BindingPage, BindingState, CardNewPage, CardPage, CardsPage, Holder};
+pub use codes::{CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState, LastCodePayment};
 pub use info::{RefusalPage, StatusPage, TermsPage};
 pub use koudai_core::card::CardKind;
 pub use payments::{

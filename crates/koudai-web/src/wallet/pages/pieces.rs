@@ -91,6 +91,8 @@ pub enum Icon {
     Pocket,
     /// Four corners and a line: scan.
     Scan,
+    /// Bars: the payer's code.
+    PayCode,
     /// A coin going in: top up.
     TopUp,
     /// A bank card.
