@@ -128,6 +128,15 @@ test("a page that calls up on a tap hears of the result by an event, and of the 
   assert.equal(await tab.locator("#event").innerText(), "get_brand_wcpay_request:fail");
   await tab.reload();
   assert.equal(await tab.locator("#event").innerText(), "", "a reload does not say it again");
+
+  const left = await place("jsapi", { payer: { openid } });
+  pages.set("/tap", page(signed(left.prepay_id), true));
+  await tab.goto(`${origin}/tap?again`);
+  await tab.locator("#pay").tap();
+  await tab.waitForURL(/\/pay\/[\w-]{22}$/);
+  await tab.goBack();
+  await tab.waitForFunction(() => document.getElementById("event").textContent);
+  assert.equal(await tab.locator("#event").innerText(), "get_brand_wcpay_request:cancel");
   await tab.context().close();
 });
 

@@ -19,6 +19,11 @@ const PREPAY: &str = "kd";
 /// The longest text that is looked at: none of ours comes near it.
 const MOST_BYTES: usize = 64;
 
+/// Whether a text can be an app's id: of ours each is `wx` and sixteen digits. What cannot be one is not looked up.
+pub fn is_appid(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// A login code that was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoginCode {

@@ -26,6 +26,11 @@
     try { return sessionStorage.getItem(KEY); } catch (_) { return null; }
   }
 
+  function cameBack() {
+    var navigation = performance.getEntriesByType("navigation")[0];
+    return Boolean(navigation) && navigation.type === "back_forward";
+  }
+
   // The result with which the wallet sent the payer back, taken out of the address so that a reload does not say it again.
   var result = null;
   var here = new URL(location.href);
@@ -34,6 +39,10 @@
     result = { err_msg: NAME + ":" + word, package: remembered() };
     here.searchParams.delete(NAME);
     history.replaceState(history.state, "", here.href);
+    remember(null);
+  } else if (remembered() !== null && cameBack()) {
+    // By the browser's own button, out of the payment: a page that calls up by itself would not let go otherwise.
+    result = { err_msg: NAME + ":cancel", package: remembered() };
     remember(null);
   }
 

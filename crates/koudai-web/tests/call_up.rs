@@ -477,6 +477,7 @@ async fn nobody_is_sent_to_a_page_that_is_not_the_apps() {
         ("REQUEST_MALFORMED", authorize(&wallet.shop, &[good]).replace("snsapi_base", "snsapi_userinfo")),
         ("REQUEST_MALFORMED", authorize(&wallet.shop, &[good]).replace("=code", "=token")),
         ("REQUEST_MALFORMED", format!("{}&x={}", authorize(&wallet.shop, &[good]), "x".repeat(2_000))),
+        ("APP_UNKNOWN", authorize(&wallet.shop, &[good]).replace(&wallet.shop.appid, "wx%00")),
         ("APP_UNKNOWN", authorize(&wallet.shop, &[good]).replace(&wallet.shop.appid, "wx0")),
     ];
     for (code, target) in cases {

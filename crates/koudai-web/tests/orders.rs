@@ -248,6 +248,8 @@ async fn what_is_wrong_with_a_trade_is_said_by_its_number() {
         (format!("appid={appid}&secret={SECRET}&code={stale}&{kind}"), 42_003),
         (format!("appid={appid}&secret={SECRET}&code={good}&code={good}&{kind}"), 40_035),
         (format!("appid={appid}&secret={SECRET}&code={}&{kind}", "x".repeat(4_000)), 40_035),
+        (format!("appid=wx%00&secret={SECRET}&code={good}&{kind}"), 40_013),
+        (format!("appid={}&secret={SECRET}&code={good}&{kind}", "w".repeat(33)), 40_013),
         (format!("appid=%FF&secret={SECRET}&code={good}&{kind}"), 40_013),
     ];
     for (query, errcode) in cases {

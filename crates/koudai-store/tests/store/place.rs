@@ -44,6 +44,13 @@ impl Place {
         Self::Directory(tempfile::tempdir().expect("a temporary directory"))
     }
 
+    /// Runs statements on the file, whether or not it has been opened before.
+    pub(crate) fn run_on_files(&self, sql: &str) {
+        let Self::Directory(directory) = self else { panic!("it is on a server") };
+        let file = directory.path().join(koudai_store::sqlite::FILE);
+        rusqlite::Connection::open(file).expect("a database").execute_batch(sql).expect("it runs");
+    }
+
     pub(crate) fn on_server() -> Option<Self> {
         let server = std::env::var("KOUDAI_TEST_POSTGRES").ok()?;
         let name = format!("koudai_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::Relaxed));

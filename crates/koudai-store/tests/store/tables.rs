@@ -4,13 +4,15 @@ use koudai_core::cache::{Cache, TableVisitor};
 use koudai_core::card::CardKind;
 use koudai_core::code_payment::CodeFailure;
 use koudai_core::column::{Cells, Row, Value};
+use koudai_core::id::OrderId;
 use koudai_core::rows::{
-    AttemptKind, AttemptState, BindingState, CodePurpose, NetworkRefusal, OrderState, Product, RefundState,
-    RefundWay, Rows, StaffRole,
+    App, AttemptKind, AttemptState, BindingState, CodePurpose, NetworkRefusal, Order, OrderState, Product,
+    RefundState, RefundWay, Rows, StaffRole,
 };
-use koudai_store::{Reader, StoreError};
+use koudai_store::{Reader, StoreError, Tuning};
 
 use crate::books::Books;
+use crate::place::Place;
 
 /// Runs a visitor over every table.
 fn every_table(visitor: &mut impl TableVisitor<Error = std::convert::Infallible>) {
@@ -54,6 +56,27 @@ fn every_table_has_the_columns_of_its_declaration_and_there_is_no_other_table() 
         "SELECT WHERE false",
     );
     assert_eq!(loose, [""; 0], "every table is STRICT");
+}
+
+#[test]
+fn a_ledger_of_the_first_shape_is_brought_to_the_newest_and_keeps_its_orders() {
+    let place = Place::on_files();
+    let order = "INSERT INTO trade_order VALUES
+        (16, 1900000001, 'wx1', 'order-1', 'native', '', NULL, '', NULL, NULL, NULL, NULL, 1, 'CNY', 0, 0, zeroblob(16), 0);
+        INSERT INTO order_progress VALUES
+        (16, 'unpaid', NULL, NULL, NULL, NULL, NULL, 0, 'CNY', 0, 'CNY', 0, 'CNY', 0);
+        INSERT INTO app VALUES ('wx1', 1900000001);
+        PRAGMA user_version = 2;";
+    place.run_on_files(include_str!("../../migrations/sqlite/0001_begin.sql"));
+    place.run_on_files(order);
+    for _ in 0..2 {
+        let opened = place.database().open(Tuning::default()).unwrap();
+        let (order, app) = opened
+            .readers
+            .with(|r| Ok((r.get::<Order>(&OrderId(16))?.unwrap(), r.get::<App>(&"wx1".to_owned())?.unwrap())))
+            .unwrap();
+        assert_eq!((&*order.out_trade_no, order.meant_for, app.secret_mac), ("order-1", None, None));
+    }
 }
 
 struct PrimaryKeys<'a>(&'a Books);

@@ -11,7 +11,7 @@ use axum::routing::get;
 use koudai_core::login_code::{LoginCodeSpent, UseLoginCode};
 use koudai_core::rows::{App as AppRow, Merchant};
 use koudai_engine::Failed;
-use koudai_networks::prepay::LoginCode;
+use koudai_networks::prepay::{LoginCode, is_appid};
 use serde_json::{Value, json};
 
 use super::JSON;
@@ -100,6 +100,9 @@ async fn openid(app: &App, query: Option<&str>, code_name: &str) -> Result<Strin
     let code = parameter(code_name)?.ok_or(NO_CODE)?;
     if parameter("grant_type")?.is_some_and(|kind| kind != "authorization_code") {
         return Err(GRANT_TYPE);
+    }
+    if !is_appid(&appid) {
+        return Err(APPID);
     }
     let wanted = appid.clone();
     let read = app.engine.read(move |reader| {

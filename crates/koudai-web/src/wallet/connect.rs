@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use koudai_core::login_code::LOGIN_CODE_LIFE_MS;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{App, Merchant};
+use koudai_networks::prepay::is_appid;
 use koudai_networks::{return_address, with_parameters};
 use serde_json::json;
 
@@ -78,6 +79,9 @@ pub(super) async fn authorize(visit: Visit, RawQuery(query): RawQuery) -> Respon
 
 async fn allow(visit: &Visit, query: &str) -> Result<Response, Refusal> {
     let asked = Asked::read(query)?;
+    if !is_appid(&asked.appid) {
+        return Err(Refusal::AppUnknown);
+    }
     let appid = asked.appid.clone();
     let read = visit.read(move |r| match r.get::<App>(&appid)? {
         Some(app) => r.get::<Merchant>(&app.mchid),
