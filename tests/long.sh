@@ -50,10 +50,13 @@ case "$name" in
             # What libFuzzer finds stays out of the repository; what it crashes with is kept beside it.
             mkdir -p "$work/$target" target/fuzz/crashes
             cp crates/koudai-fuzz/corpus/"$target"/* "$work/$target/"
+            status=0
             KOUDAI_FUZZ_TARGET="$target" "$bin" "$work/$target" -max_total_time="$seconds" -max_len=8192 -timeout=10 \
-                -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="target/fuzz/crashes/$target-" >"$work/log" 2>&1 || true
+                -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="target/fuzz/crashes/$target-" >"$work/log" 2>&1 || status=$?
             done="$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")"
             crashes="$(grep -c '^Test unit written to' "$work/log" || true)"
+            # Whatever ends it early is a finding, whether or not it left an input behind.
+            [ "$status" = 0 ] || [ "$crashes" != 0 ] || crashes=1
             [ -n "$done" ] && [ "$crashes" = 0 ] || { failed=1; tail -n 40 "$work/log" >&2; }
             printf -- '- %s, commit %s, %s: %s: %s s, %s executions, %s inputs that reach something new, %s crashes\n' "$(date -u +%Y-%m-%d)" \
                 "$commit" "$machine" "$target" "$seconds" "${done:-0}" "$(ls "$work/$target" | wc -l)" "$crashes" \

@@ -20,6 +20,8 @@
 //! Both of the protocol's key modes are supported everywhere: platform certificates, by serial, and platform public keys,
 //! by `PUB_KEY_ID_…`; [`headers::PlatformKeys`] holds any number of either.
 //!
+//! The client comes with the feature `client`, which is on by default; without it there is no HTTP in this crate.
+//!
 //! What it must never do: read a clock (time is an argument, or a function the client is given), keep state across calls other
 //! than platform keys, decide anything about money, accept a reply or a notification whose signature it has not checked,
 //! treat a missing or unverifiable answer as a failure (it is an *unknown* outcome), panic on anything that came from
@@ -33,6 +35,7 @@
 pub mod aead;
 pub mod authorization;
 pub mod certificate;
+#[cfg(feature = "client")]
 pub mod client;
 pub mod headers;
 mod json;
