@@ -58,6 +58,8 @@ pub(crate) enum BenchCommand {
     Engine(BenchEngineArgs),
     /// The wallet's own payment route over HTTP, with the callers on this machine too
     Http(BenchHttpArgs),
+    /// The bills of a merchant's very busy day, and what they take of the server
+    Bill(BenchBillArgs),
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +136,29 @@ pub(crate) struct BenchHttpArgs {
     /// Orders placed for the run [default: more than can be paid in it]
     #[arg(long, value_name = "N")]
     pub(crate) orders: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchBillArgs {
+    /// Where keys and ledger are made: an empty or absent directory, removed afterwards
+    #[arg(long, value_name = "DIR", default_value = "./.koudai-bench")]
+    pub(crate) data: PathBuf,
+    /// What keeps the ledger: `sqlite`, in that directory, or the URL of a PostgreSQL database on this machine that holds
+    /// nothing yet
+    #[arg(long, value_name = "STORE", default_value = "sqlite")]
+    pub(crate) store: String,
+    /// Leave the directory there
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// People who pay, each equally often
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) accounts: u32,
+    /// Orders of the day
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
+    pub(crate) orders: u32,
+    /// Write what the merchant's SDK needs, and the day, into this file (JSON, with a private key)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
 }
 
 /// What a load is made of.

@@ -80,6 +80,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Restore(args) => backup::restore::run(&args),
             Command::Bench(cli::BenchCommand::Engine(args)) => bench::run_engine(&args),
             Command::Bench(cli::BenchCommand::Http(args)) => bench::run_http(&args, &log).await,
+            Command::Bench(cli::BenchCommand::Bill(args)) => bench::run_bill(&args).await,
             Command::Staff(StaffCommand::Create(args)) => staff::run(args).await,
         }
     });

@@ -1,10 +1,12 @@
 //! `koudai bench engine`: the real engine with real commands and rows under load, and what came of it as one JSON object.
-//! `koudai bench http` measures the wallet's payment route in the same way (`http.rs`).
+//! `koudai bench http` measures the wallet's payment route in the same way (`http.rs`), `koudai bench bill` what the bills of a
+//! very busy day take (`bill.rs`).
 //!
 //! `accounts.rs` makes the people, merchants and orders the load needs, `load.rs` drives it, `callers.rs` does over HTTP,
 //! `measure.rs` keeps the figures, `together.rs` runs many commands at once.
 
 mod accounts;
+mod bill;
 mod callers;
 mod http;
 mod load;
@@ -27,6 +29,7 @@ use crate::directory::{self, Kind};
 use crate::failure::Failure;
 use crate::process;
 
+pub(crate) use bill::run_bill;
 pub(crate) use http::run_http;
 
 use accounts::House;
