@@ -2,7 +2,7 @@
 # The larger runs. Each appends its result line, with commit and machine, to docs/results/NAME.md.
 set -eu
 cd "$(dirname "$0")/.."
-name="${1:?which: kill, takeover, two-phones, engine, engine-postgres, http, gateway, simulate, fuzz}"
+name="${1:?which: kill, takeover, two-phones, engine, engine-postgres, http, gateway, bill, simulate, fuzz}"
 case "$name" in
     kill)
         export KOUDAI_KILL_ROUNDS="${KOUDAI_KILL_ROUNDS:-50}" KOUDAI_KILL_ACKS="${KOUDAI_KILL_ACKS:-200}"
@@ -63,6 +63,16 @@ case "$name" in
                 | tee -a docs/results/fuzz.md
         done
         exit "$failed"
+        ;;
+    bill)
+        commit="$(git rev-parse --short=12 HEAD)"
+        git diff --quiet HEAD || commit="$commit with changes"
+        KOUDAI_COMMIT="$commit" cargo build --profile bench --package koudai
+        orders="${KOUDAI_BILL_ORDERS:-1000000}"
+        out="$(target/release/koudai bench bill --data "${TMPDIR:-/var/tmp}/koudai-bench-$$" --orders "$orders")"
+        printf -- '- %s, commit %s, `bench bill --orders %s`: %s\n' \
+            "$(date -u +%Y-%m-%d)" "$commit" "$orders" "$out" | tee -a docs/results/bill.md
+        exit 0
         ;;
     engine | engine-postgres | http | gateway)
         commit="$(git rev-parse --short=12 HEAD)"

@@ -7,6 +7,8 @@ bin="${KOUDAI_BIN:-$PWD/target/debug/koudai}"
 dir="$(mktemp -d)"
 trap 'kill "$demo" 2>/dev/null; wait "$demo" 2>/dev/null || true; rm -rf "$dir"' EXIT INT TERM
 
+# A merchant with a day that is over, so that it has bills.
+"$bin" bench bill --data "$dir/data" --keep --accounts 5 --orders 300 --credentials "$dir/bills.json" >/dev/null 2>&1
 "$bin" --log debug demo --json --data "$dir/data" >"$dir/addresses" 2>"$dir/log" &
 demo=$!
 tries=0
@@ -29,7 +31,7 @@ KOUDAI_APP_SECRET="$("$bin" merchant app-secret --data "$dir/data" "$mchid" | se
 export KOUDAI_APP_SECRET
 export KOUDAI_WALLET="$(address wallet)" KOUDAI_GATEWAY="$(address gateway)" KOUDAI_SHOP="$(address shop)"
 export KOUDAI_BANK="$(address bank)" KOUDAI_INBOX="$(address inbox)"
-export KOUDAI_MERCHANT="$dir/merchant.json" KOUDAI_LOG="$dir/log" KOUDAI_SECRETS="$dir/secrets"
+export KOUDAI_MERCHANT="$dir/merchant.json" KOUDAI_BILLS_MERCHANT="$dir/bills.json" KOUDAI_LOG="$dir/log" KOUDAI_SECRETS="$dir/secrets"
 export KOUDAI_DATA="$dir/data" KOUDAI_BIN="$bin"
 
 (cd tests/sdk && node --test --test-concurrency=1 --test-reporter=spec)

@@ -14,15 +14,15 @@ use koudai_wechatpay::{
     aead::ApiV3Key,
     authorization::Authorization,
     certificate::{Authority, Certificate},
-    client::{Client, ClientConfig, ClientError, Retries, Unknown},
+    client::{BillError, Client, ClientConfig, ClientError, Retries, Unknown},
     headers::{PlatformKeys, VerifyError, sign_body},
     keys::PrivateKey,
     nonce,
     notice::NoticeError,
     strict_json,
     types::{
-        CertificateEntry, CertificateList, NativeOrder, OrderAmount, RefundRequest, RefundRequestAmount,
-        RefundStatus, Resource, TradeState,
+        AccountType, BillReply, BillType, CertificateEntry, CertificateList, NativeOrder, OrderAmount,
+        RefundRequest, RefundRequestAmount, RefundStatus, Resource, TradeState,
     },
 };
 
@@ -553,4 +553,102 @@ async fn orders_for_pages_apps_and_browsers_carry_what_each_needs() {
     assert_eq!(key.public_key().verify(&text, &page.signature), Ok(()));
     let app = client.app_call_up("wx1", &prepaid);
     assert_eq!((app.partnerid.as_str(), app.prepayid.as_str()), (MCHID, "wx1"));
+}
+
+/// A platform whose one bill says this, sent as `file`, under the hash of `says`.
+fn bill(says: &[u8], file: Vec<u8>) -> (Platform, BillReply) {
+    let platform = Platform::start("PUB_KEY_ID_01", PrivateKey::generate(), move |seen, key, serial| {
+        match seen.target.split('?').next().unwrap() {
+            "/v3/billdownload/file" => Some(Answer { status: 200, headers: Vec::new(), body: file.clone() }),
+            "/v3/bill/fundflowbill" => unsigned(400, r#"{"code":"NO_STATEMENT_EXIST","message":"没有"}"#),
+            _ => signed(key, serial, 200, r#"{"hash_type":"SHA1","hash_value":"0","download_url":"x"}"#),
+        }
+    });
+    let mut hash_value = String::new();
+    for byte in aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, says).as_ref() {
+        write!(hash_value, "{byte:02X}").unwrap();
+    }
+    let download_url = format!("{}/v3/billdownload/file?token=a_b-c", platform.url);
+    let reply = BillReply { hash_type: "SHA1".into(), hash_value, download_url };
+    (platform, reply)
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_bill_is_applied_for_signed_and_a_day_without_one_is_refused() {
+    let (platform, _) = bill(b"", vec![]);
+    let client = platform.client(&PrivateKey::generate());
+    let reply = client.trade_bill("2026-11-24", &BillType::All, true).await.unwrap();
+    assert_eq!(reply.hash_type, "SHA1");
+    let seen = platform.seen();
+    assert_eq!(seen[0].target, "/v3/bill/tradebill?bill_type=ALL&bill_date=2026-11-24&tar_type=GZIP");
+    match client.fund_flow_bill("2026-11-24", &AccountType::Fees, false).await {
+        Err(ClientError::Refused { status: 400, body }) => assert_eq!(body.code, "NO_STATEMENT_EXIST"),
+        other => panic!("{other:?}"),
+    }
+    for date in ["", "2026-1-24", "2026-11-2&", "2026-11-24 ", "二〇二六"] {
+        let asked = client.trade_bill(date, &BillType::All, false).await;
+        assert!(matches!(asked, Err(ClientError::Invalid("bill_date"))), "{date}");
+    }
+    let other = BillType::Other("ALL&sub_mchid=1".to_owned());
+    let asked = client.trade_bill("2026-11-24", &other, false).await;
+    assert!(matches!(asked, Err(ClientError::Invalid(_))));
+    assert_eq!(platform.seen().len(), 2, "what cannot be is not sent");
+}
+
+#[tokio::test]
+async fn a_bill_is_believed_for_its_hash_and_nothing_else() {
+    let says = "\u{feff}交易时间\r\n".repeat(50_000).into_bytes();
+    for file in [says.clone(), gzip(&says)] {
+        let (platform, reply) = bill(&says, file.clone());
+        let client = platform.client(&PrivateKey::generate());
+        let mut out = vec![];
+        assert_eq!(client.download_bill(&reply, 1 << 20, &mut out).await.unwrap(), says.len() as u64);
+        assert_eq!(out, says);
+        assert_eq!(platform.seen()[0].target, "/v3/billdownload/file?token=a_b-c");
+        assert!(platform.seen()[0].header("authorization").is_some());
+        let most = says.len() as u64 - 1;
+        assert!(matches!(client.download_bill(&reply, most, &mut vec![]).await, Err(BillError::TooLarge)));
+
+        let (platform, reply) = bill(b"something else", file.clone());
+        let client = platform.client(&PrivateKey::generate());
+        assert!(matches!(client.download_bill(&reply, 1 << 20, &mut vec![]).await, Err(BillError::Hash)));
+
+        let (platform, reply) = bill(&says, file[..file.len() - 5].to_vec());
+        let client = platform.client(&PrivateKey::generate());
+        let cut = client.download_bill(&reply, 1 << 20, &mut vec![]).await;
+        assert!(matches!(cut, Err(BillError::Hash | BillError::Write(_))), "{cut:?}");
+    }
+    for tiny in [&b""[..], b"a", b"\x1F", b"\x1F\x8B"] {
+        let (platform, reply) = bill(tiny, tiny.to_vec());
+        let client = platform.client(&PrivateKey::generate());
+        let _any = client.download_bill(&reply, 10, &mut vec![]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_bill_is_fetched_from_the_platform_alone() {
+    let (platform, reply) = bill(b"", vec![]);
+    let client = platform.client(&PrivateKey::generate());
+    for url in [
+        "",
+        "/v3/billdownload/file?token=1",
+        "https://elsewhere.example/v3/billdownload/file?token=1",
+        "file:///etc/passwd",
+        &platform.url.replace("http:", "https:"),
+        &platform.url.replace("http://", "http://user@"),
+    ] {
+        let reply = BillReply { download_url: url.to_owned(), ..reply.clone() };
+        let got = client.download_bill(&reply, 10, &mut vec![]).await;
+        assert!(matches!(got, Err(BillError::Client(ClientError::Invalid("download_url")))), "{url}");
+    }
+    let other = BillReply { hash_type: "MD5".into(), ..reply };
+    let got = client.download_bill(&other, 10, &mut vec![]).await;
+    assert!(matches!(got, Err(BillError::Client(ClientError::Invalid("hash_type")))));
+    assert!(platform.seen().is_empty(), "nothing was sent");
 }

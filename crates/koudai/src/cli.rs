@@ -60,6 +60,8 @@ pub(crate) enum BenchCommand {
     Http(BenchHttpArgs),
     /// Merchants' orders over HTTP, from placing to notification, beside the rate at which this machine signs
     Gateway(BenchGatewayArgs),
+    /// The bills of a merchant's very busy day, and what they take of the server
+    Bill(BenchBillArgs),
 }
 
 #[derive(Debug, Args)]
@@ -170,6 +172,29 @@ pub(crate) struct BenchGatewayArgs {
 /// A number of something of which there has to be one.
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "must be a number above zero".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchBillArgs {
+    /// Where keys and ledger are made: an empty or absent directory, removed afterwards
+    #[arg(long, value_name = "DIR", default_value = "./.koudai-bench")]
+    pub(crate) data: PathBuf,
+    /// What keeps the ledger: `sqlite`, in that directory, or the URL of a PostgreSQL database on this machine that holds
+    /// nothing yet
+    #[arg(long, value_name = "STORE", default_value = "sqlite")]
+    pub(crate) store: String,
+    /// Leave the directory there
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// People who pay, each equally often
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) accounts: u32,
+    /// Orders of the day
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
+    pub(crate) orders: u32,
+    /// Write what the merchant's SDK needs, and the day, into this file (JSON, with a private key)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
 }
 
 /// What a load is made of.

@@ -117,6 +117,32 @@ fn what_is_acknowledged_over_http_is_in_a_ledger_that_holds() {
     assert_eq!(holds(&data)["paid"], 300);
 }
 
+/// Makes a small day and asks for its bills; the merchant's credentials and the day are left beside the ledger.
+fn bills(data: &Path, more: &[&str]) {
+    let small = ["bench", "bill", "--accounts", "20", "--orders", "2500", "--keep"];
+    let output = koudai(&[&small[..], more].concat(), data);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["orders"], &report["lines"]), (&2_500.into(), &2_550.into()), "{report}");
+    assert!(report["trade_bill"]["bytes"].as_u64().unwrap() > 500_000);
+    assert!(report["rss_peak_bytes"].as_u64() >= report["rss_idle_bytes"].as_u64());
+    let held = holds(data);
+    assert_eq!((&held["paid"], &held["refunds"]), (&2_520.into(), &52.into()));
+}
+
+#[test]
+fn the_bills_of_a_busy_day_add_up_over_http() {
+    let directory = tempfile::tempdir().unwrap();
+    bills(&directory.path().join("bench"), &[]);
+}
+
+#[test]
+fn the_bills_of_a_ledger_in_a_servers_database_add_up_too() {
+    let Some(place) = Place::on_server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    bills(&directory.path().join("bench"), &["--store", &place.url()]);
+}
+
 #[test]
 fn orders_placed_paid_and_told_over_http_are_in_a_ledger_that_holds() {
     let directory = tempfile::tempdir().unwrap();

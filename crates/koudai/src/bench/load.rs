@@ -189,7 +189,7 @@ impl Run {
     }
 }
 
-fn half_back(order: &Order) -> RequestRefund {
+pub(super) fn half_back(order: &Order) -> RequestRefund {
     RequestRefund {
         mchid: order.mchid,
         order: OrderName::Id(order.id),

@@ -1,11 +1,13 @@
 //! `koudai bench engine`: the real engine with real commands and rows under load, and what came of it as one JSON object.
 //! `koudai bench http` measures the wallet's payment route in the same way (`http.rs`), `koudai bench gateway` a merchant's
-//! order from its placing to its notification (`gateway.rs`).
+//! order from its placing to its notification (`gateway.rs`), `koudai bench bill` what the bills of a very busy day take
+//! (`bill.rs`).
 //!
 //! `accounts.rs` makes the people, merchants and orders the load needs, `load.rs` drives it, `callers.rs` and `tills.rs` do over HTTP,
 //! `measure.rs` keeps the figures, `together.rs` runs many commands at once.
 
 mod accounts;
+mod bill;
 mod bound;
 mod callers;
 mod gateway;
@@ -33,6 +35,7 @@ use crate::directory::{self, Kind};
 use crate::failure::Failure;
 use crate::process;
 
+pub(crate) use bill::run_bill;
 pub(crate) use gateway::run_gateway;
 pub(crate) use http::run_http;
 
