@@ -3,6 +3,8 @@
 //! It never retries by itself. After [`ClientError::Unknown`] ask with a query, or send the same request with the
 //! same number again.
 
+mod transfers;
+
 use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
