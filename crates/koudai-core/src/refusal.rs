@@ -141,6 +141,14 @@ pub enum Refusal {
     /// The merchant cannot take payments at present.
     MerchantSuspended,
 
+    // Transfers.
+    /// No such transfer to this person.
+    TransferUnknown,
+    /// It was not received in time and went back to the merchant.
+    TransferOverdue,
+    /// The merchant took it back.
+    TransferWithdrawn,
+
     // Requests.
     /// The same number was used with other content.
     NumberReused,
@@ -212,6 +220,9 @@ impl Refusal {
             Self::OrderBeingPaid => "ORDER_BEING_PAID",
             Self::ProductNotEnabled => "PRODUCT_NOT_ENABLED",
             Self::MerchantSuspended => "MERCHANT_SUSPENDED",
+            Self::TransferUnknown => "TRANSFER_UNKNOWN",
+            Self::TransferOverdue => "TRANSFER_OVERDUE",
+            Self::TransferWithdrawn => "TRANSFER_WITHDRAWN",
             Self::NumberReused => "NUMBER_REUSED",
             Self::RecordUnknown => "RECORD_UNKNOWN",
             Self::RequestMalformed => "REQUEST_MALFORMED",
@@ -267,8 +278,26 @@ pub enum MerchantRefusal {
     TooManyRefunds,
     /// More than 365 days after the payment.
     RefundTooLate,
-    /// The merchant's money does not cover the refund.
+    /// The merchant's money does not cover the refund or transfer.
     NotEnoughFunds,
+    /// The merchant may not send money for this.
+    SceneNotGranted,
+    /// There is no such person.
+    PayeeUnknown,
+    /// From this amount on a transfer has to name its payee.
+    PayeeNameNeeded {
+        /// The amount, in fen.
+        from_minor: i64,
+    },
+    /// No such transfer of this merchant.
+    TransferUnknown,
+    /// The transfer's number stands for a transfer with other content.
+    OutBillNoUsed {
+        /// The field that differs, as a JSON pointer.
+        field: &'static str,
+    },
+    /// The transfer was received or has failed, so it cannot be taken back.
+    TransferOver,
     /// The system has more work than it can take; nothing was done.
     Busy,
 }

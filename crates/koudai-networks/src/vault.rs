@@ -18,6 +18,8 @@ pub enum Sealed {
     ApiV3Key,
     /// A person's name and ID number.
     Identity,
+    /// A payee's name, as a merchant gave it.
+    PayeeName,
 }
 
 impl Sealed {
@@ -26,6 +28,7 @@ impl Sealed {
             Self::CardToken => b"card token",
             Self::ApiV3Key => b"apiv3 key",
             Self::Identity => b"identity",
+            Self::PayeeName => b"payee name",
         }
     }
 }

@@ -10,7 +10,7 @@ use koudai_core::id::{MchId, OrderId, PersonId, Seq};
 use koudai_core::ledger::{AccountId, Journal, Line, Seal};
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
-    Attempt, Balance, Card, Merchant, Message, NoticeRetry, OpenAttempt, OrderCode, Refund,
+    Attempt, Balance, Card, Merchant, Message, NoticeRetry, OpenAttempt, OrderCode, Refund, WaitingTransfer,
 };
 use koudai_core::time::Timestamp;
 
@@ -416,6 +416,28 @@ impl Reader {
     /// # Errors
     /// As `get`.
     pub fn expired_codes(&self, now: Timestamp, limit: i64) -> Result<Vec<OrderCode>, StoreError> {
+        self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// What a person may receive at a moment, oldest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn transfers_to(
+        &self,
+        person: PersonId,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<WaitingTransfer>, StoreError> {
+        let values = [person.0, now.0, limit].map(Value::Int);
+        self.find("payee = ?1 AND expires_at > ?2 ORDER BY transfer LIMIT ?3", &values)
+    }
+
+    /// Transfers that were not received in time, the longest over first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn overdue_transfers(&self, now: Timestamp, limit: i64) -> Result<Vec<WaitingTransfer>, StoreError> {
         self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
     }
 

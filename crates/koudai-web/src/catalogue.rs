@@ -197,6 +197,11 @@ fn title(refusal: Refusal, l: Lang) -> String {
             plain("商户尚未开通该收款方式", "Merchant has not enabled this way of paying")
         }
         Refusal::MerchantSuspended => plain("商户暂时无法收款", "Merchant cannot take payments now"),
+        Refusal::TransferUnknown => plain("没有找到这笔转账", "We cannot find this transfer"),
+        Refusal::TransferOverdue => {
+            plain("超过收款时间，已退回商家", "Not received in time, it went back to the merchant")
+        }
+        Refusal::TransferWithdrawn => plain("商家已撤回这笔转账", "The merchant took this transfer back"),
         Refusal::NumberReused => {
             plain("这个请求已经用其他内容提交过", "This request was already sent with other content")
         }
@@ -241,6 +246,9 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::BankCodeWrong
         | Refusal::BindingExpired
         | Refusal::BindingUnknown
+        | Refusal::TransferUnknown
+        | Refusal::TransferOverdue
+        | Refusal::TransferWithdrawn
         | Refusal::RecordUnknown
         | Refusal::RequestMalformed
         | Refusal::RequestTooLarge
@@ -357,6 +365,11 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
             l.say("请告知商户，或换一种方式", "Tell the merchant, or pay another way")
         }
         Refusal::MerchantSuspended => l.say("请联系商户", "Ask the merchant"),
+        Refusal::TransferUnknown => {
+            l.say("请用收款的账户登录，或联系商家", "Sign in as the payee, or ask the merchant")
+        }
+        Refusal::TransferOverdue => l.say("请联系商家重新转账", "Ask the merchant to send it again"),
+        Refusal::TransferWithdrawn => l.say("如有疑问请联系商家", "Ask the merchant why"),
         Refusal::NumberReused => l.say("请返回重新开始", "Go back and start again"),
         Refusal::RecordUnknown => l.say("请从账单中重新选择", "Choose it from your bills"),
         Refusal::RequestMalformed => l.say("请检查后重新提交", "Check what you entered and send it again"),
@@ -403,6 +416,9 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::OrderClosed
         | Refusal::OrderExpired
         | Refusal::MerchantSuspended
+        | Refusal::TransferUnknown
+        | Refusal::TransferOverdue
+        | Refusal::TransferWithdrawn
         | Refusal::NumberReused
         | Refusal::ForeignOrigin => Step::Home,
         Refusal::PhoneInvalid
@@ -463,9 +479,11 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::ProductNotEnabled
         | Refusal::MerchantSuspended
         | Refusal::ForeignOrigin => 403,
-        Refusal::BindingUnknown | Refusal::CardUnknown | Refusal::OrderUnknown | Refusal::RecordUnknown => {
-            404
-        }
+        Refusal::BindingUnknown
+        | Refusal::CardUnknown
+        | Refusal::OrderUnknown
+        | Refusal::TransferUnknown
+        | Refusal::RecordUnknown => 404,
         Refusal::PaymentPasswordAlreadySet
         | Refusal::CardAlreadyBound
         | Refusal::CardBoundElsewhere
@@ -476,6 +494,8 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::OrderExpired
         | Refusal::OrderAlreadyPaid
         | Refusal::OrderBeingPaid
+        | Refusal::TransferOverdue
+        | Refusal::TransferWithdrawn
         | Refusal::NumberReused => 409,
         Refusal::RequestTooLarge => 413,
         Refusal::PhoneInvalid
@@ -541,7 +561,8 @@ every! {
     CardCvvInvalid, CardAlreadyBound, CardBoundElsewhere, TooManyCards, TooManyBindings, CardDetailsMismatch,
     CardNotUsable, BankCodeWrong, BindingExpired, BindingUnknown, CardUnknown, AmountInvalid, CardInsufficientFunds,
     BankRefused, BankUnavailable, CodeUnreadable, CodeNotOurs, CodeSwapped, CodeStale, OrderUnknown, OrderClosed,
-    OrderExpired, OrderAlreadyPaid, OrderBeingPaid, ProductNotEnabled, MerchantSuspended, NumberReused, RecordUnknown,
+    OrderExpired, OrderAlreadyPaid, OrderBeingPaid, ProductNotEnabled, MerchantSuspended, TransferUnknown,
+    TransferOverdue, TransferWithdrawn, NumberReused, RecordUnknown,
     RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder;
     Refusal::CodeTooSoon { .. } => Refusal::CodeTooSoon { wait_s: 42 },
     Refusal::TooManyCodes { .. } => Refusal::TooManyCodes { wait_s: 900 },

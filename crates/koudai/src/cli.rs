@@ -374,6 +374,9 @@ pub(crate) struct MerchantSetArgs {
     /// A domain H5 payments may return to; may be repeated, and replaces those before
     #[arg(long, value_name = "DOMAIN")]
     pub(crate) h5_domain: Option<Vec<String>>,
+    /// A scene it may send people money for, such as 1000; may be repeated, and replaces those before
+    #[arg(long, value_name = "SCENE")]
+    pub(crate) transfer_scene: Option<Vec<String>>,
     /// Take no payments for it
     #[arg(long, conflicts_with = "resume")]
     pub(crate) suspend: bool,
@@ -385,7 +388,7 @@ pub(crate) struct MerchantSetArgs {
     pub(crate) key_mode: Option<KeyMode>,
 }
 
-/// How an order is brought to the payer.
+/// How an order is brought to the payer, and transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "lower")]
 pub(crate) enum ProductName {
@@ -399,6 +402,8 @@ pub(crate) enum ProductName {
     H5,
     /// The payer shows a code
     CodePay,
+    /// Money to people
+    Transfer,
 }
 
 /// Which of the platform's keys signs.

@@ -24,6 +24,8 @@ use crate::failure::Failure;
 const CERTIFICATE_YEARS: u32 = 5;
 /// The most domains of one merchant, as in the original.
 const MAX_DOMAINS: usize = 10;
+/// More scenes than the protocol has.
+const MAX_SCENES: usize = 20;
 
 /// A merchant to be made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,6 +46,8 @@ pub(crate) struct Set {
     h5_domains: Option<Vec<String>>,
     suspended: Option<bool>,
     public_key_mode: Option<bool>,
+    #[serde(default)]
+    transfer_scenes: Option<Vec<String>>,
 }
 
 /// What a merchant's engineers need. It is shown once: of the APIv3 key only a sealed copy is kept.
@@ -127,6 +131,13 @@ pub(crate) async fn set(engine: &Engine, request: Set) -> Result<serde_json::Val
     if let Some(wrong) = domains.iter().find(|domain| !is_domain(domain)) {
         return Err(format!("{wrong:?} is not a domain such as shop.example.org"));
     }
+    let scenes = request.transfer_scenes.unwrap_or_default();
+    if scenes.len() > MAX_SCENES {
+        return Err(format!("a merchant has at most {MAX_SCENES} scenes"));
+    }
+    if let Some(wrong) = scenes.iter().find(|scene| !is_scene(scene)) {
+        return Err(format!("{wrong:?} is not the number of a scene such as 1000"));
+    }
     let command = SetMerchant {
         mchid: MchId::parse(&request.mchid)
             .ok_or_else(|| format!("{:?} is not a merchant's number of ten digits", request.mchid))?,
@@ -134,15 +145,26 @@ pub(crate) async fn set(engine: &Engine, request: Set) -> Result<serde_json::Val
         h5_domains: (!domains.is_empty()).then_some(domains),
         suspended: request.suspended,
         public_key_mode: request.public_key_mode,
+        transfer_scenes: (!scenes.is_empty()).then_some(scenes),
     };
-    let Merchant { mchid, name, appid, products, suspended, public_key_mode, h5_domains, .. } =
-        engine.submit(command).await.map_err(|failed| in_words(&failed))?;
+    let Merchant {
+        mchid,
+        name,
+        appid,
+        products,
+        suspended,
+        public_key_mode,
+        h5_domains,
+        transfer_scenes,
+        ..
+    } = engine.submit(command).await.map_err(|failed| in_words(&failed))?;
     Ok(serde_json::json!({
         "mchid": mchid.wire(),
         "name": name,
         "appid": appid,
         "products": products.split_whitespace().collect::<Vec<_>>(),
         "h5_domains": h5_domains.split_whitespace().collect::<Vec<_>>(),
+        "transfer_scenes": transfer_scenes.split_whitespace().collect::<Vec<_>>(),
         "suspended": suspended,
         "key_mode": if public_key_mode { "public-key" } else { "certificate" },
     }))
@@ -168,6 +190,11 @@ fn is_domain(text: &str) -> bool {
             && !label.ends_with('-')
     };
     text.len() <= 253 && text.contains('.') && text.split('.').all(label)
+}
+
+/// The number of a scene: digits, at most 36 of them.
+fn is_scene(text: &str) -> bool {
+    (1..=36).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn in_words(failed: &Failed<MerchantRefusal>) -> String {
@@ -230,6 +257,7 @@ pub(crate) async fn run_set(args: MerchantSetArgs) -> Result<(), Failure> {
             (false, false) => None,
         },
         public_key_mode: args.key_mode.map(|mode| mode == KeyMode::PublicKey),
+        transfer_scenes: args.transfer_scene,
     };
     println!("{:#}", control::ask(&args.data, Request::MerchantSet(request)).await?);
     Ok(())
@@ -242,6 +270,7 @@ fn word(product: ProductName) -> String {
         ProductName::App => Product::App,
         ProductName::H5 => Product::H5,
         ProductName::CodePay => Product::CodePay,
+        ProductName::Transfer => Product::Transfer,
     };
     product.word().to_owned()
 }
@@ -258,6 +287,14 @@ mod tests {
         for bad in ["", "localhost", "https://a.cn", "a.cn/x", "A.cn", "-a.cn", "a..cn", "a.cn:80", "店.cn"]
         {
             assert!(!is_domain(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_scene_is_a_number() {
+        assert!(is_scene("1000"));
+        for bad in ["", "1000 1005", "１０００", "a", &"1".repeat(37)] {
+            assert!(!is_scene(bad), "{bad}");
         }
     }
 

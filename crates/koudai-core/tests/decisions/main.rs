@@ -14,3 +14,4 @@ mod rows;
 mod secrets;
 mod sign_in;
 mod top_up;
+mod transfer;

@@ -14,13 +14,14 @@ use koudai_core::payment_password::SetPaymentPassword;
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::rows::{
     Attempt, BindingNumber, ClientNumber, CodeKey, CodePurpose, Message, NetworkRefusal, NoticeKey,
-    OneTimeCode, Order, Refund, StaffRole,
+    OneTimeCode, Order, Refund, StaffRole, Transfer,
 };
 use koudai_core::sign_in::{MessageDone, MessageFailed, RequestCode, SignIn, SignOut};
 use koudai_core::state::Command;
+use koudai_core::transfer::{CancelTransfer, CloseOverdue, ReceiveTransfer};
 use proptest::prelude::*;
 
-use crate::fixture::{Habit, Ledger, PIN, WRONG, bound, fen, pin, place, start_binding, top_up};
+use crate::fixture::{Habit, Ledger, PIN, WRONG, bound, fen, pin, place, start_binding, top_up, transfer};
 
 const PERSONS: usize = 3;
 const MERCHANTS: usize = 2;
@@ -67,6 +68,21 @@ enum Op {
         attempt: usize,
     },
     Sweep,
+    Transfer {
+        person: usize,
+        merchant: usize,
+        number: u8,
+        minor: i64,
+    },
+    Receive {
+        person: usize,
+        transfer: usize,
+    },
+    Cancel {
+        merchant: usize,
+        number: u8,
+    },
+    CloseOverdue,
     /// A command of another kind.
     Other {
         kind: u8,
@@ -92,11 +108,16 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (merchant.clone(), order.clone()).prop_map(|(merchant, order)| Op::Close { merchant, order }),
         8 => (person.clone(), merchant.clone(), order.clone(), any::<bool>(), prop::bool::weighted(0.9))
             .prop_map(|(person, merchant, order, by_card, right)| Op::Pay { person, merchant, order, by_card, right }),
-        4 => (merchant, order, 0..6_u8, refund)
+        4 => (merchant.clone(), order, 0..6_u8, refund)
             .prop_map(|(merchant, order, number, minor)| Op::Refund { merchant, order, number, minor }),
         1 => person.prop_map(|person| Op::Remove { person }),
         1 => (0..8_usize).prop_map(|attempt| Op::Unknown { attempt }),
         1 => Just(Op::Sweep),
+        4 => (0..PERSONS, merchant.clone(), 0..6_u8, 1..400_i64)
+            .prop_map(|(person, merchant, number, minor)| Op::Transfer { person, merchant, number, minor }),
+        4 => (0..PERSONS, 0..4_usize).prop_map(|(person, transfer)| Op::Receive { person, transfer }),
+        2 => (merchant, 0..6_u8).prop_map(|(merchant, number)| Op::Cancel { merchant, number }),
+        1 => Just(Op::CloseOverdue),
         8 => (0..OTHERS, 0..PERSONS, 0..MERCHANTS, 0..4_u8)
             .prop_map(|(kind, person, merchant, number)| Op::Other { kind, person, merchant, number }),
     ]
@@ -190,8 +211,31 @@ impl World {
                 let tokens = self.ledger.all::<Order>().into_iter().map(|o| o.code).collect();
                 self.say(&SweepCodes { tokens })
             }
+            Op::Transfer { person, merchant, number, minor } => {
+                let payee = self.persons[person].0;
+                self.say(&transfer(self.merchants[merchant], &format!("bill{number}"), payee, minor))
+            }
+            Op::Receive { person, transfer } => {
+                let Some(transfer) = self.transfer(transfer) else { return "no transfer".to_owned() };
+                self.say(&ReceiveTransfer { person: self.persons[person].0, transfer: transfer.id })
+            }
+            Op::Cancel { merchant, number } => {
+                let mchid = self.merchants[merchant];
+                self.say(&CancelTransfer { mchid, out_bill_no: format!("bill{number}") })
+            }
+            Op::CloseOverdue => {
+                let transfers = self.ledger.all::<Transfer>().into_iter().map(|t| t.id).collect();
+                self.say(&CloseOverdue { transfers })
+            }
             Op::Other { kind, person, merchant, number } => self.run_other(kind, person, merchant, number),
         }
+    }
+
+    /// One of the newest transfers, so that waiting ones are met often.
+    fn transfer(&mut self, back: usize) -> Option<Transfer> {
+        let mut all = self.ledger.all::<Transfer>();
+        all.sort_by_key(|transfer| transfer.id);
+        all.into_iter().nth_back(back)
     }
 
     fn run_other(&mut self, kind: u8, person: usize, merchant: usize, number: u8) -> String {
@@ -227,6 +271,7 @@ impl World {
                     h5_domains: None,
                     suspended,
                     public_key_mode: None,
+                    transfer_scenes: None,
                 })
             }
             5 => self.say(&RequestCode { phone, purpose: CodePurpose::SignIn }),
@@ -282,13 +327,13 @@ impl World {
         format!("{:?}", self.ledger.submit(command))
     }
 
-    /// Runs batches an hour apart; the answers.
+    /// Runs batches ten hours apart, so that transfers come to be overdue; the answers.
     fn run_all(&mut self, batches: &[Vec<Op>]) -> Vec<String> {
         let mut answers = vec![];
         for batch in batches {
             answers.extend(batch.iter().map(|op| self.run(op)));
             self.ledger.commit();
-            self.ledger.advance(3_600_000);
+            self.ledger.advance(36_000_000);
         }
         answers
     }
@@ -310,7 +355,7 @@ proptest! {
             }
             world.ledger.audit();
             world.ledger.commit();
-            world.ledger.advance(3_600_000);
+            world.ledger.advance(36_000_000);
         }
         world.ledger.audit();
     }

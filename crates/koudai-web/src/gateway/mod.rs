@@ -11,6 +11,8 @@ mod fault;
 mod fields;
 mod orders;
 mod refunds;
+mod sensitive;
+mod transfers;
 
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 use koudai_core::rows::Merchant;
 use koudai_networks::platform::SigningMode;
+use koudai_wechatpay::keys::PublicKey;
 use koudai_wechatpay::strict_json;
 use serde::Serialize;
 use tracing::Instrument;
@@ -48,6 +51,10 @@ pub fn router() -> Router<App> {
     let close = guarded(MethodFilter::POST, orders::close);
     let refund = guarded(MethodFilter::POST, refunds::request);
     let refund_by_number = guarded(MethodFilter::GET, refunds::by_number);
+    let transfer = guarded(MethodFilter::POST, transfers::create);
+    let transfer_by_number = guarded(MethodFilter::GET, transfers::by_number);
+    let transfer_by_id = guarded(MethodFilter::GET, transfers::by_id);
+    let transfer_cancel = guarded(MethodFilter::POST, transfers::cancel);
     Router::new()
         .route("/v3/pay/transactions/native", native)
         .route("/v3/pay/transactions/out-trade-no/{out_trade_no}", by_number)
@@ -55,6 +62,10 @@ pub fn router() -> Router<App> {
         .route("/v3/pay/transactions/out-trade-no/{out_trade_no}/close", close)
         .route("/v3/refund/domestic/refunds", refund)
         .route("/v3/refund/domestic/refunds/{out_refund_no}", refund_by_number)
+        .route("/v3/fund-app/mch-transfer/transfer-bills", transfer)
+        .route("/v3/fund-app/mch-transfer/transfer-bills/out-bill-no/{out_bill_no}", transfer_by_number)
+        .route("/v3/fund-app/mch-transfer/transfer-bills/out-bill-no/{out_bill_no}/cancel", transfer_cancel)
+        .route("/v3/fund-app/mch-transfer/transfer-bills/transfer-bill-no/{transfer_bill_no}", transfer_by_id)
         .route("/v3/certificates", guarded(MethodFilter::GET, certificates::list))
         .method_not_allowed_fallback(|headers: HeaderMap| async move {
             refused(&headers, &Fault::method_not_allowed())
@@ -70,6 +81,10 @@ pub fn router() -> Router<App> {
 struct Call {
     app: App,
     merchant: Merchant,
+    /// The key of the certificate that the merchant signed with.
+    key: PublicKey,
+    /// The platform key that the request names in `Wechatpay-Serial`; empty if it names none.
+    platform_serial: String,
     /// The one variable segment of the path, decoded; `None` if there is none or it is not UTF-8.
     segment: Option<String>,
     uri: Uri,
@@ -179,9 +194,10 @@ where
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     let asked =
         authenticate::Asked { method: head.method.as_str(), target, headers: &head.headers, body: &body };
-    let merchant = authenticate::merchant(app, &asked).await?;
+    let (merchant, key) = authenticate::merchant(app, &asked).await?;
     *mode = Some(authenticate::signing_mode(app, &merchant, &head.headers));
-    handler(Call { app: app.clone(), merchant, segment, uri, body }).await
+    let platform_serial = authenticate::named_serial(&head.headers).to_owned();
+    handler(Call { app: app.clone(), merchant, key, platform_serial, segment, uri, body }).await
 }
 
 /// The language of messages: Chinese unless English is preferred.

@@ -143,7 +143,12 @@ fn add((paid, back): &mut Totals, journal: &Journal) {
     let (sum, posting) = match journal.kind {
         JournalKind::BalancePayment | JournalKind::CardPayment => (paid, journal.postings.first()),
         JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => (back, journal.postings.last()),
-        JournalKind::TopUp | JournalKind::CardRefundDone | JournalKind::CardRefundAbnormal => return,
+        JournalKind::TopUp
+        | JournalKind::CardRefundDone
+        | JournalKind::CardRefundAbnormal
+        | JournalKind::TransferHeld
+        | JournalKind::TransferPaid
+        | JournalKind::TransferReturned => return,
     };
     if let Some(posting) = posting {
         *sum = sum.checked_add(posting.amount).unwrap_or(*sum);

@@ -15,6 +15,7 @@ mod records;
 mod scan;
 mod sign_in;
 mod top_up;
+mod transfers;
 mod visit;
 
 use axum::Router;
@@ -51,6 +52,8 @@ pub fn router() -> Router<App> {
         .route("/scan", get(scan::page).post(scan::scan).layer(DefaultBodyLimit::max(scan::PICTURE_BYTES)))
         .route("/q/{token}", get(scan::landing))
         .route("/pay/{token}", get(pay::page).post(pay::pay))
+        .route("/transfers", get(transfers::list))
+        .route("/transfers/{id}", get(transfers::page).post(transfers::receive))
         .route("/records", get(bills::list))
         .route("/records/{id}", get(records::record))
         .route("/static/{file}", get(asset))
