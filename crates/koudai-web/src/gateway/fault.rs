@@ -298,7 +298,7 @@ pub(super) fn failed(asked: Asked, failed: Failed<MerchantRefusal>) -> Fault {
     }
 }
 
-/// Status, code, number and wording of a refusal, as the error tables of the endpoints have them (2.1 to 2.5 of the
+/// Status, code, number and wording of a refusal, as the error tables of the endpoints have them (2.1 to 2.7 of the
 /// protocol's specification; 3.3 for re-entry, 6.4 for numbers).
 #[expect(clippy::too_many_lines, reason = "a table with one entry a refusal")]
 pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
