@@ -75,7 +75,7 @@ impl Command for CreateMerchant {
             public_key_mode: false,
             h5_domains: String::new(),
             created_at: now,
-            transfer_scenes: String::new(),
+            transfer_scenes: "".into(),
         };
         tx.rows().app.put(App { appid: self.appid.clone(), mchid: self.mchid });
         tx.rows().merchant_certificate.put(MerchantCertificate {
@@ -121,7 +121,7 @@ impl Command for SetMerchant {
             merchant.h5_domains = domains.join(" ");
         }
         if let Some(scenes) = &self.transfer_scenes {
-            merchant.transfer_scenes = words(scenes.iter().map(String::as_str));
+            merchant.transfer_scenes = words(scenes.iter().map(String::as_str)).into();
         }
         merchant.suspended = self.suspended.unwrap_or(merchant.suspended);
         merchant.public_key_mode = self.public_key_mode.unwrap_or(merchant.public_key_mode);

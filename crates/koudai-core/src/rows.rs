@@ -538,8 +538,9 @@ rows! {
         h5_domains: String,
         /// When it was created.
         created_at: Timestamp,
-        /// What it may send people money for, numbers of scenes separated by blanks.
-        transfer_scenes: String,
+        /// What it may send people money for, numbers of scenes separated by blanks. Shared, since every payment has its
+        /// merchant at hand.
+        transfer_scenes: Arc<str>,
     }
 
     /// The merchant an app belongs to. Source.

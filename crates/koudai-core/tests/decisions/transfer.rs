@@ -181,7 +181,7 @@ fn rights_are_asked_for_in_order() {
 
     let scenes = Some(vec!["1005".to_owned(), SCENE.to_owned(), "1005".to_owned()]);
     let changed = ledger.submit(&SetMerchant { transfer_scenes: scenes, ..set(mchid) }).unwrap();
-    assert_eq!(changed.transfer_scenes, "1000 1005");
+    assert_eq!(&*changed.transfer_scenes, "1000 1005");
     ledger.submit(&SetMerchant { products: Some(vec![Product::Native]), ..set(mchid) }).unwrap();
     assert_eq!(ledger.refusal(&wish), MerchantRefusal::ProductNotEnabled);
     ledger.submit(&SetMerchant { suspended: Some(true), ..set(mchid) }).unwrap();
