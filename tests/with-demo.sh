@@ -24,9 +24,9 @@ done
 cat "$dir/addresses"
 address() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p' "$dir/addresses"; }
 
-"$bin" merchant create --data "$dir/data" --name 'SDK 食堂' --products native,jsapi,app,h5 >"$dir/merchant.json"
+"$bin" merchant create --data "$dir/data" --name 'SDK 食堂' --products native,jsapi,app,h5,codepay,transfer >"$dir/merchant.json"
 mchid="$(sed -n 's/.*"mchid": "\([0-9]*\)".*/\1/p' "$dir/merchant.json")"
-"$bin" merchant set --data "$dir/data" "$mchid" --h5-domain shop.example.org >/dev/null
+"$bin" merchant set --data "$dir/data" "$mchid" --h5-domain shop.example.org --transfer-scene 1000 >/dev/null
 KOUDAI_APP_SECRET="$("$bin" merchant app-secret --data "$dir/data" "$mchid" | sed -n 's/.*"app_secret": "\([0-9a-f]*\)".*/\1/p')"
 export KOUDAI_APP_SECRET
 export KOUDAI_WALLET="$(address wallet)" KOUDAI_GATEWAY="$(address gateway)" KOUDAI_SHOP="$(address shop)"

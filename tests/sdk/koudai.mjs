@@ -83,6 +83,8 @@ export class Shop {
 export class Person {
   #token;
   card;
+  /** As the bank has confirmed it. */
+  name;
 
   /** Registers, binds a test card of the sandbox bank and tops up `yuan`, such as '50.00'. */
   static async withBalance(yuan) {
@@ -115,6 +117,7 @@ export class Person {
       const code = await codeAfter(card.phone, since);
       const bound = await this.#post(`/cards/bindings/${id}/confirm`, { code });
       this.card = bound.card_id;
+      this.name = card.name;
       return;
     }
   }
@@ -171,6 +174,18 @@ export class Person {
       return state.state === 'paid' && state;
     });
     return { before, after };
+  }
+
+  /** Receives what a merchant sent, by its `package_info`; how it stood before and after. */
+  async receive(packageInfo) {
+    const { pathname } = new URL(packageInfo);
+    const before = await this.#get(pathname);
+    return { before, after: await this.#post(pathname) };
+  }
+
+  /** What waits to be received. */
+  async waiting() {
+    return (await this.#get('/transfers')).transfers;
   }
 
   async balance() {

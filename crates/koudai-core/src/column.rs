@@ -7,7 +7,9 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::id::{AttemptId, BindingId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq, StaffId};
+use crate::id::{
+    AttemptId, BindingId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq, StaffId, TransferId,
+};
 use crate::identity::Phone;
 use crate::ledger::{AccountId, NetworkId};
 use crate::money::{Currency, Money};
@@ -201,7 +203,7 @@ macro_rules! numbers {
         }
     )*};
 }
-numbers!(PersonId OrderId RefundId CardId AttemptId BindingId MessageId StaffId MchId Seq AccountId NetworkId Timestamp);
+numbers!(PersonId OrderId RefundId TransferId CardId AttemptId BindingId MessageId StaffId MchId Seq AccountId NetworkId Timestamp);
 
 impl Column for bool {
     const PARTS: &'static [&'static str] = &[""];

@@ -114,6 +114,8 @@ ids! {
     OrderId = 4200;
     /// A refund; the protocol's `refund_id`.
     RefundId = 5030;
+    /// Money of a merchant's on its way to a person; the protocol's `transfer_bill_no`.
+    TransferId = 1330;
     /// A card bound to a wallet.
     CardId = 6200;
     /// One call to an outside network, from intent to outcome.

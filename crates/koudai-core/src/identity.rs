@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::secret::Secret;
+use crate::state::keyed_mac;
 use crate::time::{Timestamp, days_in_month};
 
 /// A mainland mobile number, eleven digits; other countries come with their own numbering plans.
@@ -56,6 +57,23 @@ impl PersonName {
     /// The name itself, for the network.
     pub fn expose(&self) -> &str {
         self.0.expose()
+    }
+
+    /// The name without what people write it differently by: capitals, the kind of dot between its parts, blanks in a row.
+    fn plain(&self) -> Secret<String> {
+        let one = |c: char| if matches!(c, '•' | '‧' | '・' | '．') { '·' } else { c };
+        let words: Vec<&str> = self.0.expose().split_whitespace().collect();
+        Secret::new(words.join(" ").chars().map(one).flat_map(char::to_uppercase).collect())
+    }
+
+    /// Whether two spellings are of one name.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.plain() == other.plain()
+    }
+
+    /// The keyed hash a name alone is compared by.
+    pub fn mac(&self, key: &Secret<[u8; 32]>) -> [u8; 32] {
+        keyed_mac(key.expose(), &[b"name", self.plain().expose().as_bytes()])
     }
 
     /// As shown to people: `*明`, `**明`, `J*** S***`.
@@ -157,6 +175,23 @@ mod tests {
         assert_eq!(PersonName::parse("李明").unwrap().masked(), "*明");
         assert_eq!(PersonName::parse("John Smith").unwrap().masked(), "J*** S***");
         assert_eq!(format!("{:?}", Phone::parse("+86 138-0013-8000").unwrap()), "138****8000");
+    }
+
+    #[test]
+    fn a_name_is_the_same_in_other_capitals_dots_and_blanks_and_no_other() {
+        let name = |text| PersonName::parse(text).unwrap();
+        let key = Secret::new([7; 32]);
+        for (a, b, same) in [
+            ("王小明", " 王小明 ", true),
+            ("阿依古丽·买买提", "阿依古丽•买买提", true),
+            ("John  Smith", "JOHN SMITH", true),
+            ("王小明", "王小明明", false),
+            ("王小明", "王晓明", false),
+            ("John Smith", "JohnSmith", false),
+        ] {
+            assert_eq!(name(a).is_same_as(&name(b)), same, "{a} {b}");
+            assert_eq!(name(a).mac(&key) == name(b).mac(&key), same, "{a} {b}");
+        }
     }
 
     #[test]

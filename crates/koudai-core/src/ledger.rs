@@ -34,14 +34,17 @@ pub enum AccountKind {
     NetworkClearing,
     /// Refunds taken from merchants and on their way to cards.
     RefundInFlight,
+    /// A merchant's transfers that nobody has received yet.
+    TransferInFlight,
 }
 
-const KINDS: [(i64, AccountKind); 5] = [
+const KINDS: [(i64, AccountKind); 6] = [
     (1, AccountKind::PersonBalance),
     (2, AccountKind::MerchantUnsettled),
     (3, AccountKind::Fees),
     (4, AccountKind::NetworkClearing),
     (5, AccountKind::RefundInFlight),
+    (6, AccountKind::TransferInFlight),
 ];
 
 const KIND_BITS: i64 = 4;
@@ -71,6 +74,11 @@ impl AccountId {
     /// Refunds on their way through a network.
     pub const fn refund_in_flight(network: NetworkId) -> Self {
         Self((network.0 << KIND_BITS) | 5)
+    }
+
+    /// A merchant's transfers that nobody has received yet.
+    pub const fn transfers_in_flight(id: MchId) -> Self {
+        Self((id.0 << KIND_BITS) | 6)
     }
 
     /// What the account is for; `None` for a number no account has.
@@ -129,6 +137,13 @@ pub enum JournalKind {
     RefundToBalance,
     /// A refund that a bank refused went back to the merchant. Subject: the refund.
     RefundToMerchant,
+    /// A merchant's money was held for a person who has to receive it. Subject: the transfer.
+    TransferHeld,
+    /// A person received what was held. Subject: the transfer.
+    TransferPaid,
+    /// What was held went back to its merchant; or a transfer failed before anything was held, and nothing moves.
+    /// Subject: the transfer.
+    TransferReturned,
 }
 
 impl JournalKind {
@@ -144,6 +159,9 @@ impl JournalKind {
             Self::CardRefundAbnormal => 7,
             Self::RefundToBalance => 11,
             Self::RefundToMerchant => 12,
+            Self::TransferHeld => 8,
+            Self::TransferPaid => 9,
+            Self::TransferReturned => 10,
         }
     }
 
@@ -159,6 +177,9 @@ impl JournalKind {
             Self::CardRefundAbnormal,
             Self::RefundToBalance,
             Self::RefundToMerchant,
+            Self::TransferHeld,
+            Self::TransferPaid,
+            Self::TransferReturned,
         ]
         .into_iter()
         .find(|kind| kind.number() == number)
@@ -173,8 +194,10 @@ impl JournalKind {
             | Self::CardRefundDone
             | Self::CardRefundAbnormal
             | Self::RefundToBalance
-            | Self::RefundToMerchant => true,
-            Self::TopUp | Self::CardRefundAccepted => false,
+            | Self::RefundToMerchant
+            | Self::TransferPaid
+            | Self::TransferReturned => true,
+            Self::TopUp | Self::CardRefundAccepted | Self::TransferHeld => false,
         }
     }
 }
@@ -214,7 +237,7 @@ pub struct Journal {
     pub at: Timestamp,
     /// What it states.
     pub kind: JournalKind,
-    /// The order, refund or attempt it is about.
+    /// The order, refund, transfer or attempt it is about.
     pub subject: i64,
     /// The currency of every posting.
     pub currency: Currency,
@@ -433,6 +456,7 @@ mod tests {
             AccountId::fees(),
             AccountId::clearing(ISSUER_NETWORK),
             AccountId::refund_in_flight(ISSUER_NETWORK),
+            AccountId::transfers_in_flight(MchId::FIRST),
         ];
         for (i, a) in all.iter().enumerate() {
             assert!(a.kind().is_some());

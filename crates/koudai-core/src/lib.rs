@@ -32,3 +32,4 @@ pub mod sign_in;
 pub mod state;
 pub mod time;
 pub mod top_up;
+pub mod transfer;

@@ -68,13 +68,14 @@ impl Command for CreateMerchant {
             mchid: self.mchid,
             name: self.name.clone(),
             appid: self.appid.clone(),
-            products: words(&self.products),
+            products: words(self.products.iter().map(|product| product.word())),
             suspended: false,
             fee_ppm: tx.policy().fee.ppm(),
             apiv3_key_sealed: self.apiv3_key_sealed.clone(),
             public_key_mode: false,
             h5_domains: String::new(),
             created_at: now,
+            transfer_scenes: "".into(),
         };
         tx.rows().app.put(App { appid: self.appid.clone(), mchid: self.mchid, secret_mac: None });
         tx.rows().merchant_certificate.put(MerchantCertificate {
@@ -102,6 +103,8 @@ pub struct SetMerchant {
     pub suspended: Option<bool>,
     /// Whether the public key signs for it by default.
     pub public_key_mode: Option<bool>,
+    /// Scenes it may send people money for from now on: their numbers.
+    pub transfer_scenes: Option<Vec<String>>,
 }
 
 impl Command for SetMerchant {
@@ -112,10 +115,13 @@ impl Command for SetMerchant {
         let merchant = tx.rows().merchant.get(&self.mchid).or_stop()?.cloned();
         let mut merchant = merchant.ok_or(MerchantRefusal::MerchantUnknown)?;
         if let Some(products) = &self.products {
-            merchant.products = words(products);
+            merchant.products = words(products.iter().map(|product| product.word()));
         }
         if let Some(domains) = &self.h5_domains {
             merchant.h5_domains = domains.join(" ");
+        }
+        if let Some(scenes) = &self.transfer_scenes {
+            merchant.transfer_scenes = words(scenes.iter().map(String::as_str)).into();
         }
         merchant.suspended = self.suspended.unwrap_or(merchant.suspended);
         merchant.public_key_mode = self.public_key_mode.unwrap_or(merchant.public_key_mode);
@@ -124,8 +130,8 @@ impl Command for SetMerchant {
     }
 }
 
-fn words(products: &[Product]) -> String {
-    let mut words: Vec<&str> = products.iter().map(|p| p.word()).collect();
+fn words<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let mut words: Vec<&str> = words.collect();
     words.sort_unstable();
     words.dedup();
     words.join(" ")

@@ -46,11 +46,13 @@ pub enum Bug {
     CursorAheadOfRetry,
     /// A commit that came with a warning is taken as done.
     WarningAsDone,
+    /// A transfer that has ended goes on waiting.
+    TransferGoesOnWaiting,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::WatermarkAhead,
         Self::BatchTwice,
         Self::DerivedRowLost,
@@ -71,6 +73,7 @@ impl Bug {
         Self::SqlBeforeMemory,
         Self::CursorAheadOfRetry,
         Self::WarningAsDone,
+        Self::TransferGoesOnWaiting,
     ];
 }
 

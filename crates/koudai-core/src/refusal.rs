@@ -157,6 +157,14 @@ pub enum Refusal {
     /// The app's merchant has not registered the domain a person would be sent back to.
     DomainNotRegistered,
 
+    // Transfers.
+    /// No such transfer to this person.
+    TransferUnknown,
+    /// It was not received in time and went back to the merchant.
+    TransferOverdue,
+    /// The merchant took it back.
+    TransferWithdrawn,
+
     // Requests.
     /// The same number was used with other content.
     NumberReused,
@@ -235,6 +243,9 @@ impl Refusal {
             Self::CallUpStale => "CALL_UP_STALE",
             Self::AppUnknown => "APP_UNKNOWN",
             Self::DomainNotRegistered => "DOMAIN_NOT_REGISTERED",
+            Self::TransferUnknown => "TRANSFER_UNKNOWN",
+            Self::TransferOverdue => "TRANSFER_OVERDUE",
+            Self::TransferWithdrawn => "TRANSFER_WITHDRAWN",
             Self::NumberReused => "NUMBER_REUSED",
             Self::RecordUnknown => "RECORD_UNKNOWN",
             Self::RequestMalformed => "REQUEST_MALFORMED",
@@ -294,7 +305,7 @@ pub enum MerchantRefusal {
     TooManyRefunds,
     /// More than 365 days after the payment.
     RefundTooLate,
-    /// The merchant's money does not cover the refund.
+    /// The merchant's money does not cover the refund or transfer.
     NotEnoughFunds,
     /// No payer's code, or one that was used.
     AuthCodeInvalid,
@@ -318,6 +329,24 @@ pub enum MerchantRefusal {
     ReverseTooLate,
     /// Part of the code payment was refunded; the rest is refunded too, not reversed.
     OrderRefunded,
+    /// The merchant may not send money for this.
+    SceneNotGranted,
+    /// There is no such person.
+    PayeeUnknown,
+    /// From this amount on a transfer has to name its payee.
+    PayeeNameNeeded {
+        /// The amount, in fen.
+        from_minor: i64,
+    },
+    /// No such transfer of this merchant.
+    TransferUnknown,
+    /// The transfer's number stands for a transfer with other content.
+    OutBillNoUsed {
+        /// The field that differs, as a JSON pointer.
+        field: &'static str,
+    },
+    /// The transfer was received or has failed, so it cannot be taken back.
+    TransferOver,
     /// The system has more work than it can take; nothing was done.
     Busy,
 }

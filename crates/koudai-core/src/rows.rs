@@ -8,7 +8,9 @@ use std::sync::Arc;
 use crate::card::CardKind;
 use crate::code_payment::CodeFailure;
 use crate::column::{Cells, Column, Fields, Row, Shape, Value, compound_key, worded};
-use crate::id::{AttemptId, BindingId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq, StaffId};
+use crate::id::{
+    AttemptId, BindingId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq, StaffId, TransferId,
+};
 use crate::identity::Phone;
 use crate::ledger::{AccountId, NetworkId};
 use crate::money::{Currency, Money};
@@ -142,6 +144,16 @@ compound_key! {
 }
 
 compound_key! {
+    /// A merchant's own number for a transfer.
+    OutBillNo {
+        /// The merchant.
+        mchid: MchId,
+        /// 1 to 32 letters and digits.
+        out_bill_no: String,
+    }
+}
+
+compound_key! {
     /// One certificate of a merchant.
     CertificateKey {
         /// The merchant.
@@ -201,7 +213,7 @@ worded! {
 }
 
 worded! {
-    /// How a merchant's order is brought to the payer.
+    /// What a merchant may use: how its orders are brought to the payer, and transfers.
     Product {
         /// The merchant shows a code.
         Native = "native",
@@ -213,6 +225,38 @@ worded! {
         H5 = "h5",
         /// The payer shows a code.
         CodePay = "codepay",
+        /// Money to a person; no order is brought this way.
+        Transfer = "transfer",
+    }
+}
+
+worded! {
+    /// How far a transfer is.
+    TransferState {
+        /// The merchant's money is held until the payee receives it.
+        Waiting = "waiting",
+        /// Received.
+        Received = "received",
+        /// It did not come about, and the merchant has its money.
+        Failed = "failed",
+        /// The merchant took it back.
+        Cancelled = "cancelled",
+    }
+}
+
+worded! {
+    /// Why a transfer did not come about.
+    TransferFailure {
+        /// The payee's account is frozen.
+        PayeeFrozen = "payee_frozen",
+        /// A name was given and the payee has not proven theirs.
+        PayeeUnproven = "payee_unproven",
+        /// The name given is not the payee's.
+        NameWrong = "name_wrong",
+        /// The payee did not receive it in time.
+        Overdue = "overdue",
+        /// The merchant took it back.
+        Withdrawn = "withdrawn",
     }
 }
 
@@ -515,6 +559,9 @@ rows! {
         h5_domains: String,
         /// When it was created.
         created_at: Timestamp,
+        /// What it may send people money for, numbers of scenes separated by blanks. Shared, since every payment has its
+        /// merchant at hand.
+        transfer_scenes: Arc<str>,
     }
 
     /// The merchant an app belongs to. Source.
@@ -741,6 +788,64 @@ rows! {
         key: OutRefundNo,
         /// The refund.
         refund: RefundId,
+    }
+
+    /// Money of a merchant's on its way to a person. Source.
+    Transfer in transfer as transfer {
+        /// The transfer; the protocol's `transfer_bill_no`.
+        id: TransferId,
+        /// The merchant.
+        mchid: MchId,
+        /// The app that knows the payee.
+        appid: String,
+        /// The merchant's number.
+        out_bill_no: String,
+        /// What it is for: the protocol's number of a scene, digits.
+        scene: String,
+        /// Who gets it.
+        payee: PersonId,
+        /// How much.
+        amount: Money,
+        /// What the payee reads.
+        remark: String,
+        /// What the payee reads as the reason, if the merchant gave one.
+        perception: Option<String>,
+        /// What the merchant reported of it, in compact JSON. Not shown to the payee.
+        report: String,
+        /// Where the merchant is told; nowhere if absent.
+        notify_url: Option<String>,
+        /// Keyed hash of the payee's name as the merchant gave it, to compare.
+        name_mac: Option<[u8; 32]>,
+        /// That name, sealed by the shell, for the merchant's queries.
+        name_sealed: Option<Vec<u8>>,
+        /// How far it is.
+        state: TransferState,
+        /// Why it did not come about.
+        failure: Option<TransferFailure>,
+        /// When it was made.
+        created_at: Timestamp,
+        /// From then on it cannot be received.
+        expires_at: Timestamp,
+        /// When it was received, failed or was taken back.
+        ended_at: Option<Timestamp>,
+    }
+
+    /// A merchant's number for a transfer. Source.
+    TransferNumber in transfer_number as transfer_number {
+        /// Merchant and number.
+        key: OutBillNo,
+        /// The transfer.
+        transfer: TransferId,
+    }
+
+    /// A transfer that its payee may receive. Source; deleted when the transfer ends.
+    WaitingTransfer in waiting_transfer as waiting_transfer {
+        /// The transfer.
+        transfer: TransferId,
+        /// Who gets it.
+        payee: PersonId,
+        /// Until when.
+        expires_at: Timestamp,
     }
 
     /// A call to a network that moves money, from intent to outcome. Source.

@@ -170,6 +170,10 @@ pub struct Policy {
     pub refund_window_ms: i64,
     /// How many refunds an order may have.
     pub refunds_most: u8,
+    /// How long a transfer waits for its payee, ms.
+    pub transfer_life_ms: i64,
+    /// From this amount on a transfer has to name its payee.
+    pub transfer_named_from: Money,
     /// How long a network may be sent an attempt before it is withdrawn there, ms.
     pub send_window_ms: i64,
     /// How long a session lives, ms.
@@ -210,6 +214,8 @@ impl Default for Policy {
             order_life_least_ms: MINUTE,
             refund_window_ms: 365 * DAY,
             refunds_most: 50,
+            transfer_life_ms: DAY,
+            transfer_named_from: fen(200_000),
             send_window_ms: 90 * SECOND,
             session_life_ms: 30 * DAY,
             payer_code_life_ms: MINUTE,

@@ -79,6 +79,13 @@ impl Timestamp {
         )
     }
 
+    /// The same to the millisecond, as the protocol prints a moment of a transfer's: `2026-11-23T12:00:00.000+08:00`.
+    pub fn rfc3339_ms(self) -> String {
+        let seconds = self.rfc3339();
+        let (whole, zone) = seconds.split_at(seconds.len() - "+08:00".len());
+        format!("{whole}.{:03}{zone}", self.china().millisecond)
+    }
+
     /// Reads an RFC 3339 moment with a zone; fractions past the millisecond are cut. `None` if it is not one.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();

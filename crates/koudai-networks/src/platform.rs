@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::id::MchId;
 use koudai_core::time::Timestamp;
-use koudai_wechatpay::certificate::{Authority, Certificate};
+use koudai_wechatpay::certificate::{Authority, Certificate, serial_matches};
 use koudai_wechatpay::headers::{SignedHeaders, sign_body};
 use koudai_wechatpay::keys::PrivateKey;
 
@@ -73,6 +73,17 @@ impl Platform {
             SigningMode::PublicKey => (&self.public_key, &self.public_key_id),
         };
         sign_body(key, serial, now.0.div_euclid(1_000), &koudai_wechatpay::nonce(), body)
+    }
+
+    /// The key that opens what was encrypted to the platform key of this serial or id; `None` if the platform has none such.
+    pub fn opening_key(&self, serial: &str) -> Option<&PrivateKey> {
+        if serial.eq_ignore_ascii_case(&self.public_key_id) {
+            Some(&self.public_key)
+        } else if serial_matches(serial, &self.certificate.serial) {
+            Some(&self.certificate_key)
+        } else {
+            None
+        }
     }
 
     /// The link a code carries: `<origin>/q/<token>#<signature>`. The signature covers the token, its payee and its

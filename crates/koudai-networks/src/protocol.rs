@@ -1,11 +1,13 @@
-//! Orders and refunds in the words of APIv3, for the gateway's replies and for notifications alike.
+//! Orders, refunds and transfers in the words of APIv3, for the gateway's replies and for notifications alike.
 
 use koudai_core::order::OrderStanding;
-use koudai_core::rows::{Card, Order, Product, Refund, RefundState, RefundWay};
+use koudai_core::rows::{
+    Card, Order, Product, Refund, RefundState, RefundWay, Transfer, TransferFailure, TransferState,
+};
 use koudai_core::time::Timestamp;
 use koudai_wechatpay::types::{
     Payer, Refund as WireRefund, RefundAmount, RefundNotice, RefundStatus, SceneInfo, TradeState,
-    Transaction, TransactionAmount,
+    Transaction, TransactionAmount, TransferBill, TransferNotice, TransferState as WireTransferState,
 };
 
 use crate::vault::Vault;
@@ -65,6 +67,8 @@ pub const fn trade_type(product: Product) -> &'static str {
         Product::App => "APP",
         Product::H5 => "MWEB",
         Product::CodePay => "MICROPAY",
+        // No order is one.
+        Product::Transfer => "TRANSFER",
     }
 }
 
@@ -149,5 +153,59 @@ const fn status(state: RefundState) -> RefundStatus {
         RefundState::Processing => RefundStatus::Processing,
         RefundState::Success => RefundStatus::Success,
         RefundState::Abnormal => RefundStatus::Abnormal,
+    }
+}
+
+/// The protocol's word for how a transfer stands.
+pub const fn transfer_state(state: TransferState) -> WireTransferState {
+    match state {
+        TransferState::Waiting => WireTransferState::WaitUserConfirm,
+        TransferState::Received => WireTransferState::Success,
+        TransferState::Failed => WireTransferState::Fail,
+        TransferState::Cancelled => WireTransferState::Cancelled,
+    }
+}
+
+/// The protocol's word for why a transfer did not come about.
+pub const fn fail_reason(failure: TransferFailure) -> &'static str {
+    match failure {
+        TransferFailure::PayeeFrozen => "ACCOUNT_FROZEN",
+        TransferFailure::PayeeUnproven => "REAL_NAME_CHECK_FAIL",
+        TransferFailure::NameWrong => "NAME_NOT_CORRECT",
+        TransferFailure::Overdue => "OVERDUE_CLOSE",
+        TransferFailure::Withdrawn => "MCH_CANCEL",
+    }
+}
+
+/// A transfer as the queries show it, without the payee's name, which is encrypted to whoever asks.
+pub fn transfer(transfer: &Transfer, vault: &Vault) -> TransferBill {
+    TransferBill {
+        mch_id: transfer.mchid.wire(),
+        out_bill_no: transfer.out_bill_no.clone(),
+        transfer_bill_no: transfer.id.wire(),
+        appid: transfer.appid.clone(),
+        state: transfer_state(transfer.state),
+        transfer_amount: transfer.amount.minor(),
+        transfer_remark: transfer.remark.clone(),
+        fail_reason: transfer.failure.map(|failure| fail_reason(failure).to_owned()),
+        openid: Some(vault.openid(&transfer.appid, transfer.payee)),
+        user_name: None,
+        create_time: transfer.created_at.rfc3339_ms(),
+        update_time: transfer.updated_at().rfc3339_ms(),
+    }
+}
+
+/// A transfer that has ended, as a notification shows it.
+pub fn transfer_notice(transfer: &Transfer, vault: &Vault) -> TransferNotice {
+    TransferNotice {
+        out_bill_no: transfer.out_bill_no.clone(),
+        transfer_bill_no: transfer.id.wire(),
+        state: transfer_state(transfer.state),
+        mch_id: transfer.mchid.wire(),
+        transfer_amount: transfer.amount.minor(),
+        openid: vault.openid(&transfer.appid, transfer.payee),
+        fail_reason: transfer.failure.map(|failure| fail_reason(failure).to_owned()),
+        create_time: transfer.created_at.rfc3339_ms(),
+        update_time: transfer.updated_at().rfc3339_ms(),
     }
 }

@@ -20,6 +20,8 @@ pub enum Sealed {
     Identity,
     /// What lets a merchant download a bill.
     BillToken,
+    /// A payee's name, as a merchant gave it.
+    PayeeName,
 }
 
 impl Sealed {
@@ -29,6 +31,7 @@ impl Sealed {
             Self::ApiV3Key => b"apiv3 key",
             Self::Identity => b"identity",
             Self::BillToken => b"bill token",
+            Self::PayeeName => b"payee name",
         }
     }
 }

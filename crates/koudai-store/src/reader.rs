@@ -11,7 +11,7 @@ use koudai_core::ledger::{AccountId, Journal, Line, Seal};
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
     Attempt, Balance, Card, CodePayment, Merchant, MerchantCertificate, Message, NoticeRetry, OpenAttempt,
-    OrderCode, PayerCode, Refund, UsedLoginCode,
+    OrderCode, PayerCode, Refund, UsedLoginCode, WaitingTransfer,
 };
 use koudai_core::time::Timestamp;
 
@@ -472,6 +472,28 @@ impl Reader {
     /// As `get`.
     pub fn certificates_of(&self, mchid: MchId) -> Result<Vec<MerchantCertificate>, StoreError> {
         self.find("mchid = ?1 ORDER BY serial", &[Value::Int(mchid.0)])
+    }
+
+    /// What a person may receive at a moment, oldest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn transfers_to(
+        &self,
+        person: PersonId,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<WaitingTransfer>, StoreError> {
+        let values = [person.0, now.0, limit].map(Value::Int);
+        self.find("payee = ?1 AND expires_at > ?2 ORDER BY transfer LIMIT ?3", &values)
+    }
+
+    /// Transfers that were not received in time, the longest over first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn overdue_transfers(&self, now: Timestamp, limit: i64) -> Result<Vec<WaitingTransfer>, StoreError> {
+        self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
     }
 
     /// Merchants whose cursor lies behind the newest journal of their history.

@@ -22,7 +22,7 @@ use koudai_web::wallet::pages::{
     Holder, HomePage, LandingPage, LoginPage, Method, MonthOfRecords, PageOfRecords, PayPage, PayResultPage,
     PayState, PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage,
     RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage, StatusPage, TermsPage, TopUpPage,
-    TopUpResultPage, TopUpState, Unusable,
+    TopUpResultPage, TopUpState, TransferLine, TransferPage, TransferStanding, TransfersPage, Unusable,
 };
 
 fn main() -> std::io::Result<()> {
@@ -62,6 +62,7 @@ pub fn pages(l: Lang) -> Vec<(&'static str, String)> {
     cards(l, &mut add);
     top_ups(l, &mut add);
     payments(l, &mut add);
+    transfers(l, &mut add);
     records(l, &mut add);
     info(l, &mut add);
     pages
@@ -102,6 +103,8 @@ fn accounts(l: Lang, add: &mut Add) {
             balance: fen(0),
             cards: 0,
             has_payment_password: false,
+            transfers: Vec::new(),
+            more_transfers: false,
             refund: None,
             recent: Vec::new(),
         },
@@ -114,6 +117,8 @@ fn accounts(l: Lang, add: &mut Add) {
             balance: fen(123_456),
             cards: 2,
             has_payment_password: true,
+            transfers: transfer_lines(l),
+            more_transfers: true,
             refund: Some(RefundNotice {
                 amount: fen(2_999),
                 merchant: l.say("校园书店", "Campus Books").into(),
@@ -122,6 +127,38 @@ fn accounts(l: Lang, add: &mut Add) {
             recent: lines(l).into_iter().take(3).collect(),
         },
     );
+}
+
+fn transfer_lines(l: Lang) -> Vec<TransferLine> {
+    let line = |merchant: (&str, &str), remark: (&str, &str), amount| TransferLine {
+        id: REFERENCE.into(),
+        merchant: l.say(merchant.0, merchant.1).into(),
+        remark: l.say(remark.0, remark.1).into(),
+        amount: fen(amount),
+        until: NOW.plus(DAY),
+    };
+    vec![
+        line(("校园书店", "Campus Books"), ("十一月稿费", "Fee for November"), 123_456),
+        line(("学一食堂", "Canteen One"), ("新会员奖励", "Welcome gift"), 500),
+    ]
+}
+
+fn transfers(l: Lang, add: &mut Add) {
+    let page = |state, perception: Option<(&str, &str)>| TransferPage {
+        l,
+        line: transfer_lines(l).remove(0),
+        perception: perception.map(|(zh, en)| l.say(zh, en).into()),
+        bill_no: "plfk2020042013".into(),
+        state,
+    };
+    let frozen = Refused::new(Refusal::AccountFrozen, l, REFERENCE);
+    let overdue = Refused::new(Refusal::TransferOverdue, l, REFERENCE);
+    add("transfers", &TransfersPage { l, lines: transfer_lines(l) });
+    add("transfers-empty", &TransfersPage { l, lines: vec![] });
+    add("transfer", &page(TransferStanding::Waiting(None), Some(("劳务报酬", "Pay for work"))));
+    add("transfer-refused", &page(TransferStanding::Waiting(Some(frozen)), None));
+    add("transfer-received", &page(TransferStanding::Received(NOW), None));
+    add("transfer-over", &page(TransferStanding::Over(overdue), None));
 }
 
 fn cards(l: Lang, add: &mut Add) {

@@ -214,6 +214,11 @@ fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::DomainNotRegistered => {
             plain("该网站未在本钱包登记，已阻止跳转", "That site is not registered with this wallet, blocked")
         }
+        Refusal::TransferUnknown => plain("没有找到这笔转账", "We cannot find this transfer"),
+        Refusal::TransferOverdue => {
+            plain("超过收款时间，已退回商家", "Not received in time, it went back to the merchant")
+        }
+        Refusal::TransferWithdrawn => plain("商家已撤回这笔转账", "The merchant took this transfer back"),
         Refusal::NumberReused => {
             plain("这个请求已经用其他内容提交过", "This request was already sent with other content")
         }
@@ -259,6 +264,9 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::BindingExpired
         | Refusal::BindingUnknown
         | Refusal::PayerCodeOff
+        | Refusal::TransferUnknown
+        | Refusal::TransferOverdue
+        | Refusal::TransferWithdrawn
         | Refusal::RecordUnknown
         | Refusal::RequestMalformed
         | Refusal::RequestTooLarge
@@ -396,6 +404,11 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
             l.say("如仍要付款，请重新出示付款码", "To pay after all, show your pay code again")
         }
         Refusal::PayerCodeOff => l.say("请先开启付款码", "Switch it on first"),
+        Refusal::TransferUnknown => {
+            l.say("请用收款的账户登录，或联系商家", "Sign in as the payee, or ask the merchant")
+        }
+        Refusal::TransferOverdue => l.say("请联系商家重新转账", "Ask the merchant to send it again"),
+        Refusal::TransferWithdrawn => l.say("如有疑问请联系商家", "Ask the merchant why"),
         Refusal::NumberReused => l.say("请返回重新开始", "Go back and start again"),
         Refusal::RecordUnknown => l.say("请从账单中重新选择", "Choose it from your bills"),
         Refusal::RequestMalformed => l.say("请检查后重新提交", "Check what you entered and send it again"),
@@ -448,6 +461,9 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::AppUnknown
         | Refusal::DomainNotRegistered
         | Refusal::MerchantSuspended
+        | Refusal::TransferUnknown
+        | Refusal::TransferOverdue
+        | Refusal::TransferWithdrawn
         | Refusal::NumberReused
         | Refusal::ForeignOrigin => Step::Home,
         Refusal::PhoneInvalid
@@ -515,6 +531,7 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::CardUnknown
         | Refusal::OrderUnknown
         | Refusal::AppUnknown
+        | Refusal::TransferUnknown
         | Refusal::RecordUnknown => 404,
         Refusal::PaymentPasswordAlreadySet
         | Refusal::CardAlreadyBound
@@ -529,6 +546,8 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::OrderBeingPaid
         | Refusal::OrderReversed
         | Refusal::PayerCodeOff
+        | Refusal::TransferOverdue
+        | Refusal::TransferWithdrawn
         | Refusal::NumberReused => 409,
         Refusal::RequestTooLarge => 413,
         Refusal::PhoneInvalid
@@ -596,7 +615,7 @@ every! {
     BankRefused, BankUnavailable, CodeUnreadable, CodeNotOurs, CodeSwapped, CodeStale, OrderUnknown, OrderClosed,
     OrderExpired, OrderAlreadyPaid, OrderBeingPaid, ProductNotEnabled, MerchantSuspended, NumberReused, RecordUnknown,
     RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder, OrderForAnother, CallUpInvalid, CallUpStale,
-    AppUnknown, DomainNotRegistered, OrderReversed, PayerCodeOff;
+    AppUnknown, DomainNotRegistered, OrderReversed, PayerCodeOff, TransferUnknown, TransferOverdue, TransferWithdrawn;
     Refusal::CodeTooSoon { .. } => Refusal::CodeTooSoon { wait_s: 42 },
     Refusal::TooManyCodes { .. } => Refusal::TooManyCodes { wait_s: 900 },
     Refusal::CodeWrong { .. } => Refusal::CodeWrong { tries_left: 3 },

@@ -701,6 +701,7 @@ async fn either_platform_key_signs_as_the_request_or_the_merchant_says() {
             h5_domains: None,
             suspended: None,
             public_key_mode: Some(default),
+            transfer_scenes: None,
         };
         rig.app.engine.submit(set).await.unwrap();
         assert_eq!(signer(PUBLIC_KEY_ID).await, PUBLIC_KEY_ID);
@@ -758,6 +759,7 @@ async fn what_a_merchant_may_not_do_is_refused_before_its_body_is_read() {
         h5_domains: None,
         suspended: Some(true),
         public_key_mode: None,
+        transfer_scenes: None,
     };
     rig.app.engine.submit(set).await.unwrap();
     let answer = rig.ask(&shop, "POST", NATIVE, &text(&order(&shop, "order-1", 1))).await;

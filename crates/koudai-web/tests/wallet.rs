@@ -192,6 +192,7 @@ async fn each_refusal_of_a_payment_has_its_own_code_and_says_that_no_money_moved
         h5_domains: None,
         suspended: Some(suspended),
         public_key_mode: None,
+        transfer_scenes: None,
     };
     let set = |command| async { wallet.rig.app.engine.submit(command).await.unwrap() };
     set(change(Some(vec![Product::Jsapi]), false)).await;

@@ -7,6 +7,8 @@ mod bills;
 mod placing;
 mod retry;
 
+mod transfers;
+
 use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,

@@ -1,4 +1,4 @@
-//! Notifications: what the platform posts to a merchant when an order is paid or a refund ends.
+//! Notifications: what the platform posts to a merchant when an order is paid, or a refund or a transfer ends.
 
 use crate::{
     aead::{ApiV3Key, OpenError},
@@ -6,7 +6,7 @@ use crate::{
     json::{JsonError, strict_json},
     types::{
         ENCRYPTED_RESOURCE, Notification, REFUND_ABNORMAL, REFUND_CLOSED, REFUND_SUCCESS, RefundNotice,
-        RefundStatus, TRANSACTION_SUCCESS, TradeState, Transaction,
+        RefundStatus, TRANSACTION_SUCCESS, TRANSFER_FINISHED, TradeState, Transaction, TransferNotice,
     },
 };
 
@@ -17,6 +17,8 @@ pub enum Notice {
     Paid(Transaction),
     /// A refund arrived, got stuck or was given up, as its status says.
     Refund(RefundNotice),
+    /// A transfer to a person has ended, as its state says.
+    Transfer(TransferNotice),
 }
 
 /// Why a notification was not accepted. Answer it with 4xx or 5xx: a true one comes again.
@@ -61,6 +63,10 @@ pub fn open(
     if envelope.resource_type != ENCRYPTED_RESOURCE {
         return Err(NoticeError::Contradiction("resource_type"));
     }
+    if envelope.event_type == TRANSFER_FINISHED {
+        let plaintext = envelope.resource.open(api_v3_key)?;
+        return transfer(strict_json(&plaintext)?, mchid).map(Notice::Transfer);
+    }
     let status = match envelope.event_type.as_str() {
         TRANSACTION_SUCCESS => None,
         REFUND_SUCCESS => Some(RefundStatus::Success),
@@ -101,6 +107,16 @@ fn refund(notice: RefundNotice, status: &RefundStatus, mchid: &str) -> Result<Re
     Ok(notice)
 }
 
+fn transfer(notice: TransferNotice, mchid: &str) -> Result<TransferNotice, NoticeError> {
+    if notice.mch_id != mchid {
+        return Err(NoticeError::OtherMerchant);
+    }
+    if !notice.state.is_final() {
+        return Err(NoticeError::Contradiction("state"));
+    }
+    Ok(notice)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +125,8 @@ mod tests {
     const NOW_S: i64 = 1_795_435_200;
     const PAID: &str = r#"{"mchid":"1900007291","appid":"wx1","out_trade_no":"order-1","transaction_id":"42000","trade_type":"NATIVE","trade_state":"SUCCESS","trade_state_desc":"支付成功","amount":{"total":8800,"payer_total":8800,"currency":"CNY"},"payer":{"openid":"o"}}"#;
     const REFUNDED: &str = r#"{"mchid":"1900007291","out_trade_no":"order-1","transaction_id":"42000","out_refund_no":"r-1","refund_id":"50000","refund_status":"SUCCESS","user_received_account":"支付用户零钱","amount":{"total":8800,"refund":100,"payer_total":8800,"payer_refund":100}}"#;
+
+    const SENT: &str = r#"{"mch_id":"1900007291","out_bill_no":"bill1","transfer_bill_no":"1330","state":"FAIL","transfer_amount":300,"openid":"o","fail_reason":"OVERDUE_CLOSE","create_time":"2026-11-23T12:00:00.000+08:00","update_time":"2026-11-24T12:00:00.120+08:00"}"#;
 
     fn envelope(key: &ApiV3Key, event_type: &str, plaintext: &str) -> Notification {
         Notification {
@@ -131,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paid_order_and_a_refund_are_opened() {
+    fn a_paid_order_a_refund_and_a_transfer_are_opened() {
         let key = ApiV3Key::generate();
         match opened(&key, &envelope(&key, TRANSACTION_SUCCESS, PAID)) {
             Ok(Notice::Paid(paid)) => assert_eq!(paid.amount.unwrap().total, 8800),
@@ -139,6 +157,10 @@ mod tests {
         }
         match opened(&key, &envelope(&key, REFUND_SUCCESS, REFUNDED)) {
             Ok(Notice::Refund(refund)) => assert_eq!(refund.amount.payer_refund, 100),
+            other => panic!("{other:?}"),
+        }
+        match opened(&key, &envelope(&key, TRANSFER_FINISHED, SENT)) {
+            Ok(Notice::Transfer(sent)) => assert_eq!(sent.fail_reason.as_deref(), Some("OVERDUE_CLOSE")),
             other => panic!("{other:?}"),
         }
     }
@@ -154,6 +176,7 @@ mod tests {
         assert_eq!(field(TRANSACTION_SUCCESS, &PAID.replace("transaction_id", "x")), "transaction_id");
         assert_eq!(field(TRANSACTION_SUCCESS, &PAID.replace("amount", "x")), "amount");
         assert_eq!(field(REFUND_CLOSED, REFUNDED), "refund_status");
+        assert_eq!(field(TRANSFER_FINISHED, &SENT.replace("FAIL\"", "PROCESSING\"")), "state");
     }
 
     #[test]
@@ -163,6 +186,8 @@ mod tests {
         let wrong_key = opened(&ApiV3Key::generate(), &paid);
         assert!(matches!(wrong_key, Err(NoticeError::Open(_))));
         let other = opened(&key, &envelope(&key, TRANSACTION_SUCCESS, &PAID.replace("1900007291", "1")));
+        assert!(matches!(other, Err(NoticeError::OtherMerchant)));
+        let other = opened(&key, &envelope(&key, TRANSFER_FINISHED, &SENT.replace("1900007291", "1")));
         assert!(matches!(other, Err(NoticeError::OtherMerchant)));
         let event = opened(&key, &envelope(&key, "COUPON.USE", PAID));
         assert!(matches!(event, Err(NoticeError::UnknownEvent(event)) if event == "COUPON.USE"));

@@ -68,6 +68,13 @@ macro_rules! words {
     };
 }
 
+mod transfers;
+
+pub use transfers::{
+    TRANSFER_FINISHED, TransferBill, TransferCancelled, TransferNotice, TransferReply, TransferReport,
+    TransferRequest, TransferState, TransferStyle,
+};
+
 words! {
     /// What a trade bill holds.
     BillType {

@@ -438,6 +438,9 @@ pub(crate) struct MerchantSetArgs {
     /// repeated, and replaces those before
     #[arg(long, value_name = "DOMAIN")]
     pub(crate) h5_domain: Option<Vec<String>>,
+    /// A scene it may send people money for, such as 1000; may be repeated, and replaces those before
+    #[arg(long, value_name = "SCENE")]
+    pub(crate) transfer_scene: Option<Vec<String>>,
     /// Take no payments for it
     #[arg(long, conflicts_with = "resume")]
     pub(crate) suspend: bool,
@@ -462,7 +465,7 @@ pub(crate) struct AppSecretArgs {
     pub(crate) mchid: String,
 }
 
-/// How an order is brought to the payer.
+/// How an order is brought to the payer, and transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "lower")]
 pub(crate) enum ProductName {
@@ -476,6 +479,8 @@ pub(crate) enum ProductName {
     H5,
     /// The payer shows a code
     CodePay,
+    /// Money to people
+    Transfer,
 }
 
 /// Which of the platform's keys signs.

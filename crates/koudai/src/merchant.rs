@@ -26,6 +26,8 @@ use crate::failure::Failure;
 const CERTIFICATE_YEARS: u32 = 5;
 /// The most domains of one merchant, as in the original.
 const MAX_DOMAINS: usize = 10;
+/// More scenes than the protocol has.
+const MAX_SCENES: usize = 20;
 
 /// A merchant to be made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,6 +48,9 @@ pub(crate) struct Set {
     h5_domains: Option<Vec<String>>,
     suspended: Option<bool>,
     public_key_mode: Option<bool>,
+    #[serde(default)]
+    transfer_scenes: Option<Vec<String>>,
+    #[serde(default)]
     empty_bills: Option<bool>,
 }
 
@@ -136,15 +141,23 @@ pub(crate) async fn set(engine: &Engine, request: Set) -> Result<serde_json::Val
     if let Some(wrong) = domains.iter().find(|domain| !is_domain(domain)) {
         return Err(format!("{wrong:?} is not a domain such as shop.example.org"));
     }
+    let scenes = request.transfer_scenes.unwrap_or_default();
+    if scenes.len() > MAX_SCENES {
+        return Err(format!("a merchant has at most {MAX_SCENES} scenes"));
+    }
+    if let Some(wrong) = scenes.iter().find(|scene| !is_scene(scene)) {
+        return Err(format!("{wrong:?} is not the number of a scene such as 1000"));
+    }
     let command = SetMerchant {
         mchid: mchid(&request.mchid)?,
         products: request.products.map(|words| products(&words)).transpose()?,
         h5_domains: (!domains.is_empty()).then_some(domains),
         suspended: request.suspended,
         public_key_mode: request.public_key_mode,
+        transfer_scenes: (!scenes.is_empty()).then_some(scenes),
     };
     let mchid = command.mchid;
-    let Merchant { name, appid, products, suspended, public_key_mode, h5_domains, .. } =
+    let Merchant { name, appid, products, suspended, public_key_mode, h5_domains, transfer_scenes, .. } =
         engine.submit(command).await.map_err(|failed| in_words(&failed))?;
     if let Some(empty) = request.empty_bills {
         let bills = SetMerchantBills { mchid, empty };
@@ -158,6 +171,7 @@ pub(crate) async fn set(engine: &Engine, request: Set) -> Result<serde_json::Val
         "appid": appid,
         "products": products.split_whitespace().collect::<Vec<_>>(),
         "h5_domains": h5_domains.split_whitespace().collect::<Vec<_>>(),
+        "transfer_scenes": transfer_scenes.split_whitespace().collect::<Vec<_>>(),
         "suspended": suspended,
         "empty_bills": bills.is_some_and(|bills| bills.empty),
         "key_mode": if public_key_mode { "public-key" } else { "certificate" },
@@ -209,6 +223,11 @@ fn is_domain(text: &str) -> bool {
             && !label.ends_with('-')
     };
     text.len() <= 253 && text.contains('.') && text.split('.').all(label)
+}
+
+/// The number of a scene: digits, at most 36 of them.
+fn is_scene(text: &str) -> bool {
+    (1..=36).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn in_words(failed: &Failed<MerchantRefusal>) -> String {
@@ -272,6 +291,7 @@ pub(crate) async fn run_set(args: MerchantSetArgs) -> Result<(), Failure> {
         },
         public_key_mode: args.key_mode.map(|mode| mode == KeyMode::PublicKey),
         empty_bills: args.empty_bills,
+        transfer_scenes: args.transfer_scene,
     };
     println!("{:#}", control::ask(&args.data, Request::MerchantSet(request)).await?);
     Ok(())
@@ -294,6 +314,7 @@ fn word(product: ProductName) -> String {
         ProductName::App => Product::App,
         ProductName::H5 => Product::H5,
         ProductName::CodePay => Product::CodePay,
+        ProductName::Transfer => Product::Transfer,
     };
     product.word().to_owned()
 }
@@ -310,6 +331,14 @@ mod tests {
         for bad in ["", "localhost", "https://a.cn", "a.cn/x", "A.cn", "-a.cn", "a..cn", "a.cn:80", "店.cn"]
         {
             assert!(!is_domain(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_scene_is_a_number() {
+        assert!(is_scene("1000"));
+        for bad in ["", "1000 1005", "１０００", "a", &"1".repeat(37)] {
+            assert!(!is_scene(bad), "{bad}");
         }
     }
 

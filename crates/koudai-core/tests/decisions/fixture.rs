@@ -11,8 +11,8 @@ use koudai_core::code_payment::TakeByCode;
 use koudai_core::column::{Cells, Column, Row, Value};
 use koudai_core::id::{AttemptId, BindingId, CardId, MchId, OrderId, PersonId, Seq};
 use koudai_core::identity::Phone;
-use koudai_core::ledger::{AccountId, ISSUER_NETWORK, Journal, JournalKind, Posting, standing};
-use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
+use koudai_core::ledger::{AccountId, AccountKind, ISSUER_NETWORK, Journal, JournalKind, Posting, standing};
+use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::money::{Currency, Money};
 use koudai_core::order::PlaceOrder;
 use koudai_core::payer_code::{AuthCode, IssuePayerCode, SwitchPayerCodesOn};
@@ -21,18 +21,22 @@ use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::refusal::{MerchantRefusal, Refusal};
 use koudai_core::rows::{
-    Attempt, Balance, CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, Order, Person, Product, Refund, Rows,
+    Attempt, Balance, CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, Order, Person, Product, Refund,
+    Rows, Transfer, TransferState, WaitingTransfer,
 };
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{RequestCode, SignIn, code_of};
 use koudai_core::state::{Batch, Command, Event, Keys, OrStop, Policy, State, Stop, Tx};
 use koudai_core::time::Timestamp;
 use koudai_core::top_up::StartTopUp;
+use koudai_core::transfer::CreateTransfer;
 
 /// 2026-11-18, early in the morning in China.
 pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000);
 /// The right payment password of everybody.
 pub(crate) const PIN: &str = "135790";
+/// What every merchant may send people money for.
+pub(crate) const SCENE: &str = "1000";
 /// A wrong one.
 pub(crate) const WRONG: &str = "864209";
 
@@ -240,7 +244,9 @@ impl Ledger {
             apiv3_key_sealed: vec![1, 2, 3],
             certificate,
         };
-        self.submit(&create).expect("a fresh number").mchid
+        self.submit(&create).expect("a fresh number");
+        let transfer_scenes = Some(vec![SCENE.to_owned()]);
+        self.submit(&SetMerchant { transfer_scenes, ..set(mchid) }).expect("it is there").mchid
     }
 
     pub(crate) fn order(&mut self, mchid: MchId, number: &str, minor: i64) -> Order {
@@ -353,6 +359,21 @@ impl Ledger {
         assert_eq!(balances, books, "the balances are what the journals make them");
         let (debits, credits) = books.values().fold((0, 0), |sum, b| (sum.0 + b.0, sum.1 + b.1));
         assert_eq!(debits, credits, "money is neither made nor lost");
+        let (transfers, open) = (self.all::<Transfer>(), self.all::<WaitingTransfer>());
+        let waiting = transfers.iter().filter(|t| t.state == TransferState::Waiting);
+        assert_eq!(waiting.clone().count(), open.len(), "who waits may receive, and nobody else");
+        let mut in_flight: BTreeMap<AccountId, i64> = BTreeMap::new();
+        for transfer in waiting {
+            *in_flight.entry(AccountId::transfers_in_flight(transfer.mchid)).or_default() +=
+                transfer.amount.minor();
+        }
+        for (account, (debits, credits, _)) in &books {
+            if account.kind() == Some(AccountKind::TransferInFlight) {
+                let waits = in_flight.remove(account).unwrap_or(0);
+                assert_eq!(credits - debits, waits, "what is in flight is what waits for its payee");
+            }
+        }
+        assert!(in_flight.is_empty(), "whatever waits is in flight: {in_flight:?}");
         let refunds = self.all::<Refund>();
         for order in self.all::<Order>() {
             assert!(order.refunded.minor() <= order.amount.minor());
@@ -441,6 +462,35 @@ pub(crate) fn take(mchid: MchId, number: &str, minor: i64, code: &AuthCode) -> T
         settle_info: None,
         amount: fen(minor),
         code: code.clone(),
+    }
+}
+
+/// A transfer of a merchant's to somebody it does not name.
+pub(crate) fn transfer(mchid: MchId, number: &str, payee: PersonId, minor: i64) -> CreateTransfer {
+    CreateTransfer {
+        mchid,
+        appid: appid(mchid),
+        out_bill_no: number.to_owned(),
+        scene: SCENE.to_owned(),
+        payee,
+        name: None,
+        amount: fen(minor),
+        remark: "新会员奖励".to_owned(),
+        perception: Some("活动奖励".to_owned()),
+        report: "[]".to_owned(),
+        notify_url: None,
+    }
+}
+
+/// A change of a merchant that changes nothing.
+pub(crate) const fn set(mchid: MchId) -> SetMerchant {
+    SetMerchant {
+        mchid,
+        products: None,
+        h5_domains: None,
+        suspended: None,
+        public_key_mode: None,
+        transfer_scenes: None,
     }
 }
 

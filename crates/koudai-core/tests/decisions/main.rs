@@ -18,3 +18,4 @@ mod rows;
 mod secrets;
 mod sign_in;
 mod top_up;
+mod transfer;

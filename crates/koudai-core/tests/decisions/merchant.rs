@@ -5,11 +5,7 @@ use koudai_core::merchant::{CreateStaff, NameTaken, NextMerchant, SetMerchant};
 use koudai_core::refusal::MerchantRefusal;
 use koudai_core::rows::{App, MerchantCertificate, Product, StaffRole};
 
-use crate::fixture::{Habit, Ledger, appid};
-
-fn set(mchid: MchId) -> SetMerchant {
-    SetMerchant { mchid, products: None, h5_domains: None, suspended: None, public_key_mode: None }
-}
+use crate::fixture::{Habit, Ledger, appid, set};
 
 #[test]
 fn merchants_are_numbered_from_the_first_on() {

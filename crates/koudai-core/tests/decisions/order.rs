@@ -8,7 +8,7 @@ use koudai_core::refusal::{MerchantRefusal, Refusal};
 use koudai_core::rows::{NetworkRefusal, Order, OrderCode, Product};
 use koudai_core::time::{DAY, HOUR, MINUTE};
 
-use crate::fixture::{Ledger, PIN, fen, place};
+use crate::fixture::{Ledger, PIN, fen, place, set};
 
 fn shop() -> (Ledger, MchId) {
     let mut ledger = Ledger::new();
@@ -18,10 +18,6 @@ fn shop() -> (Ledger, MchId) {
 
 fn close(mchid: MchId) -> CloseOrder {
     CloseOrder { mchid, out_trade_no: "order-1".to_owned() }
-}
-
-fn set(mchid: MchId) -> SetMerchant {
-    SetMerchant { mchid, products: None, h5_domains: None, suspended: None, public_key_mode: None }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use koudai_core::sign_in::SignOut;
 use koudai_core::state::Event;
 use koudai_core::time::{DAY, HOUR};
 
-use crate::fixture::{Freeze, Ledger, PIN, WRONG, fen, pin, place};
+use crate::fixture::{Freeze, Ledger, PIN, WRONG, fen, pin, place, set};
 
 const PAYER: &str = "13800138000";
 const OTHER: &str = "13900139000";
@@ -24,10 +24,6 @@ fn shop() -> (Ledger, MchId) {
 
 fn pay(person: PersonId, order: OrderId, card: Option<CardId>) -> Pay {
     Pay { person, order, card, pin: pin(PIN) }
-}
-
-fn set(mchid: MchId) -> SetMerchant {
-    SetMerchant { mchid, products: None, h5_domains: None, suspended: None, public_key_mode: None }
 }
 
 #[test]

@@ -21,14 +21,15 @@ use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
 use koudai_core::reversal::ReverseOrder;
 use koudai_core::rows::{
     Attempt, BindingNumber, ClientNumber, CodeKey, CodePurpose, Message, NetworkRefusal, NoticeKey,
-    OneTimeCode, Order, PayerCode, Product, Refund, StaffRole,
+    OneTimeCode, Order, PayerCode, Product, Refund, StaffRole, Transfer,
 };
 use koudai_core::sign_in::{MessageDone, MessageFailed, RequestCode, SignIn, SignOut};
 use koudai_core::state::Command;
+use koudai_core::transfer::{CancelTransfer, CloseOverdue, ReceiveTransfer};
 use proptest::prelude::*;
 
 use crate::fixture::{
-    Habit, Ledger, PIN, START, WRONG, appid, bound, fen, pin, place, start_binding, take, top_up,
+    Habit, Ledger, PIN, START, WRONG, appid, bound, fen, pin, place, start_binding, take, top_up, transfer,
 };
 
 const PERSONS: usize = 3;
@@ -111,6 +112,21 @@ enum Op {
         person: usize,
         on: bool,
     },
+    Transfer {
+        person: usize,
+        merchant: usize,
+        number: u8,
+        minor: i64,
+    },
+    Receive {
+        person: usize,
+        transfer: usize,
+    },
+    Cancel {
+        merchant: usize,
+        number: u8,
+    },
+    CloseOverdue,
     /// A command of another kind.
     Other {
         kind: u8,
@@ -151,6 +167,11 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (merchant.clone(), order.clone()).prop_map(|(merchant, order)| Op::Reverse { merchant, order }),
         1 => (person.clone(), any::<bool>()).prop_map(|(person, by_card)| Op::Method { person, by_card }),
         1 => (person.clone(), prop::bool::weighted(0.7)).prop_map(|(person, on)| Op::Switch { person, on }),
+        4 => (0..PERSONS, merchant.clone(), 0..6_u8, 1..400_i64)
+            .prop_map(|(person, merchant, number, minor)| Op::Transfer { person, merchant, number, minor }),
+        4 => (0..PERSONS, 0..4_usize).prop_map(|(person, transfer)| Op::Receive { person, transfer }),
+        2 => (merchant, 0..6_u8).prop_map(|(merchant, number)| Op::Cancel { merchant, number }),
+        1 => Just(Op::CloseOverdue),
         8 => (0..OTHERS, 0..PERSONS, 0..MERCHANTS, 0..4_u8)
             .prop_map(|(kind, person, merchant, number)| Op::Other { kind, person, merchant, number }),
     ]
@@ -267,6 +288,22 @@ impl World {
             | Op::Reverse { .. }
             | Op::Method { .. }
             | Op::Switch { .. } => self.run_by_code(op),
+            Op::Transfer { person, merchant, number, minor } => {
+                let payee = self.persons[person].0;
+                self.say(&transfer(self.merchants[merchant], &format!("bill{number}"), payee, minor))
+            }
+            Op::Receive { person, transfer } => {
+                let Some(transfer) = self.transfer(transfer) else { return "no transfer".to_owned() };
+                self.say(&ReceiveTransfer { person: self.persons[person].0, transfer: transfer.id })
+            }
+            Op::Cancel { merchant, number } => {
+                let mchid = self.merchants[merchant];
+                self.say(&CancelTransfer { mchid, out_bill_no: format!("bill{number}") })
+            }
+            Op::CloseOverdue => {
+                let transfers = self.ledger.all::<Transfer>().into_iter().map(|t| t.id).collect();
+                self.say(&CloseOverdue { transfers })
+            }
             Op::Other { kind, person, merchant, number } => self.run_other(kind, person, merchant, number),
         }
     }
@@ -313,6 +350,13 @@ impl World {
         }
     }
 
+    /// One of the newest transfers, so that waiting ones are met often.
+    fn transfer(&mut self, back: usize) -> Option<Transfer> {
+        let mut all = self.ledger.all::<Transfer>();
+        all.sort_by_key(|transfer| transfer.id);
+        all.into_iter().nth_back(back)
+    }
+
     fn run_other(&mut self, kind: u8, person: usize, merchant: usize, number: u8) -> String {
         let (person_id, card) = self.persons[person];
         let mchid = self.merchants[merchant];
@@ -346,6 +390,7 @@ impl World {
                     h5_domains: None,
                     suspended,
                     public_key_mode: None,
+                    transfer_scenes: None,
                 })
             }
             5 => self.say(&RequestCode { phone, purpose: CodePurpose::SignIn }),
@@ -413,13 +458,13 @@ impl World {
         format!("{:?}", self.ledger.submit(command))
     }
 
-    /// Runs batches an hour apart; the answers.
+    /// Runs batches ten hours apart, so that transfers come to be overdue; the answers.
     fn run_all(&mut self, batches: &[Vec<Op>]) -> Vec<String> {
         let mut answers = vec![];
         for batch in batches {
             answers.extend(batch.iter().map(|op| self.run(op)));
             self.ledger.commit();
-            self.ledger.advance(3_600_000);
+            self.ledger.advance(36_000_000);
         }
         answers
     }
@@ -447,7 +492,7 @@ proptest! {
             }
             world.ledger.audit();
             world.ledger.commit();
-            world.ledger.advance(3_600_000);
+            world.ledger.advance(36_000_000);
         }
         world.ledger.audit();
     }

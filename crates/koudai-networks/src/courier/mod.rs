@@ -6,6 +6,7 @@
 mod attempts;
 mod messages;
 mod notices;
+mod transfers;
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -136,6 +137,7 @@ impl Courier {
                     self.note(self.look_for_attempts().await, "looking for attempts");
                     self.note(self.look_for_messages().await, "looking for messages");
                     self.note(self.look_for_retries().await, "looking for notices to retry");
+                    self.note(self.close_overdue_transfers().await, "closing overdue transfers");
                     if looks.is_multiple_of(PROBE_EVERY) {
                         self.probe_bank();
                     }

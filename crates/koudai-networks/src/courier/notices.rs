@@ -1,4 +1,4 @@
-//! Telling merchants what happened to their orders, from the journal as the outbox.
+//! Telling merchants what happened to their orders and transfers, from the journal as the outbox.
 //!
 //! One task a merchant tells its events in order of their numbers, a few at once, and commits how far it came; a slow
 //! or dead merchant therefore holds up itself. Retries have places of their own.
@@ -7,14 +7,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use koudai_core::id::{MchId, OrderId, RefundId, Seq};
+use koudai_core::id::{MchId, OrderId, RefundId, Seq, TransferId};
 use koudai_core::ledger::{Journal, JournalKind};
 use koudai_core::notice::{RecordRetry, RecordTold};
-use koudai_core::rows::{Card, Merchant, NoticeCursor, NoticeKey, Order, Refund};
+use koudai_core::rows::{Card, Merchant, NoticeCursor, NoticeKey, Order, Refund, Transfer};
 use koudai_store::{Reader, StoreError};
 use koudai_wechatpay::aead::ApiV3Key;
 use koudai_wechatpay::types::{
     ENCRYPTED_RESOURCE, Notification, REFUND_ABNORMAL, REFUND_SUCCESS, Resource, TRANSACTION_SUCCESS,
+    TRANSFER_FINISHED,
 };
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -211,14 +212,14 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("the protocol's types are plain data")
 }
 
-/// What a journal tells its merchant.
+/// What a journal tells its merchant; nothing if the merchant gave no address.
 fn event(
     reader: &Reader,
     mchid: MchId,
     journal: Journal,
     vault: &crate::vault::Vault,
     now: koudai_core::time::Timestamp,
-) -> Result<Event, StoreError> {
+) -> Result<Option<Event>, StoreError> {
     let lost =
         |table| move || StoreError::Corrupt { table, what: "a journal's subject is missing".to_owned() };
     let merchant = reader.get::<Merchant>(&mchid)?.ok_or_else(lost("merchant"))?;
@@ -230,15 +231,36 @@ fn event(
         | JournalKind::RefundToBalance
         | JournalKind::RefundToMerchant => (REFUND_SUCCESS, "退款成功"),
         JournalKind::CardRefundAbnormal => (REFUND_ABNORMAL, "退款异常"),
-        JournalKind::TopUp | JournalKind::CardRefundAccepted => unreachable!("nobody is told of these"),
+        JournalKind::TransferPaid | JournalKind::TransferReturned => {
+            (TRANSFER_FINISHED, "商家转账单据终态通知")
+        }
+        JournalKind::TopUp | JournalKind::CardRefundAccepted | JournalKind::TransferHeld => {
+            unreachable!("nobody is told of these")
+        }
     };
+    if name == TRANSFER_FINISHED {
+        let id = TransferId(journal.subject);
+        let transfer = reader.get::<Transfer>(&id)?.ok_or_else(lost("transfer"))?;
+        let plain = json(&protocol::transfer_notice(&transfer, vault));
+        let original_type = "mch_payment";
+        let event = |url| Event { merchant, url, name, summary, original_type, plain, journal };
+        return Ok(transfer.notify_url.map(event));
+    }
     if name == TRANSACTION_SUCCESS {
         let mut order = order(OrderId(journal.subject))?;
         let url = order.notify_url.to_string();
         // The event is the payment, whatever has been refunded since.
         order.refunds = 0;
         let plain = json(&protocol::transaction(&order, vault, now));
-        return Ok(Event { merchant, url, name, summary, original_type: "transaction", plain, journal });
+        return Ok(Some(Event {
+            merchant,
+            url,
+            name,
+            summary,
+            original_type: "transaction",
+            plain,
+            journal,
+        }));
     }
     let refund = reader.get::<Refund>(&RefundId(journal.subject))?.ok_or_else(lost("refund"))?;
     let order = order(refund.order)?;
@@ -248,5 +270,5 @@ fn event(
     };
     let url = refund.notify_url.clone().unwrap_or_else(|| order.notify_url.to_string());
     let plain = json(&protocol::refund_notice(&refund, &order, card.as_ref()));
-    Ok(Event { merchant, url, name, summary, original_type: "refund", plain, journal })
+    Ok(Some(Event { merchant, url, name, summary, original_type: "refund", plain, journal }))
 }

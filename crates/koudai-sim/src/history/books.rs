@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use koudai_core::id::{OrderId, PersonId, RefundId, Seq};
+use koudai_core::id::{OrderId, PersonId, RefundId, Seq, TransferId};
 use koudai_core::ledger::{AccountId, AccountKind, Journal, JournalKind};
 use koudai_core::rows::Refund;
 use koudai_store::Reader;
@@ -28,6 +28,23 @@ pub(super) struct Paid {
     pub(super) refunded: i64,
 }
 
+/// How a transfer stands by its journals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SentEnd {
+    Waiting,
+    Received(AccountId),
+    Returned,
+}
+
+/// A transfer by its journals.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) amount: i64,
+    /// Where it was held, if it was.
+    way: Option<AccountId>,
+    pub(super) end: SentEnd,
+}
+
 /// The books.
 #[derive(Default)]
 pub(super) struct Books {
@@ -40,6 +57,8 @@ pub(super) struct Books {
     pub(super) refunds: HashSet<RefundId>,
     ended_refunds: HashSet<RefundId>,
     redirected: HashSet<RefundId>,
+    /// Transfers, and how each stands.
+    pub(super) transfers: HashMap<TransferId, Sent>,
     /// What merchants have to be told: merchant's account and journal.
     pub(super) to_tell: Vec<(AccountId, Seq)>,
 }
@@ -154,7 +173,43 @@ impl Books {
                 let once = self.redirected.insert(RefundId(journal.subject));
                 check(once, || "a refund is sent elsewhere twice".to_owned())
             }
+            JournalKind::TransferHeld | JournalKind::TransferPaid | JournalKind::TransferReturned => {
+                self.take_transfer(journal)
+            }
         }
+    }
+
+    /// A transfer is held once, or never, and ends once, with what was held. What is held and has not ended is all that is
+    /// in flight.
+    fn take_transfer(&mut self, journal: &Journal) -> Result<(), Finding> {
+        let id = TransferId(journal.subject);
+        let amount = journal.postings.iter().map(|p| p.amount.minor()).sum();
+        let payee = |j: &Journal| j.postings.first().map(|p| p.credit);
+        let way = journal.postings.first().map(|p| match journal.kind {
+            JournalKind::TransferHeld => p.credit,
+            _ => p.debit,
+        });
+        let before = self.transfers.get(&id).map(|sent| (sent.end, sent.amount));
+        let sent = match (journal.kind, before) {
+            (JournalKind::TransferHeld, None) => Sent { amount, way, end: SentEnd::Waiting },
+            (JournalKind::TransferPaid, Some((SentEnd::Waiting, held))) if held == amount => {
+                let payee = payee(journal).ok_or_else(|| "nobody receives".to_owned())?;
+                Sent { amount, way, end: SentEnd::Received(payee) }
+            }
+            (JournalKind::TransferReturned, Some((SentEnd::Waiting, held))) if held == amount => {
+                Sent { amount, way, end: SentEnd::Returned }
+            }
+            (JournalKind::TransferReturned, None) if amount == 0 => {
+                Sent { amount, way, end: SentEnd::Returned }
+            }
+            _ => return Err("a transfer begins or ends twice, or with another amount".to_owned()),
+        };
+        self.transfers.insert(id, sent);
+        let Some(way) = way else { return Ok(()) };
+        let open = self.transfers.values().filter(|t| t.way == Some(way) && t.end == SentEnd::Waiting);
+        let waits: i64 = open.map(|sent| sent.amount).sum();
+        let stands = self.accounts.get(&way).map_or(0, |a| a.credits - a.debits);
+        check(stands == waits, || format!("{stands} are in flight and {waits} wait"))
     }
 
     /// How a person's account stands, in minor units.

@@ -6,7 +6,7 @@ use koudai_core::card::CardKind;
 use koudai_core::id::{CardId, MchId, PersonId};
 use koudai_core::identity::Phone;
 use koudai_core::ledger::ISSUER_NETWORK;
-use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
+use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::money::Money;
 use koudai_core::order::PlaceOrder;
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
@@ -16,6 +16,7 @@ use koudai_core::sign_in::{RequestCode, SignIn, code_of};
 use koudai_core::state::{Command, Keys};
 use koudai_core::time::Timestamp;
 use koudai_core::top_up::StartTopUp;
+use koudai_core::transfer::CreateTransfer;
 use koudai_engine::by_hand::{ByHand, Step};
 
 use super::START;
@@ -69,7 +70,36 @@ pub(super) fn merchant(engine: &mut ByHand) -> MchId {
         apiv3_key_sealed: vec![1, 2, 3],
         certificate,
     };
-    must(engine, create).mchid
+    must(engine, create);
+    let set = SetMerchant {
+        mchid,
+        products: None,
+        h5_domains: None,
+        suspended: None,
+        public_key_mode: None,
+        transfer_scenes: Some(vec![SCENE.to_owned()]),
+    };
+    must(engine, set).mchid
+}
+
+/// What every merchant may send people money for.
+const SCENE: &str = "1000";
+
+/// A transfer of a merchant's to a person it does not name.
+pub(super) fn transfer(mchid: MchId, number: &str, payee: PersonId, minor: i64) -> CreateTransfer {
+    CreateTransfer {
+        mchid,
+        appid: appid(mchid),
+        out_bill_no: number.to_owned(),
+        scene: SCENE.to_owned(),
+        payee,
+        name: None,
+        amount: fen(minor),
+        remark: "新会员奖励".to_owned(),
+        perception: None,
+        report: "[]".to_owned(),
+        notify_url: None,
+    }
 }
 
 fn appid(mchid: MchId) -> String {

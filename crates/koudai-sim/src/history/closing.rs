@@ -17,6 +17,7 @@ impl History {
             self.call_the_bank()?;
             self.tell()?;
             self.retry()?;
+            self.close_overdue()?;
             for step in [Step::Decide, Step::Load, Step::Bring, Step::Commit] {
                 self.step(step)?;
             }
@@ -33,6 +34,7 @@ impl History {
         let open = self.page(|r| {
             Ok(!r.due_attempts(late, 1)?.is_empty()
                 || !r.due_retries(late, 1)?.is_empty()
+                || !r.overdue_transfers(late, 1)?.is_empty()
                 || !r.merchants_behind()?.is_empty())
         })?;
         Ok(open == Some(false))
@@ -81,6 +83,7 @@ impl History {
                 format!("{} is paid by somebody who was told that nothing was done", slip.number)
             })?;
         }
+        self.close_the_books_of_transfers()?;
         for (id, minor) in self.outside.succeeded() {
             let row = read(engine.read(|r| r.get::<Attempt>(&id)))?;
             let agrees = row.is_some_and(|a| a.state == AttemptState::Succeeded && a.amount.minor() == minor);

@@ -7,9 +7,10 @@ use koudai_core::order::PlaceOrder;
 use koudai_core::payment::Pay;
 use koudai_core::refund::RequestRefund;
 use koudai_core::refusal::{MerchantRefusal, Refusal};
-use koudai_core::rows::{Attempt, Order, Refund};
+use koudai_core::rows::{Attempt, Order, Refund, Transfer};
 use koudai_core::state::Command;
 use koudai_core::top_up::StartTopUp;
+use koudai_core::transfer::{CancelTransfer, CloseOverdue, CreateTransfer, ReceiveTransfer};
 use koudai_engine::Failed;
 use koudai_engine::by_hand::ByHand;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -21,6 +22,10 @@ pub(super) enum About {
     Pay { person: usize, order: usize, card: bool },
     Refund(usize),
     TopUp(usize),
+    Transfer(usize),
+    Receive(usize),
+    Cancel(usize),
+    CloseOverdue,
     End(AttemptId),
     Unknown(AttemptId),
     Told(MchId),
@@ -33,6 +38,7 @@ pub(super) enum Said {
     Order(Box<Order>),
     Refund(Box<Refund>),
     Attempt(Box<Attempt>),
+    Transfer(Box<Transfer>),
     Done,
     Refused(Why),
     /// Nothing was done.
@@ -108,6 +114,10 @@ known! {
     RequestRefund: (refund, _) => Said::Refund(Box::new(refund));
     StartTopUp: attempt => Said::Attempt(Box::new(attempt));
     EndAttempt: attempt => Said::Attempt(Box::new(attempt));
+    CreateTransfer: transfer => Said::Transfer(Box::new(transfer));
+    ReceiveTransfer: transfer => Said::Transfer(Box::new(transfer));
+    CancelTransfer: transfer => Said::Transfer(Box::new(transfer));
+    CloseOverdue: () => Said::Done;
     AttemptUnknown: () => Said::Done;
     RecordTold: () => Said::Done;
     RecordRetry: () => Said::Done;

@@ -43,6 +43,8 @@ impl History {
             About::Pay { person, order, card } => self.judge_payment(*person, *order, *card, said),
             About::Refund(n) => self.judge_refund(*n, said),
             About::TopUp(n) => self.judge_top_up(*n, said),
+            About::Transfer(n) | About::Receive(n) | About::Cancel(n) => self.judge_transfer(*n, about, said),
+            About::CloseOverdue => Ok(()),
             About::End(id) | About::Unknown(id) => {
                 self.outside.calling.remove(id);
                 self.judge_outcome(said)
@@ -59,7 +61,7 @@ impl History {
     }
 
     /// An id stands for one thing for ever.
-    fn know(&mut self, id: i64, thing: &str) -> Result<(), Finding> {
+    pub(super) fn know(&mut self, id: i64, thing: &str) -> Result<(), Finding> {
         let known = self.ids.entry(id).or_insert_with(|| thing.to_owned());
         check(known == thing, || format!("the id {id} was {known}'s and is {thing}'s"))
     }

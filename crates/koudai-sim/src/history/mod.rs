@@ -12,6 +12,7 @@ mod flight;
 mod judge;
 mod outside;
 mod play;
+mod transfers;
 mod trouble;
 
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ use cast::Person;
 use faulty::{Faulty, Shared};
 use flight::Flight;
 use outside::Outside;
+use transfers::Slip;
 
 /// 2026-11-18, early in the morning in China.
 const START: Timestamp = Timestamp(1_795_000_000_000);
@@ -141,6 +143,7 @@ struct History {
     orders: Vec<Order>,
     refunds: Vec<Refund>,
     top_ups: Vec<TopUp>,
+    transfers: Vec<Slip>,
     flights: Vec<Flight>,
     /// What ids stand for.
     ids: HashMap<i64, String>,
@@ -178,6 +181,7 @@ impl History {
             orders: vec![],
             refunds: vec![],
             top_ups: vec![],
+            transfers: vec![],
             flights: vec![],
             ids: HashMap::new(),
             books: Books::default(),

@@ -27,7 +27,8 @@ impl History {
             return Ok(());
         }
         match self.dice.below(40) {
-            0..10 => self.place(),
+            0..9 => self.place(),
+            9 => return self.transfer(),
             10..30 => self.pay(),
             30..33 => self.refund(),
             33 | 34 => self.top_up(),
@@ -38,7 +39,7 @@ impl History {
         Ok(())
     }
 
-    fn fly<C: Known>(&mut self, about: About, command: C)
+    pub(super) fn fly<C: Known>(&mut self, about: About, command: C)
     where
         Why: From<C::Refusal>,
     {
@@ -47,7 +48,7 @@ impl History {
         }
     }
 
-    fn is_flying(&self, which: impl Fn(&About) -> bool) -> bool {
+    pub(super) fn is_flying(&self, which: impl Fn(&About) -> bool) -> bool {
         self.flights.iter().any(|flight| which(&flight.about))
     }
 

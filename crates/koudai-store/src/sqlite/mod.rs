@@ -45,6 +45,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0003_code_payments.sql"),
     include_str!("../../migrations/sqlite/0004_bills.sql"),
     include_str!("../../migrations/sqlite/0005_orders_meant_for_a_person.sql"),
+    include_str!("../../migrations/sqlite/0006_transfers.sql"),
 ];
 
 /// Opens or creates the database of a directory and becomes its owner.

@@ -48,7 +48,7 @@ fn a_merchants_journals_come_oldest_first() {
 #[test]
 fn a_merchant_is_behind_until_its_cursor_reaches_its_newest_journal() {
     let mut books = Books::new();
-    books.meddle("INSERT INTO merchant VALUES (1900000001, 'm', 'wx', '', 0, 0, zeroblob(0), 0, '', 0)");
+    books.meddle("INSERT INTO merchant VALUES (1900000001, 'm', 'wx', '', 0, 0, zeroblob(0), 0, '', 0, '')");
     assert_eq!(books.read(koudai_store::Reader::merchants_behind).unwrap(), []);
     books.receive(1);
     assert_eq!(books.read(koudai_store::Reader::merchants_behind).unwrap(), [MERCHANT]);

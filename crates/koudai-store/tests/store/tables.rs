@@ -7,7 +7,7 @@ use koudai_core::column::{Cells, Row, Value};
 use koudai_core::id::OrderId;
 use koudai_core::rows::{
     App, AttemptKind, AttemptState, BindingState, CodePurpose, NetworkRefusal, Order, OrderState, Product,
-    RefundState, RefundWay, Rows, StaffRole,
+    RefundState, RefundWay, Rows, StaffRole, TransferFailure, TransferState,
 };
 use koudai_store::{Reader, StoreError, Tuning};
 
@@ -150,7 +150,7 @@ fn candidates(column: &str, gaps: bool) -> Vec<Value> {
         };
     }
     words!(AttemptKind AttemptState BindingState CardKind CodeFailure CodePurpose NetworkRefusal OrderState Product RefundState);
-    words!(RefundWay StaffRole);
+    words!(RefundWay StaffRole TransferFailure TransferState);
     all.extend([Value::Bytes(vec![]), Value::Bytes(vec![0xFF; 16]), Value::Bytes(vec![0; 32])]);
     all.insert(if gaps { 0 } else { all.len() }, Value::Null);
     // Numbers that the schema binds to others, and the one row that is always number 1.

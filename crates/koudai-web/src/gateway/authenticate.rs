@@ -35,8 +35,8 @@ pub(super) struct Asked<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// The merchant who signed the request.
-pub(super) async fn merchant(app: &App, asked: &Asked<'_>) -> Result<Merchant, Fault> {
+/// The merchant who signed the request, and the key of the certificate it was signed by.
+pub(super) async fn merchant(app: &App, asked: &Asked<'_>) -> Result<(Merchant, PublicKey), Fault> {
     let header = asked.headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
     let authorization = Authorization::parse(header.unwrap_or_default()).map_err(malformed)?;
     let serial = authorization.serial_no.trim_start_matches('0').to_ascii_uppercase();
@@ -64,13 +64,18 @@ pub(super) async fn merchant(app: &App, asked: &Asked<'_>) -> Result<Merchant, F
         return Err(Fault::system());
     };
     check_signature(&authorization, &key, asked, &app.origin)?;
-    Ok(merchant)
+    Ok((merchant, key))
+}
+
+/// The platform key that a request names; empty if it names none.
+pub(super) fn named_serial(headers: &HeaderMap) -> &str {
+    headers.get(SERIAL).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// Which of the platform's keys signs the reply: the one the request names, else the merchant's default.
 pub(super) fn signing_mode(app: &App, merchant: &Merchant, headers: &HeaderMap) -> SigningMode {
     let platform = &app.networks.platform;
-    let named = headers.get(SERIAL).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let named = named_serial(headers);
     if named.eq_ignore_ascii_case(&platform.public_key_id) {
         SigningMode::PublicKey
     } else if serial_matches(named, &platform.certificate.serial) {

@@ -89,6 +89,13 @@ mod number {
     pub(super) const BILL_TOKEN: u32 = 900_000_104;
     pub(super) const OTHER_MERCHANTS_BILL: u32 = 900_000_105;
     pub(super) const OPENID: u32 = 268_501_013;
+    pub(super) const PLATFORM_SERIAL: u32 = 900_000_040;
+    pub(super) const SCENE: u32 = 900_000_041;
+    pub(super) const PAYEE_UNKNOWN: u32 = 900_000_042;
+    pub(super) const PAYEE_NAME: u32 = 900_000_043;
+    pub(super) const TRANSFER_UNKNOWN: u32 = 900_000_044;
+    pub(super) const TRANSFER_RE_ENTRY: u32 = 900_000_045;
+    pub(super) const TRANSFER_OVER: u32 = 900_000_046;
 }
 
 /// More about a fault, for whoever reads the reply.
@@ -237,6 +244,21 @@ impl Fault {
         fault
     }
 
+    /// 400: a sensitive field was encrypted to a key that is none of the platform's, or to one that the request does not name.
+    pub(super) fn platform_serial(named: &str) -> Self {
+        let message = said(
+            "平台证书序列号Wechatpay-Serial错误",
+            "Wechatpay-Serial must name the platform certificate or public key that sensitive fields are encrypted to.",
+        );
+        let issue =
+            said("应为平台证书序列号或平台公钥ID", "must be a serial or public-key id of the platform's");
+        let value = (!named.is_empty()).then(|| Value::from(named));
+        let mut fault = Self::parameter(Place::Header, "Wechatpay-Serial", value.as_ref(), issue);
+        fault.message = message;
+        fault.number = number::PLATFORM_SERIAL;
+        fault
+    }
+
     /// 404: there is no platform certificate to hand out.
     pub(super) fn no_certificate() -> Self {
         let message = said(
@@ -334,6 +356,8 @@ pub(super) enum Asked {
     CodePay,
     /// To reverse one.
     Reverse,
+    /// For a transfer, or about one.
+    Transfer,
 }
 
 /// The fault of a command that got no reply.
@@ -346,7 +370,7 @@ pub(super) fn failed(asked: Asked, failed: Failed<MerchantRefusal>) -> Fault {
     }
 }
 
-/// Status, code, number and wording of a refusal, as the error tables of the endpoints have them (2.1 to 2.5 of the
+/// Status, code, number and wording of a refusal, as the error tables of the endpoints have them (2.1 to 2.7 of the
 /// protocol's specification; 3.3 for re-entry, 6.4 for numbers).
 #[expect(clippy::too_many_lines, reason = "a table with one entry a refusal")]
 pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
@@ -441,9 +465,16 @@ pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
             fault(S::BAD_REQUEST, INVALID, number::REFUND_TOO_LATE, zh, en)
         }
         MerchantRefusal::NotEnoughFunds => {
-            let zh = "商户余额不足，请充值后用原退款单号重试";
-            let en =
-                "The merchant's money does not cover the refund; retry later with the same out_refund_no.";
+            let (zh, en) = match asked {
+                Asked::Transfer => (
+                    "商户余额不足，请充值后用原商户单号重试",
+                    "The merchant's money does not cover the transfer; retry later with the same out_bill_no.",
+                ),
+                _ => (
+                    "商户余额不足，请充值后用原退款单号重试",
+                    "The merchant's money does not cover the refund; retry later with the same out_refund_no.",
+                ),
+            };
             fault(S::FORBIDDEN, "NOT_ENOUGH", number::NOT_ENOUGH, zh, en)
         }
         MerchantRefusal::AuthCodeInvalid => auth_code_invalid(),
@@ -501,6 +532,43 @@ pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
                 ("订单已发生退款，不能撤销，请继续使用退款", "Part of it was refunded; refund the rest.");
             fault(S::BAD_REQUEST, INVALID, number::ORDER_REFUNDED, zh, en)
         }
+        MerchantRefusal::SceneNotGranted => {
+            let (zh, en) = ("商户未获取此转账场景", "The merchant was not granted this transfer scene.");
+            fault(S::FORBIDDEN, "NO_AUTH", number::SCENE, zh, en)
+                .about("/transfer_scene_id", said("未开通", "was not granted"))
+        }
+        MerchantRefusal::PayeeUnknown => {
+            let zh = "Openid格式错误或者不属于商家公众账号";
+            let en = "The openid is none that was given to this appid.";
+            fault(S::BAD_REQUEST, "PARAM_ERROR", number::PAYEE_UNKNOWN, zh, en)
+                .about("/openid", said("与 appid 不匹配", "is none of this appid"))
+        }
+        MerchantRefusal::PayeeNameNeeded { from_minor } => {
+            let (zh, en) = ("缺少收款用户姓名", "The payee's name is required.");
+            let issue = Said::new(
+                format!("转账金额达到 {from_minor} 分时必填"),
+                format!("is required from {from_minor} fen on"),
+            );
+            fault(S::BAD_REQUEST, "PARAM_ERROR", number::PAYEE_NAME, zh, en).about("/user_name", issue)
+        }
+        MerchantRefusal::TransferUnknown => fault(
+            S::NOT_FOUND,
+            "NOT_FOUND",
+            number::TRANSFER_UNKNOWN,
+            "记录不存在",
+            "There is no such transfer.",
+        ),
+        MerchantRefusal::OutBillNoUsed { field } => {
+            let zh = "单号已存在但信息不一致，请检查后重试";
+            let en = "The out_bill_no was used with other parameters.";
+            fault(S::BAD_REQUEST, INVALID, number::TRANSFER_RE_ENTRY, zh, en)
+                .about(field, said("与首次请求不一致", "differs from the first request"))
+        }
+        MerchantRefusal::TransferOver => {
+            let zh = "转账单已到终态，无法撤销，请查询单据状态";
+            let en = "The transfer has ended and cannot be cancelled; query it.";
+            fault(S::BAD_REQUEST, INVALID, number::TRANSFER_OVER, zh, en)
+        }
         MerchantRefusal::Busy => {
             let zh = "请求过于频繁，请稍后用相同参数重试";
             let en = "Too many requests; send the same one again later.";
@@ -545,6 +613,10 @@ mod tests {
         assert_eq!(refusal(Asked::Close, MerchantRefusal::UserPaying).status, StatusCode::ACCEPTED);
         assert_eq!(code(Asked::Refund, MerchantRefusal::Busy), "FREQUENCY_LIMITED");
         assert_eq!(code(Asked::Refund, MerchantRefusal::NotEnoughFunds), "NOT_ENOUGH");
+        let funds =
+            |asked| read(&refusal(asked, MerchantRefusal::NotEnoughFunds), Lang::En)["message"].clone();
+        assert!(funds(Asked::Refund).as_str().unwrap().contains("out_refund_no"));
+        assert!(funds(Asked::Transfer).as_str().unwrap().contains("out_bill_no"));
         assert_eq!(failed(Asked::Place, Failed::Stopped).code, "SYSTEM_ERROR");
     }
 

@@ -18,6 +18,8 @@ pub(super) enum Place {
     Url,
     /// In the query.
     Query,
+    /// In a header.
+    Header,
 }
 
 impl Place {
@@ -27,6 +29,7 @@ impl Place {
             Self::Body => "body",
             Self::Url => "url",
             Self::Query => "query",
+            Self::Header => "header",
         }
     }
 }
@@ -182,6 +185,15 @@ pub(super) static OUT_TRADE_NO: NumberRule = NumberRule {
     issue: said("只能由数字、大小写字母和 _-|* 组成", "may hold letters, digits and _-|* only"),
 };
 
+/// `out_bill_no`.
+pub(super) static OUT_BILL_NO: NumberRule = NumberRule {
+    name: "out_bill_no",
+    least: 1,
+    most: 32,
+    marks: b"",
+    issue: said("只能由数字、大小写字母组成", "may hold letters and digits only"),
+};
+
 /// `out_refund_no`.
 pub(super) static OUT_REFUND_NO: NumberRule = NumberRule {
     name: "out_refund_no",
@@ -264,5 +276,7 @@ mod tests {
         }
         assert!(OUT_REFUND_NO.in_path(Some("r@1".to_owned())).is_ok());
         assert!(OUT_TRADE_NO.in_path(None).is_err());
+        assert!(OUT_BILL_NO.in_path(Some("Bill1".to_owned())).is_ok());
+        assert!(OUT_BILL_NO.in_path(Some("bill-1".to_owned())).is_err());
     }
 }

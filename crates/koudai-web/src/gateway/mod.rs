@@ -17,6 +17,8 @@ pub mod fuzzing;
 mod known_keys;
 mod orders;
 mod refunds;
+mod sensitive;
+mod transfers;
 mod sns;
 
 use std::time::{Duration, Instant};
@@ -32,6 +34,7 @@ use axum::routing::{MethodFilter, MethodRouter, any, on};
 use koudai_core::id::MchId;
 use koudai_core::rows::{Merchant, Product};
 use koudai_networks::platform::SigningMode;
+use koudai_wechatpay::keys::PublicKey;
 use koudai_wechatpay::strict_json;
 use serde::Serialize;
 use tracing::Instrument;
@@ -60,6 +63,10 @@ pub fn router() -> Router<App> {
     let refund = guarded(MethodFilter::POST, refunds::request);
     let refund_by_number = guarded(MethodFilter::GET, refunds::by_number);
     let redirect = guarded(MethodFilter::POST, refunds::redirect);
+    let transfer = guarded(MethodFilter::POST, transfers::create);
+    let transfer_by_number = guarded(MethodFilter::GET, transfers::by_number);
+    let transfer_by_id = guarded(MethodFilter::GET, transfers::by_id);
+    let transfer_cancel = guarded(MethodFilter::POST, transfers::cancel);
     Router::new()
         .route("/v3/pay/transactions/native", place(Product::Native))
         .route("/v3/pay/transactions/jsapi", place(Product::Jsapi))
@@ -76,6 +83,10 @@ pub fn router() -> Router<App> {
         .route("/v3/bill/tradebill", guarded(MethodFilter::GET, bills::trade))
         .route("/v3/bill/fundflowbill", guarded(MethodFilter::GET, bills::fund_flow))
         .route(bills::DOWNLOAD, guarded(MethodFilter::GET, bills::download))
+        .route("/v3/fund-app/mch-transfer/transfer-bills", transfer)
+        .route("/v3/fund-app/mch-transfer/transfer-bills/out-bill-no/{out_bill_no}", transfer_by_number)
+        .route("/v3/fund-app/mch-transfer/transfer-bills/out-bill-no/{out_bill_no}/cancel", transfer_cancel)
+        .route("/v3/fund-app/mch-transfer/transfer-bills/transfer-bill-no/{transfer_bill_no}", transfer_by_id)
         .route("/v3/certificates", guarded(MethodFilter::GET, certificates::list))
         .method_not_allowed_fallback(|headers: HeaderMap| async move {
             refused(&headers, &Fault::method_not_allowed())
@@ -92,6 +103,10 @@ pub fn router() -> Router<App> {
 struct Call {
     app: App,
     merchant: Merchant,
+    /// The key of the certificate that the merchant signed with.
+    key: PublicKey,
+    /// The platform key that the request names in `Wechatpay-Serial`; empty if it names none.
+    platform_serial: String,
     /// The one variable segment of the path, decoded; `None` if there is none or it is not UTF-8.
     segment: Option<String>,
     uri: Uri,
@@ -222,9 +237,10 @@ where
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     let asked =
         authenticate::Asked { method: head.method.as_str(), target, headers: &head.headers, body: &body };
-    let merchant = authenticate::merchant(app, &asked).await?;
+    let (merchant, key) = authenticate::merchant(app, &asked).await?;
     *mode = Some(authenticate::signing_mode(app, &merchant, &head.headers));
-    handler(Call { app: app.clone(), merchant, segment, uri, body }).await
+    let platform_serial = authenticate::named_serial(&head.headers).to_owned();
+    handler(Call { app: app.clone(), merchant, key, platform_serial, segment, uri, body }).await
 }
 
 /// The language of messages: Chinese unless English is preferred.

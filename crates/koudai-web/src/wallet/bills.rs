@@ -146,7 +146,10 @@ fn add((paid, back): &mut Totals, journal: &Journal) {
         JournalKind::TopUp
         | JournalKind::CardRefundDone
         | JournalKind::CardRefundAbnormal
-        | JournalKind::RefundToBalance => return,
+        | JournalKind::RefundToBalance
+        | JournalKind::TransferHeld
+        | JournalKind::TransferPaid
+        | JournalKind::TransferReturned => return,
         // What was counted as on its way back has gone to the merchant instead.
         JournalKind::RefundToMerchant => {
             if let Some(posting) = journal.postings.first() {

@@ -17,11 +17,14 @@ use super::fields::Sent;
 use super::pages::{HomePage, PaymentPasswordPage, StatusPage, TermsPage};
 use super::sign_in::{own_path, set_cookie};
 use super::visit::{LANGUAGE, Visit};
-use super::{answer, records};
+use super::{answer, records, transfers};
 use crate::say::Lang;
 
 /// How many records the first page shows.
 const RECENT: usize = 3;
+
+/// How many transfers that wait the first page shows.
+const WAITING: usize = 2;
 
 /// What a person's account stands at.
 pub(super) fn balance(reader: &Reader, account: AccountId) -> Result<Money, StoreError> {
@@ -40,32 +43,39 @@ pub(super) async fn home(visit: Visit) -> Response {
     let result = async {
         let person = visit.person_row().await?;
         let id = person.id;
-        let (l, json) = (visit.l, visit.json);
-        let (balance, recent, cards, has_payment_password) = visit
+        let (l, json, now) = (visit.l, visit.json, visit.now());
+        let (balance, recent, cards, has_payment_password, mut waiting) = visit
             .read(move |r| {
                 // The lines beside the balance are those that make it up, whatever is committed meanwhile.
                 let row = r.balance(AccountId::person(id))?;
                 let lines = || bills::read_page(r, id, row.as_ref(), Begin::Newest, l).map(|page| page.lines);
                 let recent = if json { vec![] } else { lines()? };
                 let password = r.get::<PaymentPassword>(&id)?.is_some();
-                Ok((money(row.as_ref())?, recent, r.cards_of(id)?, password))
+                let waiting = transfers::waiting(r, id, now, WAITING + 1)?;
+                Ok((money(row.as_ref())?, recent, r.cards_of(id)?, password, waiting))
             })
             .await?;
         if visit.json {
             let cards: Vec<_> = cards.iter().map(|c| answer::card_json(c, visit.l)).collect();
+            let waiting: Vec<_> = waiting.iter().map(transfers::line_json).collect();
             return Ok(answer::data(json!({
                 "balance": answer::money(balance),
                 "phone": person.phone.masked(),
                 "cards": cards,
                 "has_payment_password": has_payment_password,
+                "transfers": waiting,
             })));
         }
+        let more_transfers = waiting.len() > WAITING;
+        waiting.truncate(WAITING);
         Ok(answer::ok(&HomePage {
             l: visit.l,
             phone: person.phone.masked(),
             balance,
             cards: cards.len(),
             has_payment_password,
+            transfers: waiting,
+            more_transfers,
             refund: None,
             recent: recent.into_iter().take(RECENT).collect(),
         }))

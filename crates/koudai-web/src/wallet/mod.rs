@@ -20,6 +20,7 @@ mod return_to;
 mod scan;
 mod sign_in;
 mod top_up;
+mod transfers;
 mod visit;
 
 use axum::Router;
@@ -68,6 +69,8 @@ pub fn router() -> Router<App> {
         .route("/code/news", get(codes::news))
         .route("/code/{order}", get(codes::order).post(codes::confirm))
         .route("/code/{order}/decline", post(codes::decline))
+        .route("/transfers", get(transfers::list))
+        .route("/transfers/{id}", get(transfers::page).post(transfers::receive))
         .route("/records", get(bills::list))
         .route("/records/{id}", get(records::record))
         .route("/static/{file}", get(asset))

@@ -20,6 +20,7 @@ mod info;
 mod payments;
 mod pieces;
 mod records;
+mod transfers;
 
 pub use accounts::{HomePage, LoginPage, PaymentPasswordPage, RefundNotice};
 pub use askama::Template;
@@ -36,6 +37,7 @@ pub use records::{
     Direction, Event, MonthOfRecords, PageOfRecords, RecordKind, RecordLine, RecordPage, RecordState,
     RecordsPage,
 };
+pub use transfers::{TransferLine, TransferPage, TransferStanding, TransfersPage};
 
 #[cfg(doc)]
 use koudai_core::{money::Money, time::Timestamp};

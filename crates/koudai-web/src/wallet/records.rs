@@ -2,11 +2,12 @@
 
 use axum::extract::Path;
 use axum::response::Response;
-use koudai_core::id::{AttemptId, OrderId, PersonId, RefundId};
+use koudai_core::id::{AttemptId, OrderId, PersonId, RefundId, TransferId};
 use koudai_core::ledger::{Journal, JournalKind};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
-    Attempt, AttemptKind, AttemptState, Card, Merchant, Order, Refund, RefundState, RefundWay,
+    Attempt, AttemptKind, AttemptState, Card, Merchant, Order, Refund, RefundState, RefundWay, Transfer,
+    TransferState,
 };
 use koudai_core::time::Timestamp;
 use koudai_store::{Reader, StoreError};
@@ -57,10 +58,17 @@ pub(super) fn journal_line(
             let refund = reader.get::<Refund>(&RefundId(journal.subject))?.ok_or_else(missing)?;
             Some(refund_line(reader, &refund, l)?)
         }
+        JournalKind::TransferPaid => {
+            let id = TransferId(journal.subject);
+            let transfer = reader.get::<Transfer>(&id)?.ok_or_else(missing)?;
+            Some(transfer_line(reader, &transfer, l)?)
+        }
         JournalKind::CardRefundDone
         | JournalKind::CardRefundAbnormal
         | JournalKind::RefundToBalance
-        | JournalKind::RefundToMerchant => None,
+        | JournalKind::RefundToMerchant
+        | JournalKind::TransferHeld
+        | JournalKind::TransferReturned => None,
     })
 }
 
@@ -105,6 +113,22 @@ fn refund_line(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordLine, 
     })
 }
 
+/// A transfer that was received.
+fn transfer_line(reader: &Reader, transfer: &Transfer, l: Lang) -> Result<RecordLine, StoreError> {
+    let merchant = reader.get::<Merchant>(&transfer.mchid)?.expect("a transfer has its merchant");
+    Ok(RecordLine {
+        id: transfer.id.wire(),
+        kind: RecordKind::Transfer,
+        name: merchant.name,
+        item: Some(transfer.remark.clone()),
+        method: card_name(reader, None, l)?,
+        direction: Direction::In,
+        amount: transfer.amount,
+        at: transfer.updated_at(),
+        state: RecordState::Succeeded,
+    })
+}
+
 pub(super) fn attempt_line(
     reader: &Reader,
     attempt: &Attempt,
@@ -143,6 +167,7 @@ pub(super) fn line_json(line: &RecordLine, l: Lang) -> Value {
             RecordKind::Payment => "payment",
             RecordKind::TopUp => "top_up",
             RecordKind::Refund => "refund",
+            RecordKind::Transfer => "transfer",
         },
         "name": line.name,
         "description": line.item,
@@ -205,6 +230,13 @@ fn detail(reader: &Reader, person: PersonId, id: &str, l: Lang) -> Result<Option
     if let Some(id) = RefundId::parse(id) {
         return match reader.get::<Refund>(&id)?.filter(|r| r.payer == person) {
             Some(refund) => refund_detail(reader, &refund, l).map(Some),
+            None => Ok(None),
+        };
+    }
+    if let Some(id) = TransferId::parse(id) {
+        let its = |t: &Transfer| t.payee == person && t.state == TransferState::Received;
+        return match reader.get::<Transfer>(&id)?.filter(its) {
+            Some(transfer) => transfer_detail(reader, &transfer, l).map(Some),
             None => Ok(None),
         };
     }
@@ -286,6 +318,19 @@ const fn refund_end(refund: &Refund) -> Event {
         RefundWay::Balance => Event::RefundInBalance,
         RefundWay::Merchant => Event::RefundByMerchant,
     }
+}
+
+fn transfer_detail(reader: &Reader, transfer: &Transfer, l: Lang) -> Result<RecordPage, StoreError> {
+    Ok(RecordPage {
+        l,
+        line: transfer_line(reader, transfer, l)?,
+        description: Some(transfer.remark.clone()),
+        breakdown: vec![],
+        refunded: None,
+        order_no: Some(transfer.out_bill_no.clone()),
+        bank_reference: None,
+        timeline: vec![(transfer.created_at, Event::Sent), (transfer.updated_at(), Event::InBalance)],
+    })
 }
 
 fn attempt_detail(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<RecordPage>, StoreError> {

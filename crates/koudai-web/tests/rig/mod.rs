@@ -54,6 +54,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub const PUBLIC_KEY_ID: &str = "PUB_KEY_ID_0119000000012026112300000000000001";
 pub const PIN: &str = "852016";
+/// What everybody has proven to be, as it stands sealed.
+pub const IDENTITY: &str = r#"{"name":"王小明","id_number":"11010519491231002X"}"#;
 
 // Making an RSA key takes long in a debug build, so each process makes its few once.
 static AUTHORITY: LazyLock<Authority> =
@@ -228,7 +230,7 @@ impl Rig {
             identity_mac: sha256(format!("identity {no}").as_bytes()),
             name_masked: "*明".to_owned(),
             id_number_masked: "1****************0".to_owned(),
-            identity_sealed: vec![],
+            identity_sealed: self.app.networks.vault.seal(Sealed::Identity, IDENTITY.as_bytes()),
             age: 30,
             phone_masked: "138****0000".to_owned(),
             kind: CardKind::Debit,

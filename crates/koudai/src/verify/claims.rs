@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use koudai_core::id::Seq;
 use koudai_core::ledger::{AccountId, Journal, JournalKind};
 use koudai_core::money::Money;
-use koudai_core::rows::{Attempt, Order, Refund, RefundState, RefundWay};
+use koudai_core::rows::{
+    Attempt, Order, Refund, RefundState, RefundWay, Transfer, TransferFailure, TransferState,
+};
 use koudai_core::time::Timestamp;
 use koudai_store::{Range, Reader};
 
@@ -258,6 +260,38 @@ pub(super) fn of_refund(refund: &Refund, call: Option<&Attempt>) -> [Option<Due>
     [Some(accepted), ended, Some(elsewhere)]
 }
 
+/// What a transfer stands for: that its merchant's money was held, and that it ended.
+pub(super) fn of_transfer(transfer: &Transfer) -> [Option<Due>; 2] {
+    let (merchant, payee) = (AccountId::merchant(transfer.mchid), AccountId::person(transfer.payee));
+    let way = AccountId::transfers_in_flight(transfer.mchid);
+    let begun = matches!(transfer.state, TransferState::Waiting | TransferState::Received)
+        || matches!(transfer.failure, Some(TransferFailure::Overdue | TransferFailure::Withdrawn));
+    let held = begun.then(|| Due {
+        invariant: "a transfer holds its merchant's money once, if it begins at all",
+        kind: JournalKind::TransferHeld,
+        subject: transfer.id.0,
+        at: Some(transfer.created_at),
+        entries: vec![(merchant, way, transfer.amount)],
+        also: vec![],
+        seq: None,
+    });
+    let (kind, target) = match transfer.state {
+        TransferState::Waiting => return [held, None],
+        TransferState::Received => (JournalKind::TransferPaid, payee),
+        TransferState::Failed | TransferState::Cancelled => (JournalKind::TransferReturned, merchant),
+    };
+    let ended = Due {
+        invariant: "a transfer that ended moves what it held once, to its payee or back",
+        kind,
+        subject: transfer.id.0,
+        at: transfer.ended_at,
+        entries: if begun { vec![(way, target, transfer.amount)] } else { vec![] },
+        also: vec![merchant],
+        seq: None,
+    };
+    [held, Some(ended)]
+}
+
 /// A posting moves money or is absent.
 fn push(entries: &mut Vec<Entry>, entry: Entry) {
     if !entry.2.is_zero() {
@@ -275,4 +309,8 @@ pub(super) fn order_name(order: &Order) -> String {
 
 pub(super) fn refund_name(refund: &Refund) -> String {
     format!("refund {} ({})", refund.id.0, refund.out_refund_no)
+}
+
+pub(super) fn transfer_name(transfer: &Transfer) -> String {
+    format!("transfer {} ({})", transfer.id.0, transfer.out_bill_no)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use koudai_core::column::Row;
 use koudai_core::id::{AttemptId, Seq};
 use koudai_core::ledger::{AccountId, Journal, JournalKind};
-use koudai_core::rows::{Attempt, AttemptKind, AttemptState, Order, Refund};
+use koudai_core::rows::{Attempt, AttemptKind, AttemptState, Order, Refund, Transfer};
 use koudai_core::time::Timestamp;
 use koudai_store::{Range, Reader};
 
@@ -65,6 +65,15 @@ pub(super) fn look(reader: &Reader, suspects: &Suspects) -> Result<(), Wrong> {
                 let call = facts.call(refund.attempt)?;
                 for due in claims::of_refund(refund, call.as_ref()).iter().flatten() {
                     facts.claim(due, || claims::refund_name(refund))?;
+                }
+                Ok(())
+            },
+        )?;
+        facts.each(
+            |transfer: &Transfer| transfer.id.0,
+            |facts, transfer: &Transfer| {
+                for due in claims::of_transfer(transfer).iter().flatten() {
+                    facts.claim(due, || claims::transfer_name(transfer))?;
                 }
                 Ok(())
             },

@@ -5,8 +5,8 @@
 //! server is never kept from folding its log. It keeps a little for each account, person and card, and nothing for each
 //! journal, order or refund: those are read once, in order, and what two sides must both say is summed (`tally.rs`).
 //!
-//! `start.rs` fixes where the ledger stands. `replay.rs` replays it by itself, with `seals.rs`. `people.rs`, `attempts.rs`
-//! and `orders.rs` hold the rows against each other, and `claims.rs` works out the one journal each of them stands for and
+//! `start.rs` fixes where the ledger stands. `replay.rs` replays it by itself, with `seals.rs`. `people.rs`, `attempts.rs`,
+//! `orders.rs` and `transfers.rs` hold the rows against each other, and `claims.rs` works out the one journal each of them stands for and
 //! leaves no journal over. `look.rs` names what is wrong where sums differ.
 
 mod attempts;
@@ -18,6 +18,7 @@ mod replay;
 mod seals;
 mod start;
 mod tally;
+mod transfers;
 
 use std::collections::BTreeMap;
 use std::thread::{ScopedJoinHandle, scope};
@@ -49,6 +50,8 @@ pub(crate) struct Report {
     pub(crate) paid: usize,
     /// Refunds.
     pub(crate) refunds: usize,
+    /// Transfers of merchants to people.
+    pub(crate) transfers: usize,
     /// Calls to networks whose outcome is not known yet.
     pub(crate) open_attempts: usize,
     /// Minor units owed to people and merchants.
@@ -101,6 +104,7 @@ enum Stage {
     Orders,
     Refunds,
     RefundSums,
+    Transfers,
     Claims,
 }
 
@@ -167,21 +171,38 @@ fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
+/// The newest of what has a number of its own beside it.
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    attempt: i64,
+    transfer: i64,
+}
+
+/// What the tables of numbers say.
+struct TablesOfNumbers {
+    numbers: Numbers,
+    top_ups: Tally,
+    transfers: Tally,
+}
+
 /// What the rows say.
 struct Said {
     claims: Claims,
     numbers: Numbers,
     top_ups: Tally,
+    transfers: Tally,
 }
 
 /// Checks everything from where the ledger stood: the journals, the rows, and the tables of numbers beside each other.
 fn check_from(database: &Database, start: Start, reader: Reader, found: &mut Found) -> Report {
-    let (marks, head, newest_attempt) = (start.marks.clone(), start.head, start.newest_attempt);
+    let (marks, head) = (start.marks.clone(), start.head);
+    let newest = Newest { attempt: start.newest_attempt, transfer: start.newest_transfer };
     let counted = Counted::new(&start);
     let mut said = Said {
         claims: Claims::new(marks.clone(), start.at),
         numbers: Numbers::default(),
         top_ups: Tally::default(),
+        transfers: Tally::default(),
     };
     let mut of_rows = Found::default();
     let mut report = Report::default();
@@ -194,9 +215,13 @@ fn check_from(database: &Database, start: Start, reader: Reader, found: &mut Fou
         let (beside, own_marks) = (counted.clone(), marks.clone());
         let counting = threads.spawn(move || {
             let reader = database.reader()?;
-            Ok((beside.read(&reader)?, read_top_up_numbers(&reader, newest_attempt, &own_marks)?))
+            Ok(TablesOfNumbers {
+                numbers: beside.read(&reader)?,
+                top_ups: read_top_up_numbers(&reader, newest.attempt, &own_marks)?,
+                transfers: transfers::read_numbers(&reader, newest.transfer, &own_marks)?,
+            })
         });
-        let rows = check_rows(database, &counted, &marks, newest_attempt, &mut said, &mut of_rows);
+        let rows = check_rows(database, &counted, &marks, newest, &mut said, &mut of_rows);
         let (claims, ledger, wrong) = joined(replaying);
         found.0.extend(wrong.0);
         report = Report {
@@ -209,7 +234,7 @@ fn check_from(database: &Database, start: Start, reader: Reader, found: &mut Fou
         (claims, joined(counting))
     });
     if let Some(numbers) = of_rows.note(Stage::Rows, numbers) {
-        compare_numbers(database, &numbers, &said, &counted, newest_attempt, &mut of_rows);
+        compare_numbers(database, &numbers, &said, &counted, newest, &mut of_rows);
     }
     found.0.extend(of_rows.0);
     if found.is_empty() {
@@ -222,14 +247,14 @@ fn check_rows(
     database: &Database,
     counted: &Counted,
     marks: &Marks,
-    newest_attempt: i64,
+    newest: Newest,
     said: &mut Said,
     found: &mut Found,
 ) -> Report {
     let mut report = Report::default();
     let Some(reader) = found.note(Stage::Rows, database.reader().map_err(Wrong::from)) else { return report };
     let Some(people) = found.note(Stage::People, People::read(&reader, marks)) else { return report };
-    let top_ups = attempts::run(&reader, &people, &mut said.claims, newest_attempt, marks, &mut report);
+    let top_ups = attempts::run(&reader, &people, &mut said.claims, newest.attempt, marks, &mut report);
     // Orders are read all the same: half an order is nearer to the root than a call without one.
     said.top_ups = found.note(Stage::Attempts, top_ups).unwrap_or_default();
     let mut orders = Orders {
@@ -244,6 +269,8 @@ fn check_rows(
     let done = orders.run(&reader);
     said.numbers = orders.numbers;
     found.note(Stage::Orders, done);
+    let transfers = transfers::run(&reader, &people, &mut said.claims, newest.transfer, marks, &mut report);
+    said.transfers = found.note(Stage::Transfers, transfers).unwrap_or_default();
     report
 }
 
@@ -262,10 +289,10 @@ fn read_top_up_numbers(reader: &Reader, newest: i64, marks: &Marks) -> Result<Ta
 /// Holds the tables of numbers against the rows that have them, as far as those were read.
 fn compare_numbers(
     database: &Database,
-    (numbers, top_ups): &(Numbers, Tally),
+    TablesOfNumbers { numbers, top_ups, transfers }: &TablesOfNumbers,
     said: &Said,
     counted: &Counted,
-    newest_attempt: i64,
+    newest: Newest,
     found: &mut Found,
 ) {
     let read_all = |stage: Stage, found: &Found| found.0.keys().all(|wrong| *wrong > stage);
@@ -285,7 +312,11 @@ fn compare_numbers(
         counted.look_at_orders(reader, suspects, [said.numbers.orders.count, numbers.orders.count])
     });
     look(Stage::Attempts, &said.top_ups, top_ups, &|reader, suspects| {
-        attempts::look_at_numbers(reader, newest_attempt, suspects, [said.top_ups.count, top_ups.count])
+        attempts::look_at_numbers(reader, newest.attempt, suspects, [said.top_ups.count, top_ups.count])
+    });
+    look(Stage::Transfers, &said.transfers, transfers, &|reader, suspects| {
+        let counts = [said.transfers.count, transfers.count];
+        transfers::look_at_numbers(reader, newest.transfer, suspects, counts)
     });
 }
 

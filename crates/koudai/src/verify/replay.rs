@@ -278,7 +278,9 @@ impl Replay {
                     *owed += standing;
                     report.owed_minor += standing;
                 }
-                AccountKind::Fees | AccountKind::RefundInFlight => *owed += standing,
+                AccountKind::Fees | AccountKind::RefundInFlight | AccountKind::TransferInFlight => {
+                    *owed += standing;
+                }
             }
         }
         report.accounts = accounts.len();

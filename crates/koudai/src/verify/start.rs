@@ -9,7 +9,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use koudai_core::id::{MchId, Seq};
 use koudai_core::ledger::AccountId;
 use koudai_core::money::Currency;
-use koudai_core::rows::{Attempt, Balance, Merchant, NoticeCursor, NoticeRetry, Order, Refund};
+use koudai_core::rows::{Attempt, Balance, Merchant, NoticeCursor, NoticeRetry, Order, Refund, Transfer};
 use koudai_store::Reader;
 
 use super::tally::{Marks, Tally};
@@ -126,6 +126,7 @@ pub(super) struct Start {
     pub(super) newest_order: i64,
     pub(super) newest_refund: i64,
     pub(super) newest_attempt: i64,
+    pub(super) newest_transfer: i64,
 }
 
 impl Start {
@@ -180,6 +181,7 @@ impl Start {
             newest_order: reader.newest_key::<Order>()?.unwrap_or(i64::MIN),
             newest_refund: reader.newest_key::<Refund>()?.unwrap_or(i64::MIN),
             newest_attempt: reader.newest_key::<Attempt>()?.unwrap_or(i64::MIN),
+            newest_transfer: reader.newest_key::<Transfer>()?.unwrap_or(i64::MIN),
         })
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, RemoveCard, StartBinding};
 use koudai_core::card::CardKind;
-use koudai_core::id::{AttemptId, CardId, MchId, OrderId, PersonId, RefundId, Seq};
+use koudai_core::id::{AttemptId, CardId, MchId, OrderId, PersonId, RefundId, Seq, TransferId};
 use koudai_core::identity::Phone;
 use koudai_core::ledger::{ISSUER_NETWORK, Journal};
-use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
+use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::money::Money;
 use koudai_core::notice::RecordTold;
 use koudai_core::order::{CloseOrder, PlaceOrder};
@@ -23,6 +23,9 @@ use koudai_core::sign_in::{RequestCode, SignIn, code_of};
 use koudai_core::state::{Keys, Policy};
 use koudai_core::time::{DAY, SECOND, Timestamp};
 use koudai_core::top_up::StartTopUp;
+use koudai_core::transfer::{
+    CancelTransfer, CloseOverdue, CreateTransfer, Found, GivenName, ReceiveTransfer,
+};
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_store::sqlite::FILE;
 use koudai_store::{DirectoryLock, Tuning};
@@ -76,6 +79,8 @@ pub(crate) struct House {
     /// Its card payment failed, so it is unpaid again.
     pub(crate) failed: OrderId,
     pub(crate) paying: OrderId,
+    /// Five transfers of 1 to 5 fen to the payer: waiting, received, taken back, failed at once, overdue.
+    pub(crate) transfers: [TransferId; 5],
 }
 
 /// Runs the wallet's own commands.
@@ -137,7 +142,7 @@ impl Hand {
             mchid,
             name: "口袋咖啡".to_owned(),
             appid: format!("wx{:016}", mchid.0),
-            products: vec![Product::Native],
+            products: vec![Product::Native, Product::Transfer],
             apiv3_key_sealed: vec![],
             certificate: NewCertificate {
                 serial: "1A".to_owned(),
@@ -147,7 +152,56 @@ impl Hand {
             },
         };
         done!(self, create);
+        let set = SetMerchant {
+            mchid,
+            products: None,
+            h5_domains: None,
+            suspended: None,
+            public_key_mode: None,
+            transfer_scenes: Some(vec!["1000".to_owned()]),
+        };
+        done!(self, set);
         mchid
+    }
+
+    async fn transfer(
+        &self,
+        mchid: MchId,
+        payee: PersonId,
+        minor: i64,
+        name: Option<GivenName>,
+    ) -> TransferId {
+        let create = CreateTransfer {
+            mchid,
+            appid: format!("wx{:016}", mchid.0),
+            out_bill_no: format!("transfer{minor}"),
+            scene: "1000".to_owned(),
+            payee,
+            name,
+            amount: fen(minor),
+            remark: "新会员奖励".to_owned(),
+            perception: None,
+            report: "[]".to_owned(),
+            notify_url: None,
+        };
+        done!(self, create).id
+    }
+
+    /// One transfer of every outcome. Two days go by.
+    async fn transfers(&self, mchid: MchId, payee: PersonId) -> [TransferId; 5] {
+        let overdue = self.transfer(mchid, payee, 5, None).await;
+        self.clock.advance(2 * DAY);
+        done!(self, CloseOverdue { transfers: vec![overdue] });
+        let waiting = self.transfer(mchid, payee, 1, None).await;
+        let received = self.transfer(mchid, payee, 2, None).await;
+        done!(self, ReceiveTransfer { person: payee, transfer: received });
+        let cancelled = self.transfer(mchid, payee, 3, None).await;
+        done!(self, CancelTransfer { mchid, out_bill_no: "transfer3".to_owned() });
+        let found =
+            Found::Identity { mac: payee.0.to_be_bytes().repeat(4).try_into().unwrap(), same_name: false };
+        let name = GivenName { mac: [1; 32], sealed: vec![], found };
+        let failed = self.transfer(mchid, payee, 4, Some(name)).await;
+        [waiting, received, cancelled, failed, overdue]
     }
 
     async fn top_up(&self, person: PersonId, card: CardId, number: &str) -> AttemptId {
@@ -273,6 +327,7 @@ impl House {
         let (out_refund_no, to) = ("refund-6".to_owned(), Elsewhere::Balance);
         done!(hand, RedirectRefund { mchid: shop, refund: elsewhere, out_refund_no, to });
 
+        let transfers = hand.transfers(shop, payer).await;
         let small = hand.order(other_shop, "small-1", 50).await;
         hand.pay(other, small, None).await;
         hand.refund(other_shop, small, "refund-1", 50, 50).await;
@@ -312,6 +367,7 @@ impl House {
             closed,
             failed,
             paying,
+            transfers,
         };
         (house, hand)
     }

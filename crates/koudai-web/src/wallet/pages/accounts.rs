@@ -5,6 +5,7 @@ use koudai_core::money::Money;
 
 use super::pieces::{Icon, Refused};
 use super::records::{Direction, RecordLine, RecordState};
+use super::transfers::TransferLine;
 use crate::assets;
 use crate::say::Lang;
 
@@ -67,6 +68,10 @@ pub struct HomePage {
     pub cards: usize,
     /// Whether a payment password is set; a banner asks for it if not.
     pub has_payment_password: bool,
+    /// What merchants sent and waits to be received, oldest first; a few of them.
+    pub transfers: Vec<TransferLine>,
+    /// Whether there are more.
+    pub more_transfers: bool,
     /// A refund that has come in and has not been looked at.
     pub refund: Option<RefundNotice>,
     /// The newest records, three at most.

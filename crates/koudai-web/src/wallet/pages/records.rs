@@ -29,6 +29,8 @@ pub enum RecordKind {
     TopUp,
     /// Back from a merchant.
     Refund,
+    /// Sent by a merchant.
+    Transfer,
 }
 
 impl RecordKind {
@@ -38,6 +40,7 @@ impl RecordKind {
             Self::Payment => l.say("付款", "Payment"),
             Self::TopUp => l.say("充值", "Top‑up"),
             Self::Refund => l.say("退款", "Refund"),
+            Self::Transfer => l.say("商家转账", "Transfer"),
         }
     }
 }
@@ -115,6 +118,7 @@ impl RecordLine {
             (RecordKind::Payment, _) => l.say("交易单号", "Transaction no."),
             (RecordKind::TopUp, _) => l.say("充值单号", "Top‑up no."),
             (RecordKind::Refund, _) => l.say("退款单号", "Refund no."),
+            (RecordKind::Transfer, _) => l.say("转账单号", "Transfer no."),
         }
     }
 }
@@ -250,6 +254,8 @@ pub enum Event {
     Paid,
     /// The money is in the balance.
     InBalance,
+    /// The merchant sent money.
+    Sent,
     /// The merchant gave money back.
     RefundAccepted,
     /// The money is back.
@@ -271,6 +277,7 @@ impl Event {
             Self::Refused => l.say("未成功，未扣款", "Refused, not charged"),
             Self::Paid => l.say("支付成功", "Paid"),
             Self::InBalance => l.say("已存入零钱", "In your balance"),
+            Self::Sent => l.say("商家已转出", "Sent by the merchant"),
             Self::RefundAccepted => l.say("商家已退款", "The merchant refunded"),
             Self::RefundArrived => l.say("退款已到账", "The refund has arrived"),
             Self::RefundInBalance => l.say("退款已转入零钱", "The refund is in your balance"),
