@@ -19,7 +19,7 @@ use platform::Platform;
 use sms::SmsGateway;
 use vault::Vault;
 
-pub use reach::{Reach, reach_allows};
+pub use reach::{InnerNetwork, NetworkError, Reach, reach_allows};
 
 /// Everything the house needs to reach the outside.
 #[derive(Debug)]

@@ -277,6 +277,9 @@ pub(crate) struct ServeArgs {
     /// The file with the bearer token for it
     #[arg(long, value_name = "FILE", env = "KOUDAI_SMS_TOKEN_FILE")]
     pub(crate) sms_token_file: Option<String>,
+    /// A private network whose merchants are notified too, such as `10.20.0.0/16`; may be repeated
+    #[arg(long, value_name = "NETWORK,…", value_delimiter = ',', env = "KOUDAI_ALLOW_NETWORK")]
+    pub(crate) allow_network: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
