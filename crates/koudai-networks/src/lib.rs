@@ -7,11 +7,14 @@ pub mod courier;
 pub mod issuer;
 mod outward;
 pub mod platform;
+pub mod probe;
 pub mod protocol;
 mod reach;
 pub mod sms;
+pub mod telling;
 pub mod vault;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use issuer::IssuerClient;
@@ -25,7 +28,7 @@ pub use reach::{InnerNetwork, NetworkError, Reach, reach_allows};
 #[derive(Debug)]
 pub struct Networks {
     /// Keys for data at rest.
-    pub vault: Vault,
+    pub vault: Arc<Vault>,
     /// Keys that sign for the platform.
     pub platform: Platform,
     /// The issuer whose cards can be bound.

@@ -7,7 +7,7 @@ use koudai_core::binding::{RecordBinding, RemoveCard};
 use koudai_core::id::{AttemptId, CardId, MchId, PersonId, Seq};
 use koudai_core::identity::Phone;
 use koudai_core::merchant::{CreateStaff, SetMerchant};
-use koudai_core::notice::{RecordRetry, RecordTold};
+use koudai_core::notice::{RecordHeld, RecordRetry, RecordTold, ReplayNotices, Replayer};
 use koudai_core::order::{CloseOrder, SweepCodes};
 use koudai_core::payment::{Pay, PayCode};
 use koudai_core::payment_password::SetPaymentPassword;
@@ -21,6 +21,7 @@ use koudai_core::state::Command;
 use proptest::prelude::*;
 
 use crate::fixture::{Habit, Ledger, PIN, WRONG, bound, fen, pin, place, start_binding, top_up};
+use crate::notice::tried;
 
 const PERSONS: usize = 3;
 const MERCHANTS: usize = 2;
@@ -77,7 +78,7 @@ enum Op {
 }
 
 /// How many other kinds there are.
-const OTHERS: u8 = 13;
+const OTHERS: u8 = 15;
 
 fn op() -> impl Strategy<Value = Op> {
     let minor = prop_oneof![1..20_i64, 1..5_000_i64];
@@ -211,12 +212,14 @@ impl World {
             }
             1 => {
                 let told = Seq(i64::from(number) * 3);
-                let failed = vec![Seq(told.0 - 1), told];
-                self.say(&RecordTold { mchid, told, failed })
+                let (failed, parked) = (vec![Seq(told.0 - 1)], vec![told]);
+                let log = vec![tried(told.0 - 1, person == 0)];
+                self.say(&RecordTold { mchid, told, failed, parked, log })
             }
             2 => {
                 let key = NoticeKey { mchid, seq: Seq(i64::from(number) * 3) };
-                self.say(&RecordRetry { key, answered: person == 0 })
+                let (answered, tried) = (person == 0, Some(tried(key.seq.0, person == 0)));
+                self.say(&RecordRetry { key, answered, tried })
             }
             3 => self.say(&SetPaymentPassword { person: person_id, pin: pin(PIN) }),
             4 => {
@@ -251,6 +254,15 @@ impl World {
             11 => {
                 let name = format!("li.ming-{number}");
                 self.say(&CreateStaff { name, role: StaffRole::Finance, enrolment_hash: [number; 32] })
+            }
+            12 => {
+                let held = vec![Seq(i64::from(number) * 3), Seq(i64::from(number) * 3 - 1)];
+                self.say(&RecordHeld { mchid, held })
+            }
+            13 => {
+                let events = vec![Seq(i64::from(number)), Seq(i64::from(number) * 3)];
+                let by = if person == 0 { Replayer::Merchant } else { Replayer::Operator };
+                self.say(&ReplayNotices { mchid, events, by })
             }
             _ => {
                 let Some(message) = self.ledger.all::<Message>().first().map(|row| row.id) else {

@@ -4,8 +4,12 @@
 //! a second, and at its start, makes it sure.
 
 mod attempts;
+mod endpoints;
+mod lanes;
 mod messages;
 mod notices;
+pub(crate) mod post;
+mod retries;
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -13,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use koudai_core::order::SweepCodes;
-use koudai_core::state::Event;
+use koudai_core::state::Event as Committed;
 use koudai_engine::Engine;
 use koudai_store::StoreError;
 use tokio::sync::Semaphore;
@@ -22,6 +26,9 @@ use tokio::task::JoinHandle;
 
 use crate::Networks;
 use crate::issuer::Answer;
+
+pub(crate) use notices::{Event, event};
+pub use notices::{notice_id, parse_notice_id};
 
 /// How often the database is looked at for what is due.
 const LOOK: Duration = Duration::from_millis(250);
@@ -33,11 +40,6 @@ const PROBE_EVERY: u32 = 20;
 const TAKE: i64 = 256;
 /// Calls to banks under way at once: a bank that hangs must not take all of this machine's sockets.
 const CALLS: usize = 128;
-/// First notices under way at once.
-const NOTICES: usize = 128;
-/// Retried notices under way at once. They have places of their own, so that endpoints which do not answer never keep
-/// first notices waiting.
-const RETRIES: usize = 64;
 
 /// The courier's working parts; cheap to clone.
 #[derive(Clone)]
@@ -45,10 +47,8 @@ struct Courier {
     engine: Engine,
     networks: Arc<Networks>,
     operator: Arc<str>,
-    http: reqwest::Client,
     calls: Arc<Semaphore>,
-    notices: Arc<Semaphore>,
-    retries: Arc<Semaphore>,
+    telling: Arc<notices::Telling>,
     under_way: Arc<UnderWay>,
 }
 
@@ -60,7 +60,6 @@ struct UnderWay {
     /// process recorded, is known never to have been sent.
     called: Claims<koudai_core::id::AttemptId>,
     messages: Claims<koudai_core::id::MessageId>,
-    retries: Claims<koudai_core::rows::NoticeKey>,
     merchants: notices::Merchants,
 }
 
@@ -88,17 +87,9 @@ impl<T: Clone + Eq + Hash> Claims<T> {
 /// Starts the courier. It runs until the runtime ends; whatever is under way then is taken up at the next start.
 /// `operator` names the sender of messages.
 pub fn start(engine: Engine, networks: Arc<Networks>, operator: Arc<str>) -> JoinHandle<()> {
-    let http = crate::reach::client(networks.reach);
-    let courier = Courier {
-        engine,
-        networks,
-        operator,
-        http,
-        calls: Arc::new(Semaphore::new(CALLS)),
-        notices: Arc::new(Semaphore::new(NOTICES)),
-        retries: Arc::new(Semaphore::new(RETRIES)),
-        under_way: Arc::default(),
-    };
+    let telling = Arc::new(notices::Telling::new(networks.reach));
+    let calls = Arc::new(Semaphore::new(CALLS));
+    let courier = Courier { engine, networks, operator, calls, telling, under_way: Arc::default() };
     tokio::spawn(courier.run())
 }
 
@@ -115,10 +106,10 @@ impl Courier {
         loop {
             tokio::select! {
                 event = events.recv() => match event {
-                    Ok(Event::AttemptOpened(attempt)) => self.take_attempt(attempt),
-                    Ok(Event::NoticeDue(merchant)) => self.take_merchant(merchant),
-                    Ok(Event::MessageDue(_)) => self.note(self.look_for_messages().await, "looking for messages"),
-                    Ok(Event::AttemptEnded(_) | Event::OrderChanged(_)) => {}
+                    Ok(Committed::AttemptOpened(attempt)) => self.take_attempt(attempt),
+                    Ok(Committed::NoticeDue(merchant)) => self.take_merchant(merchant),
+                    Ok(Committed::MessageDue(_)) => self.note(self.look_for_messages().await, "looking for messages"),
+                    Ok(Committed::AttemptEnded(_) | Committed::OrderChanged(_)) => {}
                     Err(RecvError::Lagged(_)) => {
                         self.note(self.look_for_merchants().await, "looking for merchants to tell");
                     }

@@ -13,8 +13,7 @@ use reqwest::{Client, Url};
 use crate::outward;
 
 pub use address::{InnerNetwork, NetworkError};
-#[cfg(test)]
-use names::NameError;
+pub(crate) use names::NameError;
 
 /// Where notifications may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

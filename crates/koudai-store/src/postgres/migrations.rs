@@ -8,7 +8,10 @@ use crate::error::StoreError;
 ///
 /// Each statement ends with `;` at the end of a line, runs alone and may run again, so that a start that was cut short goes
 /// on at the next.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_begin.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_begin.sql"),
+    include_str!("../../migrations/postgres/0002_notices.sql"),
+];
 
 fn migrating() -> impl FnOnce(tokio_postgres::Error) -> StoreError {
     StoreError::postgres("bringing the database to its new shape")

@@ -39,7 +39,10 @@ const WRITER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Scripts in order; the database's `user_version` says how many have run, and one more. A script is never changed once
 /// released.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_begin.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_begin.sql"),
+    include_str!("../../migrations/sqlite/0002_notices.sql"),
+];
 
 /// Opens or creates the database of a directory and becomes its owner.
 pub(crate) fn open(directory: &Path, tuning: Tuning) -> Result<Opened, StoreError> {

@@ -70,6 +70,7 @@ mod number {
     pub(super) const REFUND_TOO_LATE: u32 = 900_000_013;
     pub(super) const NOT_ENOUGH: u32 = 900_000_014;
     pub(super) const NO_CERTIFICATE: u32 = 900_000_015;
+    pub(super) const NOTICE_UNKNOWN: u32 = 900_000_060;
 }
 
 /// More about a fault, for whoever reads the reply.
@@ -225,6 +226,12 @@ impl Fault {
             "No platform certificate is available; use the public key.",
         );
         Self::new(StatusCode::NOT_FOUND, "RESOURCE_NOT_EXISTS", number::NO_CERTIFICATE, message)
+    }
+
+    /// 404: this merchant has no such notice.
+    pub(super) fn no_such_notice() -> Self {
+        let message = said("通知不存在", "There is no such notification.");
+        Self::new(StatusCode::NOT_FOUND, "RESOURCE_NOT_EXISTS", number::NOTICE_UNKNOWN, message)
     }
 
     /// 500: a fault of ours.

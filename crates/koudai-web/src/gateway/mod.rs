@@ -9,6 +9,7 @@ mod authenticate;
 mod certificates;
 mod fault;
 mod fields;
+mod notices;
 mod orders;
 mod refunds;
 
@@ -56,6 +57,9 @@ pub fn router() -> Router<App> {
         .route("/v3/refund/domestic/refunds", refund)
         .route("/v3/refund/domestic/refunds/{out_refund_no}", refund_by_number)
         .route("/v3/certificates", guarded(MethodFilter::GET, certificates::list))
+        .route("/v3/koudai/notices", guarded(MethodFilter::GET, notices::list))
+        .route("/v3/koudai/notices/{id}", guarded(MethodFilter::GET, notices::by_id))
+        .route("/v3/koudai/notices/{id}/replay", guarded(MethodFilter::POST, notices::replay))
         .method_not_allowed_fallback(|headers: HeaderMap| async move {
             refused(&headers, &Fault::method_not_allowed())
         })

@@ -11,6 +11,7 @@
 
 mod attempts;
 mod claims;
+mod deliveries;
 mod look;
 mod orders;
 mod people;
@@ -102,6 +103,7 @@ enum Stage {
     Refunds,
     RefundSums,
     Claims,
+    Deliveries,
 }
 
 /// The first thing found wrong at each stage.
@@ -244,6 +246,7 @@ fn check_rows(
     let done = orders.run(&reader);
     said.numbers = orders.numbers;
     found.note(Stage::Orders, done);
+    found.note(Stage::Deliveries, deliveries::run(&reader));
     report
 }
 
