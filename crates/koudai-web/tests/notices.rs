@@ -12,7 +12,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use koudai_core::id::Seq;
+use koudai_core::id::{PersonId, Seq};
 use koudai_core::notice::{RecordRetry, RecordTold, ReplayNotices, Replayer};
 use koudai_core::rows::{Delivery, DeliveryOutcome, NoticeKey, NoticeRetry};
 use koudai_networks::courier;
@@ -43,12 +43,11 @@ async fn server(router: Router) -> u16 {
 }
 
 /// Pays an order of the shop's whose notices go to `url`.
-async fn paid(rig: &Rig, shop: &Shop, number: &str, url: String) {
+async fn paid(rig: &Rig, shop: &Shop, person: PersonId, number: &str, url: String) {
     let client = rig.client(shop, true);
     let mut placed = order(shop, number, 5);
     placed.notify_url = url;
     client.native(&placed).await.unwrap();
-    let person = rig.person(100).await;
     rig.pay(person, None, shop, number).await;
 }
 
@@ -84,6 +83,7 @@ async fn each_try_is_kept_with_what_came_of_it() {
             stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n").await.unwrap();
         }
     });
+    let person = rig.person(100).await;
     start(&rig);
     for (number, url, outcome, status) in [
         ("ORDER-FINE", format!("http://localhost:{port}/fine"), DeliveryOutcome::Answered, Some(200)),
@@ -93,7 +93,7 @@ async fn each_try_is_kept_with_what_came_of_it() {
         ("ORDER-TLS", format!("https://localhost:{garbage_port}/n"), DeliveryOutcome::Untrusted, None),
     ] {
         let before = rig.app.engine.clock().now();
-        paid(&rig, &shop, number, url.clone()).await;
+        paid(&rig, &shop, person, number, url.clone()).await;
         let seq = rig.order(&shop, number).await.paid_seq.unwrap();
         let all = until(async || {
             let mchid = shop.mchid;
@@ -136,8 +136,9 @@ async fn a_redirect_leads_nowhere() {
         }),
     ))
     .await;
+    let person = rig.person(100).await;
     start(&rig);
-    paid(&rig, &shop, "ORDER-AWAY", format!("http://localhost:{port}/n")).await;
+    paid(&rig, &shop, person, "ORDER-AWAY", format!("http://localhost:{port}/n")).await;
     let delivery = deliveries(&rig, &shop, 1).await.remove(0);
     assert_eq!((delivery.outcome, delivery.status), (DeliveryOutcome::Status, Some(307)));
     assert_eq!(seen.load(Ordering::SeqCst), 0, "nobody followed");
@@ -160,8 +161,9 @@ async fn a_merchant_sees_how_it_was_told_and_is_told_again_under_the_same_id() {
     let (shop, other) = (rig.shop().await, rig.shop().await);
     let (router, status, seen) = moody();
     let port = server(router).await;
+    let person = rig.person(100).await;
     start(&rig);
-    paid(&rig, &shop, "ORDER-AGAIN", format!("http://localhost:{port}/n")).await;
+    paid(&rig, &shop, person, "ORDER-AGAIN", format!("http://localhost:{port}/n")).await;
     deliveries(&rig, &shop, 1).await;
 
     let list = rig.ask(&shop, "GET", "/v3/koudai/notices?outcome=failed", "").await;
@@ -222,8 +224,9 @@ async fn a_merchant_that_asks_for_too_many_replays_is_told_to_wait() {
     let (router, status, _) = moody();
     status.store(204, Ordering::SeqCst);
     let port = server(router).await;
+    let person = rig.person(100).await;
     start(&rig);
-    paid(&rig, &shop, "ORDER-OFTEN", format!("http://localhost:{port}/n")).await;
+    paid(&rig, &shop, person, "ORDER-OFTEN", format!("http://localhost:{port}/n")).await;
     let seq = deliveries(&rig, &shop, 1).await[0].seq;
     let replay = format!("/v3/koudai/notices/{}/replay", courier::notice_id(seq));
     let mut refused = 0;
@@ -248,7 +251,8 @@ async fn what_was_given_up_is_delivered_after_a_replay() {
     let (router, status, seen) = moody();
     status.store(200, Ordering::SeqCst);
     let port = server(router).await;
-    paid(&rig, &shop, "ORDER-LATE", format!("http://localhost:{port}/n")).await;
+    let person = rig.person(100).await;
+    paid(&rig, &shop, person, "ORDER-LATE", format!("http://localhost:{port}/n")).await;
     let engine = &rig.app.engine;
     // As if sixteen tries had been made before this server was ever up.
     let (mchid, seq) = (shop.mchid, rig.order(&shop, "ORDER-LATE").await.paid_seq.unwrap());
@@ -320,7 +324,8 @@ async fn a_probe_tells_who_checks_signatures_from_who_does_not() {
     // Where its notifications go, once there are any. No SDK takes a probe for a payment.
     let (router, _, seen) = moody();
     let port = server(router).await;
-    paid(&rig, &shop, "ORDER-PROBED", format!("http://localhost:{port}/n")).await;
+    let person = rig.person(100).await;
+    paid(&rig, &shop, person, "ORDER-PROBED", format!("http://localhost:{port}/n")).await;
     assert_eq!(run(None).await.unwrap().verdict, "refused");
     let seen = seen.lock().unwrap();
     assert!(seen.iter().all(|notice| notice.event_type == probe::EVENT_TYPE && notice.id.len() <= 36));

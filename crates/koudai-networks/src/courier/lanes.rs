@@ -183,6 +183,15 @@ impl Lanes {
 mod tests {
     use super::*;
 
+    const fn lane_size(standing: Standing) -> usize {
+        match standing {
+            Standing::Quick => QUICK,
+            Standing::New => UNKNOWN,
+            Standing::Slow => SLOW,
+            Standing::Hung => HUNG,
+        }
+    }
+
     /// Fills a lane and all places aside with calls that never end.
     async fn filled(
         lanes: &Arc<Lanes>,
@@ -197,7 +206,15 @@ mod tests {
                 lanes.call(place, std::future::pending()).await
             });
         }
-        tokio::task::yield_now().await;
+        // Every place is taken, and whoever found none waits.
+        let lane = lanes.lane(standing);
+        let settled = || {
+            let free = lane.places.available_permits();
+            free == 0 && (calls <= lane_size(standing) || lane.is_waited_for())
+        };
+        while !settled() {
+            tokio::task::yield_now().await;
+        }
         all
     }
 

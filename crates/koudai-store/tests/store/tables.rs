@@ -4,8 +4,8 @@ use koudai_core::cache::{Cache, TableVisitor};
 use koudai_core::card::CardKind;
 use koudai_core::column::{Cells, Row, Value};
 use koudai_core::rows::{
-    AttemptKind, AttemptState, BindingState, CodePurpose, NetworkRefusal, OrderState, Product, RefundState,
-    Rows, StaffRole,
+    AttemptKind, AttemptState, BindingState, CodePurpose, DeliveryOutcome, NetworkRefusal, OrderState,
+    Product, RefundState, Rows, StaffRole,
 };
 use koudai_store::{Reader, StoreError};
 
@@ -125,7 +125,7 @@ fn candidates(column: &str, gaps: bool) -> Vec<Value> {
             all.extend([$(if gaps { $type::ALL[0].word() } else { $type::ALL[$type::ALL.len() - 1].word() }),*].map(text))
         };
     }
-    words!(AttemptKind AttemptState BindingState CardKind CodePurpose NetworkRefusal OrderState Product RefundState StaffRole);
+    words!(AttemptKind AttemptState BindingState CardKind CodePurpose DeliveryOutcome NetworkRefusal OrderState Product RefundState StaffRole);
     all.extend([Value::Bytes(vec![]), Value::Bytes(vec![0xFF; 16]), Value::Bytes(vec![0; 32])]);
     all.insert(if gaps { 0 } else { all.len() }, Value::Null);
     // Numbers that the schema binds to others, and the one row that is always number 1.
