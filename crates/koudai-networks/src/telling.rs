@@ -10,7 +10,7 @@ use koudai_core::time::Timestamp;
 use koudai_store::{Reader, StoreError};
 use serde::Serialize;
 
-use crate::courier::{Event, event};
+use crate::courier::{Notice, event};
 pub use crate::courier::{notice_id, parse_notice_id};
 use crate::vault::Vault;
 
@@ -182,7 +182,7 @@ fn journal_of(reader: &Reader, mchid: MchId, seq: Seq) -> Result<Option<Journal>
     Ok(reader.journal(seq)?.filter(its))
 }
 
-fn subject(event: &Event) -> Subject {
+fn subject(event: &Notice) -> Subject {
     let plain: serde_json::Value = serde_json::from_slice(&event.plain).unwrap_or_default();
     let text = |name: &str| plain.get(name).and_then(|value| value.as_str()).map(str::to_owned);
     Subject {
@@ -256,7 +256,7 @@ pub(crate) fn newest_event(
     vault: &Vault,
     mchid: MchId,
     now: Timestamp,
-) -> Result<Option<Event>, StoreError> {
+) -> Result<Option<Notice>, StoreError> {
     let newest = reader.history(AccountId::merchant(mchid), None, 64)?;
     let newest = newest.into_iter().find(|journal| journal.kind.is_told());
     newest.map(|journal| event(reader, mchid, journal, vault, now)).transpose()

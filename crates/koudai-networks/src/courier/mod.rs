@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use koudai_core::order::SweepCodes;
-use koudai_core::state::Event as Committed;
+use koudai_core::state::Event;
 use koudai_engine::Engine;
 use koudai_store::StoreError;
 use tokio::sync::Semaphore;
@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use crate::Networks;
 use crate::issuer::Answer;
 
-pub(crate) use notices::{Event, event};
+pub(crate) use notices::{Event as Notice, event};
 pub use notices::{notice_id, parse_notice_id};
 
 /// How often the database is looked at for what is due.
@@ -106,10 +106,10 @@ impl Courier {
         loop {
             tokio::select! {
                 event = events.recv() => match event {
-                    Ok(Committed::AttemptOpened(attempt)) => self.take_attempt(attempt),
-                    Ok(Committed::NoticeDue(merchant)) => self.take_merchant(merchant),
-                    Ok(Committed::MessageDue(_)) => self.note(self.look_for_messages().await, "looking for messages"),
-                    Ok(Committed::AttemptEnded(_) | Committed::OrderChanged(_)) => {}
+                    Ok(Event::AttemptOpened(attempt)) => self.take_attempt(attempt),
+                    Ok(Event::NoticeDue(merchant)) => self.take_merchant(merchant),
+                    Ok(Event::MessageDue(_)) => self.note(self.look_for_messages().await, "looking for messages"),
+                    Ok(Event::AttemptEnded(_) | Event::OrderChanged(_)) => {}
                     Err(RecvError::Lagged(_)) => {
                         self.note(self.look_for_merchants().await, "looking for merchants to tell");
                     }
