@@ -81,6 +81,7 @@ async fn each_try_is_kept_with_what_came_of_it() {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = garbage.accept().await {
             stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n").await.unwrap();
+            tokio::spawn(async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await });
         }
     });
     let person = rig.person(100).await;
