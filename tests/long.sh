@@ -2,7 +2,7 @@
 # The larger runs. Each appends its result line, with commit and machine, to docs/results/NAME.md.
 set -eu
 cd "$(dirname "$0")/.."
-name="${1:?which: kill, takeover, two-phones, engine, engine-postgres, http, gateway, bill, simulate, fuzz}"
+name="${1:?which: kill, takeover, two-phones, engine, engine-postgres, http, gateway, bill, notices, simulate, fuzz}"
 case "$name" in
     kill)
         export KOUDAI_KILL_ROUNDS="${KOUDAI_KILL_ROUNDS:-50}" KOUDAI_KILL_ACKS="${KOUDAI_KILL_ACKS:-200}"
@@ -18,6 +18,12 @@ case "$name" in
         export KOUDAI_TWO_PHONES="${KOUDAI_TWO_PHONES:-200}"
         test=two_phones
         line='^two phones: '
+        ;;
+    notices)
+        export KOUDAI_DEAD_MERCHANTS="${KOUDAI_DEAD_MERCHANTS:-10000}" KOUDAI_DEAD_SECONDS="${KOUDAI_DEAD_SECONDS:-60}"
+        package=koudai-web
+        test=dead_endpoints
+        line='^notices: '
         ;;
     simulate)
         commit="$(git rev-parse --short=12 HEAD)"
@@ -114,7 +120,7 @@ case "$name" in
         ;;
 esac
 out="$(mktemp)"
-cargo test --release --package koudai --test "$test" -- --nocapture | tee "$out"
+cargo test --release --package "${package:-koudai}" --test "$test" -- --nocapture | tee "$out"
 result="$(grep "$line" "$out")"
 commit="$(git rev-parse --short=12 HEAD)"
 git diff --quiet HEAD || commit="$commit with changes"

@@ -252,6 +252,18 @@ impl<R: Row> Cache<R> {
         self.undo.push(Undo::Made(at));
     }
 
+    /// Writes a row over whatever stands under its key, which nobody has to look for first: its place in a ring is taken
+    /// in turn, and what stood there goes.
+    pub fn overwrite(&mut self, row: R) {
+        let key = row.key();
+        if let Some(at) = self.index.get(&key).copied() {
+            return self.change(at, Some(row));
+        }
+        let at = self.add(key, Some(row), Mark { batch: self.batch, whole: true });
+        self.changed.push(at);
+        self.undo.push(Undo::Made(at));
+    }
+
     /// Deletes a row the decision has looked for.
     pub fn delete(&mut self, key: &R::Key) {
         let at = *self.index.get(key).expect("a decision reads a row before it deletes it");

@@ -174,6 +174,16 @@ compound_key! {
 }
 
 compound_key! {
+    /// A place in a merchant's log of deliveries.
+    DeliveryKey {
+        /// The merchant.
+        mchid: MchId,
+        /// Its places are taken in turn, those of failed deliveries apart from the others (`notice::RING`).
+        slot: u16,
+    }
+}
+
+compound_key! {
     /// A phone number and what a code sent to it is for.
     CodeKey {
         /// The phone.
@@ -335,6 +345,28 @@ worded! {
         Bound = "bound",
         /// Over without a card.
         Failed = "failed",
+    }
+}
+
+worded! {
+    /// What came of one try at telling a merchant.
+    DeliveryOutcome {
+        /// The merchant took it.
+        Answered = "answered",
+        /// It answered something else.
+        Status = "status",
+        /// Its address may not be connected to.
+        NotAllowed = "not_allowed",
+        /// Its name was not found.
+        NotFound = "dns",
+        /// No connection was made.
+        Unreachable = "connect",
+        /// It could not prove who it is.
+        Untrusted = "tls",
+        /// It did not answer in time.
+        NoAnswer = "timeout",
+        /// The connection broke off before an answer.
+        Broken = "broken",
     }
 }
 
@@ -936,6 +968,45 @@ rows! {
         tries: u32,
         /// When to try next; `None` once given up.
         next_at: Option<Timestamp>,
+    }
+
+    /// How many tries at telling a merchant there were, and how many replays of late. Source.
+    NoticeTally in notice_tally as notice_tally kept true {
+        /// The merchant.
+        mchid: MchId,
+        /// Tries it answered.
+        answered: i64,
+        /// Tries that failed.
+        failed: i64,
+        /// The minute that `replays` counts, since 1970.
+        minute: i64,
+        /// Replays it has asked for in that minute.
+        replays: u16,
+    }
+
+    /// One try at telling a merchant, of its newest that were answered and its newest that failed. Source, though nothing
+    /// is decided by it.
+    Delivery in delivery as delivery {
+        /// Merchant and place.
+        key: DeliveryKey,
+        /// Counts the deliveries of its kind: 1, 2, 3 …
+        number: i64,
+        /// When it began.
+        at: Timestamp,
+        /// The journal that is the event.
+        seq: Seq,
+        /// Which try at the event it was.
+        tries: u32,
+        /// Host and path of the address.
+        place: String,
+        /// What came of it.
+        outcome: DeliveryOutcome,
+        /// The answer's status, if there was an answer.
+        status: Option<u16>,
+        /// How long it took.
+        took_ms: u32,
+        /// How the answer's body begins.
+        said: Option<String>,
     }
 
     /// One of the operator's staff. Source.

@@ -8,12 +8,15 @@ pub mod issuer;
 mod outward;
 pub mod platform;
 pub mod prepay;
+pub mod probe;
 pub mod protocol;
 mod reach;
 mod returning;
 pub mod sms;
+pub mod telling;
 pub mod vault;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use issuer::IssuerClient;
@@ -21,14 +24,14 @@ use platform::Platform;
 use sms::SmsGateway;
 use vault::Vault;
 
-pub use reach::{Reach, reach_allows};
+pub use reach::{InnerNetwork, NetworkError, Reach, reach_allows};
 pub use returning::{return_address, with_parameters};
 
 /// Everything the house needs to reach the outside.
 #[derive(Debug)]
 pub struct Networks {
     /// Keys for data at rest.
-    pub vault: Vault,
+    pub vault: Arc<Vault>,
     /// Keys that sign for the platform.
     pub platform: Platform,
     /// The issuer whose cards can be bound.

@@ -3,15 +3,18 @@
 //! What is not written behind yet is read from memory first and from the tables after, so that everybody sees what they
 //! just did.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use koudai_core::column::{Row, Value};
 use koudai_core::id::{MchId, OrderId, PersonId, Seq};
 use koudai_core::ledger::{AccountId, Journal, Line, Seal};
+use koudai_core::notice::slot;
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
-    Attempt, Balance, Card, CodePayment, Merchant, MerchantCertificate, Message, NoticeRetry, OpenAttempt,
-    OrderCode, PayerCode, Refund, UsedLoginCode, WaitingTransfer,
+    Attempt, Balance, Card, CodePayment, Delivery, DeliveryKey, DeliveryOutcome, Merchant, MerchantCertificate,
+    Message, NoticeCursor, NoticeKey, NoticeRetry, NoticeTally, OpenAttempt, OrderCode, PayerCode, Refund,
+    UsedLoginCode, WaitingTransfer,
 };
 use koudai_core::time::Timestamp;
 
@@ -434,6 +437,54 @@ impl Reader {
         self.find("next_at <= ?1 ORDER BY next_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
     }
 
+    /// Notifications to try again, the longest due first, from behind one of them on.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn due_retries_after(
+        &self,
+        key: &NoticeKey,
+        next_at: Timestamp,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<NoticeRetry>, StoreError> {
+        let values = [next_at.0, key.mchid.0, key.seq.0, now.0, limit].map(Value::Int);
+        // The first condition says nothing new: it is the one that the index is entered by.
+        let after = "next_at >= ?1 AND (next_at > ?1 OR mchid > ?2 OR (mchid = ?2 AND seq > ?3))";
+        self.find(&format!("{after} AND next_at <= ?4 ORDER BY next_at, mchid, seq LIMIT ?5"), &values)
+    }
+
+    /// A merchant's events from a journal on that are to be told again or were given up, oldest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn retries_of(&self, mchid: MchId, from: Seq, limit: i64) -> Result<Vec<NoticeRetry>, StoreError> {
+        let values = [mchid.0, from.0, limit].map(Value::Int);
+        self.find("mchid = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3", &values)
+    }
+
+    /// The tries at telling a merchant that are kept, newest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn deliveries_of(&self, mchid: MchId) -> Result<Vec<Delivery>, StoreError> {
+        self.find("mchid = ?1 ORDER BY at DESC, seq DESC, tries DESC", &[Value::Int(mchid.0)])
+    }
+
+    /// The newest try at telling a merchant that was answered, and the newest that failed.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn newest_deliveries(&self, mchid: MchId) -> Result<Vec<Delivery>, StoreError> {
+        let Some(tally) = self.get::<NoticeTally>(&mchid)? else { return Ok(vec![]) };
+        let both = [(DeliveryOutcome::Answered, tally.answered), (DeliveryOutcome::NoAnswer, tally.failed)];
+        let mut newest = vec![];
+        for (outcome, number) in both {
+            newest.extend(self.get(&DeliveryKey { mchid, slot: slot(outcome, number) })?);
+        }
+        Ok(newest)
+    }
+
     /// Order codes that have expired.
     ///
     /// # Errors
@@ -501,19 +552,18 @@ impl Reader {
     /// # Errors
     /// As `get`.
     pub fn merchants_behind(&self) -> Result<Vec<MchId>, StoreError> {
-        let behind = |merchant: &Merchant| {
-            let newest = self.balance(AccountId::merchant(merchant.mchid))?.map_or(Seq(0), |b| b.as_of);
-            let told =
-                self.get::<koudai_core::rows::NoticeCursor>(&merchant.mchid)?.map_or(Seq(0), |c| c.told);
-            Ok::<_, StoreError>(newest > told)
-        };
-        let mut all = Vec::new();
-        for merchant in self.all::<Merchant>()? {
-            if behind(&merchant)? {
-                all.push(merchant.mchid);
+        let told: HashMap<MchId, Seq> =
+            self.all::<NoticeCursor>()?.into_iter().map(|cursor| (cursor.mchid, cursor.told)).collect();
+        let mut behind = Vec::new();
+        for cells in self.numbers("SELECT mchid FROM merchant ORDER BY mchid", &[])? {
+            let [Value::Int(mchid)] = cells.as_slice() else { continue };
+            let mchid = MchId(*mchid);
+            let newest = self.balance(AccountId::merchant(mchid))?.map_or(Seq(0), |b| b.as_of);
+            if newest > told.get(&mchid).copied().unwrap_or(Seq(0)) {
+                behind.push(mchid);
             }
         }
-        Ok(all)
+        Ok(behind)
     }
 
     /// The names of a table's columns, for the comparison with the declarations.

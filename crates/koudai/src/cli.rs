@@ -338,6 +338,9 @@ pub(crate) struct ServeArgs {
     /// The file with the bearer token for it
     #[arg(long, value_name = "FILE", env = "KOUDAI_SMS_TOKEN_FILE")]
     pub(crate) sms_token_file: Option<String>,
+    /// A private network whose merchants are notified too, such as `10.20.0.0/16`; may be repeated
+    #[arg(long, value_name = "NETWORK,…", value_delimiter = ',', env = "KOUDAI_ALLOW_NETWORK")]
+    pub(crate) allow_network: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -405,6 +408,70 @@ pub(crate) enum MerchantCommand {
     Set(MerchantSetArgs),
     /// Gives a merchant's app a fresh secret and prints it, once; the one before is good no longer
     AppSecret(AppSecretArgs),
+    /// Prints as JSON how a merchant was told of its events
+    Notices(MerchantNoticesArgs),
+    /// Tells a merchant of events again, under the same numbers
+    Replay(MerchantReplayArgs),
+    /// Sends a merchant a notification with a wrong signature, and says whether it was refused, as it should be
+    Probe(MerchantProbeArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MerchantNoticesArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The merchant's number, ten digits
+    #[arg(value_name = "MCHID")]
+    pub(crate) mchid: String,
+    /// Only what was not answered 200 or 204
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Only this notice
+    #[arg(long, value_name = "ID")]
+    pub(crate) notice: Option<String>,
+    /// Only what came before: what the page before called `next`
+    #[arg(long, value_name = "NEXT")]
+    pub(crate) before: Option<String>,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) limit: u16,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["notice", "order", "failed_since"])))]
+pub(crate) struct MerchantReplayArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The merchant's number, ten digits
+    #[arg(value_name = "MCHID")]
+    pub(crate) mchid: String,
+    /// This notice
+    #[arg(long, value_name = "ID")]
+    pub(crate) notice: Option<String>,
+    /// What happened to this order, its refunds too: its `out_trade_no`
+    #[arg(long, value_name = "OUT_TRADE_NO")]
+    pub(crate) order: Option<String>,
+    /// What has happened since and was not answered, at most 1,000 events: a moment such as 2026-11-25T08:00:00+08:00
+    #[arg(long, value_name = "TIME")]
+    pub(crate) failed_since: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MerchantProbeArgs {
+    /// The data directory of a running server
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The merchant's number, ten digits
+    #[arg(value_name = "MCHID")]
+    pub(crate) mchid: String,
+    /// Where it listens [default: where its newest notification goes]
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Send one with a right signature too, to see that it is read at all
+    #[arg(long)]
+    pub(crate) good: bool,
 }
 
 #[derive(Debug, Args)]

@@ -19,11 +19,11 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::failure::Failure;
-use crate::{directory, keys, merchant, staff};
+use crate::{directory, keys, merchant, notices, staff};
 
 const SOCKET: &str = "control.sock";
-/// The longest line either way; a signing request takes two kilobytes.
-const MAX_LINE_BYTES: u64 = 64 * 1024;
+/// The longest line either way; a page of what a merchant was told, with what it answered, is the longest there is.
+const MAX_LINE_BYTES: u64 = 256 * 1024;
 /// How long one request may take. Longer than the engine ever makes a command wait.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -39,6 +39,12 @@ pub(crate) enum Request {
     MerchantAppSecret(merchant::AppSecret),
     /// Make one of the staff.
     StaffCreate(staff::Create),
+    /// List how a merchant was told.
+    MerchantNotices(notices::List),
+    /// Tell a merchant again.
+    MerchantReplay(notices::Replay),
+    /// See whether a merchant checks signatures.
+    MerchantProbe(notices::Probe),
 }
 
 /// What comes back.
@@ -50,7 +56,7 @@ enum Reply {
 }
 
 /// Does what was asked.
-async fn act(engine: &Engine, vault: &Vault, platform: &Platform, request: Request) -> Reply {
+async fn act(engine: &Engine, vault: &Arc<Vault>, platform: &Platform, request: Request) -> Reply {
     let done = match request {
         Request::MerchantCreate(create) => merchant::create(engine, vault, platform, create)
             .await
@@ -58,6 +64,11 @@ async fn act(engine: &Engine, vault: &Vault, platform: &Platform, request: Reque
         Request::MerchantSet(set) => merchant::set(engine, set).await,
         Request::MerchantAppSecret(asked) => merchant::app_secret(engine, vault, asked).await,
         Request::StaffCreate(create) => staff::create(engine, create).await,
+        Request::MerchantNotices(list) => notices::list(engine, vault, list).await,
+        Request::MerchantReplay(replay) => notices::replay(engine, vault, replay).await,
+        Request::MerchantProbe(_) => {
+            Err("a probe is sent by a running server, and none runs on this directory".to_owned())
+        }
     };
     done.map_or_else(Reply::Refused, Reply::Done)
 }
@@ -101,7 +112,7 @@ async fn alone(data: &Path, request: Request) -> Result<Reply, Failure> {
     let settings = Settings::of(directory::database(data)?);
     let engine = Engine::start(&settings, keys.decisions, Policy::default(), Clock::wall())
         .map_err(|error| Failure::because(format!("opening {}", data.display()), &error))?;
-    Ok(act(&engine, &keys.vault, &keys.platform, request).await)
+    Ok(act(&engine, &Arc::new(keys.vault), &keys.platform, request).await)
 }
 
 async fn read_line(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
@@ -155,6 +166,9 @@ pub(crate) fn serve(data: &Path, engine: Engine, networks: Arc<Networks>) -> Res
 async fn answer(mut stream: UnixStream, engine: Engine, networks: Arc<Networks>) {
     let Ok(line) = read_line(&mut stream).await else { return };
     let reply = match serde_json::from_slice(&line) {
+        Ok(Request::MerchantProbe(probe)) => {
+            notices::probe(&engine, &networks, probe).await.map_or_else(Reply::Refused, Reply::Done)
+        }
         Ok(request) => act(&engine, &networks.vault, &networks.platform, request).await,
         Err(_) => {
             Reply::Refused("the server does not know this command; is it of another version?".to_owned())

@@ -106,7 +106,7 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
     let engine = Engine::stand_by(settings, keys.decisions, Policy::default(), Clock::wall())
         .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
     let networks = Networks {
-        vault: keys.vault,
+        vault: Arc::new(keys.vault),
         platform: keys.platform,
         issuer,
         sms,

@@ -13,6 +13,7 @@ mod failure;
 mod house;
 mod keys;
 mod merchant;
+mod notices;
 mod process;
 mod sandbox;
 mod serve;
@@ -76,6 +77,9 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Merchant(MerchantCommand::Create(args)) => merchant::run_create(args).await,
             Command::Merchant(MerchantCommand::Set(args)) => merchant::run_set(args).await,
             Command::Merchant(MerchantCommand::AppSecret(args)) => merchant::run_app_secret(args).await,
+            Command::Merchant(MerchantCommand::Notices(args)) => notices::run_list(args).await,
+            Command::Merchant(MerchantCommand::Replay(args)) => notices::run_replay(args).await,
+            Command::Merchant(MerchantCommand::Probe(args)) => notices::run_probe(args).await,
             Command::Verify(args) => check(&args.data),
             Command::Backup(args) => backup::take::run(&args),
             Command::Restore(args) => backup::restore::run(&args),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use axum_server::tls_rustls::RustlsConfig;
 use koudai_core::secret::Secret;
-use koudai_networks::Reach;
+use koudai_networks::{NetworkError, Reach};
 use koudai_store::Tuning;
 use koudai_wechatpay::keys::PublicKey;
 
@@ -20,7 +20,7 @@ use crate::keys;
 use crate::sandbox::text;
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "data",
     "listen",
     "origin",
@@ -33,6 +33,7 @@ const NAMES: [&str; 12] = [
     "issuer-app-id",
     "sms-url",
     "sms-token-file",
+    "allow-network",
 ];
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
@@ -50,6 +51,7 @@ struct Settings {
     issuer_app_id: String,
     sms_url: String,
     sms_token: Secret<String>,
+    reach: Reach,
 }
 
 /// `koudai serve`: serves until it is told to end.
@@ -85,7 +87,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         issuer_key: settings.issuer_key,
         sms_url: settings.sms_url,
         sms_token: settings.sms_token,
-        reach: Reach::Public,
+        reach: settings.reach,
         tuning: Tuning::default(),
     };
     let house = house::open(plan, keys)?;
@@ -145,6 +147,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
     let sms_token =
         need("sms-token-file", args.sms_token_file).and_then(|path| token("sms-token-file", &path));
     let sms_token = problems.note(sms_token);
+    let reach = reach(args.allow_network, file.get("allow-network"), &mut problems);
 
     let settings = || {
         Some(Settings {
@@ -159,6 +162,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             issuer_app_id: issuer_app_id?,
             sms_url: sms_url?,
             sms_token: sms_token?,
+            reach,
         })
     };
     match settings() {
@@ -272,6 +276,19 @@ fn https(name: &str, text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Where notifications may go, by the networks that are allowed beside public addresses.
+fn reach(given: Vec<String>, file: Option<&String>, problems: &mut Problems) -> Reach {
+    let listed = match file {
+        Some(text) if given.is_empty() => text.split(',').map(str::to_owned).collect(),
+        _ => given,
+    };
+    let read = |text: &String| {
+        let text = text.trim();
+        text.parse().map_err(|error: NetworkError| format!("allow-network {text:?}: {error}"))
+    };
+    Reach::listed(listed.iter().filter_map(|text| problems.note(read(text))).collect())
+}
+
 fn public_key(name: &str, path: &str) -> Result<PublicKey, String> {
     let text = text(path.as_ref()).map_err(|failure| format!("{name}: {failure}"))?;
     PublicKey::from_pem(&text).map_err(|error| format!("{name} {path}: {error}"))
@@ -339,6 +356,26 @@ mod tests {
     fn other_machines_are_served_over_tls_only() {
         assert!(listen_address("127.0.0.1:80", false).is_ok() && listen_address("0.0.0.0:443", true).is_ok());
         assert!(listen_address("0.0.0.0:80", false).unwrap_err().contains("in the clear"));
+    }
+
+    #[test]
+    fn networks_are_allowed_on_the_command_line_or_in_the_file_and_never_this_machine() {
+        let mut problems = Problems::default();
+        let file = "10.20.0.0/16, 192.168.7.0/24".to_owned();
+        let Reach::Listed(both) = reach(vec![], Some(&file), &mut problems) else { panic!("two are listed") };
+        assert_eq!(
+            both.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["10.20.0.0/16", "192.168.7.0/24"]
+        );
+        let Reach::Listed([one]) = reach(vec!["10.0.0.0/8".to_owned()], Some(&file), &mut problems) else {
+            panic!("what is given wins")
+        };
+        assert_eq!((one.to_string(), problems.0.len()), ("10.0.0.0/8".to_owned(), 0));
+        for wrong in ["127.0.0.0/8", "169.254.0.0/16", "0.0.0.0/0", "10.20.0.0", ""] {
+            assert_eq!(reach(vec![wrong.to_owned()], None, &mut problems), Reach::Public);
+            assert!(problems.0.pop().is_some_and(|problem| problem.contains("allow-network")), "{wrong}");
+        }
+        assert_eq!(reach(vec![], None, &mut problems), Reach::Public);
     }
 
     #[test]

@@ -254,6 +254,43 @@ fn a_merchant_is_made_and_changed_while_no_server_runs() {
 }
 
 #[test]
+fn what_a_merchant_was_told_is_listed_told_again_and_probed_by_command() {
+    let directory = made(true);
+    let data = ["--data", path(&directory)];
+    let made = json(&run(&[&["merchant", "create", "--name", "店"], &data[..]].concat()));
+    let mchid = made["mchid"].as_str().unwrap();
+    let ask = |what: &[&str]| run(&[&["merchant"], what, &[mchid], &data[..]].concat());
+    assert_eq!(json(&ask(&["notices", "--failed"]))["data"], serde_json::json!([]));
+    let id = "koudai-1-00000000000000000001";
+    for (what, why) in [
+        (vec!["replay", "--notice", id], "no such notice"),
+        (vec!["replay", "--notice", "1"], "not the id of a notice"),
+        (vec!["replay", "--order", "order-1"], "no such order"),
+        (vec!["replay", "--failed-since", "yesterday"], "not a moment"),
+        (vec!["probe"], "none runs"),
+    ] {
+        let output = ask(&what);
+        assert_eq!(output.status.code(), Some(1), "{what:?}: {}", said(&output));
+        assert!(said(&output).contains(why), "{what:?}: {}", said(&output));
+    }
+    assert_eq!(ask(&["replay"]).status.code(), Some(2), "it has to say which");
+    let since = json(&ask(&["replay", "--failed-since", "2026-11-25T08:00:00+08:00"]));
+    assert_eq!((since["replayed"].as_i64(), since["more"].as_bool()), (Some(0), Some(false)));
+
+    let demo = Demo::start(directory.path());
+    let output = ask(&["probe"]);
+    assert!(said(&output).contains("--url"), "{}", said(&output));
+    let nobody = ask(&["probe", "--url", "http://localhost:1/n"]);
+    assert_eq!(nobody.status.code(), Some(1), "{}", said(&nobody));
+    let found: Value = serde_json::from_slice(&nobody.stdout).unwrap();
+    assert_eq!(
+        (found["verdict"].as_str(), found["wrong_signature"]["outcome"].as_str()),
+        (Some("no_answer"), Some("connect"))
+    );
+    demo.stop();
+}
+
+#[test]
 fn a_merchant_may_keep_its_key_to_itself() {
     let directory = made(false);
     let key = koudai_wechatpay::keys::PrivateKey::generate();

@@ -10,7 +10,7 @@ use koudai_core::id::{AttemptId, CardId, MchId, PersonId, Seq};
 use koudai_core::identity::Phone;
 use koudai_core::login_code::{SetAppSecret, SweepLoginCodes, UseLoginCode};
 use koudai_core::merchant::{CreateStaff, SetMerchant};
-use koudai_core::notice::{RecordRetry, RecordTold};
+use koudai_core::notice::{RecordHeld, RecordRetry, RecordTold, ReplayNotices, Replayer};
 use koudai_core::order::{CloseOrder, PlaceOrder, SweepCodes};
 use koudai_core::payer_code::{
     AuthCode, ChoosePayerMethod, IssuePayerCode, SweepPayerCodes, SwitchPayerCodesOff, SwitchPayerCodesOn,
@@ -31,6 +31,7 @@ use proptest::prelude::*;
 use crate::fixture::{
     Habit, Ledger, PIN, START, WRONG, appid, bound, fen, pin, place, start_binding, take, top_up, transfer,
 };
+use crate::notice::tried;
 
 const PERSONS: usize = 3;
 const MERCHANTS: usize = 2;
@@ -137,7 +138,7 @@ enum Op {
 }
 
 /// How many other kinds there are.
-const OTHERS: u8 = 19;
+const OTHERS: u8 = 21;
 
 fn op() -> impl Strategy<Value = Op> {
     let minor = prop_oneof![1..20_i64, 1..5_000_i64];
@@ -374,12 +375,14 @@ impl World {
             }
             1 => {
                 let told = Seq(i64::from(number) * 3);
-                let failed = vec![Seq(told.0 - 1), told];
-                self.say(&RecordTold { mchid, told, failed })
+                let (failed, parked) = (vec![Seq(told.0 - 1)], vec![told]);
+                let log = vec![tried(told.0 - 1, person == 0)];
+                self.say(&RecordTold { mchid, told, failed, parked, log })
             }
             2 => {
                 let key = NoticeKey { mchid, seq: Seq(i64::from(number) * 3) };
-                self.say(&RecordRetry { key, answered: person == 0 })
+                let (answered, tried) = (person == 0, Some(tried(key.seq.0, person == 0)));
+                self.say(&RecordRetry { key, answered, tried })
             }
             3 => self.say(&SetPaymentPassword { person: person_id, pin: pin(PIN) }),
             4 => {
@@ -428,6 +431,15 @@ impl World {
                 self.say(&UseLoginCode { token: [number; 16], expires_at })
             }
             17 => self.say(&SweepLoginCodes { tokens: vec![[number; 16], [0; 16]] }),
+            18 => {
+                let held = vec![Seq(i64::from(number) * 3), Seq(i64::from(number) * 3 - 1)];
+                self.say(&RecordHeld { mchid, held })
+            }
+            19 => {
+                let events = vec![Seq(i64::from(number)), Seq(i64::from(number) * 3)];
+                let by = if person == 0 { Replayer::Merchant } else { Replayer::Operator };
+                self.say(&ReplayNotices { mchid, events, by })
+            }
             _ => {
                 let Some(message) = self.ledger.all::<Message>().first().map(|row| row.id) else {
                     return "no message".to_owned();

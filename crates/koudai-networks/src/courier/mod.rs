@@ -4,8 +4,12 @@
 //! a second, and at its start, makes it sure.
 
 mod attempts;
+mod endpoints;
+mod lanes;
 mod messages;
 mod notices;
+pub(crate) mod post;
+mod retries;
 mod transfers;
 
 use std::collections::HashSet;
@@ -26,6 +30,9 @@ use tokio::task::JoinHandle;
 use crate::Networks;
 use crate::issuer::Answer;
 
+pub(crate) use notices::{Event as Notice, event};
+pub use notices::{notice_id, parse_notice_id};
+
 /// How often the database is looked at for what is due.
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks between two sweeps of expired codes: once a minute.
@@ -36,11 +43,6 @@ const PROBE_EVERY: u32 = 20;
 const TAKE: i64 = 256;
 /// Calls to banks under way at once: a bank that hangs must not take all of this machine's sockets.
 const CALLS: usize = 128;
-/// First notices under way at once.
-const NOTICES: usize = 128;
-/// Retried notices under way at once. They have places of their own, so that endpoints which do not answer never keep
-/// first notices waiting.
-const RETRIES: usize = 64;
 
 /// The courier's working parts; cheap to clone.
 #[derive(Clone)]
@@ -48,10 +50,8 @@ struct Courier {
     engine: Engine,
     networks: Arc<Networks>,
     operator: Arc<str>,
-    http: reqwest::Client,
     calls: Arc<Semaphore>,
-    notices: Arc<Semaphore>,
-    retries: Arc<Semaphore>,
+    telling: Arc<notices::Telling>,
     under_way: Arc<UnderWay>,
 }
 
@@ -63,7 +63,6 @@ struct UnderWay {
     /// process recorded, is known never to have been sent.
     called: Claims<koudai_core::id::AttemptId>,
     messages: Claims<koudai_core::id::MessageId>,
-    retries: Claims<koudai_core::rows::NoticeKey>,
     merchants: notices::Merchants,
 }
 
@@ -91,17 +90,9 @@ impl<T: Clone + Eq + Hash> Claims<T> {
 /// Starts the courier. It runs until the runtime ends; whatever is under way then is taken up at the next start.
 /// `operator` names the sender of messages.
 pub fn start(engine: Engine, networks: Arc<Networks>, operator: Arc<str>) -> JoinHandle<()> {
-    let http = crate::reach::client(networks.reach);
-    let courier = Courier {
-        engine,
-        networks,
-        operator,
-        http,
-        calls: Arc::new(Semaphore::new(CALLS)),
-        notices: Arc::new(Semaphore::new(NOTICES)),
-        retries: Arc::new(Semaphore::new(RETRIES)),
-        under_way: Arc::default(),
-    };
+    let telling = Arc::new(notices::Telling::new(networks.reach));
+    let calls = Arc::new(Semaphore::new(CALLS));
+    let courier = Courier { engine, networks, operator, calls, telling, under_way: Arc::default() };
     tokio::spawn(courier.run())
 }
 

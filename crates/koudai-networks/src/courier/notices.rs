@@ -1,7 +1,7 @@
-//! Telling merchants what happened to their orders and transfers, from the journal as the outbox.
+//! Telling merchants what happened to their orders, from the journal as the outbox.
 //!
-//! One task a merchant tells its events in order of their numbers, a few at once, and commits how far it came; a slow
-//! or dead merchant therefore holds up itself. Retries have places of their own.
+//! One task a merchant tells its events in order of their numbers, a few at once, and commits how far it came. An event
+//! whose endpoint hangs is left to the retries (`retries.rs`) at once, so that a merchant's other endpoints go on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,26 +9,62 @@ use std::time::Duration;
 
 use koudai_core::id::{MchId, OrderId, RefundId, Seq, TransferId};
 use koudai_core::ledger::{Journal, JournalKind};
-use koudai_core::notice::{RecordRetry, RecordTold};
-use koudai_core::rows::{Card, Merchant, NoticeCursor, NoticeKey, Order, Refund, Transfer};
+use koudai_core::notice::{RecordTold, Tried};
+use koudai_core::rows::{Card, DeliveryOutcome, Merchant, NoticeCursor, NoticeKey, Order, Refund, Transfer};
 use koudai_store::{Reader, StoreError};
-use koudai_wechatpay::aead::ApiV3Key;
-use koudai_wechatpay::types::{
-    ENCRYPTED_RESOURCE, Notification, REFUND_ABNORMAL, REFUND_SUCCESS, Resource, TRANSACTION_SUCCESS,
-    TRANSFER_FINISHED,
-};
+use koudai_wechatpay::types::{REFUND_ABNORMAL, REFUND_SUCCESS, TRANSACTION_SUCCESS, TRANSFER_FINISHED};
+use reqwest::Client;
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Courier, TAKE};
-use crate::platform::SigningMode;
-use crate::vault::Sealed;
+use super::Courier;
+use super::endpoints::{Endpoints, View};
+use super::lanes::{Lanes, Standing};
+use super::post::{self, Content, Sent};
+use super::retries::Due;
+use crate::reach::{self, Reach};
 use crate::{protocol, reach_allows};
 
 /// The pause after something on our own side went wrong.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// Events of one merchant under way at once.
 const AT_ONCE: i64 = 16;
+/// Merchants whose events are read at once, so that pages find a thread too; and of those, who do not answer anyhow.
+const READING: usize = 4;
+const READING_HUNG: usize = 2;
+
+/// What telling merchants works with.
+#[derive(Debug)]
+pub(super) struct Telling {
+    pub(super) lanes: Lanes,
+    pub(super) endpoints: Endpoints,
+    pub(super) due: Due,
+    /// For those who answer at once, and for all others: names are looked up in places of each its own.
+    quick: Client,
+    others: Client,
+    reading: Arc<Semaphore>,
+    reading_hung: Arc<Semaphore>,
+}
+
+impl Telling {
+    pub(super) fn new(reach: Reach) -> Self {
+        Self {
+            lanes: Lanes::default(),
+            endpoints: Endpoints::default(),
+            due: Due::default(),
+            quick: reach::client(reach),
+            others: reach::client(reach),
+            reading: Arc::new(Semaphore::new(READING)),
+            reading_hung: Arc::new(Semaphore::new(READING_HUNG)),
+        }
+    }
+
+    /// Waits for its turn to read what a merchant is to be told.
+    pub(super) async fn gate(&self, mchid: MchId) -> OwnedSemaphorePermit {
+        let gate = if self.endpoints.all_hang(mchid) { &self.reading_hung } else { &self.reading };
+        Arc::clone(gate).acquire_owned().await.expect("the gates are never closed")
+    }
+}
 
 /// Merchants a task is telling, and whether something new came up meanwhile.
 #[derive(Default)]
@@ -55,14 +91,52 @@ impl Merchants {
 }
 
 /// One event as it is to be sent.
-struct Event {
-    merchant: Merchant,
-    url: String,
-    name: &'static str,
-    summary: &'static str,
-    original_type: &'static str,
-    plain: Vec<u8>,
-    journal: Journal,
+pub(crate) struct Event {
+    pub(crate) merchant: Merchant,
+    pub(crate) url: String,
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) original_type: &'static str,
+    pub(crate) plain: Vec<u8>,
+    pub(crate) journal: Journal,
+}
+
+impl Event {
+    /// The endpoint it goes to; empty for an address that is none.
+    pub(super) fn host(&self) -> String {
+        self.url.parse().map_or_else(|_| String::new(), |url| post::host(&url))
+    }
+}
+
+/// A merchant's next events.
+struct Next {
+    /// The last journal before those after them.
+    told: Seq,
+    events: Vec<Event>,
+    /// Whether there are more.
+    more: bool,
+}
+
+/// How one notice went.
+pub(super) enum Went {
+    /// It was sent, or could not be.
+    Tried(Box<Tried>),
+    /// It was not sent: its endpoint did not answer others a moment ago.
+    Held,
+    /// It was not sent, or broken off: its endpoint keeps others waiting.
+    Parked,
+}
+
+/// The number of a journal's notice: the same on each try.
+pub fn notice_id(seq: Seq) -> String {
+    format!("koudai-1-{:020}", seq.0)
+}
+
+/// The journal of a notice's number.
+pub fn parse_notice_id(id: &str) -> Option<Seq> {
+    let digits = id.strip_prefix("koudai-1-").filter(|digits| digits.len() == 20)?;
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain).map(Seq)
 }
 
 impl Courier {
@@ -97,34 +171,33 @@ impl Courier {
 
     /// Tells a merchant its next events; false if there were no more. What comes up meanwhile is heard of by `Merchants`.
     async fn tell(&self, mchid: MchId) -> Result<bool, StoreError> {
-        let (networks, now) = (Arc::clone(&self.networks), self.engine.now());
-        // One look at the ledger for all of them: handing work to a reading thread costs more than most reading does.
-        let next = self.engine.read(move |r| {
-            let told = r.get::<NoticeCursor>(&mchid)?.map_or(Seq(0), |c| c.told);
-            let journals = r.merchant_journals(mchid, told, AT_ONCE)?;
-            let Some(last) = journals.last().map(|j| j.seq) else { return Ok(None) };
-            let more = i64::try_from(journals.len()).is_ok_and(|found| found >= AT_ONCE);
-            let told = journals.into_iter().filter(|j| j.kind.is_told());
-            let events =
-                told.map(|j| event(r, mchid, j, &networks.vault, now)).collect::<Result<Vec<_>, _>>()?;
-            Ok(Some((last, events, more)))
-        });
-        let Some((told, events, more)) = next.await? else { return Ok(false) };
+        let Some(Next { told, events, more }) = self.next_events(mchid).await? else { return Ok(false) };
         let mut under_way = tokio::task::JoinSet::new();
         for event in events {
             let courier = self.clone();
-            under_way
-                .spawn(async move { (event.journal.seq, courier.deliver(&event, &courier.notices).await) });
+            under_way.spawn(async move { (event.journal.seq, courier.deliver(&event, 1, true).await) });
         }
-        let mut failed = Vec::new();
+        let mut record = RecordTold { mchid, told, failed: vec![], parked: vec![], log: vec![] };
         while let Some(done) = under_way.join_next().await {
-            let (seq, answered) = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            if !answered {
-                failed.push(seq);
+            let (seq, went) = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+            match went {
+                Went::Tried(tried) => {
+                    if tried.outcome != DeliveryOutcome::Answered {
+                        record.failed.push(seq);
+                    }
+                    record.log.push(*tried);
+                }
+                Went::Held => record.failed.push(seq),
+                Went::Parked => record.parked.push(seq),
             }
         }
-        failed.sort_unstable();
-        if self.engine.submit(RecordTold { mchid, told, failed }).await.is_err() {
+        record.failed.sort_unstable();
+        record.parked.sort_unstable();
+        record.log.sort_unstable_by_key(|tried| (tried.at, tried.seq));
+        let parked = record.parked.clone();
+        if self.engine.submit(record).await.is_ok() {
+            self.take_due(parked.into_iter().map(|seq| NoticeKey { mchid, seq }));
+        } else {
             // The engine is busy: the cursor stays behind and the events are told again, at least once.
             tokio::time::sleep(PAUSE).await;
             return Ok(true);
@@ -132,79 +205,95 @@ impl Courier {
         Ok(more)
     }
 
-    pub(super) async fn look_for_retries(&self) -> Result<(), StoreError> {
-        let now = self.engine.now();
-        for retry in self.engine.read(move |r| r.due_retries(now, TAKE)).await? {
-            let key = retry.key;
-            if self.under_way.retries.claim(&key) {
-                let courier = self.clone();
-                tokio::spawn(async move {
-                    if let Err(error) = courier.retry(&key).await {
-                        tracing::error!(%error, mchid = key.mchid.0, seq = key.seq.0, "an event could not be read");
-                    }
-                    courier.under_way.retries.free(&key);
-                });
-            }
-        }
-        Ok(())
-    }
-
-    async fn retry(&self, key: &NoticeKey) -> Result<(), StoreError> {
-        let seq = key.seq;
-        let (mchid, networks, now) = (key.mchid, Arc::clone(&self.networks), self.engine.now());
-        let event = self.engine.read(move |r| {
-            let lost = || StoreError::Corrupt { table: "notice_retry", what: format!("journal {}", seq.0) };
-            event(r, mchid, r.journal(seq)?.ok_or_else(lost)?, &networks.vault, now)
+    async fn next_events(&self, mchid: MchId) -> Result<Option<Next>, StoreError> {
+        let gate = self.telling.gate(mchid).await;
+        let known = self.telling.endpoints.knows(mchid);
+        let (networks, now) = (self.networks.clone(), self.engine.now());
+        let read = self.engine.read(move |r| {
+            let told = r.get::<NoticeCursor>(&mchid)?.map_or(Seq(0), |c| c.told);
+            let journals = r.merchant_journals(mchid, told, AT_ONCE)?;
+            let Some(told) = journals.last().map(|j| j.seq) else { return Ok(None) };
+            let more = i64::try_from(journals.len()).is_ok_and(|found| found >= AT_ONCE);
+            let told_of = journals.into_iter().filter(|j| j.kind.is_told());
+            let events: Result<Vec<_>, _> = told_of
+                .filter_map(|journal| event(r, mchid, journal, &networks.vault, now).transpose())
+                .collect();
+            let last = if known { vec![] } else { r.newest_deliveries(mchid)? };
+            Ok(Some((Next { told, events: events?, more }, last)))
         });
-        let answered = self.deliver(&event.await?, &self.retries).await;
-        drop(self.engine.submit(RecordRetry { key: key.clone(), answered }).await);
-        Ok(())
+        let read = read.await?;
+        drop(gate);
+        Ok(read.map(|(next, last)| {
+            if !known {
+                self.telling.endpoints.begin(mchid, last);
+            }
+            next
+        }))
     }
 
-    /// Sends one event once. Whether the merchant answered 200 or 204.
-    async fn deliver(&self, event: &Event, places: &Semaphore) -> bool {
-        // A code payment's outcome was its reply, and a reversal's too: nobody waits to be told.
-        if event.url.is_empty() {
-            return true;
-        }
-        let Ok(_permit) = places.acquire().await else { return false };
-        let answered = self.post(event).await;
+    /// Sends one event once, when it is its turn. With `park`, an endpoint that hangs is not waited for.
+    pub(super) async fn deliver(&self, event: &Event, tries: u32, park: bool) -> Went {
+        let (mchid, host, endpoints) = (event.merchant.mchid, event.host(), &self.telling.endpoints);
+        let (standing, place) = loop {
+            let View { standing, held } = endpoints.view(mchid, &host);
+            if held {
+                return Went::Held;
+            }
+            if park && standing == Standing::Hung {
+                return Went::Parked;
+            }
+            let place = self.telling.lanes.enter(standing, &host).await;
+            // Others of the same merchant may have found out while this one waited.
+            let found = endpoints.view(mchid, &host);
+            if !found.held && (found.standing == standing || found.standing != Standing::Hung) {
+                break (standing, place);
+            }
+        };
+        let at = self.engine.clock().now();
+        let Some(sent) = self.telling.lanes.call(place, self.post(event, standing)).await else {
+            endpoints.cut(mchid, &host);
+            return Went::Parked;
+        };
+        endpoints.learn(mchid, &host, sent.outcome, sent.took);
+        let took_ms = u32::try_from(sent.took.as_millis()).unwrap_or(u32::MAX);
         tracing::info!(
-            mchid = %event.merchant.mchid.wire(), seq = event.journal.seq.0, event = event.name,
-            subject = event.journal.subject, answered, "notice"
+            mchid = %mchid.wire(), seq = event.journal.seq.0, event = event.name, subject = event.journal.subject,
+            tries, outcome = sent.outcome.word(), status = sent.status, took_ms, "notice"
         );
-        answered
+        let path =
+            event.url.parse::<reqwest::Url>().map_or_else(|_| String::new(), |url| url.path().to_owned());
+        Went::Tried(Box::new(Tried {
+            seq: event.journal.seq,
+            at,
+            tries,
+            place: format!("{host}{path}"),
+            outcome: sent.outcome,
+            status: sent.status,
+            took_ms,
+            said: sent.said,
+        }))
     }
 
-    async fn post(&self, event: &Event) -> bool {
-        let vault = &self.networks.vault;
-        let key = vault.open_text(Sealed::ApiV3Key, &event.merchant.apiv3_key_sealed);
-        let Some(key) = key.ok().and_then(|k| ApiV3Key::new(k.expose()).ok()) else {
-            tracing::error!(
-                mchid = event.merchant.mchid.0,
-                "a merchant's key does not open with the operator's keys"
-            );
-            return false;
+    async fn post(&self, event: &Event, standing: Standing) -> Sent {
+        let not_sent = |outcome| Sent { outcome, status: None, took: Duration::ZERO, said: None };
+        let Some(url) = reach_allows(self.networks.reach, &event.url) else {
+            return not_sent(DeliveryOutcome::NotAllowed);
         };
-        let Some(url) = reach_allows(self.networks.reach, &event.url) else { return false };
-        let notification = Notification {
-            // The journal's own number: the same on each retry.
-            id: format!("koudai-1-{:020}", event.journal.seq.0),
-            create_time: event.journal.at.rfc3339(),
-            resource_type: ENCRYPTED_RESOURCE.to_owned(),
-            event_type: event.name.to_owned(),
-            summary: event.summary.to_owned(),
-            resource: Resource::seal(&key, Some(event.original_type), event.original_type, &event.plain),
+        let content = Content {
+            id: &notice_id(event.journal.seq),
+            create_time: &event.journal.at.rfc3339(),
+            event_type: event.name,
+            summary: event.summary,
+            original_type: event.original_type,
+            plain: &event.plain,
         };
-        let body = json(&notification);
-        let mode =
-            if event.merchant.public_key_mode { SigningMode::PublicKey } else { SigningMode::Certificate };
+        let Some(body) = post::body(&self.networks.vault, &event.merchant, content) else {
+            return not_sent(DeliveryOutcome::Broken);
+        };
+        let mode = post::mode(&event.merchant);
         let signed = self.networks.platform.sign(mode, self.engine.clock().now(), &body);
-        let mut request = self.http.post(url).header("content-type", "application/json").body(body);
-        for (name, value) in signed.pairs() {
-            request = request.header(name, value);
-        }
-        matches!(request.send().await.map(|reply| reply.status().as_u16()), Ok(200 | 204))
+        let client = if standing == Standing::Quick { &self.telling.quick } else { &self.telling.others };
+        post::send(client, url, body, &signed).await
     }
 }
 
@@ -212,8 +301,9 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("the protocol's types are plain data")
 }
 
-/// What a journal tells its merchant; nothing if the merchant gave no address.
-fn event(
+/// What a journal tells its merchant; nothing if nobody asked to be told of it: the outcome of a code payment was its
+/// reply, and a transfer need not name an address.
+pub(crate) fn event(
     reader: &Reader,
     mchid: MchId,
     journal: Journal,
@@ -252,15 +342,9 @@ fn event(
         // The event is the payment, whatever has been refunded since.
         order.refunds = 0;
         let plain = json(&protocol::transaction(&order, vault, now));
-        return Ok(Some(Event {
-            merchant,
-            url,
-            name,
-            summary,
-            original_type: "transaction",
-            plain,
-            journal,
-        }));
+        let original_type = "transaction";
+        let event = Event { merchant, url, name, summary, original_type, plain, journal };
+        return Ok(Some(event).filter(|event| !event.url.is_empty()));
     }
     let refund = reader.get::<Refund>(&RefundId(journal.subject))?.ok_or_else(lost("refund"))?;
     let order = order(refund.order)?;
@@ -270,5 +354,6 @@ fn event(
     };
     let url = refund.notify_url.clone().unwrap_or_else(|| order.notify_url.to_string());
     let plain = json(&protocol::refund_notice(&refund, &order, card.as_ref()));
-    Ok(Some(Event { merchant, url, name, summary, original_type: "refund", plain, journal }))
+    let event = Event { merchant, url, name, summary, original_type: "refund", plain, journal };
+    Ok(Some(event).filter(|event| !event.url.is_empty()))
 }

@@ -221,7 +221,7 @@ impl History {
         let events = journals.iter().filter(|journal| journal.kind.is_told()).map(|journal| journal.seq);
         let (dice, outside, calm) = (&mut self.dice, &mut self.outside, self.calm);
         let failed: Vec<Seq> = events.filter(|seq| !outside.tell(dice, (mchid, *seq), calm)).collect();
-        self.fly(About::Told(mchid), RecordTold { mchid, told, failed });
+        self.fly(About::Told(mchid), RecordTold { mchid, told, failed, parked: vec![], log: vec![] });
         Ok(())
     }
 
@@ -233,7 +233,7 @@ impl History {
             let event = (key.mchid, key.seq);
             if self.outside.retrying.insert(event) {
                 let answered = self.outside.tell(&mut self.dice, event, self.calm);
-                self.fly(About::Retry(key.mchid, key.seq), RecordRetry { key, answered });
+                self.fly(About::Retry(key.mchid, key.seq), RecordRetry { key, answered, tried: None });
             }
         }
         Ok(())

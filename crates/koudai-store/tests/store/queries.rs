@@ -241,3 +241,38 @@ fn lent_readers_see_each_commit_and_outnumber_the_pool() {
         assert!(all.into_iter().all(|thread| thread.join().unwrap() == 1));
     });
 }
+
+#[test]
+fn retries_are_found_from_where_the_last_page_ended_however_many_are_due_at_one_moment() {
+    let mut books = Books::new();
+    let rows = &mut books.state.rows;
+    let other = MchId(MERCHANT.0 + 1);
+    let mut all = vec![];
+    for (n, ms) in [(1, 10), (2, 10), (3, 10), (4, 20), (5, 30), (6, 99)] {
+        for mchid in [MERCHANT, other] {
+            let key = NoticeKey { mchid, seq: Seq(n) };
+            rows.notice_retry.insert(NoticeRetry {
+                key: key.clone(),
+                tries: 1,
+                next_at: Some(START.plus(ms)),
+            });
+            all.push((START.plus(ms), key));
+        }
+    }
+    let given_up = NoticeKey { mchid: MERCHANT, seq: Seq(7) };
+    rows.notice_retry.insert(NoticeRetry { key: given_up.clone(), tries: 16, next_at: None });
+    books.commit().unwrap();
+    all.retain(|(at, _)| *at <= START.plus(50));
+    all.sort();
+    let reader = books.reader();
+    let (mut found, mut mark) = (vec![], (START, NoticeKey { mchid: MchId(0), seq: Seq(0) }));
+    loop {
+        let page = reader.due_retries_after(&mark.1, mark.0, START.plus(50), 3).unwrap();
+        let Some(last) = page.last() else { break };
+        mark = (last.next_at.unwrap(), last.key.clone());
+        found.extend(page.into_iter().map(|row| (row.next_at.unwrap(), row.key)));
+    }
+    assert_eq!(found, all);
+    let its = reader.retries_of(MERCHANT, Seq(5), 10).unwrap();
+    assert_eq!(its.iter().map(|row| row.key.seq.0).collect::<Vec<_>>(), [5, 6, 7], "what was given up too");
+}

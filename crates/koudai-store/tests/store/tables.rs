@@ -6,8 +6,8 @@ use koudai_core::code_payment::CodeFailure;
 use koudai_core::column::{Cells, Row, Value};
 use koudai_core::id::OrderId;
 use koudai_core::rows::{
-    App, AttemptKind, AttemptState, BindingState, CodePurpose, NetworkRefusal, Order, OrderState, Product,
-    RefundState, RefundWay, Rows, StaffRole, TransferFailure, TransferState,
+    App, AttemptKind, AttemptState, BindingState, CodePurpose, DeliveryOutcome, NetworkRefusal, Order, OrderState,
+    Product, RefundState, RefundWay, Rows, StaffRole, TransferFailure, TransferState,
 };
 use koudai_store::{Reader, StoreError, Tuning};
 
@@ -149,8 +149,8 @@ fn candidates(column: &str, gaps: bool) -> Vec<Value> {
             all.extend([$(if gaps { $type::ALL[0].word() } else { $type::ALL[$type::ALL.len() - 1].word() }),*].map(text))
         };
     }
-    words!(AttemptKind AttemptState BindingState CardKind CodeFailure CodePurpose NetworkRefusal OrderState Product RefundState);
-    words!(RefundWay StaffRole TransferFailure TransferState);
+    words!(AttemptKind AttemptState BindingState CardKind CodeFailure CodePurpose DeliveryOutcome NetworkRefusal OrderState);
+    words!(Product RefundState RefundWay StaffRole TransferFailure TransferState);
     all.extend([Value::Bytes(vec![]), Value::Bytes(vec![0xFF; 16]), Value::Bytes(vec![0; 32])]);
     all.insert(if gaps { 0 } else { all.len() }, Value::Null);
     // Numbers that the schema binds to others, and the one row that is always number 1.

@@ -3,9 +3,9 @@
 //! A bill follows from the day's journals and from what is fixed about their orders and refunds, never from how those stand
 //! now. So it is the same whenever it is made.
 
-use koudai_core::id::{OrderId, RefundId};
+use koudai_core::id::{OrderId, RefundId, TransferId};
 use koudai_core::ledger::{AccountId, Journal, JournalKind};
-use koudai_core::rows::{Order, Refund};
+use koudai_core::rows::{Order, Refund, Transfer};
 use koudai_core::time::Timestamp;
 use koudai_networks::protocol;
 
@@ -27,6 +27,10 @@ pub(super) enum Meaning {
     RefundRefused(RefundId),
     /// What a card had refused came back to the merchant.
     RefundReturned(RefundId),
+    /// Money left for a person, who has yet to receive it.
+    Sent(TransferId),
+    /// What nobody received came back.
+    SentReturned(TransferId),
     /// Nothing: it is no merchant's.
     Nobody,
 }
@@ -35,7 +39,9 @@ pub(super) enum Meaning {
 pub(super) const fn meaning(journal: &Journal) -> Meaning {
     let (order, refund) = (OrderId(journal.subject), RefundId(journal.subject));
     match journal.kind {
-        JournalKind::TopUp => Meaning::Nobody,
+        JournalKind::TopUp | JournalKind::TransferPaid => Meaning::Nobody,
+        JournalKind::TransferHeld => Meaning::Sent(TransferId(journal.subject)),
+        JournalKind::TransferReturned => Meaning::SentReturned(TransferId(journal.subject)),
         JournalKind::BalancePayment | JournalKind::CardPayment => Meaning::Paid(order),
         JournalKind::BalanceRefund => Meaning::Refunded(refund),
         JournalKind::CardRefundAccepted => Meaning::RefundSent(refund),
@@ -46,13 +52,15 @@ pub(super) const fn meaning(journal: &Journal) -> Meaning {
 }
 
 /// Whether a kind of bill has lines of this meaning. A refund stands on the day its money left the merchant, and only there.
-/// The fund-flow bills of all days add up to the account; so do the trade bills, but for what came back of refunds that
-/// cards had refused.
+/// The fund-flow bills of all days add up to the account; so do the trade bills, but for transfers and for what came back
+/// of refunds that cards had refused.
 pub(super) const fn has(kind: BillKind, meaning: Meaning) -> bool {
     match meaning {
         Meaning::Paid(_) => !matches!(kind, BillKind::Refund),
         Meaning::Refunded(_) | Meaning::RefundSent(_) => !matches!(kind, BillKind::Success),
-        Meaning::RefundReturned(_) => matches!(kind, BillKind::FundFlow),
+        Meaning::RefundReturned(_) | Meaning::Sent(_) | Meaning::SentReturned(_) => {
+            matches!(kind, BillKind::FundFlow)
+        }
         Meaning::RefundArrived(_) | Meaning::RefundRefused(_) | Meaning::Nobody => false,
     }
 }
@@ -345,6 +353,13 @@ pub(super) fn refund(refund: &Refund) -> Business<'_> {
 /// What came back of a refund, as fund-flow bills have it.
 pub(super) fn come_back(refund: &Refund) -> Business<'_> {
     Business { name: "退款退回", ..self::refund(refund) }
+}
+
+/// A transfer that was sent or came back, as fund-flow bills have it.
+pub(super) fn transfer(transfer: &Transfer, came_back: bool) -> Business<'_> {
+    let name = if came_back { "商家转账退回" } else { "商家转账" };
+    let (number, voucher) = (transfer.id.wire(), transfer.out_bill_no.as_str());
+    Business { number, voucher, remark: &transfer.remark, name, fee: "" }
 }
 
 /// Writes the lines of a journal on a fund-flow bill, one a posting of the account's, each with what the account held after it.

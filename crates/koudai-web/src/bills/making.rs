@@ -6,14 +6,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use koudai_core::id::{OrderId, RefundId};
+use koudai_core::id::{OrderId, RefundId, TransferId};
 use koudai_core::ledger::{AccountId, Journal};
 use koudai_core::rows::{Merchant, Order, Refund};
 use koudai_networks::Networks;
 use koudai_store::{Reader, StoreError};
 
 use super::file::{Writer, Written};
-use super::lines::{self, Meaning, Progress, Returned, Sums, TradeLine};
+use super::lines::{self, Business, Meaning, Progress, Returned, Sums, TradeLine};
 use super::walk::Walk;
 use super::{Bill, BillKind, csv};
 
@@ -106,6 +106,8 @@ impl Making {
                 | Meaning::Refunded(_)
                 | Meaning::RefundSent(_)
                 | Meaning::RefundReturned(_)
+                | Meaning::Sent(_)
+                | Meaning::SentReturned(_)
                 | Meaning::Nobody => None,
             };
         }
@@ -113,6 +115,12 @@ impl Making {
             self.ends = self.ending.take().map(|(_, ends)| ends);
         }
         Ok(())
+    }
+
+    /// A journal's lines on a fund-flow bill.
+    fn flow(&mut self, journal: &Journal, business: &Business<'_>) {
+        let account = AccountId::merchant(self.bill.mchid);
+        lines::fund_flow(journal, account, business, &mut self.sums, &mut self.text);
     }
 
     fn line(&mut self, journal: &Journal, joined: &Joined) -> Result<(), StoreError> {
@@ -129,17 +137,20 @@ impl Making {
                 (joined.order(refund.order)?, Some((refund, end.unwrap_or(Progress::UnderWay))))
             }
             Meaning::RefundReturned(refund) => {
-                let business = lines::come_back(joined.refund(refund)?);
-                lines::fund_flow(journal, account, &business, &mut self.sums, &mut self.text);
-                return Ok(());
+                return Ok(self.flow(journal, &lines::come_back(joined.refund(refund)?)));
+            }
+            Meaning::Sent(transfer) => {
+                return Ok(self.flow(journal, &lines::transfer(joined.transfer(transfer)?, false)));
+            }
+            Meaning::SentReturned(transfer) => {
+                return Ok(self.flow(journal, &lines::transfer(joined.transfer(transfer)?, true)));
             }
             Meaning::RefundArrived(_) | Meaning::RefundRefused(_) | Meaning::Nobody => return Ok(()),
         };
         if self.bill.kind == BillKind::FundFlow {
             let business =
                 returned.map_or_else(|| lines::payment(order), |(refund, _)| lines::refund(refund));
-            lines::fund_flow(journal, account, &business, &mut self.sums, &mut self.text);
-            return Ok(());
+            return Ok(self.flow(journal, &business));
         }
         let payer = journal.lines.iter().find_map(|line| line.account.person_owner());
         let openid = payer.map(|person| self.networks.vault.openid(&order.appid, person));
@@ -160,17 +171,19 @@ impl Making {
 struct Joined {
     orders: HashMap<OrderId, Order>,
     refunds: HashMap<RefundId, Refund>,
+    transfers: HashMap<TransferId, Transfer>,
 }
 
 impl Joined {
     fn of(journals: &[Journal], kind: BillKind, reader: &Reader) -> Result<Self, StoreError> {
-        let (mut orders, mut refunds) = (HashSet::new(), vec![]);
+        let (mut orders, mut refunds, mut transfers) = (HashSet::new(), vec![], vec![]);
         for meaning in journals.iter().map(lines::meaning).filter(|meaning| lines::has(kind, *meaning)) {
             match meaning {
                 Meaning::Paid(order) => drop(orders.insert(order.0)),
                 Meaning::Refunded(refund) | Meaning::RefundSent(refund) | Meaning::RefundReturned(refund) => {
                     refunds.push(refund.0);
                 }
+                Meaning::Sent(transfer) | Meaning::SentReturned(transfer) => transfers.push(transfer.0),
                 Meaning::RefundArrived(_) | Meaning::RefundRefused(_) | Meaning::Nobody => {}
             }
         }
@@ -179,9 +192,11 @@ impl Joined {
         let mut orders: Vec<i64> = orders.into_iter().collect();
         orders.sort_unstable();
         let orders: Vec<Order> = reader.those(&orders)?;
+        let transfers: Vec<Transfer> = reader.those(&transfers)?;
         Ok(Self {
             orders: orders.into_iter().map(|order| (order.id, order)).collect(),
             refunds: refunds.into_iter().map(|refund| (refund.id, refund)).collect(),
+            transfers: transfers.into_iter().map(|transfer| (transfer.id, transfer)).collect(),
         })
     }
 
@@ -193,5 +208,10 @@ impl Joined {
     fn refund(&self, id: RefundId) -> Result<&Refund, StoreError> {
         let lost = || StoreError::Corrupt { table: "refund", what: format!("row {} is missing", id.0) };
         self.refunds.get(&id).ok_or_else(lost)
+    }
+
+    fn transfer(&self, id: TransferId) -> Result<&Transfer, StoreError> {
+        let lost = || StoreError::Corrupt { table: "transfer", what: format!("row {} is missing", id.0) };
+        self.transfers.get(&id).ok_or_else(lost)
     }
 }

@@ -96,6 +96,7 @@ mod number {
     pub(super) const TRANSFER_UNKNOWN: u32 = 900_000_044;
     pub(super) const TRANSFER_RE_ENTRY: u32 = 900_000_045;
     pub(super) const TRANSFER_OVER: u32 = 900_000_046;
+    pub(super) const NOTICE_UNKNOWN: u32 = 900_000_060;
 }
 
 /// More about a fault, for whoever reads the reply.
@@ -315,6 +316,12 @@ impl Fault {
     pub(super) fn other_merchants_bill() -> Self {
         let message = said("账单由其他商户申请，无权下载", "Another merchant applied for this bill.");
         Self::new(StatusCode::FORBIDDEN, "NO_AUTH", number::OTHER_MERCHANTS_BILL, message)
+    }
+
+    /// 404: this merchant has no such notice.
+    pub(super) fn no_such_notice() -> Self {
+        let message = said("通知不存在", "There is no such notification.");
+        Self::new(StatusCode::NOT_FOUND, "RESOURCE_NOT_EXISTS", number::NOTICE_UNKNOWN, message)
     }
 
     /// 500: a fault of ours.

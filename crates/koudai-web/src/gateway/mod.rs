@@ -15,6 +15,7 @@ mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod known_keys;
+mod notices;
 mod orders;
 mod refunds;
 mod sensitive;
@@ -88,6 +89,9 @@ pub fn router() -> Router<App> {
         .route("/v3/fund-app/mch-transfer/transfer-bills/out-bill-no/{out_bill_no}/cancel", transfer_cancel)
         .route("/v3/fund-app/mch-transfer/transfer-bills/transfer-bill-no/{transfer_bill_no}", transfer_by_id)
         .route("/v3/certificates", guarded(MethodFilter::GET, certificates::list))
+        .route("/v3/koudai/notices", guarded(MethodFilter::GET, notices::list))
+        .route("/v3/koudai/notices/{id}", guarded(MethodFilter::GET, notices::by_id))
+        .route("/v3/koudai/notices/{id}/replay", guarded(MethodFilter::POST, notices::replay))
         .method_not_allowed_fallback(|headers: HeaderMap| async move {
             refused(&headers, &Fault::method_not_allowed())
         })

@@ -438,7 +438,7 @@ fn networks(reach: Reach) -> Networks {
         Duration::from_secs(1),
     );
     Networks {
-        vault: Vault::new(&byte(4), byte(5), byte(6)),
+        vault: Arc::new(Vault::new(&byte(4), byte(5), byte(6))),
         platform: platform.unwrap(),
         issuer: issuer.unwrap(),
         sms: SmsGateway::new(nowhere, &Secret::new("token".to_owned())).unwrap(),

@@ -11,6 +11,7 @@
 
 mod attempts;
 mod claims;
+mod deliveries;
 mod look;
 mod orders;
 mod people;
@@ -106,6 +107,7 @@ enum Stage {
     RefundSums,
     Transfers,
     Claims,
+    Deliveries,
 }
 
 /// The first thing found wrong at each stage.
@@ -271,6 +273,7 @@ fn check_rows(
     found.note(Stage::Orders, done);
     let transfers = transfers::run(&reader, &people, &mut said.claims, newest.transfer, marks, &mut report);
     said.transfers = found.note(Stage::Transfers, transfers).unwrap_or_default();
+    found.note(Stage::Deliveries, deliveries::run(&reader));
     report
 }
 

@@ -12,12 +12,12 @@ use koudai_core::identity::Phone;
 use koudai_core::ledger::{ISSUER_NETWORK, Journal};
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::money::Money;
-use koudai_core::notice::RecordTold;
+use koudai_core::notice::{RecordTold, Tried};
 use koudai_core::order::{CloseOrder, PlaceOrder};
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
-use koudai_core::rows::{CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, Product};
+use koudai_core::rows::{CodeKey, CodePurpose, DeliveryOutcome, NetworkRefusal, OneTimeCode, Product};
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{RequestCode, SignIn, code_of};
 use koudai_core::state::{Keys, Policy};
@@ -41,6 +41,22 @@ const CRUMBS: i64 = 36;
 
 pub(crate) fn fen(minor: i64) -> Money {
     Money::fen(minor).unwrap()
+}
+
+/// The shop was told of its first events, one of them in vain.
+fn told(mchid: MchId) -> RecordTold {
+    let tried = |seq, outcome| Tried {
+        seq: Seq(seq),
+        at: BEGIN,
+        tries: 1,
+        place: "shop.example/paid".to_owned(),
+        outcome,
+        status: None,
+        took_ms: 7,
+        said: None,
+    };
+    let log = vec![tried(3, DeliveryOutcome::NoAnswer), tried(4, DeliveryOutcome::Answered)];
+    RecordTold { mchid, told: Seq(4), failed: vec![Seq(3)], parked: vec![], log }
 }
 
 fn pin() -> Pin {
@@ -345,7 +361,7 @@ impl House {
         for n in 1..=CRUMBS {
             hand.refund(other_shop, crumbs, &format!("crumb-{n}"), 1, CRUMBS).await;
         }
-        done!(hand, RecordTold { mchid: shop, told: Seq(4), failed: vec![Seq(3)] });
+        done!(hand, told(shop));
 
         let house = Self {
             directory,

@@ -27,6 +27,18 @@ fn notices_that_nobody_or_somebody_else_is_due_are_found() {
 }
 
 #[test]
+fn a_log_of_deliveries_that_is_not_whole_is_found() {
+    let house = House::built();
+    let place = "a delivery stands in its place of the log";
+    house.finds_sql(place, "UPDATE delivery SET number = 2 WHERE outcome = 'timeout'");
+    house.finds_sql(place, "UPDATE delivery SET outcome = 'answered' WHERE outcome = 'timeout'");
+    let counted = "the deliveries of a merchant are counted";
+    house.finds_sql(counted, "UPDATE notice_tally SET failed = 0");
+    house.finds_sql(counted, "DELETE FROM notice_tally");
+    house.finds_sql("what was delivered was dealt with", "UPDATE delivery SET seq = 5");
+}
+
+#[test]
 fn phones_and_cards_of_two_people_are_found() {
     let house = House::built();
     let (payer, other, card) = (house.payer.0, house.other.0, house.card.0);
