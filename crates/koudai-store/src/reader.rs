@@ -10,7 +10,8 @@ use koudai_core::id::{MchId, OrderId, PersonId, Seq};
 use koudai_core::ledger::{AccountId, Journal, Line, Seal};
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
-    Attempt, Balance, Card, Merchant, Message, NoticeRetry, OpenAttempt, OrderCode, Refund,
+    Attempt, Balance, Card, Merchant, MerchantCertificate, Message, NoticeRetry, OpenAttempt, OrderCode,
+    Refund,
 };
 use koudai_core::time::Timestamp;
 
@@ -175,6 +176,14 @@ impl Reader {
     /// As `get`.
     pub fn cards_of(&self, person: PersonId) -> Result<Vec<Card>, StoreError> {
         self.find("person = ?1 AND removed_at IS NULL ORDER BY id", &[Value::Int(person.0)])
+    }
+
+    /// A merchant's certificates, oldest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn certificates_of(&self, mchid: MchId) -> Result<Vec<MerchantCertificate>, StoreError> {
+        self.find("mchid = ?1 ORDER BY not_before, serial", &[Value::Int(mchid.0)])
     }
 
     /// A person's newest calls to networks that move money, newest first.

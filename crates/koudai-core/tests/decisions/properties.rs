@@ -6,7 +6,9 @@ use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
 use koudai_core::binding::{RecordBinding, RemoveCard};
 use koudai_core::id::{AttemptId, CardId, MchId, PersonId, Seq};
 use koudai_core::identity::Phone;
-use koudai_core::merchant::{CreateStaff, SetMerchant};
+use koudai_core::merchant::{
+    AddCertificate, CreateStaff, NewCertificate, RevokeCertificate, SetApiV3Key, SetMerchant,
+};
 use koudai_core::notice::{RecordRetry, RecordTold};
 use koudai_core::order::{CloseOrder, SweepCodes};
 use koudai_core::payment::{Pay, PayCode};
@@ -18,6 +20,7 @@ use koudai_core::rows::{
 };
 use koudai_core::sign_in::{MessageDone, MessageFailed, RequestCode, SignIn, SignOut};
 use koudai_core::state::Command;
+use koudai_core::time::Timestamp;
 use proptest::prelude::*;
 
 use crate::fixture::{Habit, Ledger, PIN, WRONG, bound, fen, pin, place, start_binding, top_up};
@@ -77,7 +80,7 @@ enum Op {
 }
 
 /// How many other kinds there are.
-const OTHERS: u8 = 13;
+const OTHERS: u8 = 16;
 
 fn op() -> impl Strategy<Value = Op> {
     let minor = prop_oneof![1..20_i64, 1..5_000_i64];
@@ -252,6 +255,17 @@ impl World {
                 let name = format!("li.ming-{number}");
                 self.say(&CreateStaff { name, role: StaffRole::Finance, enrolment_hash: [number; 32] })
             }
+            12 => self.say(&SetApiV3Key { mchid, apiv3_key_sealed: vec![number] }),
+            13 => {
+                let certificate = NewCertificate {
+                    serial: format!("AB{number}"),
+                    pem: String::new(),
+                    not_before: Timestamp(0),
+                    not_after: Timestamp(i64::MAX),
+                };
+                self.say(&AddCertificate { mchid, certificate })
+            }
+            14 => self.say(&RevokeCertificate { mchid, serial: format!("AB{number}") }),
             _ => {
                 let Some(message) = self.ledger.all::<Message>().first().map(|row| row.id) else {
                     return "no message".to_owned();
