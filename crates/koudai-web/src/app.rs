@@ -5,6 +5,8 @@ use std::sync::Arc;
 use koudai_engine::Engine;
 use koudai_networks::Networks;
 
+use crate::gateway::limits::Limiter;
+
 /// What every handler has at hand; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -12,6 +14,8 @@ pub struct App {
     pub engine: Engine,
     /// Keys and the outside.
     pub networks: Arc<Networks>,
+    /// How often merchants may ask.
+    pub limiter: Arc<Limiter>,
     /// The public origin, without a slash at its end: `http://localhost:8080`.
     pub origin: Arc<str>,
     /// Who runs this wallet, as people read it.

@@ -9,6 +9,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use koudai_core::secret::Secret;
 use koudai_networks::Reach;
 use koudai_store::Tuning;
+use koudai_web::gateway::limits::Limits;
 use koudai_wechatpay::keys::PublicKey;
 
 use crate::cli::{self, ServeArgs};
@@ -20,7 +21,7 @@ use crate::keys;
 use crate::sandbox::text;
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "data",
     "listen",
     "origin",
@@ -33,6 +34,7 @@ const NAMES: [&str; 12] = [
     "issuer-app-id",
     "sms-url",
     "sms-token-file",
+    "gateway-limits",
 ];
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
@@ -50,6 +52,7 @@ struct Settings {
     issuer_app_id: String,
     sms_url: String,
     sms_token: Secret<String>,
+    limits: Limits,
 }
 
 /// `koudai serve`: serves until it is told to end.
@@ -86,6 +89,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         sms_url: settings.sms_url,
         sms_token: settings.sms_token,
         reach: Reach::Public,
+        limits: settings.limits,
         tuning: Tuning::default(),
     };
     let house = house::open(plan, keys)?;
@@ -146,6 +150,11 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
         need("sms-token-file", args.sms_token_file).and_then(|path| token("sms-token-file", &path));
     let sms_token = problems.note(sms_token);
 
+    let limits = get("gateway-limits", args.gateway_limits)
+        .map_or_else(|| Ok(Limits::default()), |text| Limits::parse(&text))
+        .map_err(|problem| format!("gateway-limits: {problem}"));
+    let limits = problems.note(limits);
+
     let settings = || {
         Some(Settings {
             data: data?,
@@ -159,6 +168,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             issuer_app_id: issuer_app_id?,
             sms_url: sms_url?,
             sms_token: sms_token?,
+            limits: limits?,
         })
     };
     match settings() {
