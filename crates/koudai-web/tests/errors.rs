@@ -367,6 +367,29 @@ async fn every_row_of_the_error_table_is_reached_and_what_is_reached_stands_in_i
     assert!(missing.is_empty(), "not in docs/gateway.md: {missing:?}");
 }
 
+/// Calls that need a product; a further one is one line here.
+const PRODUCTS: [(Product, &str); 1] = [(Product::Native, NATIVE)];
+
+#[tokio::test]
+async fn each_product_is_granted_by_itself_and_without_it_the_body_is_not_even_read() {
+    let rig = Rig::start().await;
+    for (product, target) in PRODUCTS {
+        let others = Product::ALL.iter().copied().filter(|other| *other != product).collect();
+        let (without, with) = (rig.shop_with(others).await, rig.shop_with(vec![product]).await);
+        let answer = rig.ask(&without, "POST", target, "{").await;
+        assert_eq!(
+            (answer.refusal(), answer.number()),
+            ((403, "NO_AUTH".to_owned()), 900_000_005),
+            "{target}"
+        );
+        assert_eq!(
+            rig.ask(&with, "POST", target, "{").await.refusal(),
+            (400, "PARAM_ERROR".to_owned()),
+            "{target}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn messages_are_english_for_those_who_prefer_it_and_chinese_for_all_others() {
     let rig = Rig::start().await;

@@ -3,13 +3,20 @@
 
 mod rig;
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use koudai_core::merchant::{AddCertificate, NewCertificate, RevokeCertificate, SetApiV3Key, SetMerchant};
 use koudai_core::time::{DAY, Timestamp};
 use koudai_engine::Clock;
-use koudai_networks::Reach;
 use koudai_networks::platform::PlatformKey;
 use koudai_networks::vault::Sealed;
+use koudai_networks::{Reach, courier};
 use koudai_wechatpay::aead::ApiV3Key;
+use koudai_wechatpay::headers::SignedHeaders;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+
 use rig::{PUBLIC_KEY_ID, Rig, Shop, certify, now_s, order, sign};
 
 const CERTIFICATES: &str = "/v3/certificates";
@@ -155,6 +162,53 @@ async fn another_apiv3_key_seals_what_is_sent_from_then_on() {
     assert!(rig.client(&shop, false).certificates().await.is_err());
     let new = Shop { api_v3_key: key, ..shop };
     assert_eq!(rig.client(&new, false).certificates().await.unwrap(), vec![rig.certificate()]);
+}
+
+/// Takes one notification as a merchant's server would: its headers by their names in lower case, and its body.
+async fn notification(listener: &TcpListener) -> (HashMap<String, String>, Vec<u8>) {
+    let (stream, _) =
+        tokio::time::timeout(Duration::from_secs(20), listener.accept()).await.unwrap().unwrap();
+    let mut stream = BufReader::new(stream);
+    let mut headers = HashMap::new();
+    let mut line = String::new();
+    while stream.read_line(&mut line).await.unwrap() > 2 {
+        if let Some((name, value)) = line.trim_end().split_once(": ") {
+            headers.insert(name.to_ascii_lowercase(), value.to_owned());
+        }
+        line.clear();
+    }
+    let mut body = vec![0; headers["content-length"].parse().unwrap()];
+    stream.read_exact(&mut body).await.unwrap();
+    let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+    stream.get_mut().write_all(answer).await.unwrap();
+    (headers, body)
+}
+
+#[tokio::test]
+async fn a_notification_is_signed_by_the_key_whose_turn_it_is_and_sealed_with_the_newest() {
+    let rig = Rig::start().await;
+    let shop = rig.shop().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut placed = order(&shop, "order-1", 100);
+    placed.notify_url = format!("http://{}/notify", listener.local_addr().unwrap());
+    rig.client(&shop, false).native(&placed).await.unwrap();
+    let person = rig.person(100).await;
+    rig.pay(person, None, &shop, "order-1").await;
+    // Both keys change between the payment and the first attempt to tell of it.
+    let next = rig.rotate(0).serial;
+    let key = ApiV3Key::generate();
+    let sealed = rig.app.networks.vault.seal(Sealed::ApiV3Key, key.expose().as_bytes());
+    rig.app.engine.submit(SetApiV3Key { mchid: shop.mchid, apiv3_key_sealed: sealed }).await.unwrap();
+    let _courier = courier::start(rig.app.engine.clone(), rig.app.networks.clone(), "Koudai".into());
+    let (headers, body) = notification(&listener).await;
+
+    let signed = SignedHeaders::read(|name| headers.get(name).map(String::as_str)).unwrap();
+    assert_eq!(headers["wechatpay-serial"], next);
+    let old = rig.client(&shop, true);
+    assert!(old.open_notification(&signed, &body).is_err());
+    let client = rig.client(&Shop { api_v3_key: key, ..shop }, false);
+    client.certificates().await.unwrap();
+    assert!(client.open_notification(&signed, &body).is_ok());
 }
 
 #[tokio::test]

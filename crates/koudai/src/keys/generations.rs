@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use koudai_core::time::Timestamp;
 use koudai_networks::platform::{Platform, PlatformKey};
@@ -142,9 +143,12 @@ pub(super) fn write(directory: &Path, key: &PlatformKey) -> Result<(), Failure> 
 /// # Errors
 /// If one cannot be read or is damaged; the platform then goes on with what it has.
 pub(super) fn refresh(directory: &Path, platform: &Platform, now: Timestamp) -> Result<bool, Failure> {
+    /// Of two who read at once, the one who read first must not be the last to replace.
+    static READING: Mutex<()> = Mutex::new(());
+    let _reading = READING.lock().unwrap_or_else(PoisonError::into_inner);
     let all = read_all(directory)?;
     let known = platform.keys();
-    let same = |(found, known): (&PlatformKey, &std::sync::Arc<PlatformKey>)| {
+    let same = |(found, known): (&PlatformKey, &Arc<PlatformKey>)| {
         (&found.name, found.signs_from, found.retired_at) == (&known.name, known.signs_from, known.retired_at)
     };
     if all.len() == known.len() && all.iter().zip(&known).all(same) {
