@@ -19,13 +19,13 @@ function find(log, text) {
 function kept(directory) {
   return readdirSync(directory, { recursive: true, encoding: "utf8" })
     .map((name) => join(directory, name))
-    .filter((path) => /(key|token|merchant)[^/]*$/.test(path) && !/public_key(_id|\.pem)$/.test(path) && statSync(path).isFile())
+    .filter((path) => /((key|token|merchant)[^/]*|keys\/platform\/[^/]*\.json)$/.test(path) && !/public_key(_id|\.pem)$/.test(path) && statSync(path).isFile())
     .flatMap((path) => {
       const bytes = readFileSync(path);
       const text = bytes.toString("utf8");
       if (path.endsWith(".json")) {
         const { private_key_pem, apiv3_key } = JSON.parse(text);
-        return [apiv3_key, ...lines(private_key_pem)];
+        return [apiv3_key, ...lines(private_key_pem)].filter(Boolean);
       }
       // Keys that are bytes would stand in a log as one of these.
       return /^[\x20-\x7e\s]*$/.test(text) ? lines(text) : [bytes.toString("hex"), bytes.toString("base64")];

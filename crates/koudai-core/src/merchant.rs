@@ -38,6 +38,18 @@ pub struct NewCertificate {
     pub not_after: Timestamp,
 }
 
+impl NewCertificate {
+    fn row(&self, key: CertificateKey) -> MerchantCertificate {
+        MerchantCertificate {
+            key,
+            pem: self.pem.clone(),
+            not_before: self.not_before,
+            not_after: self.not_after,
+            revoked_at: None,
+        }
+    }
+}
+
 /// Draws the number of the next merchant.
 #[derive(Clone, Copy, Debug)]
 pub struct NextMerchant;
@@ -78,13 +90,7 @@ impl Command for CreateMerchant {
             transfer_scenes: "".into(),
         };
         tx.rows().app.put(App { appid: self.appid.clone(), mchid: self.mchid, secret_mac: None });
-        tx.rows().merchant_certificate.put(MerchantCertificate {
-            key,
-            pem: self.certificate.pem.clone(),
-            not_before: self.certificate.not_before,
-            not_after: self.certificate.not_after,
-            revoked_at: None,
-        });
+        tx.rows().merchant_certificate.put(self.certificate.row(key));
         tx.rows().merchant.put(merchant.clone());
         Ok(merchant)
     }
@@ -127,6 +133,90 @@ impl Command for SetMerchant {
         merchant.public_key_mode = self.public_key_mode.unwrap_or(merchant.public_key_mode);
         tx.rows().merchant.put(merchant.clone());
         Ok(merchant)
+    }
+}
+
+/// Adds a certificate to those a merchant has, so that it can change keys while it works.
+#[derive(Clone, Debug)]
+pub struct AddCertificate {
+    /// Whose.
+    pub mchid: MchId,
+    /// The certificate.
+    pub certificate: NewCertificate,
+}
+
+/// Takes a certificate back: from now on what it signed is refused. The last one may go too, since a stolen key must.
+#[derive(Clone, Debug)]
+pub struct RevokeCertificate {
+    /// Whose.
+    pub mchid: MchId,
+    /// Upper-case hex without leading zeros.
+    pub serial: String,
+}
+
+/// Why a merchant's certificates were left as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateRefusal {
+    /// No such merchant.
+    MerchantUnknown,
+    /// No certificate of that serial is this merchant's.
+    CertificateUnknown,
+}
+
+impl Command for AddCertificate {
+    type Reply = MerchantCertificate;
+    type Refusal = CertificateRefusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<MerchantCertificate, Stop<CertificateRefusal>> {
+        let key = CertificateKey { mchid: self.mchid, serial: self.certificate.serial.clone() };
+        if tx.rows().merchant.get(&self.mchid).or_stop()?.is_none() {
+            return Err(CertificateRefusal::MerchantUnknown.into());
+        }
+        if let Some(row) = tx.rows().merchant_certificate.get(&key).or_stop()? {
+            assert!(row.pem == self.certificate.pem, "the authority draws each serial afresh");
+            return Ok(row.clone());
+        }
+        let row = self.certificate.row(key);
+        tx.rows().merchant_certificate.put(row.clone());
+        Ok(row)
+    }
+}
+
+impl Command for RevokeCertificate {
+    type Reply = MerchantCertificate;
+    type Refusal = CertificateRefusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<MerchantCertificate, Stop<CertificateRefusal>> {
+        let key = CertificateKey { mchid: self.mchid, serial: self.serial.clone() };
+        let row = tx.rows().merchant_certificate.get(&key).or_stop()?.cloned();
+        let mut row = row.ok_or(CertificateRefusal::CertificateUnknown)?;
+        if row.revoked_at.is_none() {
+            row.revoked_at = Some(tx.now());
+            tx.rows().merchant_certificate.put(row.clone());
+        }
+        Ok(row)
+    }
+}
+
+/// Gives a merchant another APIv3 key.
+#[derive(Clone, Debug)]
+pub struct SetApiV3Key {
+    /// Whose.
+    pub mchid: MchId,
+    /// The key, sealed by the shell.
+    pub apiv3_key_sealed: Vec<u8>,
+}
+
+impl Command for SetApiV3Key {
+    type Reply = ();
+    type Refusal = MerchantRefusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<MerchantRefusal>> {
+        let merchant = tx.rows().merchant.get(&self.mchid).or_stop()?.cloned();
+        let mut merchant = merchant.ok_or(MerchantRefusal::MerchantUnknown)?;
+        merchant.apiv3_key_sealed.clone_from(&self.apiv3_key_sealed);
+        tx.rows().merchant.put(merchant);
+        Ok(())
     }
 }
 

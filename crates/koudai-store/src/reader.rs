@@ -12,7 +12,7 @@ use koudai_core::ledger::{AccountId, Journal, Line, Seal};
 use koudai_core::notice::slot;
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
-    Attempt, Balance, Card, CodePayment, Delivery, DeliveryKey, DeliveryOutcome, Merchant, MerchantCertificate,
+    Attempt, Balance, Card, CodePayment, Delivery, DeliveryKey, DeliveryOutcome, MerchantCertificate,
     Message, NoticeCursor, NoticeKey, NoticeRetry, NoticeTally, OpenAttempt, OrderCode, PayerCode, Refund,
     UsedLoginCode, WaitingTransfer,
 };
@@ -201,6 +201,14 @@ impl Reader {
     /// As `get`.
     pub fn cards_of(&self, person: PersonId) -> Result<Vec<Card>, StoreError> {
         self.find("person = ?1 AND removed_at IS NULL ORDER BY id", &[Value::Int(person.0)])
+    }
+
+    /// A merchant's certificates, oldest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn certificates_of(&self, mchid: MchId) -> Result<Vec<MerchantCertificate>, StoreError> {
+        self.find("mchid = ?1 ORDER BY not_before, serial", &[Value::Int(mchid.0)])
     }
 
     /// A person's newest calls to networks that move money, newest first.
@@ -515,14 +523,6 @@ impl Reader {
     /// As `get`.
     pub fn expired_login_codes(&self, now: Timestamp, limit: i64) -> Result<Vec<UsedLoginCode>, StoreError> {
         self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
-    }
-
-    /// A merchant's certificates, those that are accepted no longer among them.
-    ///
-    /// # Errors
-    /// As `get`.
-    pub fn certificates_of(&self, mchid: MchId) -> Result<Vec<MerchantCertificate>, StoreError> {
-        self.find("mchid = ?1 ORDER BY serial", &[Value::Int(mchid.0)])
     }
 
     /// What a person may receive at a moment, oldest first.

@@ -6,6 +6,7 @@ use koudai_engine::Engine;
 use koudai_networks::Networks;
 
 use crate::bills::Bills;
+use crate::gateway::limits::Limiter;
 
 /// What every handler has at hand; cheap to clone.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct App {
     pub networks: Arc<Networks>,
     /// Merchants' bills.
     pub bills: Arc<Bills>,
+    /// How often merchants may ask.
+    pub limiter: Arc<Limiter>,
     /// The public origin, without a slash at its end: `http://localhost:8080`.
     pub origin: Arc<str>,
     /// Who runs this wallet, as people read it.

@@ -377,7 +377,7 @@ async fn each_wrong_part_of_the_header_is_named() {
         assert_eq!(issue(&unknown).await, ("mchid".into(), "unknown mchid".into()));
     }
     assert_eq!(issue(&header.replace(&shop.serial, "AB12")).await.1, "unknown serial");
-    let platform = rig.app.networks.platform.certificate.serial.to_lowercase();
+    let platform = rig.certificate().serial.to_lowercase();
     for serial in [platform.as_str(), PUBLIC_KEY_ID] {
         assert_eq!(
             issue(&header.replace(&shop.serial, serial)).await.1,
@@ -660,7 +660,7 @@ async fn every_success_is_signed_a_204_too_and_every_reply_has_its_id() {
     let placed = rig.ask(&shop, "POST", NATIVE, &text(&order(&shop, "order-1", 100))).await;
     assert_eq!(placed.headers["content-type"], "application/json; charset=utf-8");
     assert_eq!(placed.headers["wechatpay-signature-type"], "WECHATPAY2-SHA256-RSA2048");
-    assert_eq!(placed.headers["wechatpay-serial"], rig.app.networks.platform.certificate.serial);
+    assert_eq!(placed.headers["wechatpay-serial"], rig.certificate().serial);
     assert_eq!(placed.number(), 0);
     assert!(!placed.headers.contains_key("content-encoding"));
 
@@ -687,7 +687,7 @@ async fn every_success_is_signed_a_204_too_and_every_reply_has_its_id() {
 async fn either_platform_key_signs_as_the_request_or_the_merchant_says() {
     let rig = Rig::start().await;
     let shop = rig.shop().await;
-    let certificate = rig.app.networks.platform.certificate.serial.clone();
+    let certificate = rig.certificate().serial;
     let signer = async |named: &str| {
         let headers = [("Wechatpay-Serial", named)];
         let target = "/v3/certificates";
@@ -721,7 +721,7 @@ async fn either_platform_key_signs_as_the_request_or_the_merchant_says() {
 async fn the_platform_certificate_opens_with_the_merchants_key_only() {
     let rig = Rig::start().await;
     let (shop, other) = (rig.shop().await, rig.shop().await);
-    let certificate = rig.app.networks.platform.certificate.clone();
+    let certificate = rig.certificate();
     assert_eq!(rig.client(&shop, false).certificates().await.unwrap(), vec![certificate.clone()]);
 
     let list = rig.ask(&shop, "GET", "/v3/certificates?algorithm_type=RSA", "").await.json();

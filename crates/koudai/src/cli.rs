@@ -341,6 +341,9 @@ pub(crate) struct ServeArgs {
     /// A private network whose merchants are notified too, such as `10.20.0.0/16`; may be repeated
     #[arg(long, value_name = "NETWORK,…", value_delimiter = ',', env = "KOUDAI_ALLOW_NETWORK")]
     pub(crate) allow_network: Vec<String>,
+    /// How many calls each merchant may make a second, such as `orders=1000,refunds=150`; 0 for no limit
+    #[arg(long, value_name = "CLASS=N,…", env = "KOUDAI_GATEWAY_LIMITS")]
+    pub(crate) gateway_limits: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -384,6 +387,46 @@ pub(crate) struct BankArgs {
 pub(crate) enum KeysCommand {
     /// Makes a data directory with fresh keys
     Create(KeysCreateArgs),
+    /// Makes the next generation of the platform's certificate or public key.
+    ///
+    /// Merchants get a new certificate at once (`/v3/certificates`); it signs after an overlap, by itself and without a restart.
+    /// The old one serves on until it ends or is retired.
+    Rotate(KeysRotateArgs),
+    /// Takes a key of the platform's out of use: it is neither listed nor accepted any more
+    Retire(KeysRetireArgs),
+    /// Shows the platform's keys as others may know them, and which of them sign now
+    Show(KeysShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysRotateArgs {
+    /// The data directory; a server may run on it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Which keys
+    #[arg(long, value_name = "KEY,…", value_delimiter = ',', default_value = "certificate")]
+    pub(crate) key: Vec<KeyMode>,
+    /// From when the new ones sign: `now`, or a time such as 2026-12-01T03:00:00+08:00 [default: a certificate after 24
+    /// hours, a public key after 7 days]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysRetireArgs {
+    /// The data directory; a server may run on it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The serial of a certificate or the id of a public key
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysShowArgs {
+    /// The data directory; a server may run on it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -406,6 +449,12 @@ pub(crate) enum MerchantCommand {
     Create(MerchantCreateArgs),
     /// Changes a merchant's rights
     Set(MerchantSetArgs),
+    /// The certificates a merchant signs with
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
+    /// Gives a merchant another APIv3 key and prints it once; from then on notifications and certificates are sealed with it
+    #[command(name = "apiv3-key")]
+    ApiV3Key(MerchantArgs),
     /// Gives a merchant's app a fresh secret and prints it, once; the one before is good no longer
     AppSecret(AppSecretArgs),
     /// Prints as JSON how a merchant was told of its events
@@ -414,6 +463,45 @@ pub(crate) enum MerchantCommand {
     Replay(MerchantReplayArgs),
     /// Sends a merchant a notification with a wrong signature, and says whether it was refused, as it should be
     Probe(MerchantProbeArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertificateCommand {
+    /// Certifies another key of a merchant's; those it has go on
+    Add(CertificateAddArgs),
+    /// Shows a merchant's certificates
+    List(MerchantArgs),
+    /// Takes a certificate back: what it signs is refused from now on
+    Revoke(CertificateRevokeArgs),
+}
+
+/// A merchant.
+#[derive(Debug, Args)]
+pub(crate) struct MerchantArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The merchant's number, ten digits
+    #[arg(value_name = "MCHID")]
+    pub(crate) mchid: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertificateAddArgs {
+    #[command(flatten)]
+    pub(crate) merchant: MerchantArgs,
+    /// A signing request (PEM) of the merchant's own key; without it a key is made and printed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csr: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertificateRevokeArgs {
+    #[command(flatten)]
+    pub(crate) merchant: MerchantArgs,
+    /// The certificate's serial
+    #[arg(value_name = "SERIAL")]
+    pub(crate) serial: String,
 }
 
 #[derive(Debug, Args)]

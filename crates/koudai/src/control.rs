@@ -19,6 +19,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::failure::Failure;
+use crate::merchant::credentials;
 use crate::{directory, keys, merchant, notices, staff};
 
 const SOCKET: &str = "control.sock";
@@ -37,6 +38,16 @@ pub(crate) enum Request {
     MerchantSet(merchant::Set),
     /// Give a merchant's app another secret.
     MerchantAppSecret(merchant::AppSecret),
+    /// Certify another key of a merchant's.
+    CertificateAdd(credentials::Add),
+    /// Show a merchant's certificates.
+    CertificateList(credentials::Of),
+    /// Take a merchant's certificate back.
+    CertificateRevoke(credentials::Revoke),
+    /// Give a merchant another APIv3 key.
+    ApiV3Key(credentials::Of),
+    /// The platform's keys have changed on disk.
+    KeysChanged,
     /// Make one of the staff.
     StaffCreate(staff::Create),
     /// List how a merchant was told.
@@ -56,13 +67,26 @@ enum Reply {
 }
 
 /// Does what was asked.
-async fn act(engine: &Engine, vault: &Arc<Vault>, platform: &Platform, request: Request) -> Reply {
+async fn act(
+    data: &Path,
+    engine: &Engine,
+    vault: &Arc<Vault>,
+    platform: &Platform,
+    request: Request,
+) -> Reply {
     let done = match request {
         Request::MerchantCreate(create) => merchant::create(engine, vault, platform, create)
             .await
             .map(|made| serde_json::to_value(made).expect("credentials are plain JSON")),
         Request::MerchantSet(set) => merchant::set(engine, set).await,
         Request::MerchantAppSecret(asked) => merchant::app_secret(engine, vault, asked).await,
+        Request::CertificateAdd(add) => credentials::add(engine, platform, add).await,
+        Request::CertificateList(of) => credentials::list(engine, of).await,
+        Request::CertificateRevoke(revoke) => credentials::revoke(engine, revoke).await,
+        Request::ApiV3Key(of) => credentials::new_apiv3_key(engine, vault, of).await,
+        Request::KeysChanged => keys::rotate::take_in(data, platform, engine.clock().now())
+            .map(|()| serde_json::Value::Null)
+            .map_err(|failure| failure.to_string()),
         Request::StaffCreate(create) => staff::create(engine, create).await,
         Request::MerchantNotices(list) => notices::list(engine, vault, list).await,
         Request::MerchantReplay(replay) => notices::replay(engine, vault, replay).await,
@@ -100,6 +124,23 @@ pub(crate) async fn ask(data: &Path, request: Request) -> Result<serde_json::Val
     }
 }
 
+/// Tells the server that runs on a data directory, if one does.
+///
+/// # Errors
+/// If one runs and does not take it.
+pub(crate) async fn tell(data: &Path, request: Request) -> Result<(), Failure> {
+    match UnixStream::connect(data.join(SOCKET)).await {
+        Ok(stream) => match tokio::time::timeout(TIMEOUT, converse(stream, &request)).await {
+            Ok(Ok(Reply::Done(_))) => Ok(()),
+            Ok(Ok(Reply::Refused(why))) => Err(Failure::new(why)),
+            Ok(Err(error)) => Err(Failure::because("asking the running server", &error)),
+            Err(_) => Err(Failure::new("the running server does not answer")),
+        },
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(()),
+        Err(error) => Err(Failure::because("reaching the running server", &error)),
+    }
+}
+
 async fn converse(mut stream: UnixStream, request: &Request) -> std::io::Result<Reply> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
@@ -112,7 +153,7 @@ async fn alone(data: &Path, request: Request) -> Result<Reply, Failure> {
     let settings = Settings::of(directory::database(data)?);
     let engine = Engine::start(&settings, keys.decisions, Policy::default(), Clock::wall())
         .map_err(|error| Failure::because(format!("opening {}", data.display()), &error))?;
-    Ok(act(&engine, &Arc::new(keys.vault), &keys.platform, request).await)
+    Ok(act(data, &engine, &Arc::new(keys.vault), &keys.platform, request).await)
 }
 
 async fn read_line(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
@@ -146,12 +187,13 @@ pub(crate) fn serve(data: &Path, engine: Engine, networks: Arc<Networks>) -> Res
         let hint = if long { " (its path is too long for a socket; use a shorter one)" } else { "" };
         Failure::because(format!("making {}{hint}", path.display()), &error)
     })?;
+    let data: Arc<Path> = data.into();
     tokio::spawn(async move {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let (engine, networks) = (engine.clone(), Arc::clone(&networks));
-                    tokio::spawn(tokio::time::timeout(TIMEOUT, answer(stream, engine, networks)));
+                    let (data, engine, networks) = (Arc::clone(&data), engine.clone(), Arc::clone(&networks));
+                    tokio::spawn(tokio::time::timeout(TIMEOUT, answer(stream, data, engine, networks)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the control socket");
@@ -163,13 +205,13 @@ pub(crate) fn serve(data: &Path, engine: Engine, networks: Arc<Networks>) -> Res
     Ok(())
 }
 
-async fn answer(mut stream: UnixStream, engine: Engine, networks: Arc<Networks>) {
+async fn answer(mut stream: UnixStream, data: Arc<Path>, engine: Engine, networks: Arc<Networks>) {
     let Ok(line) = read_line(&mut stream).await else { return };
     let reply = match serde_json::from_slice(&line) {
         Ok(Request::MerchantProbe(probe)) => {
             notices::probe(&engine, &networks, probe).await.map_or_else(Reply::Refused, Reply::Done)
         }
-        Ok(request) => act(&engine, &networks.vault, &networks.platform, request).await,
+        Ok(request) => act(&data, &engine, &networks.vault, &networks.platform, request).await,
         Err(_) => {
             Reply::Refused("the server does not know this command; is it of another version?".to_owned())
         }

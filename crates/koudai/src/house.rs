@@ -17,11 +17,12 @@ use koudai_networks::sms::SmsGateway;
 use koudai_networks::{Health, Networks, Reach, courier};
 use koudai_store::{Database, DirectoryLock, Tuning};
 use koudai_web::bills::Bills;
+use koudai_web::gateway::limits::{Limiter, Limits};
 use koudai_wechatpay::keys::PublicKey;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
-use crate::keys::Keys;
+use crate::keys::{self, Keys};
 use crate::{control, directory};
 
 /// How long a client may take to send the head of a request.
@@ -52,6 +53,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) sms_token: Secret<String>,
     /// Where notifications may go.
     pub(crate) reach: Reach,
+    /// How often merchants may ask.
+    pub(crate) limits: Limits,
     /// How the database is used.
     pub(crate) tuning: Tuning,
 }
@@ -83,6 +86,7 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<House, Failure> {
     } else {
         courier::start(app.engine.clone(), Arc::clone(&app.networks), Arc::clone(&app.operator));
     }
+    keys::rotate::watch(data, Arc::clone(&app.networks), app.engine.clock().clone());
     control::serve(data, app.engine.clone(), Arc::clone(&app.networks))?;
     Ok(House { app, _lock: lock })
 }
@@ -121,6 +125,7 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
         engine,
         networks: Arc::new(networks),
         bills: Arc::new(bills),
+        limiter: Arc::new(Limiter::new(plan.limits)),
         origin: plan.origin.into(),
         operator: plan.operator.into(),
         contact: plan.contact.map(Arc::from),
@@ -163,7 +168,7 @@ impl Server {
         tls: Option<RustlsConfig>,
     ) -> std::io::Result<Self> {
         let handle = Handle::new();
-        let service = router.into_make_service();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let task = match tls {
             None => {
                 let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());

@@ -3,6 +3,9 @@
 //! They lie in `keys/` beside the database and never in it, so that a leaked database alone opens nothing. A directory
 //! whose keys are gone is never given new ones: what the old ones sealed would be lost without a word.
 
+pub(crate) mod generations;
+pub(crate) mod rotate;
+
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -10,7 +13,7 @@ use std::path::{Path, PathBuf};
 use koudai_core::secret::Secret;
 use koudai_core::state::keyed_mac;
 use koudai_engine::Clock;
-use koudai_networks::platform::{PUBLIC_KEY_PREFIX, Platform};
+use koudai_networks::platform::{PUBLIC_KEY_PREFIX, Platform, SigningMode};
 use koudai_networks::vault::Vault;
 use koudai_wechatpay::certificate::{Authority, Certificate};
 use koudai_wechatpay::keys::PrivateKey;
@@ -22,8 +25,8 @@ use crate::directory::{self, Kind};
 use crate::durable;
 use crate::failure::Failure;
 
-/// How long the platform's own certificate is valid. Renewing it is not built yet, so it outlives a first installation.
-const PLATFORM_CERTIFICATE_YEARS: u32 = 10;
+/// How long a certificate of the platform's is valid, as in the original.
+const PLATFORM_CERTIFICATE_YEARS: u32 = 5;
 
 /// Keys of 32 random bytes, each in a file of its own.
 const RANDOM: [&str; 6] =
@@ -181,8 +184,10 @@ pub(crate) fn problems(directory: &Path) -> Vec<String> {
         return vec![format!("{} has no keys: make them with `koudai keys create`", directory.display())];
     }
     let files = RANDOM.iter().chain(&TEXTS).map(|name| (keys.join(name), "600"));
+    let later = generations::files(&keys).unwrap_or_default().into_iter().map(|path| (path, "600"));
     std::iter::once((keys.clone(), "700"))
         .chain(files)
+        .chain(later)
         .filter_map(|(path, mode)| match durable::is_open_to_others(&path) {
             Ok(false) => None,
             Ok(true) => {
@@ -203,37 +208,18 @@ pub(crate) fn load(directory: &Path) -> Result<Keys, Failure> {
     if !wrong.is_empty() {
         return Err(Failure::new(wrong.join("\n        ")));
     }
-    let read = |name: &str| -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let path = place(directory).join(name);
-        durable::read(&path).map_err(|error| Failure::because(format!("reading {}", path.display()), &error))
-    };
-    let damaged = |name: &str| Failure::new(format!("{} is damaged", place(directory).join(name).display()));
     let random = |name: &str| -> Result<Secret<[u8; 32]>, Failure> {
-        let bytes = read(name)?;
-        Ok(Secret::new(bytes.as_slice().try_into().map_err(|_| damaged(name))?))
+        let bytes = read(directory, name)?;
+        Ok(Secret::new(bytes.as_slice().try_into().map_err(|_| damaged(directory, name))?))
     };
-    let text = |name: &str| -> Result<Zeroizing<String>, Failure> {
-        let bytes = read(name)?;
-        Ok(Zeroizing::new(std::str::from_utf8(&bytes).map_err(|_| damaged(name))?.to_owned()))
-    };
-    let private = |name: &str| PrivateKey::from_pem(&text(name)?).map_err(|_| damaged(name));
-
     let [payment_password, one_time_code, data, compare, openid, code_seed] = RANDOM;
-    let authority = Authority::from_pem(&text(AUTHORITY_KEY)?, &text(AUTHORITY_CERTIFICATE)?)
-        .map_err(|_| damaged(AUTHORITY_KEY))?;
-    let certificate =
-        Certificate::from_pem(&text(PLATFORM_CERTIFICATE)?).map_err(|_| damaged(PLATFORM_CERTIFICATE))?;
-    let certificate_key = private(PLATFORM_KEY)?;
-    if certificate_key.public_key() != certificate.public_key {
-        return Err(damaged(PLATFORM_KEY));
-    }
-    let platform = Platform::new(
-        authority,
-        (certificate_key, certificate),
-        (private(PUBLIC_KEY)?, text(PUBLIC_KEY_ID)?.trim().to_owned()),
-        random(code_seed)?.expose(),
-    )
-    .map_err(|_| damaged(code_seed))?;
+    let authority =
+        Authority::from_pem(&text(directory, AUTHORITY_KEY)?, &text(directory, AUTHORITY_CERTIFICATE)?)
+            .map_err(|_| damaged(directory, AUTHORITY_KEY))?;
+    let (certificate, public_key) = (first_certificate(directory)?, first_public_key(directory)?);
+    let platform = Platform::new(authority, certificate, public_key, random(code_seed)?.expose())
+        .map_err(|_| damaged(directory, code_seed))?;
+    generations::refresh(directory, &platform, Clock::wall().now())?;
     Ok(Keys {
         decisions: koudai_core::state::Keys {
             payment_password: random(payment_password)?,
@@ -241,8 +227,43 @@ pub(crate) fn load(directory: &Path) -> Result<Keys, Failure> {
         },
         vault: Vault::new(&random(data)?, random(compare)?, random(openid)?),
         platform,
-        issuer_app: private(ISSUER_APP_KEY)?,
+        issuer_app: private(directory, ISSUER_APP_KEY)?,
     })
+}
+
+fn read(directory: &Path, name: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let path = place(directory).join(name);
+    durable::read(&path).map_err(|error| Failure::because(format!("reading {}", path.display()), &error))
+}
+
+fn damaged(directory: &Path, name: &str) -> Failure {
+    Failure::new(format!("{} is damaged", place(directory).join(name).display()))
+}
+
+fn text(directory: &Path, name: &str) -> Result<Zeroizing<String>, Failure> {
+    let bytes = read(directory, name)?;
+    Ok(Zeroizing::new(std::str::from_utf8(&bytes).map_err(|_| damaged(directory, name))?.to_owned()))
+}
+
+fn private(directory: &Path, name: &str) -> Result<PrivateKey, Failure> {
+    PrivateKey::from_pem(&text(directory, name)?).map_err(|_| damaged(directory, name))
+}
+
+/// The platform's certificate that `create` made, with its key.
+fn first_certificate(directory: &Path) -> Result<(PrivateKey, Certificate), Failure> {
+    let certificate = Certificate::from_pem(&text(directory, PLATFORM_CERTIFICATE)?)
+        .map_err(|_| damaged(directory, PLATFORM_CERTIFICATE))?;
+    let key = private(directory, PLATFORM_KEY)?;
+    if key.public_key() != certificate.public_key {
+        return Err(damaged(directory, PLATFORM_KEY));
+    }
+    Ok((key, certificate))
+}
+
+/// The platform's public key that `create` made, with its id.
+fn first_public_key(directory: &Path) -> Result<(PrivateKey, String), Failure> {
+    let id = text(directory, PUBLIC_KEY_ID)?.trim().to_owned();
+    Ok((private(directory, PUBLIC_KEY)?, id))
 }
 
 /// `koudai keys create`: a data directory with fresh keys, and as JSON what others have to be given of them.
@@ -265,13 +286,18 @@ pub(crate) fn run(args: &KeysCreateArgs) -> Result<(), Failure> {
         create(directory, &clock, &mut Progress::of(SLOW_KEYS))?;
     }
     let keys = load(directory)?;
+    let now = clock.now();
+    let (certificate, public_key) = (
+        keys.platform.signer(SigningMode::Certificate, now),
+        keys.platform.signer(SigningMode::PublicKey, now),
+    );
     let public = serde_json::json!({
         "data": directory,
         "issuer_app_public_key_pem": keys.issuer_app.public_key().to_pem(),
-        "platform_certificate_pem": keys.platform.certificate.pem,
-        "platform_certificate_serial": keys.platform.certificate.serial,
-        "platform_public_key_pem": keys.platform.public_key.public_key().to_pem(),
-        "platform_public_key_id": keys.platform.public_key_id,
+        "platform_certificate_pem": certificate.certificate.as_ref().map(|certificate| &certificate.pem),
+        "platform_certificate_serial": certificate.name,
+        "platform_public_key_pem": public_key.key.public_key().to_pem(),
+        "platform_public_key_id": public_key.name,
     });
     println!("{public:#}");
     Ok(())
@@ -293,8 +319,9 @@ mod tests {
     fn keys_are_the_same_after_a_restart() {
         let directory = made();
         let (one, two) = (load(directory.path()).unwrap(), load(directory.path()).unwrap());
-        assert_eq!(one.platform.public_key_id, two.platform.public_key_id);
-        assert_eq!(one.platform.public_key_id.len(), "PUB_KEY_ID_".len() + 28);
+        let names = |keys: &Keys| keys.platform.keys().iter().map(|key| key.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&one), names(&two));
+        assert_eq!(names(&one)[1].len(), "PUB_KEY_ID_".len() + 28);
         assert_eq!(one.decisions.payment_password, two.decisions.payment_password);
         assert_ne!(one.decisions.payment_password, one.decisions.one_time_code);
         assert_eq!(one.issuer_app.public_key(), two.issuer_app.public_key());

@@ -74,12 +74,21 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Serve(args) => serve::run(*args).await,
             Command::Sandbox(SandboxCommand::Bank(args)) => sandbox::run(args).await,
             Command::Keys(cli::KeysCommand::Create(args)) => keys::run(&args),
+            Command::Keys(cli::KeysCommand::Rotate(args)) => keys::rotate::run_rotate(&args).await,
+            Command::Keys(cli::KeysCommand::Retire(args)) => keys::rotate::run_retire(&args).await,
+            Command::Keys(cli::KeysCommand::Show(args)) => keys::rotate::run_show(&args),
             Command::Merchant(MerchantCommand::Create(args)) => merchant::run_create(args).await,
             Command::Merchant(MerchantCommand::Set(args)) => merchant::run_set(args).await,
             Command::Merchant(MerchantCommand::AppSecret(args)) => merchant::run_app_secret(args).await,
             Command::Merchant(MerchantCommand::Notices(args)) => notices::run_list(args).await,
             Command::Merchant(MerchantCommand::Replay(args)) => notices::run_replay(args).await,
             Command::Merchant(MerchantCommand::Probe(args)) => notices::run_probe(args).await,
+            Command::Merchant(MerchantCommand::Certificate(command)) => {
+                merchant::credentials::run_certificate(command).await
+            }
+            Command::Merchant(MerchantCommand::ApiV3Key(args)) => {
+                merchant::credentials::run_apiv3_key(args).await
+            }
             Command::Verify(args) => check(&args.data),
             Command::Backup(args) => backup::take::run(&args),
             Command::Restore(args) => backup::restore::run(&args),

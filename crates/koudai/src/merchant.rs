@@ -2,15 +2,19 @@
 //!
 //! The merchant's private key is made where the command runs: the server only ever sees a signing request.
 
+pub(crate) mod credentials;
+
+use std::path::Path;
+
 use koudai_core::bill::SetMerchantBills;
 use koudai_core::id::MchId;
 use koudai_core::login_code::SetAppSecret;
-use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
+use koudai_core::merchant::{CreateMerchant, NextMerchant, SetMerchant};
 use koudai_core::refusal::MerchantRefusal;
 use koudai_core::rows::{Merchant, MerchantBills, Product};
 use koudai_core::time::Timestamp;
 use koudai_engine::{Engine, Failed};
-use koudai_networks::platform::Platform;
+use koudai_networks::platform::{Platform, SigningMode};
 use koudai_networks::vault::{Sealed, Vault};
 use koudai_wechatpay::aead::ApiV3Key;
 use koudai_wechatpay::certificate::request_pem;
@@ -107,14 +111,12 @@ pub(crate) async fn create(
         appid: appid(),
         products,
         apiv3_key_sealed: vault.seal(Sealed::ApiV3Key, key.expose().as_bytes()),
-        certificate: NewCertificate {
-            serial: certificate.serial.trim_start_matches('0').to_owned(),
-            pem: certificate.pem.clone(),
-            not_before: Timestamp(certificate.not_before_ms),
-            not_after: Timestamp(certificate.not_after_ms),
-        },
+        certificate: credentials::as_rows_have_it(&certificate),
     };
     let merchant = engine.submit(command).await.map_err(|failed| in_words(&failed))?;
+    let now = Timestamp(now_ms);
+    let (signs, public_key) =
+        (platform.signer(SigningMode::Certificate, now), platform.signer(SigningMode::PublicKey, now));
     Ok(Credentials {
         mchid: merchant.mchid.wire(),
         appid: merchant.appid,
@@ -122,10 +124,10 @@ pub(crate) async fn create(
         certificate_pem: certificate.pem,
         private_key_pem: None,
         apiv3_key: key.expose().to_owned(),
-        platform_certificate_pem: platform.certificate.pem.clone(),
-        platform_certificate_serial: platform.certificate.serial.clone(),
-        platform_public_key_pem: platform.public_key.public_key().to_pem(),
-        platform_public_key_id: platform.public_key_id.clone(),
+        platform_certificate_pem: signs.certificate.as_ref().map_or_else(String::new, |c| c.pem.clone()),
+        platform_certificate_serial: signs.name.clone(),
+        platform_public_key_pem: public_key.key.public_key().to_pem(),
+        platform_public_key_id: public_key.name.clone(),
     })
 }
 
@@ -149,7 +151,7 @@ pub(crate) async fn set(engine: &Engine, request: Set) -> Result<serde_json::Val
         return Err(format!("{wrong:?} is not the number of a scene such as 1000"));
     }
     let command = SetMerchant {
-        mchid: mchid(&request.mchid)?,
+        mchid: number(&request.mchid)?,
         products: request.products.map(|words| products(&words)).transpose()?,
         h5_domains: (!domains.is_empty()).then_some(domains),
         suspended: request.suspended,
@@ -187,7 +189,7 @@ pub(crate) async fn app_secret(
     vault: &Vault,
     request: AppSecret,
 ) -> Result<serde_json::Value, String> {
-    let mchid = mchid(&request.mchid)?;
+    let mchid = number(&request.mchid)?;
     let found = engine.read(move |reader| reader.get::<Merchant>(&mchid)).await;
     let found = found.map_err(|_| "the ledger cannot be read".to_owned())?;
     let appid = found.ok_or_else(|| in_words(&Failed::Refused(MerchantRefusal::MerchantUnknown)))?.appid;
@@ -199,7 +201,8 @@ pub(crate) async fn app_secret(
     Ok(serde_json::json!({ "mchid": mchid.wire(), "appid": app.appid, "app_secret": secret }))
 }
 
-fn mchid(text: &str) -> Result<MchId, String> {
+/// A merchant's number as it was typed.
+fn number(text: &str) -> Result<MchId, String> {
     MchId::parse(text).ok_or_else(|| format!("{text:?} is not a merchant's number of ten digits"))
 }
 
@@ -246,18 +249,7 @@ fn in_words(failed: &Failed<MerchantRefusal>) -> String {
 /// # Errors
 /// See [`Failure`].
 pub(crate) async fn run_create(args: MerchantCreateArgs) -> Result<(), Failure> {
-    let (key, csr_pem) = match &args.csr {
-        Some(path) => {
-            let bytes = durable::read(path)
-                .map_err(|error| Failure::because(format!("reading {}", path.display()), &error))?;
-            let text = String::from_utf8(bytes.to_vec());
-            (None, text.map_err(|_| Failure::usage(format!("{} is not PEM", path.display())))?)
-        }
-        None => {
-            let (key, csr_pem) = key_and_request();
-            (Some(key), csr_pem)
-        }
-    };
+    let (key, csr_pem) = key_or_request(args.csr.as_deref())?;
     let products = args.products.iter().map(|product| word(*product)).collect();
     let request = Request::MerchantCreate(Create { name: args.name, products, csr_pem });
     let mut made = control::ask(&args.data, request).await?;
@@ -266,6 +258,18 @@ pub(crate) async fn run_create(args: MerchantCreateArgs) -> Result<(), Failure> 
     }
     println!("{made:#}");
     Ok(())
+}
+
+/// The signing request in a file, or that of a key which is made here.
+fn key_or_request(csr: Option<&Path>) -> Result<(Option<PrivateKey>, String), Failure> {
+    let Some(path) = csr else {
+        let (key, csr_pem) = key_and_request();
+        return Ok((Some(key), csr_pem));
+    };
+    let bytes = durable::read(path)
+        .map_err(|error| Failure::because(format!("reading {}", path.display()), &error))?;
+    let text = String::from_utf8(bytes.to_vec());
+    Ok((None, text.map_err(|_| Failure::usage(format!("{} is not PEM", path.display())))?))
 }
 
 /// A merchant's key, and the request that stands for it.

@@ -9,6 +9,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use koudai_core::secret::Secret;
 use koudai_networks::{NetworkError, Reach};
 use koudai_store::Tuning;
+use koudai_web::gateway::limits::Limits;
 use koudai_wechatpay::keys::PublicKey;
 
 use crate::cli::{self, ServeArgs};
@@ -34,6 +35,7 @@ const NAMES: [&str; 13] = [
     "sms-url",
     "sms-token-file",
     "allow-network",
+    "gateway-limits",
 ];
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
@@ -52,6 +54,7 @@ struct Settings {
     sms_url: String,
     sms_token: Secret<String>,
     reach: Reach,
+    limits: Limits,
 }
 
 /// `koudai serve`: serves until it is told to end.
@@ -88,6 +91,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         sms_url: settings.sms_url,
         sms_token: settings.sms_token,
         reach: settings.reach,
+        limits: settings.limits,
         tuning: Tuning::default(),
     };
     let house = house::open(plan, keys)?;
@@ -149,6 +153,11 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
     let sms_token = problems.note(sms_token);
     let reach = reach(args.allow_network, file.get("allow-network"), &mut problems);
 
+    let limits = get("gateway-limits", args.gateway_limits)
+        .map_or_else(|| Ok(Limits::default()), |text| Limits::parse(&text))
+        .map_err(|problem| format!("gateway-limits: {problem}"));
+    let limits = problems.note(limits);
+
     let settings = || {
         Some(Settings {
             data: data?,
@@ -163,6 +172,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             sms_url: sms_url?,
             sms_token: sms_token?,
             reach,
+            limits: limits?,
         })
     };
     match settings() {

@@ -308,6 +308,90 @@ fn a_merchant_may_keep_its_key_to_itself() {
 }
 
 #[test]
+fn a_merchant_renews_its_certificate_and_its_apiv3_key() {
+    let directory = made(false);
+    let merchant = json(&run(&["merchant", "create", "--data", path(&directory), "--name", "店"]));
+    let mchid = merchant["mchid"].as_str().unwrap();
+    let certificate = |args: &[&str]| {
+        let (command, rest) = args.split_first().unwrap();
+        run(&[&["merchant", "certificate", command, "--data", path(&directory)], rest].concat())
+    };
+    let added = json(&certificate(&["add", mchid]));
+    let serial = added["serial_no"].as_str().unwrap();
+    assert_ne!(serial, merchant["serial_no"].as_str().unwrap());
+    assert!(added["private_key_pem"].as_str().unwrap().contains("PRIVATE KEY"));
+    let states = |list: &Value| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap().to_owned()).collect()
+    };
+    let list = json(&certificate(&["list", mchid]));
+    assert_eq!(states(&list), ["active", "active"]);
+    assert!(!list.to_string().contains("PRIVATE"));
+    let old = merchant["serial_no"].as_str().unwrap().to_lowercase();
+    assert_eq!(json(&certificate(&["revoke", mchid, &old]))["state"], "revoked");
+    assert_eq!(json(&certificate(&["revoke", mchid, &old]))["state"], "revoked");
+    let mut left = states(&json(&certificate(&["list", mchid])));
+    left.sort();
+    assert_eq!(left, ["active", "revoked"]);
+    assert!(said(&certificate(&["revoke", mchid, "ABCD"])).contains("no certificate of that serial"));
+    assert!(said(&certificate(&["list", "1999999999"])).contains("no merchant"));
+    assert!(said(&certificate(&["add", "shop"])).contains("ten digits"));
+
+    let key = json(&run(&["merchant", "apiv3-key", "--data", path(&directory), mchid]));
+    assert_eq!(key["apiv3_key"].as_str().unwrap().len(), 32);
+    assert_ne!(key["apiv3_key"], merchant["apiv3_key"]);
+}
+
+#[test]
+fn the_platforms_keys_are_rotated_shown_and_retired_while_a_server_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let demo = Demo::start(directory.path());
+    let keys = |args: &[&str]| {
+        let (command, rest) = args.split_first().unwrap();
+        run(&[&["keys", command, "--data", path(&directory)], rest].concat())
+    };
+    let states = |output: &Output| -> Vec<(String, String)> {
+        let shown = json(output);
+        assert!(!shown.to_string().contains("PRIVATE"));
+        let text = |key: &Value, name: &str| key[name].as_str().unwrap().to_owned();
+        let of = |key: &Value| (text(key, "kind"), text(key, "state"));
+        shown["platform"].as_array().unwrap().iter().map(of).collect()
+    };
+    let pair = |kind: &str, state: &str| (kind.to_owned(), state.to_owned());
+    let first = [pair("certificate", "signs"), pair("public-key", "signs")];
+    assert_eq!(states(&keys(&["show"])), first);
+    let serving = |kind: &str| {
+        let made = json(&run(&["merchant", "create", "--data", path(&directory), "--name", "店"]));
+        made[kind].as_str().unwrap().to_owned()
+    };
+    let old = serving("platform_certificate_serial");
+
+    let rotated = keys(&["rotate", "--key", "certificate,public-key"]);
+    let waiting = [pair("certificate", "waits"), pair("public-key", "waits")];
+    assert_eq!(states(&rotated), [first.clone(), waiting].concat());
+    assert!(said(&keys(&["rotate"])).contains("waits for its turn"));
+    assert_eq!(serving("platform_certificate_serial"), old, "the running server goes on with the old one");
+    let next = json(&keys(&["show"]))["platform"][2]["name"].as_str().unwrap().to_owned();
+    let retired = states(&keys(&["retire", &next]));
+    assert_eq!(retired[2], pair("certificate", "retired"));
+
+    let now = json(&keys(&["rotate", "--from", "now"]));
+    let signs = now["platform"].as_array().unwrap().iter();
+    let signs = signs.filter(|key| key["kind"] == "certificate").find(|key| key["state"] == "signs").unwrap();
+    assert_eq!(serving("platform_certificate_serial"), signs["name"], "the running server knows it at once");
+    assert!(keys(&["retire", &old]).status.success());
+    assert_eq!(keys(&["retire", signs["name"].as_str().unwrap()]).status.code(), Some(2));
+    let folder = directory.path().join("keys/platform");
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let mode = std::fs::metadata(file.unwrap().path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    demo.stop();
+    let again = Demo::start(directory.path());
+    assert_eq!(serving("platform_certificate_serial"), signs["name"], "and after a restart");
+    again.stop();
+}
+
+#[test]
 fn staff_have_names_of_their_own_and_a_token_shown_once() {
     let directory = made(false);
     let create =

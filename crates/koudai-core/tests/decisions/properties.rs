@@ -9,7 +9,9 @@ use koudai_core::code_payment::{ConfirmCodePayment, DeclineCodePayment};
 use koudai_core::id::{AttemptId, CardId, MchId, PersonId, Seq};
 use koudai_core::identity::Phone;
 use koudai_core::login_code::{SetAppSecret, SweepLoginCodes, UseLoginCode};
-use koudai_core::merchant::{CreateStaff, SetMerchant};
+use koudai_core::merchant::{
+    AddCertificate, CreateStaff, NewCertificate, RevokeCertificate, SetApiV3Key, SetMerchant,
+};
 use koudai_core::notice::{RecordHeld, RecordRetry, RecordTold, ReplayNotices, Replayer};
 use koudai_core::order::{CloseOrder, PlaceOrder, SweepCodes};
 use koudai_core::payer_code::{
@@ -25,6 +27,7 @@ use koudai_core::rows::{
 };
 use koudai_core::sign_in::{MessageDone, MessageFailed, RequestCode, SignIn, SignOut};
 use koudai_core::state::Command;
+use koudai_core::time::Timestamp;
 use koudai_core::transfer::{CancelTransfer, CloseOverdue, ReceiveTransfer};
 use proptest::prelude::*;
 
@@ -138,7 +141,7 @@ enum Op {
 }
 
 /// How many other kinds there are.
-const OTHERS: u8 = 21;
+const OTHERS: u8 = 24;
 
 fn op() -> impl Strategy<Value = Op> {
     let minor = prop_oneof![1..20_i64, 1..5_000_i64];
@@ -440,6 +443,17 @@ impl World {
                 let by = if person == 0 { Replayer::Merchant } else { Replayer::Operator };
                 self.say(&ReplayNotices { mchid, events, by })
             }
+            20 => self.say(&SetApiV3Key { mchid, apiv3_key_sealed: vec![number] }),
+            21 => {
+                let certificate = NewCertificate {
+                    serial: format!("AB{number}"),
+                    pem: String::new(),
+                    not_before: Timestamp(0),
+                    not_after: Timestamp(i64::MAX),
+                };
+                self.say(&AddCertificate { mchid, certificate })
+            }
+            22 => self.say(&RevokeCertificate { mchid, serial: format!("AB{number}") }),
             _ => {
                 let Some(message) = self.ledger.all::<Message>().first().map(|row| row.id) else {
                     return "no message".to_owned();

@@ -4,15 +4,16 @@
 //! signature. Answers tell what the server saw, because "signature error" alone is what merchants complain about
 //! most; all of it is theirs or the hash of theirs.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use koudai_core::id::MchId;
 use koudai_core::rows::{CertificateKey, Merchant, MerchantCertificate};
 use koudai_core::time::Timestamp;
-use koudai_networks::platform::{PUBLIC_KEY_PREFIX, SigningMode};
+use koudai_networks::platform::{PUBLIC_KEY_PREFIX, PlatformKey, SigningMode};
 use koudai_wechatpay::authorization::{Authorization, AuthorizationError};
-use koudai_wechatpay::certificate::serial_matches;
 use koudai_wechatpay::headers::{SERIAL, WINDOW_S, within_window};
 use koudai_wechatpay::keys::PublicKey;
 use koudai_wechatpay::message;
@@ -72,19 +73,14 @@ pub(super) fn named_serial(headers: &HeaderMap) -> &str {
     headers.get(SERIAL).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// Which of the platform's keys signs the reply: the one the request names, else the merchant's default.
-pub(super) fn signing_mode(app: &App, merchant: &Merchant, headers: &HeaderMap) -> SigningMode {
-    let platform = &app.networks.platform;
-    let named = named_serial(headers);
-    if named.eq_ignore_ascii_case(&platform.public_key_id) {
-        SigningMode::PublicKey
-    } else if serial_matches(named, &platform.certificate.serial) {
-        SigningMode::Certificate
-    } else if merchant.public_key_mode {
-        SigningMode::PublicKey
-    } else {
-        SigningMode::Certificate
-    }
+/// Which of the platform's keys signs the reply: the one the request names, whichever its generation, else the one whose turn
+/// it is in the merchant's mode.
+pub(super) fn signing_key(app: &App, merchant: &Merchant, headers: &HeaderMap) -> Arc<PlatformKey> {
+    let (platform, now) = (&app.networks.platform, app.engine.clock().now());
+    platform.named(named_serial(headers), now).unwrap_or_else(|| {
+        let mode = if merchant.public_key_mode { SigningMode::PublicKey } else { SigningMode::Certificate };
+        platform.signer(mode, now)
+    })
 }
 
 fn malformed(error: AuthorizationError) -> Fault {
@@ -109,10 +105,7 @@ fn malformed(error: AuthorizationError) -> Fault {
 
 /// No such certificate of this merchant. The commonest confusion is to send the serial of the *platform's*.
 fn unknown_serial(app: &App, serial: &str) -> Fault {
-    let platform = &app.networks.platform;
-    let platforms =
-        serial_matches(serial, &platform.certificate.serial) || serial.starts_with(PUBLIC_KEY_PREFIX);
-    if platforms {
+    if app.networks.platform.is_name(serial) || serial.starts_with(PUBLIC_KEY_PREFIX) {
         let message = said(
             "商户证书序列号有误：这是平台证书序列号或平台公钥ID，请填写商户API证书的序列号",
             "serial_no is a serial or id of the platform's; send that of the merchant's own API certificate.",

@@ -4,6 +4,7 @@
 //! theirs.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use koudai_core::refusal::MerchantRefusal;
@@ -97,6 +98,9 @@ mod number {
     pub(super) const TRANSFER_RE_ENTRY: u32 = 900_000_045;
     pub(super) const TRANSFER_OVER: u32 = 900_000_046;
     pub(super) const NOTICE_UNKNOWN: u32 = 900_000_060;
+    pub(super) const TOO_MANY_CALLS: u32 = 900_000_070;
+    pub(super) const TOO_MANY_FAILURES: u32 = 900_000_071;
+    pub(super) const NOT_OFFERED: u32 = 900_000_072;
 }
 
 /// More about a fault, for whoever reads the reply.
@@ -123,13 +127,15 @@ pub(super) struct Fault {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) number: u32,
+    /// When the same request may be sent again, where that is known.
+    pub(super) retry_after_s: Option<u64>,
     message: Said,
     detail: Box<Detail>,
 }
 
 impl Fault {
     fn new(status: StatusCode, code: &'static str, number: u32, message: Said) -> Self {
-        Self { status, code, number, message, detail: Box::new(Detail::None) }
+        Self { status, code, number, retry_after_s: None, message, detail: Box::new(Detail::None) }
     }
 
     fn detailed(mut self, detail: Detail) -> Self {
@@ -191,6 +197,39 @@ impl Fault {
     pub(super) fn too_slow() -> Self {
         let message = said("接收请求体超时", "The body took too long to arrive.");
         Self::new(StatusCode::REQUEST_TIMEOUT, "INVALID_REQUEST", number::BODY, message)
+    }
+
+    /// 429: the merchant has used up what it may ask of this class for now.
+    pub(super) fn too_many_calls(wait: Duration) -> Self {
+        let message = said(
+            "请求频率超过限制，请稍后用相同参数重试",
+            "Too many requests of this kind; send the same one again later.",
+        );
+        Self::too_many(number::TOO_MANY_CALLS, message, wait)
+    }
+
+    /// 429: too many requests from one address did not prove who they are from.
+    pub(super) fn too_many_failures(wait: Duration) -> Self {
+        let message = said(
+            "验签失败次数过多，请检查签名后稍后再试",
+            "Too many requests from your address failed authentication; mend the signature, then try again later.",
+        );
+        Self::too_many(number::TOO_MANY_FAILURES, message, wait)
+    }
+
+    fn too_many(number: u32, message: Said, wait: Duration) -> Self {
+        let mut fault = Self::new(StatusCode::TOO_MANY_REQUESTS, "FREQUENCY_LIMITED", number, message);
+        fault.retry_after_s = Some(wait.as_secs() + 1);
+        fault
+    }
+
+    /// 404: a call of the protocol's that this version does not have, whoever asks.
+    pub(super) fn not_offered(zh: &str, en: &str) -> Self {
+        let message = Said::new(
+            format!("此版本不提供该接口（{zh}）"),
+            format!("This version does not offer this call ({en})."),
+        );
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", number::NOT_OFFERED, message)
     }
 
     /// 401: who asks is not proven. `issue` is for programs and the same in both languages.
@@ -579,7 +618,7 @@ pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
         MerchantRefusal::Busy => {
             let zh = "请求过于频繁，请稍后用相同参数重试";
             let en = "Too many requests; send the same one again later.";
-            fault(S::TOO_MANY_REQUESTS, "FREQUENCY_LIMITED", number::BUSY, zh, en)
+            Fault::too_many(number::BUSY, said(zh, en), Duration::ZERO)
         }
     }
 }
@@ -595,6 +634,59 @@ fn auth_code_invalid() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_code_and_every_number_stands_in_the_merchants_guide() {
+        let guide = include_str!("../../../../docs/gateway.md");
+        let source = include_str!("fault.rs").split("#[cfg(test)]").next().unwrap_or_default();
+        let mut numbers = 0;
+        for line in source.lines().filter(|line| line.contains(": u32 = ")) {
+            let number: String =
+                line.chars().skip_while(|c| *c != '=').filter(char::is_ascii_digit).collect();
+            assert!(guide.contains(&format!("| {number} |")), "{number} is not explained: {line}");
+            numbers += 1;
+        }
+        let is_code = |text: &&str| {
+            text.len() >= 4 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+        };
+        let codes: Vec<&str> = source.split('"').skip(1).step_by(2).filter(is_code).collect();
+        for code in &codes {
+            assert!(guide.contains(&format!("| `{code}` |")), "{code} is not explained");
+        }
+        assert!(numbers > 25 && codes.len() > 15, "the source is still written as this test reads it");
+    }
+
+    #[test]
+    fn every_answer_to_every_refusal_is_a_row_of_the_guide() {
+        let guide = include_str!("../../../../docs/gateway.md");
+        let field = "/amount/total";
+        for why in [
+            MerchantRefusal::MerchantUnknown,
+            MerchantRefusal::MerchantSuspended,
+            MerchantRefusal::AppidMismatch,
+            MerchantRefusal::ProductNotEnabled,
+            MerchantRefusal::OutTradeNoUsed { field },
+            MerchantRefusal::OrderPaid,
+            MerchantRefusal::OrderClosed,
+            MerchantRefusal::UserPaying,
+            MerchantRefusal::OrderUnknown,
+            MerchantRefusal::OrderNotPaid,
+            MerchantRefusal::RefundUnknown,
+            MerchantRefusal::OutRefundNoUsed { field },
+            MerchantRefusal::RefundTotalMismatch,
+            MerchantRefusal::RefundExceedsRest { rest_minor: 1 },
+            MerchantRefusal::TooManyRefunds,
+            MerchantRefusal::RefundTooLate,
+            MerchantRefusal::NotEnoughFunds,
+            MerchantRefusal::Busy,
+        ] {
+            for asked in [Asked::Place, Asked::Query, Asked::Close, Asked::Refund] {
+                let fault = refusal(asked, why);
+                let row = format!("| {} | `{}` | {} |", fault.status.as_u16(), fault.code, fault.number);
+                assert!(guide.contains(&row), "{asked:?} {why:?}: {row}");
+            }
+        }
+    }
 
     fn read(fault: &Fault, lang: Lang) -> Value {
         serde_json::from_slice(&fault.body(lang)).unwrap()

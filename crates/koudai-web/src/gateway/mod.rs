@@ -5,6 +5,7 @@
 //! 2xx reply is signed. What this face must never do: decide anything about money (the core does), re-serialise what was
 //! signed, or let a key, a signature or a code into a log line.
 
+mod absent;
 mod authenticate;
 mod bills;
 mod certificates;
@@ -15,6 +16,7 @@ mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod known_keys;
+pub mod limits;
 mod notices;
 mod orders;
 mod refunds;
@@ -22,19 +24,20 @@ mod sensitive;
 mod transfers;
 mod sns;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{MatchedPath, OriginalUri, Path, Query, Request, State};
-use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 use koudai_core::id::MchId;
 use koudai_core::rows::{Merchant, Product};
-use koudai_networks::platform::SigningMode;
+use koudai_networks::platform::PlatformKey;
 use koudai_wechatpay::keys::PublicKey;
 use koudai_wechatpay::strict_json;
 use serde::Serialize;
@@ -46,8 +49,6 @@ use crate::say::Lang;
 use fault::Fault;
 use fields::{Fields, Place};
 
-/// The largest body read. The largest one a merchant has reason to send is an order whose `detail` has 6 KiB.
-const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// The charset is always said: one SDK verifies the decoded text.
@@ -95,12 +96,14 @@ pub fn router() -> Router<App> {
         .method_not_allowed_fallback(|headers: HeaderMap| async move {
             refused(&headers, &Fault::method_not_allowed())
         })
-        .route("/v3", any(|headers: HeaderMap| async move { refused(&headers, &Fault::no_such_path()) }))
-        .route(
-            "/v3/{*rest}",
-            any(|headers: HeaderMap| async move { refused(&headers, &Fault::no_such_path()) }),
-        )
+        .route("/v3", any(nowhere))
+        .route("/v3/{*rest}", any(nowhere))
         .merge(sns::router())
+}
+
+/// A path that leads nowhere.
+async fn nowhere(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
+    refused(&headers, &absent::fault(&uri))
 }
 
 /// A request of a merchant that has proven who it is.
@@ -205,8 +208,8 @@ where
         let lang = language(request.headers());
         let segment = path.ok().and_then(|Path(segments)| Some(segments.into_iter().next()?.1));
         let work = async {
-            let mut mode = None;
-            let outcome = answer(&app, &mut mode, segment, uri, request, handler).await;
+            let mut signer = None;
+            let outcome = answer(&app, &mut signer, (route.as_str(), segment), uri, request, handler).await;
             let code = outcome.as_ref().err().map_or("-", |fault| fault.code);
             let response = respond(&app, mode, &request_id, lang, outcome);
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -218,11 +221,11 @@ where
     on(method, serve)
 }
 
-/// Reads, authenticates and handles one request. `mode` is set once it is known who asks.
+/// Reads, authenticates and handles one request. `signer` is set once it is known who asks.
 async fn answer<H, F>(
     app: &App,
-    mode: &mut Option<SigningMode>,
-    segment: Option<String>,
+    signer: &mut Option<Arc<PlatformKey>>,
+    (route, segment): (&str, Option<String>),
     uri: Uri,
     request: Request,
     handler: H,
@@ -232,17 +235,30 @@ where
     F: Future<Output = Result<Reply, Fault>>,
 {
     let (head, body) = request.into_parts();
-    let body = match tokio::time::timeout(BODY_WITHIN, to_bytes(body, MAX_BODY_BYTES)).await {
+    let most = limits::most_body_bytes(&head.method, route);
+    let body = match tokio::time::timeout(BODY_WITHIN, to_bytes(body, most)).await {
         Ok(Ok(body)) => body,
         // A body that broke off ends here too; nobody is left to read the answer.
-        Ok(Err(_)) => return Err(Fault::too_large(MAX_BODY_BYTES)),
+        Ok(Err(_)) => return Err(Fault::too_large(most)),
         Err(_) => return Err(Fault::too_slow()),
     };
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     let asked =
         authenticate::Asked { method: head.method.as_str(), target, headers: &head.headers, body: &body };
-    let (merchant, key) = authenticate::merchant(app, &asked).await?;
-    *mode = Some(authenticate::signing_mode(app, &merchant, &head.headers));
+    let now = app.engine.clock().now();
+    let (merchant, key) = authenticate::merchant(app, &asked).await.map_err(|fault| {
+        // Who fails too often is told less, whatever failed. Who signs well is served from any address.
+        let address = limits::address(&head.extensions, &head.headers);
+        match address.filter(|_| fault.status == StatusCode::UNAUTHORIZED) {
+            Some(address) => {
+                app.limiter.failure(address, now).map_or_else(Fault::too_many_failures, |()| fault)
+            }
+            None => fault,
+        }
+    })?;
+    let class = limits::Class::of(&head.method, route);
+    app.limiter.call(merchant.mchid, class, now).map_err(Fault::too_many_calls)?;
+    *signer = Some(authenticate::signing_key(app, &merchant, &head.headers));
     let platform_serial = authenticate::named_serial(&head.headers).to_owned();
     handler(Call { app: app.clone(), merchant, key, platform_serial, segment, uri, body }).await
 }
@@ -268,11 +284,12 @@ fn refused(headers: &HeaderMap, fault: &Fault) -> Response {
 /// The response to an outcome: every 2xx signed, a 202 that is no success included, and nothing else. Files are not.
 fn respond(
     app: &App,
-    mode: Option<SigningMode>,
+    signer: Option<&PlatformKey>,
     request_id: &str,
     lang: Lang,
     outcome: Result<Reply, Fault>,
 ) -> Response {
+    let wait_s = outcome.as_ref().err().and_then(|fault| fault.retry_after_s);
     let (status, number, body) = match outcome {
         Ok(Reply::File(file)) => {
             let mut response = head(StatusCode::OK, request_id, 0, Body::new(file.reading));
@@ -283,10 +300,11 @@ fn respond(
         Ok(Reply::Empty) => (StatusCode::NO_CONTENT, 0, Vec::new()),
         Err(fault) => (fault.status, fault.number, fault.body(lang)),
     };
-    let signed = mode
-        .filter(|_| status.is_success())
-        .map(|mode| app.networks.platform.sign(mode, app.engine.clock().now(), &body));
+    let signed = signer.filter(|_| status.is_success()).map(|key| key.sign(app.engine.clock().now(), &body));
     let mut response = head(status, request_id, number, body.into());
+    if let Some(wait_s) = wait_s {
+        response.headers_mut().insert(RETRY_AFTER, wait_s.into());
+    }
     for (name, value) in signed.iter().flat_map(koudai_wechatpay::headers::SignedHeaders::pairs) {
         let value = HeaderValue::from_str(&value).expect("what signs is ASCII");
         response.headers_mut().insert(HeaderName::from_static(name), value);

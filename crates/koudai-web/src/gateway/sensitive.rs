@@ -23,14 +23,15 @@ impl Call {
         length: RangeInclusive<usize>,
     ) -> Result<Option<Secret<String>>, Fault> {
         let Some(cipher) = fields.text(name, 1..=MOST_CHARS)? else { return Ok(None) };
-        let Some(key) = self.app.networks.platform.opening_key(&self.platform_serial) else {
+        let now = self.app.engine.clock().now();
+        let Some(key) = self.app.networks.platform.named(&self.platform_serial, now) else {
             return Err(Fault::platform_serial(&self.platform_serial));
         };
         let issue = said(
             "无法用 Wechatpay-Serial 所指的平台密钥解密",
             "cannot be decrypted by the platform key that Wechatpay-Serial names",
         );
-        let plain = oaep::decrypt(key, cipher).map_err(|_| fields.refuse(name, issue))?;
+        let plain = oaep::decrypt(&key.key, cipher).map_err(|_| fields.refuse(name, issue))?;
         let text = std::str::from_utf8(&plain).ok().map(|text| Secret::new(text.to_owned()));
         let fits = |text: &Secret<String>| {
             length.contains(&text.expose().chars().count()) && !text.expose().chars().any(char::is_control)

@@ -32,7 +32,7 @@ use koudai_core::time::{DAY, Timestamp};
 use koudai_core::top_up::StartTopUp;
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::issuer::IssuerClient;
-use koudai_networks::platform::Platform;
+use koudai_networks::platform::{Platform, PlatformKey, SigningMode};
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::vault::{Sealed, Vault};
 use koudai_networks::{Health, Networks, Reach};
@@ -40,7 +40,7 @@ use koudai_web::App;
 use koudai_web::bills::Bills;
 use koudai_wechatpay::aead::ApiV3Key;
 use koudai_wechatpay::authorization::Authorization;
-use koudai_wechatpay::certificate::Authority;
+use koudai_wechatpay::certificate::{Authority, Certificate};
 use koudai_wechatpay::client::{Client, ClientConfig};
 use koudai_wechatpay::headers::{PlatformKeys, SignedHeaders, verify_body};
 use koudai_wechatpay::keys::PrivateKey;
@@ -62,6 +62,7 @@ static AUTHORITY: LazyLock<Authority> =
     LazyLock::new(|| Authority::generate("Koudai test authority", now_s() * 1_000).unwrap());
 static CERTIFICATE_KEY: LazyLock<PrivateKey> = LazyLock::new(PrivateKey::generate);
 static PUBLIC_KEY: LazyLock<PrivateKey> = LazyLock::new(PrivateKey::generate);
+static NEXT_KEY: LazyLock<PrivateKey> = LazyLock::new(PrivateKey::generate);
 static MERCHANT_KEY: LazyLock<PrivateKey> = LazyLock::new(PrivateKey::generate);
 
 /// Unix seconds, as both sides of the wire have them.
@@ -141,13 +142,15 @@ impl Rig {
             engine,
             networks: Arc::new(networks(reach)),
             bills: Arc::new(Bills::open(&directory.path().join("spool")).unwrap()),
+            limiter: Arc::default(),
             origin: format!("http://{address}").into(),
             operator: "Koudai".into(),
             contact: Some("400-000-0000".into()),
             secure: false,
         };
         let router = koudai_web::gateway::router().with_state(app.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
         Self { app, address, people: AtomicU32::new(0), cards: AtomicU32::new(0), _directory: directory }
     }
 
@@ -305,18 +308,37 @@ impl Rig {
 
     /// Both platform keys, as merchants hold them.
     pub fn platform_keys(&self) -> PlatformKeys {
-        let platform = &self.app.networks.platform;
-        [
-            (platform.certificate.serial.as_str(), platform.certificate.public_key.clone()),
-            (PUBLIC_KEY_ID, platform.public_key.public_key()),
-        ]
-        .into_iter()
-        .collect()
+        let keys = self.app.networks.platform.keys();
+        keys.iter().map(|key| (key.name.as_str(), key.key.public_key())).collect()
+    }
+
+    /// The platform certificate that signs now.
+    pub fn certificate(&self) -> Certificate {
+        let now = self.app.engine.clock().now();
+        let signer = self.app.networks.platform.signer(SigningMode::Certificate, now);
+        signer.certificate.clone().unwrap()
+    }
+
+    /// Makes the next platform certificate, which signs after so many milliseconds.
+    pub fn rotate(&self, in_ms: i64) -> Certificate {
+        let (platform, now) = (&self.app.networks.platform, self.app.engine.clock().now());
+        let certificate = AUTHORITY.issue("Koudai platform", &NEXT_KEY.public_key(), now.0, 5).unwrap();
+        let next = PlatformKey {
+            name: certificate.serial.clone(),
+            key: NEXT_KEY.clone(),
+            certificate: Some(certificate.clone()),
+            signs_from: now.plus(in_ms),
+            retired_at: None,
+        };
+        let mut keys: Vec<_> = platform.keys().iter().map(|key| PlatformKey::clone(key)).collect();
+        keys.push(next);
+        platform.replace(keys, now).unwrap();
+        certificate
     }
 
     /// Our own client. In public-key mode it knows that key only; otherwise it knows none and has to fetch.
     pub fn client(&self, shop: &Shop, public_key_mode: bool) -> Client {
-        let known = [(PUBLIC_KEY_ID, self.app.networks.platform.public_key.public_key())];
+        let known = [(PUBLIC_KEY_ID, PUBLIC_KEY.public_key())];
         Client::new(ClientConfig {
             base_url: format!("http://{}", self.address),
             mchid: shop.mchid.wire(),
@@ -416,6 +438,12 @@ pub fn refund(out_trade_no: &str, out_refund_no: &str, fen: i64, total: i64) -> 
         amount: RefundRequestAmount { refund: fen, total, currency: "CNY".to_owned(), from: None },
         ..RefundRequest::default()
     }
+}
+
+/// A certificate for another key of a shop's, not known to the gateway yet.
+pub fn certify(shop: &Shop) -> (Certificate, PrivateKey) {
+    let key = NEXT_KEY.clone();
+    (AUTHORITY.issue(&shop.mchid.wire(), &key.public_key(), now_s() * 1_000, 5).unwrap(), key)
 }
 
 fn networks(reach: Reach) -> Networks {

@@ -21,6 +21,7 @@ use koudai_core::secret::Secret;
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::Reach;
 use koudai_store::Tuning;
+use koudai_web::gateway::limits::Limits;
 use serde_json::json;
 
 use super::accounts::House;
@@ -68,6 +69,7 @@ pub(super) fn furnish(
         sms_url: NOBODY.to_owned(),
         sms_token: Secret::new("bench".to_owned()),
         reach: Reach::Local,
+        limits: Limits::NONE,
         tuning: Tuning::default(),
     };
     house::furnish(plan, keys, settings)

@@ -20,6 +20,7 @@ use koudai_core::secret::Secret;
 use koudai_engine::{Clock, Standing};
 use koudai_networks::Reach;
 use koudai_store::Tuning;
+use koudai_web::gateway::limits::Limits;
 use koudai_wechatpay::keys::PublicKey;
 
 use crate::cli::DemoArgs;
@@ -100,6 +101,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         sms_url: post_to,
         sms_token: token,
         reach: Reach::Local,
+        limits: Limits::default(),
         tuning: args.generation.map_or_else(Tuning::default, |generation| Tuning { generation }),
     };
     let house = house::open(plan, keys)?;
