@@ -121,6 +121,8 @@ fn serve_names_every_setting_that_is_missing_or_unsafe() {
         "http://bank.example.org",
         "--sms-token-file",
         token.to_str().unwrap(),
+        "--gateway-limits",
+        "orders=1000,gold=1",
     ]);
     assert_eq!(output.status.code(), Some(2));
     let said = said(&output);
@@ -133,6 +135,7 @@ fn serve_names_every_setting_that_is_missing_or_unsafe() {
         "issuer-key is missing",
         "issuer-app-id is missing",
         "sms-url is missing",
+        "gateway-limits: \"gold\" is none of orders",
         "can be read by others than its owner",
     ] {
         assert!(said.contains(part), "{part}: {said}");
