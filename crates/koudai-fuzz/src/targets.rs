@@ -112,6 +112,7 @@ fn notification(input: &[u8]) {
     match open(&serde_json::to_vec(&envelope).expect("plain data")) {
         Ok(notice::Notice::Paid(paid)) => assert!(paid.mchid == MCHID && paid.amount.is_some()),
         Ok(notice::Notice::Refund(refund)) => assert_eq!(refund.mchid, MCHID),
+        Ok(notice::Notice::Transfer(transfer)) => assert_eq!(transfer.mch_id, MCHID),
         Err(_) => {}
     }
 }

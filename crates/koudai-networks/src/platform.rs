@@ -175,17 +175,6 @@ impl Platform {
         self.signer(mode, now).sign(now, body)
     }
 
-    /// The key that opens what was encrypted to the platform key of this serial or id; `None` if the platform has none such.
-    pub fn opening_key(&self, serial: &str) -> Option<&PrivateKey> {
-        if serial.eq_ignore_ascii_case(&self.public_key_id) {
-            Some(&self.public_key)
-        } else if serial_matches(serial, &self.certificate.serial) {
-            Some(&self.certificate_key)
-        } else {
-            None
-        }
-    }
-
     /// The link a code carries: `<origin>/q/<token>#<signature>`. The signature covers the token, its payee and its
     /// expiry, so that a link put together by anybody else is refused, whatever token it names.
     pub fn code_url(&self, origin: &str, token: &[u8; 16], payee: MchId, expires_at: Timestamp) -> String {

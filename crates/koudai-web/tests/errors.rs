@@ -111,6 +111,7 @@ impl World {
             h5_domains: None,
             suspended,
             public_key_mode: None,
+            transfer_scenes: None,
         };
         self.rig.app.engine.submit(set).await.unwrap();
     }

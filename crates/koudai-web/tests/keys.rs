@@ -95,6 +95,7 @@ async fn both_public_keys_verify_while_a_merchant_changes_from_one_to_the_other(
         h5_domains: None,
         suspended: None,
         public_key_mode: Some(true),
+        transfer_scenes: None,
     };
     rig.app.engine.submit(set).await.unwrap();
     let (platform, now) = (&rig.app.networks.platform, clock.now());

@@ -49,6 +49,10 @@ async fn told(State(shop): State<Arc<Shop>>, headers: HeaderMap, body: Bytes) ->
             println!("refund {} is {}", refund.out_refund_no, refund.refund_status.as_str());
             StatusCode::NO_CONTENT
         }
+        Ok(Notice::Transfer(transfer)) => {
+            println!("transfer {} is {}", transfer.out_bill_no, transfer.state.as_str());
+            StatusCode::NO_CONTENT
+        }
         Err(error) => {
             println!("refused: {error}");
             StatusCode::UNAUTHORIZED

@@ -117,6 +117,7 @@ fn a_merchant_without_the_right_learns_nothing_of_a_code() {
         h5_domains: None,
         suspended,
         public_key_mode: None,
+        transfer_scenes: None,
     };
     let request = shop.take("order-1", 10);
     shop.ledger.submit(&set(Some(vec![Product::Native]), None)).unwrap();

@@ -164,6 +164,7 @@ fn a_suspended_merchant_still_gives_back() {
         h5_domains: None,
         suspended: Some(true),
         public_key_mode: None,
+        transfer_scenes: None,
     };
     shop.ledger.submit(&suspend).unwrap();
     shop.ledger.submit(&shop.reverse()).unwrap();

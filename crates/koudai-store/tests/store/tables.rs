@@ -6,8 +6,8 @@ use koudai_core::code_payment::CodeFailure;
 use koudai_core::column::{Cells, Row, Value};
 use koudai_core::id::OrderId;
 use koudai_core::rows::{
-    App, AttemptKind, AttemptState, BindingState, CodePurpose, DeliveryOutcome, NetworkRefusal, Order, OrderState,
-    Product, RefundState, RefundWay, Rows, StaffRole, TransferFailure, TransferState,
+    App, AttemptKind, AttemptState, BindingState, CodePurpose, DeliveryOutcome, NetworkRefusal, Order,
+    OrderState, Product, RefundState, RefundWay, Rows, StaffRole, TransferFailure, TransferState,
 };
 use koudai_store::{Reader, StoreError, Tuning};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use koudai_core::id::{OrderId, RefundId, TransferId};
 use koudai_core::ledger::{AccountId, Journal};
-use koudai_core::rows::{Merchant, Order, Refund};
+use koudai_core::rows::{Merchant, Order, Refund, Transfer};
 use koudai_networks::Networks;
 use koudai_store::{Reader, StoreError};
 
@@ -137,20 +137,24 @@ impl Making {
                 (joined.order(refund.order)?, Some((refund, end.unwrap_or(Progress::UnderWay))))
             }
             Meaning::RefundReturned(refund) => {
-                return Ok(self.flow(journal, &lines::come_back(joined.refund(refund)?)));
+                self.flow(journal, &lines::come_back(joined.refund(refund)?));
+                return Ok(());
             }
             Meaning::Sent(transfer) => {
-                return Ok(self.flow(journal, &lines::transfer(joined.transfer(transfer)?, false)));
+                self.flow(journal, &lines::transfer(joined.transfer(transfer)?, false));
+                return Ok(());
             }
             Meaning::SentReturned(transfer) => {
-                return Ok(self.flow(journal, &lines::transfer(joined.transfer(transfer)?, true)));
+                self.flow(journal, &lines::transfer(joined.transfer(transfer)?, true));
+                return Ok(());
             }
             Meaning::RefundArrived(_) | Meaning::RefundRefused(_) | Meaning::Nobody => return Ok(()),
         };
         if self.bill.kind == BillKind::FundFlow {
             let business =
                 returned.map_or_else(|| lines::payment(order), |(refund, _)| lines::refund(refund));
-            return Ok(self.flow(journal, &business));
+            self.flow(journal, &business);
+            return Ok(());
         }
         let payer = journal.lines.iter().find_map(|line| line.account.person_owner());
         let openid = payer.map(|person| self.networks.vault.openid(&order.appid, person));

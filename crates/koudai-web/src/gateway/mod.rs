@@ -21,8 +21,8 @@ mod notices;
 mod orders;
 mod refunds;
 mod sensitive;
-mod transfers;
 mod sns;
+mod transfers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -211,7 +211,7 @@ where
             let mut signer = None;
             let outcome = answer(&app, &mut signer, (route.as_str(), segment), uri, request, handler).await;
             let code = outcome.as_ref().err().map_or("-", |fault| fault.code);
-            let response = respond(&app, mode, &request_id, lang, outcome);
+            let response = respond(&app, signer.as_deref(), &request_id, lang, outcome);
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(status = response.status().as_u16(), code, elapsed_ms, "answered");
             response

@@ -61,8 +61,8 @@ async fn shops(app: &koudai_web::App, count: usize) -> Result<Vec<Shop>, Failure
 
 /// What the platform's signatures are checked with.
 fn platform_keys(app: &koudai_web::App) -> PlatformKeys {
-    let certificate = &app.networks.platform.certificate;
-    [(certificate.serial.as_str(), certificate.public_key.clone())].into_iter().collect()
+    let signer = app.networks.platform.signer(SigningMode::Certificate, app.engine.clock().now());
+    [(signer.name.as_str(), signer.key.public_key())].into_iter().collect()
 }
 
 /// A port of this machine's.
