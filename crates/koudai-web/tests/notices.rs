@@ -289,7 +289,7 @@ async fn the_events_of_an_order_are_its_payment_and_its_refunds() {
     let events = |number: &'static str| {
         rig.app.engine.read(move |r| koudai_networks::telling::events_of_order(r, mchid, number))
     };
-    let newest = rig.app.engine.read(|r| r.newest_journal()).await.unwrap().0;
+    let newest = rig.app.engine.read(koudai_store::Reader::newest_journal).await.unwrap().0;
     let all: Vec<i64> = events("ORDER-BOTH").await.unwrap().unwrap().iter().map(|seq| seq.0).collect();
     assert_eq!(all, (newest - 3..=newest).collect::<Vec<_>>());
     assert_eq!(events("ORDER-NONE").await.unwrap(), Some(vec![]));

@@ -98,11 +98,7 @@ fn outcome(error: &reqwest::Error) -> DeliveryOutcome {
             Some(NameError::NotFound(_)) => return DeliveryOutcome::NotFound,
             None => {}
         }
-        // What TLS cannot accept comes as data that is not valid, or as an end before the beginning.
-        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        if error.is_connect()
-            && matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof))
-        {
+        if error.is_connect() && cause.downcast_ref::<io::Error>().is_some_and(is_of_tls) {
             return DeliveryOutcome::Untrusted;
         }
     }
@@ -113,6 +109,13 @@ fn outcome(error: &reqwest::Error) -> DeliveryOutcome {
     } else {
         DeliveryOutcome::Broken
     }
+}
+
+/// Whether an error while connecting is one of TLS: it comes as data that is not valid, or as an end before the beginning,
+/// perhaps inside of another error, which does not name it as its cause.
+fn is_of_tls(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+        || error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()).is_some_and(is_of_tls)
 }
 
 /// How the body of an answer begins, as text.

@@ -35,7 +35,7 @@ fn a_log_of_deliveries_that_is_not_whole_is_found() {
     let counted = "the deliveries of a merchant are counted";
     house.finds_sql(counted, "UPDATE notice_tally SET failed = 0");
     house.finds_sql(counted, "DELETE FROM notice_tally");
-    house.finds_sql("what was delivered was dealt with", "UPDATE delivery SET seq = 5");
+    house.finds_sql("what was delivered was dealt with", "UPDATE delivery SET seq = 5 WHERE seq = 4");
 }
 
 #[test]
