@@ -94,7 +94,7 @@ fn a_full_disk_loses_no_answer() {
 #[test]
 fn a_batch_that_finds_no_room_is_turned_away_and_the_process_goes_on() {
     let mut went_on = 0;
-    for nth in (1..=calls(Some(Call::Write))).step_by(10) {
+    for nth in (1..=calls(Some(Call::Write))).step_by(7) {
         let world = World::new();
         let mut books = Books::default();
         world.plan(Fault { on: Some(Call::Write), nth, how: Failure::Full, lasting: false });
