@@ -19,6 +19,7 @@ use koudai_core::state::{Command, OrStop, Stop, Tx};
 use koudai_core::time::DAY;
 use koudai_core::transfer::ReceiveTransfer;
 use koudai_engine::Clock;
+use koudai_networks::platform::{PlatformKey, SigningMode};
 use koudai_networks::{Reach, courier};
 use koudai_wechatpay::client::Client;
 use koudai_wechatpay::headers::SignedHeaders;
@@ -122,6 +123,11 @@ impl Scene {
 
     async fn ask(&self, body: &Value, headers: &[(&str, &str)]) -> Answer {
         self.rig.ask_with(&self.shop, "POST", BILLS, &body.to_string(), headers).await
+    }
+
+    /// The key that signs in this mode, which opens what is encrypted to it.
+    fn platform(&self, mode: SigningMode) -> Arc<PlatformKey> {
+        self.rig.app.networks.platform.signer(mode, self.rig.app.engine.clock().now())
     }
 
     /// How merchant, what is in flight and payee stand.
@@ -287,11 +293,11 @@ async fn a_name_is_compared_whoever_encrypted_it_to_which_key_and_comes_back_enc
     assert_eq!(scene.money().await, [99_100, 300, 0]);
 
     // To the certificate's key, by its serial in lower case.
-    let platform = &scene.rig.app.networks.platform;
+    let certificate = scene.platform(SigningMode::Certificate);
     let mut body = serde_json::to_value(scene.wish("bill3", 300)).unwrap();
-    let cipher = oaep::encrypt(&platform.certificate.public_key, "王小明".as_bytes()).unwrap();
+    let cipher = oaep::encrypt(&certificate.key.public_key(), "王小明".as_bytes()).unwrap();
     body["user_name"] = json!(cipher);
-    let serial = platform.certificate.serial.to_lowercase();
+    let serial = certificate.name.to_lowercase();
     let by_certificate = scene.ask(&body, &[("Wechatpay-Serial", &serial)]).await;
     assert_eq!((by_certificate.status, &by_certificate.json()["state"]), (200, &json!("WAIT_USER_CONFIRM")));
 }
@@ -299,13 +305,13 @@ async fn a_name_is_compared_whoever_encrypted_it_to_which_key_and_comes_back_enc
 #[tokio::test]
 async fn a_name_that_cannot_be_opened_says_so_and_which_key_is_meant() {
     let scene = Scene::start().await;
-    let platform = &scene.rig.app.networks.platform;
+    let platform = scene.platform(SigningMode::PublicKey);
     let with = |cipher: &str| {
         let mut body = serde_json::to_value(scene.wish("bill1", 300)).unwrap();
         body["user_name"] = json!(cipher);
         body
     };
-    let good = oaep::encrypt(&platform.public_key.public_key(), "王小明".as_bytes()).unwrap();
+    let good = oaep::encrypt(&platform.key.public_key(), "王小明".as_bytes()).unwrap();
     let message = "平台证书序列号Wechatpay-Serial错误";
     for serial in ["", "ABCDEF", "PUB_KEY_ID_0", &scene.shop.serial] {
         let refused = scene.ask(&with(&good), &[("Wechatpay-Serial", serial)]).await;
@@ -318,7 +324,7 @@ async fn a_name_that_cannot_be_opened_says_so_and_which_key_is_meant() {
     assert_eq!(scene.ask(&body, &[("Wechatpay-Serial", "ABCDEF")]).await.status, 200);
 
     let stranger = oaep::encrypt(&PrivateKey::generate().public_key(), "王小明".as_bytes()).unwrap();
-    let to = |text: &[u8]| oaep::encrypt(&platform.public_key.public_key(), text).unwrap();
+    let to = |text: &[u8]| oaep::encrypt(&platform.key.public_key(), text).unwrap();
     let (control, bytes) = (to("王\n小明".as_bytes()), to(&[0xFF; 8]));
     let (long, digits) = (to("王".repeat(51).as_bytes()), to(b"12345"));
     for cipher in ["王小明", "AAAA", &*stranger, &*control, &*bytes, &*long, &*digits, &"A".repeat(3_000)]
