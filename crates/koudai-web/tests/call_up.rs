@@ -89,6 +89,7 @@ impl Wallet {
             h5_domains: Some(domains.iter().map(|&domain| domain.to_owned()).collect()),
             suspended: None,
             public_key_mode: None,
+            transfer_scenes: None,
         };
         self.rig.app.engine.submit(set).await.unwrap();
     }

@@ -21,7 +21,7 @@ use crate::keys;
 use crate::sandbox::text;
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "data",
     "listen",
     "origin",

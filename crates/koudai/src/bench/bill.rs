@@ -158,7 +158,7 @@ async fn make(args: &BenchBillArgs) -> Result<Made, Failure> {
     trade(&engine, &house, &credentials.appid, BESIDE)?;
     // Nobody is to be told of all this: it would be measured too.
     let told = engine.read(koudai_store::Reader::newest_journal).await.map_err(|error| ledger(&error))?;
-    let tell = RecordTold { mchid, told: told.max(Seq(0)), failed: vec![] };
+    let tell = RecordTold { mchid, told: told.max(Seq(0)), failed: vec![], parked: vec![], log: vec![] };
     engine.submit(tell).await.map_err(not_done("passing over the notices"))?;
     if after - before != totals.net() {
         return Err(Failure::new("the merchant's account did not come to what its orders did"));

@@ -14,6 +14,7 @@ use koudai_core::ledger::AccountId;
 use koudai_core::rows::Product;
 use koudai_engine::{Engine, Settings};
 use koudai_networks::courier;
+use koudai_networks::platform::SigningMode;
 use koudai_wechatpay::aead::ApiV3Key;
 use koudai_wechatpay::headers::PlatformKeys;
 use serde_json::json;
