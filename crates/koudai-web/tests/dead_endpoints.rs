@@ -102,6 +102,7 @@ impl Town {
             settle_info: None,
             amount: Money::fen(1).unwrap(),
             time_expire: None,
+            meant_for: None,
         };
         rig.app.engine.submit(order).await.unwrap().id
     }

@@ -263,6 +263,7 @@ async fn what_is_wrong_with_a_trade_is_said_by_its_number() {
         h5_domains: None,
         suspended: Some(true),
         public_key_mode: None,
+        transfer_scenes: None,
     };
     rig.app.engine.submit(suspend).await.unwrap();
     let all = format!("/sns/oauth2/access_token?appid={appid}&secret={SECRET}&code={good}&{kind}");
