@@ -26,6 +26,7 @@ pub mod planted;
 pub mod refund;
 pub mod refusal;
 pub mod reversal;
+mod row_values;
 pub mod rows;
 pub mod secret;
 pub mod sign_in;

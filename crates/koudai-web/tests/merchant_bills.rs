@@ -46,7 +46,7 @@ impl Ground {
     async fn at(start: Timestamp) -> Self {
         // Everything follows from the clock and the seed, so that numbers of ours can be expected.
         let clock = Clock::simulated(start, 7);
-        Self { rig: Rig::start_by(Reach::Local, clock.clone()).await, clock }
+        Self { rig: Rig::start_unlimited(Reach::Local, clock.clone()).await, clock }
     }
 
     fn until(&self, at: Timestamp) {

@@ -38,6 +38,7 @@ use koudai_networks::vault::{Sealed, Vault};
 use koudai_networks::{Health, Networks, Reach};
 use koudai_web::App;
 use koudai_web::bills::Bills;
+use koudai_web::gateway::limits::{Limiter, Limits};
 use koudai_wechatpay::aead::ApiV3Key;
 use koudai_wechatpay::authorization::Authorization;
 use koudai_wechatpay::certificate::{Authority, Certificate};
@@ -133,6 +134,15 @@ impl Rig {
 
     /// With settings of the test's own.
     pub async fn start_under(policy: Policy, reach: Reach, clock: Clock) -> Self {
+        Self::begin(policy, Limits::default(), reach, clock).await
+    }
+
+    /// Where merchants may ask as often as they like.
+    pub async fn start_unlimited(reach: Reach, clock: Clock) -> Self {
+        Self::begin(Policy::default(), Limits::NONE, reach, clock).await
+    }
+
+    async fn begin(policy: Policy, limits: Limits, reach: Reach, clock: Clock) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
         let engine = Engine::start(&Settings::directory(directory.path()), keys, policy, clock).unwrap();
@@ -142,7 +152,7 @@ impl Rig {
             engine,
             networks: Arc::new(networks(reach)),
             bills: Arc::new(Bills::open(&directory.path().join("spool")).unwrap()),
-            limiter: Arc::default(),
+            limiter: Arc::new(Limiter::new(limits)),
             origin: format!("http://{address}").into(),
             operator: "Koudai".into(),
             contact: Some("400-000-0000".into()),

@@ -1,0 +1,278 @@
+//! What rows are keyed by where one number is not enough, and what stands in them in words. `rows` gives them on.
+
+use crate::column::{compound_key, worded};
+use crate::id::{MchId, PersonId, Seq};
+use crate::identity::Phone;
+
+compound_key! {
+    /// A number a person's device chose for one request of theirs.
+    ClientNumber {
+        /// Whose number it is.
+        person: PersonId,
+        /// 8 to 40 letters, digits, `-` and `_`.
+        number: String,
+    }
+}
+
+compound_key! {
+    /// A merchant's own number for an order.
+    OutTradeNo {
+        /// The merchant.
+        mchid: MchId,
+        /// 6 to 32 letters, digits and `_-|*`.
+        out_trade_no: String,
+    }
+}
+
+compound_key! {
+    /// A merchant's own number for a refund.
+    OutRefundNo {
+        /// The merchant.
+        mchid: MchId,
+        /// 1 to 64 letters, digits and `_-|*@`.
+        out_refund_no: String,
+    }
+}
+
+compound_key! {
+    /// A merchant's own number for a transfer.
+    OutBillNo {
+        /// The merchant.
+        mchid: MchId,
+        /// 1 to 32 letters and digits.
+        out_bill_no: String,
+    }
+}
+
+compound_key! {
+    /// One certificate of a merchant.
+    CertificateKey {
+        /// The merchant.
+        mchid: MchId,
+        /// Upper-case hex without leading zeros.
+        serial: String,
+    }
+}
+
+compound_key! {
+    /// One event a merchant could not be told at the first attempt.
+    NoticeKey {
+        /// The merchant.
+        mchid: MchId,
+        /// The journal that is the event.
+        seq: Seq,
+    }
+}
+
+compound_key! {
+    /// A place in a merchant's log of deliveries.
+    DeliveryKey {
+        /// The merchant.
+        mchid: MchId,
+        /// Its places are taken in turn, those of failed deliveries apart from the others (`notice::RING`).
+        slot: u16,
+    }
+}
+
+compound_key! {
+    /// A phone number and what a code sent to it is for.
+    CodeKey {
+        /// The phone.
+        phone: Phone,
+        /// What the code allows.
+        purpose: CodePurpose,
+    }
+}
+
+worded! {
+    /// What a one-time code allows.
+    CodePurpose {
+        /// To sign in, and to register by it.
+        SignIn = "sign_in",
+    }
+}
+
+worded! {
+    /// How far an order is.
+    OrderState {
+        /// Nobody has paid.
+        Unpaid = "unpaid",
+        /// A card payment is under way; the order takes no other until it ends.
+        Paying = "paying",
+        /// Paid; whether some of it was refunded stands beside it.
+        Paid = "paid",
+        /// Closed by the merchant. An order past its time is closed too, by the clock and without a write.
+        Closed = "closed",
+        /// A code payment that its payer is asked about on their phone. Past its time it has failed, by the clock and without
+        /// a write.
+        Confirming = "confirming",
+        /// A code payment that came to nothing.
+        Failed = "failed",
+        /// A code payment taken back for good; whether it had been paid stands beside it.
+        Reversed = "reversed",
+    }
+}
+
+worded! {
+    /// What a merchant may use: how its orders are brought to the payer, and transfers.
+    Product {
+        /// The merchant shows a code.
+        Native = "native",
+        /// Inside the wallet's browser.
+        Jsapi = "jsapi",
+        /// From a merchant's app.
+        App = "app",
+        /// From a phone's browser.
+        H5 = "h5",
+        /// The payer shows a code.
+        CodePay = "codepay",
+        /// Money to a person; no order is brought this way.
+        Transfer = "transfer",
+    }
+}
+
+worded! {
+    /// How far a transfer is.
+    TransferState {
+        /// The merchant's money is held until the payee receives it.
+        Waiting = "waiting",
+        /// Received.
+        Received = "received",
+        /// It did not come about, and the merchant has its money.
+        Failed = "failed",
+        /// The merchant took it back.
+        Cancelled = "cancelled",
+    }
+}
+
+worded! {
+    /// Why a transfer did not come about.
+    TransferFailure {
+        /// The payee's account is frozen.
+        PayeeFrozen = "payee_frozen",
+        /// A name was given and the payee has not proven theirs.
+        PayeeUnproven = "payee_unproven",
+        /// The name given is not the payee's.
+        NameWrong = "name_wrong",
+        /// The payee did not receive it in time.
+        Overdue = "overdue",
+        /// The merchant took it back.
+        Withdrawn = "withdrawn",
+    }
+}
+
+worded! {
+    /// How far a refund is.
+    RefundState {
+        /// On its way to the card.
+        Processing = "processing",
+        /// Arrived.
+        Success = "success",
+        /// The bank refused it for good; the money waits for a decision.
+        Abnormal = "abnormal",
+    }
+}
+
+worded! {
+    /// Where the money of a refund goes.
+    RefundWay {
+        /// Back the way it came.
+        Original = "original",
+        /// To the payer's balance, since the bank refused it for good.
+        Balance = "balance",
+        /// Back to the merchant, who pays the payer by other means, since the bank refused it for good.
+        Merchant = "merchant",
+    }
+}
+
+worded! {
+    /// What a call to a network is to do.
+    AttemptKind {
+        /// Debit a card and credit the person's balance.
+        TopUp = "top_up",
+        /// Debit a card and credit the order's merchant.
+        CardPayment = "card_payment",
+        /// Credit a card from a merchant's money.
+        CardRefund = "card_refund",
+    }
+}
+
+worded! {
+    /// How a call to a network stands. An answer that has not come is `Open`: unknown is not failed.
+    AttemptState {
+        /// Recorded, perhaps sent; the outcome is not known.
+        Open = "open",
+        /// The network did it.
+        Succeeded = "succeeded",
+        /// The network did not and will not do it.
+        Failed = "failed",
+    }
+}
+
+worded! {
+    /// Why a network did not do something, folded to what a person can act on.
+    NetworkRefusal {
+        /// Not enough money on the card.
+        InsufficientFunds = "insufficient_funds",
+        /// The card is lost, frozen, expired or unbound at the bank.
+        CardNotUsable = "card_not_usable",
+        /// The network could not be reached, and nothing was sent.
+        Unavailable = "unavailable",
+        /// It was withdrawn before the bank did it.
+        Withdrawn = "withdrawn",
+        /// Anything else.
+        Refused = "refused",
+    }
+}
+
+worded! {
+    /// How far the binding of a card is.
+    BindingState {
+        /// Recorded; the bank has not said that it sent a code.
+        Asked = "asked",
+        /// The bank sent its code.
+        CodeSent = "code_sent",
+        /// Bound.
+        Bound = "bound",
+        /// Over without a card.
+        Failed = "failed",
+    }
+}
+
+worded! {
+    /// What came of one try at telling a merchant.
+    DeliveryOutcome {
+        /// The merchant took it.
+        Answered = "answered",
+        /// It answered something else.
+        Status = "status",
+        /// Its address may not be connected to.
+        NotAllowed = "not_allowed",
+        /// Its name was not found.
+        NotFound = "dns",
+        /// No connection was made.
+        Unreachable = "connect",
+        /// It could not prove who it is.
+        Untrusted = "tls",
+        /// It did not answer in time.
+        NoAnswer = "timeout",
+        /// The connection broke off before an answer.
+        Broken = "broken",
+    }
+}
+
+worded! {
+    /// What one of the operator's staff may do.
+    StaffRole {
+        /// Everything, the staff included.
+        Owner = "owner",
+        /// Settlement and reconciliation.
+        Finance = "finance",
+        /// Customers' cases.
+        Service = "service",
+        /// Merchants' set-up.
+        Merchants = "merchants",
+        /// Looks, changes nothing.
+        Auditor = "auditor",
+    }
+}
