@@ -16,7 +16,7 @@ use koudai_networks::platform::{parse_token, token_text};
 use koudai_networks::prepay::is_appid;
 use koudai_networks::telling::{Mark, notice_id, parse_notice_id};
 use koudai_networks::vault::Vault;
-use koudai_networks::{Reach, reach_allows};
+use koudai_networks::{Reach, reach_allows, return_address, with_parameters};
 use koudai_web::bills::{Token, TokenError};
 use koudai_wechatpay::aead::{self, ApiV3Key};
 use koudai_wechatpay::authorization::Authorization;
@@ -220,6 +220,10 @@ fn words(input: &[u8]) {
     let _ = Phone::parse(&text);
     let _ = CardNumber::parse(&text);
     let _ = Money::parse_major(&text, Currency::Cny);
+    if let Some(back) = return_address(Reach::Public, "shop.example.org", &text) {
+        let back = with_parameters(back, &[("code", "1")]);
+        assert!(back.scheme() == "https" && back.host_str() == Some("shop.example.org"), "{back} of {text}");
+    }
     let _ = reach_allows(Reach::Public, &text);
     let _ = reach_allows(Reach::Local, &text);
 }
