@@ -7,17 +7,22 @@ use std::time::Duration;
 use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, RemoveCard, StartBinding};
 use koudai_core::card::CardKind;
+use koudai_core::code_payment::{DeclineCodePayment, TakeByCode};
 use koudai_core::id::{AttemptId, CardId, MchId, OrderId, PersonId, RefundId, Seq};
 use koudai_core::identity::Phone;
 use koudai_core::ledger::{ISSUER_NETWORK, Journal};
-use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
+use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::money::Money;
 use koudai_core::notice::RecordTold;
 use koudai_core::order::{CloseOrder, PlaceOrder};
+use koudai_core::payer_code::{AuthCode, ChoosePayerMethod, IssuePayerCode, SwitchPayerCodesOn};
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refund::{OrderName, RequestRefund};
-use koudai_core::rows::{CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, Product};
+use koudai_core::reversal::ReverseOrder;
+use koudai_core::rows::{
+    CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, OrderNumber, OutTradeNo, Product,
+};
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{RequestCode, SignIn, code_of};
 use koudai_core::state::{Keys, Policy};
@@ -205,16 +210,101 @@ impl Hand {
     }
 }
 
+/// What was paid by codes, or was to be.
+pub(crate) struct Codes {
+    pub(crate) paid: OrderId,
+    pub(crate) asked: OrderId,
+    pub(crate) declined: OrderId,
+    /// Paid, and given back.
+    pub(crate) reversed: OrderId,
+    /// Reversed while the card's bank is asked.
+    pub(crate) withdrawn: OrderId,
+    /// What the number that was reversed before its call stands for.
+    pub(crate) barred: OrderId,
+}
+
+impl Hand {
+    async fn scan(&self, mchid: MchId, number: &str, minor: i64, person: PersonId) -> OrderId {
+        let random = u64::from_le_bytes(spread(number));
+        let code = AuthCode::draw(random);
+        done!(self, IssuePayerCode { person, code: code.clone() });
+        let take = TakeByCode {
+            mchid,
+            appid: format!("wx{:016}", mchid.0),
+            out_trade_no: number.to_owned(),
+            description: "拿铁 大杯".to_owned(),
+            attach: None,
+            goods_tag: None,
+            detail: None,
+            scene_info: None,
+            settle_info: None,
+            amount: fen(minor),
+            code,
+        };
+        done!(self, take).id
+    }
+
+    async fn reverse(&self, mchid: MchId, number: &str) {
+        self.clock.advance(15 * SECOND);
+        let (appid, out_trade_no) = (format!("wx{:016}", mchid.0), number.to_owned());
+        done!(self, ReverseOrder { mchid, appid, out_trade_no });
+    }
+
+    async fn codes(&self, house: &House) -> Codes {
+        let (mchid, person) = (house.shop, house.payer);
+        let set = SetMerchant {
+            mchid,
+            products: Some(vec![Product::Native, Product::CodePay]),
+            h5_domains: None,
+            suspended: None,
+            public_key_mode: None,
+        };
+        done!(self, set);
+        done!(self, SwitchPayerCodesOn { person, pin: pin() });
+        self.reverse(mchid, "barred").await;
+        let paid = self.scan(mchid, "code-1", 1_000, person).await;
+        let declined = self.scan(mchid, "code-2", 100_001, person).await;
+        done!(self, DeclineCodePayment { person, order: declined });
+        let reversed = self.scan(mchid, "code-3", 1_000, person).await;
+        self.reverse(mchid, "code-3").await;
+        done!(self, ChoosePayerMethod { person, card: Some(house.card) });
+        let withdrawn = self.scan(mchid, "code-4", 1_000, person).await;
+        self.reverse(mchid, "code-4").await;
+        let asked = self.scan(mchid, "code-5", 100_001, person).await;
+        let key = OutTradeNo { mchid, out_trade_no: "barred".to_owned() };
+        let barred = self.engine.read(move |reader| reader.get::<OrderNumber>(&key)).await;
+        Codes { paid, asked, declined, reversed, withdrawn, barred: barred.unwrap().unwrap().order }
+    }
+}
+
+/// Eight bytes that differ from number to number.
+fn spread(number: &str) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    number.bytes().enumerate().for_each(|(at, byte)| bytes[at % 8] ^= byte);
+    bytes
+}
+
 impl House {
     pub(crate) fn built() -> Self {
+        Self::build(false).0
+    }
+
+    /// The same, and payments by codes.
+    pub(crate) fn with_codes() -> (Self, Codes) {
+        let (house, codes) = Self::build(true);
+        (house, codes.unwrap())
+    }
+
+    fn build(with_codes: bool) -> (Self, Option<Codes>) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("kind"), "serve\n").unwrap();
         // Every journal a generation: what follows from all but the newest is in its tables.
         let settings = Settings { tuning: Tuning { generation: 1 }, ..Settings::directory(directory.path()) };
-        let mut house = runtime.block_on(async {
-            let (house, _hand) = Self::lived_in(directory, &settings, Clock::by_hand(BEGIN)).await;
-            house
+        let (mut house, codes) = runtime.block_on(async {
+            let (house, hand) = Self::lived_in(directory, &settings, Clock::by_hand(BEGIN)).await;
+            let codes = if with_codes { Some(hand.codes(&house).await) } else { None };
+            (house, codes)
         });
         house.mirror = Mirror::new();
         // The engine's thread lets go of the directory a moment after its last handle is gone.
@@ -223,7 +313,7 @@ impl House {
                 drop(lock);
                 let database = Connection::open(house.directory.path().join(FILE)).unwrap();
                 database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-                return house;
+                return (house, codes);
             }
             std::thread::sleep(Duration::from_millis(10));
         }

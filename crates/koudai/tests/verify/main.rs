@@ -4,6 +4,7 @@
 
 mod books;
 mod claims;
+mod codes;
 mod house;
 mod ledger;
 #[path = "../../../koudai-store/tests/store/place.rs"]
@@ -50,6 +51,7 @@ fn every_invariant_has_a_bug_that_reaches_it() {
     let sentences = texts.filter(|text| text.matches(' ').count() >= 3 && !text.contains('{'));
     let tests = [
         include_str!("claims.rs"),
+        include_str!("codes.rs"),
         include_str!("ledger.rs"),
         include_str!("rows.rs"),
         include_str!("written_behind.rs"),
