@@ -9,9 +9,15 @@ use koudai_core::card::CardNumber;
 use koudai_core::id::{MchId, OrderId, PersonId};
 use koudai_core::identity::Phone;
 use koudai_core::money::{Currency, Money};
+use koudai_core::payer_code::AuthCode;
+use koudai_core::secret::Secret;
 use koudai_core::time::Timestamp;
 use koudai_networks::platform::{parse_token, token_text};
+use koudai_networks::prepay::is_appid;
+use koudai_networks::telling::{Mark, notice_id, parse_notice_id};
+use koudai_networks::vault::Vault;
 use koudai_networks::{Reach, reach_allows};
+use koudai_web::bills::{Token, TokenError};
 use koudai_wechatpay::aead::{self, ApiV3Key};
 use koudai_wechatpay::authorization::Authorization;
 use koudai_wechatpay::certificate::{Authority, Certificate};
@@ -40,6 +46,7 @@ pub fn targets() -> Vec<Target> {
         Target { name: "pem", run: pem },
         Target { name: "der", run: der },
         Target { name: "words", run: words },
+        Target { name: "tokens", run: tokens },
     ];
     let bodies = koudai_web::gateway::fuzzing::BODIES.iter().map(|(name, run)| Target { name, run: *run });
     ours.into_iter().chain(bodies).collect()
@@ -52,6 +59,7 @@ struct Keys {
     authority: Authority,
     api_v3: ApiV3Key,
     platform: PlatformKeys,
+    vault: Vault,
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
@@ -61,6 +69,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
         authority: Authority::generate("fuzz", NOW_S * 1_000).expect("a plain name is in range"),
         api_v3: ApiV3Key::new("a7cde1ZJB1kG2e7VfTs3jQzaWizur8Gb").expect("32 letters and digits"),
         platform: [("AB", public.clone())].into_iter().collect(),
+        vault: Vault::new(&Secret::new([1; 32]), Secret::new([2; 32]), Secret::new([3; 32])),
         private,
         public,
     }
@@ -170,6 +179,26 @@ fn der(input: &[u8]) {
     let labels = ["CERTIFICATE", "PUBLIC KEY", "PRIVATE KEY", "RSA PRIVATE KEY", "CERTIFICATE REQUEST"];
     let label = labels[usize::from(*first) % labels.len()];
     pem(format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der)).as_bytes());
+}
+
+/// What a person's phone or a merchant's program shows again of what it was given.
+fn tokens(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    if let Some(seq) = parse_notice_id(&text) {
+        assert_eq!(notice_id(seq), text, "a notice has one number");
+    }
+    if let Some(code) = AuthCode::parse(&text) {
+        assert_eq!(code.expose(), text, "a code has one spelling");
+    }
+    let _ = Mark::parse(&text);
+    let appid = if is_appid(&text) { &*text } else { "wx0000000000000001" };
+    let at = Timestamp(NOW_S * 1_000);
+    let vault = &KEYS.vault;
+    assert_eq!(Token::open(&text, vault, MchId(1), at), Err(TokenError::Malformed), "nobody seals by chance");
+    assert_eq!(vault.code_of(&text), None, "nobody has a MAC by chance");
+    assert_eq!(vault.h5_until(&[7; 16], &text), None, "nobody has a MAC by chance");
+    assert_eq!(vault.open_login_code(appid, &text), None, "nobody has a MAC by chance");
+    assert_eq!(vault.person_of(appid, &text), None, "nobody has a MAC by chance");
 }
 
 /// Single values, as they stand in paths, queries, links and forms.

@@ -27,7 +27,7 @@ use koudai_wechatpay::keys::PrivateKey;
 use koudai_wechatpay::notice::Notice;
 use koudai_wechatpay::oaep;
 use koudai_wechatpay::types::{TransferReport, TransferRequest, TransferState, TransferStyle};
-use rig::{Answer, PUBLIC_KEY_ID, Rig, Shop, order};
+use rig::{Answer, Freeze, PUBLIC_KEY_ID, Rig, Shop, order};
 use serde_json::{Value, json};
 
 const BILLS: &str = "/v3/fund-app/mch-transfer/transfer-bills";
@@ -46,21 +46,6 @@ impl Command for OpenSession {
         let now = tx.now();
         let expires_at = now.plus(30 * DAY);
         tx.rows().session.put(Session { token_hash, person: self.0, created_at: now, expires_at });
-        Ok(())
-    }
-}
-
-/// Freezes somebody, as staff will.
-struct Freeze(PersonId);
-
-impl Command for Freeze {
-    type Reply = ();
-    type Refusal = Refusal;
-
-    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
-        let mut person = tx.rows().person.get(&self.0).or_stop()?.cloned().ok_or(Refusal::SignedOut)?;
-        person.frozen = true;
-        tx.rows().person.put(person);
         Ok(())
     }
 }

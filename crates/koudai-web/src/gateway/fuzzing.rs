@@ -2,20 +2,31 @@
 //!
 //! One more body is one more line in `bodies!`.
 
-use koudai_core::id::{MchId, PersonId};
+use koudai_core::id::{MchId, PersonId, RefundId};
+use koudai_core::identity::PersonName;
 use koudai_core::order::PlaceOrder;
 use koudai_core::rows::Product;
+use koudai_core::secret::Secret;
+use koudai_core::transfer::CreateTransfer;
 use koudai_networks::Reach;
 
 use super::fault::Fault;
 use super::fields::{Fields, OUT_TRADE_NO};
-use super::{codepay, orders, read_body, refunds};
+use super::{codepay, orders, read_body, refunds, transfers};
 use crate::say::Lang;
 
 const MCHID: MchId = MchId(1_900_007_291);
+const APPID: &str = "wxd678efh567hg6787";
+const PERSON: PersonId = PersonId(1 << 60);
 
 fn ordered(fields: &Fields<'_>, product: Product) -> Result<PlaceOrder, Fault> {
-    orders::ordered(fields, (MCHID, Reach::Public), product, |_, _| Ok(PersonId(1 << 60)))
+    orders::ordered(fields, (MCHID, Reach::Public), product, |_, _| Ok(PERSON))
+}
+
+/// A transfer whose payee's name stands in the body as it is: no mutation of a cipher would open.
+fn transferred(fields: &Fields<'_>) -> Result<(CreateTransfer, Option<PersonName>), Fault> {
+    let name = |fields: &Fields<'_>| Ok(fields.owned("user_name", 50)?.map(Secret::new));
+    transfers::transfer_request(fields, (MCHID, APPID, Reach::Public), name, |_| Some(PERSON))
 }
 
 /// Whether a body is accepted. A refusal must have words in both languages and an answer that is JSON.
@@ -52,6 +63,8 @@ bodies! {
     "body-reverse" => codepay::read_reverse,
     "body-close" => orders::read_close,
     "body-refund" => |fields| refunds::refund_request(fields, MCHID, Reach::Public),
+    "body-abnormal-refund" => |fields| refunds::redirection(fields, MCHID, RefundId(1 << 60)),
+    "body-transfer" => transferred,
     // Numbers in paths are read by the same rules as in bodies.
     "body-number" => |fields| OUT_TRADE_NO.in_path(fields.owned("out_trade_no", 64)?),
 }

@@ -36,25 +36,30 @@ pub(super) async fn redirect(mut call: Call) -> Result<Reply, Fault> {
     let unknown = || refusal(Asked::Refund, MerchantRefusal::RefundUnknown);
     let refund = call.segment.take().and_then(|text| RefundId::parse(&text)).ok_or_else(unknown)?;
     let mchid = call.merchant.mchid;
-    let redirect = call.fields(|fields| {
-        let out_refund_no = OUT_REFUND_NO.required_in_body(fields)?;
-        let to = match fields.required_text("type", 1..=32)? {
-            "USER_BALANCE" => Elsewhere::Balance,
-            "MERCHANT_BANK_CARD" => Elsewhere::Merchant,
-            "USER_BANK_CARD" => return Err(Fault::no_payout()),
-            _ => {
-                let issue = said(
-                    "应为 USER_BALANCE 或 MERCHANT_BANK_CARD",
-                    "must be USER_BALANCE or MERCHANT_BANK_CARD",
-                );
-                return Err(fields.refuse("type", issue));
-            }
-        };
-        Ok(RedirectRefund { mchid, refund, out_refund_no, to })
-    })?;
+    let redirect = call.fields(|fields| redirection(fields, mchid, refund))?;
     let reply = call.app.engine.submit(redirect).await;
     let (refund, order) = reply.map_err(|why| failed(Asked::Refund, why))?;
     show(&call, &refund, &order).await
+}
+
+/// Where a body sends a refund.
+pub(super) fn redirection(
+    fields: &Fields<'_>,
+    mchid: MchId,
+    refund: RefundId,
+) -> Result<RedirectRefund, Fault> {
+    let out_refund_no = OUT_REFUND_NO.required_in_body(fields)?;
+    let to = match fields.required_text("type", 1..=32)? {
+        "USER_BALANCE" => Elsewhere::Balance,
+        "MERCHANT_BANK_CARD" => Elsewhere::Merchant,
+        "USER_BANK_CARD" => return Err(Fault::no_payout()),
+        _ => {
+            let issue =
+                said("应为 USER_BALANCE 或 MERCHANT_BANK_CARD", "must be USER_BALANCE or MERCHANT_BANK_CARD");
+            return Err(fields.refuse("type", issue));
+        }
+    };
+    Ok(RedirectRefund { mchid, refund, out_refund_no, to })
 }
 
 /// `GET /v3/refund/domestic/refunds/{out_refund_no}`. The signer is the merchant.

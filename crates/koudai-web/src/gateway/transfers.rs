@@ -1,12 +1,13 @@
 //! Transfers to people: made, asked for, taken back (protocol specification 2.7).
 
-use koudai_core::id::{PersonId, TransferId};
+use koudai_core::id::{MchId, PersonId, TransferId};
 use koudai_core::identity::PersonName;
 use koudai_core::refusal::MerchantRefusal;
 use koudai_core::rows::{Identity, OutBillNo, Product, Transfer, TransferNumber, TransferState};
+use koudai_core::secret::Secret;
 use koudai_core::transfer::{CancelTransfer, CreateTransfer, Found, GivenName};
-use koudai_networks::protocol;
 use koudai_networks::vault::Sealed;
+use koudai_networks::{Reach, protocol};
 use koudai_wechatpay::types::{TransferCancelled, TransferReply, TransferReport};
 use serde::Deserialize;
 use zeroize::Zeroize;
@@ -23,13 +24,20 @@ const LEAST_FEN: i64 = 10;
 const MOST_RED_PACKET_FEN: i64 = 20_000;
 /// The most things reported of one transfer; scenes ask for three at most.
 const MOST_REPORTS: usize = 10;
+/// The field that names the payee, encrypted.
+const USER_NAME: &str = "user_name";
 
 /// `POST /v3/fund-app/mch-transfer/transfer-bills`.
 pub(super) async fn create(call: Call) -> Result<Reply, Fault> {
     if !call.merchant.may_use(Product::Transfer) {
         return Err(refusal(Asked::Transfer, MerchantRefusal::ProductNotEnabled));
     }
-    let (mut request, name) = call.fields(|fields| transfer_request(&call, fields))?;
+    let (vault, appid) = (&call.app.networks.vault, &*call.merchant.appid);
+    let (mut request, name) = call.fields(|fields| {
+        let signer = (call.merchant.mchid, appid, call.app.networks.reach);
+        let name = |fields: &Fields<'_>| call.sensitive(fields, USER_NAME, 1..=50);
+        transfer_request(fields, signer, name, |openid| vault.person_of(appid, openid))
+    })?;
     note(&request.out_bill_no);
     if let Some(name) = name {
         request.name = Some(compare(&call, request.payee, &name).await?);
@@ -109,8 +117,14 @@ fn show(call: &Call, transfer: Option<Transfer>) -> Result<Reply, Fault> {
     Ok(Reply::json(&bill))
 }
 
-/// The transfer a body asks for, its payee's name not compared yet.
-fn transfer_request(call: &Call, fields: &Fields<'_>) -> Result<(CreateTransfer, Option<PersonName>), Fault> {
+/// The transfer a body asks for, its payee's name not compared yet. `name` opens that, `payee` knows who an openid of the
+/// merchant's app is.
+pub(super) fn transfer_request(
+    fields: &Fields<'_>,
+    (mchid, own, reach): (MchId, &str, Reach),
+    name: impl FnOnce(&Fields<'_>) -> Result<Option<Secret<String>>, Fault>,
+    payee: impl FnOnce(&str) -> Option<PersonId>,
+) -> Result<(CreateTransfer, Option<PersonName>), Fault> {
     let appid = fields.required_text("appid", 1..=32)?;
     let out_bill_no = OUT_BILL_NO.required_in_body(fields)?;
     let scene = fields.required_text("transfer_scene_id", 1..=36)?;
@@ -119,26 +133,25 @@ fn transfer_request(call: &Call, fields: &Fields<'_>) -> Result<(CreateTransfer,
     let remark = fields.required_text("transfer_remark", 1..=32)?;
     let notify_url = fields.owned("notify_url", 256)?;
     if let Some(address) = &notify_url {
-        check_notify_url(fields, address, call.app.networks.reach)?;
+        check_notify_url(fields, address, reach)?;
     }
     let perception = fields.owned("user_recv_perception", 32)?;
     let report = report(fields)?;
     check_style(fields, amount)?;
-    let name = match call.sensitive(fields, "user_name", 1..=50)? {
-        Some(text) => Some(PersonName::parse(text.expose()).ok_or_else(|| unfit(fields, "user_name"))?),
+    let name = match name(fields)? {
+        Some(text) => Some(PersonName::parse(text.expose()).ok_or_else(|| unfit(fields, USER_NAME))?),
         None => None,
     };
     // An app of another merchant's is said before whose openid it is.
-    if appid != call.merchant.appid {
+    if appid != own {
         return Err(refusal(Asked::Transfer, MerchantRefusal::AppidMismatch));
     }
-    let payee = call.app.networks.vault.person_of(appid, openid);
     let request = CreateTransfer {
-        mchid: call.merchant.mchid,
+        mchid,
         appid: appid.to_owned(),
         out_bill_no,
         scene: scene.to_owned(),
-        payee: payee.ok_or_else(|| refusal(Asked::Transfer, MerchantRefusal::PayeeUnknown))?,
+        payee: payee(openid).ok_or_else(|| refusal(Asked::Transfer, MerchantRefusal::PayeeUnknown))?,
         name: None,
         amount: fen(amount),
         remark: remark.to_owned(),

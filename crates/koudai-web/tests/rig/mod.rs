@@ -21,6 +21,7 @@ use koudai_core::money::Money;
 use koudai_core::payer_code::{AuthCode, IssuePayerCode, SwitchPayerCodesOn};
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
+use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     CertificateKey, CodeKey, CodePurpose, Merchant, MerchantCertificate, NetworkRefusal, OneTimeCode, Order,
     OrderNumber, OutTradeNo, Product, Refund,
@@ -540,6 +541,21 @@ impl Command for SpoilCertificate {
             Spoil::Expire => row.not_after = now.plus(-DAY),
         }
         tx.rows().merchant_certificate.put(row);
+        Ok(())
+    }
+}
+
+/// Freezes somebody, as staff will.
+pub struct Freeze(pub PersonId);
+
+impl Command for Freeze {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        let mut person = tx.rows().person.get(&self.0).or_stop()?.cloned().ok_or(Refusal::SignedOut)?;
+        person.frozen = true;
+        tx.rows().person.put(person);
         Ok(())
     }
 }
