@@ -265,10 +265,15 @@ impl Orders<'_> {
             Some(person) => self.people.knows(reader, person)?,
             None => true,
         };
+        let knows_shower = match family.code {
+            Some(code) => self.people.knows(reader, code.person)?,
+            None => true,
+        };
         let knows_merchant = self.knows_merchant(reader, order.mchid)?;
         let checked = check(knows_merchant, "an order has its merchant", || order_name(order))
             .and_then(|()| check(knows_payer, "who pays is a person", || order_name(order)))
             .and_then(|()| check(knows_meant, "who an order is meant for is a person", || order_name(order)))
+            .and_then(|()| check(knows_shower, "who shows a code is a person", || order_name(order)))
             .and_then(|()| family.check_order())
             .and_then(|()| family.check_code());
         if self.found.note(Stage::Orders, checked).is_none() {

@@ -9,7 +9,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use koudai_core::id::{MchId, Seq};
 use koudai_core::ledger::AccountId;
 use koudai_core::money::Currency;
-use koudai_core::rows::{Attempt, Balance, Merchant, NoticeCursor, NoticeRetry, Order, Refund, Transfer};
+use koudai_core::rows::{
+    Attempt, Balance, Merchant, NoticeCursor, NoticeRetry, Order, Refund, ReversedNumber, Transfer,
+};
 use koudai_store::Reader;
 
 use super::tally::{Marks, Tally};
@@ -159,6 +161,8 @@ impl Start {
             Ok::<_, Wrong>(())
         })?;
         let (told, cursors) = read_cursors(reader, head)?;
+        // Both stand behind numbers of orders.
+        let (order, reversed) = (reader.newest_key::<Order>()?, reader.newest_key::<ReversedNumber>()?);
         let mut retries = vec![];
         reader.each(|row: NoticeRetry| {
             let (mchid, seq) = (row.key.mchid.0, row.key.seq.0);
@@ -178,7 +182,7 @@ impl Start {
             index_ahead,
             retries,
             cursors,
-            newest_order: reader.newest_key::<Order>()?.unwrap_or(i64::MIN),
+            newest_order: order.max(reversed).unwrap_or(i64::MIN),
             newest_refund: reader.newest_key::<Refund>()?.unwrap_or(i64::MIN),
             newest_attempt: reader.newest_key::<Attempt>()?.unwrap_or(i64::MIN),
             newest_transfer: reader.newest_key::<Transfer>()?.unwrap_or(i64::MIN),

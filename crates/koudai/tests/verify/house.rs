@@ -33,6 +33,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::books::Books;
+use crate::codes::Codes;
 use crate::server::Mirror;
 
 pub(crate) const BEGIN: Timestamp = Timestamp(1_795_000_000_000);
@@ -59,7 +60,7 @@ fn told(mchid: MchId) -> RecordTold {
     RecordTold { mchid, told: Seq(4), failed: vec![Seq(3)], parked: vec![], log }
 }
 
-fn pin() -> Pin {
+pub(crate) fn pin() -> Pin {
     Pin::parse("852016").unwrap()
 }
 
@@ -97,12 +98,14 @@ pub(crate) struct House {
     pub(crate) paying: OrderId,
     /// Five transfers of 1 to 5 fen to the payer: waiting, received, taken back, failed at once, overdue.
     pub(crate) transfers: [TransferId; 5],
+    /// Payments by the payer's codes.
+    pub(crate) codes: Codes,
 }
 
 /// Runs the wallet's own commands.
 pub(crate) struct Hand {
-    engine: Engine,
-    clock: Clock,
+    pub(crate) engine: Engine,
+    pub(crate) clock: Clock,
 }
 
 macro_rules! done {
@@ -111,6 +114,7 @@ macro_rules! done {
         $hand.engine.submit($command).await.unwrap()
     }};
 }
+pub(crate) use done;
 
 impl Hand {
     async fn person(&self, no: u8) -> PersonId {
@@ -158,7 +162,7 @@ impl Hand {
             mchid,
             name: "口袋咖啡".to_owned(),
             appid: format!("wx{:016}", mchid.0),
-            products: vec![Product::Native, Product::Transfer],
+            products: vec![Product::Native, Product::Transfer, Product::CodePay],
             apiv3_key_sealed: vec![],
             certificate: NewCertificate {
                 serial: "1A".to_owned(),
@@ -225,7 +229,7 @@ impl Hand {
         done!(self, StartTopUp { person, number: number.to_owned(), card, amount, pin: pin() }).id
     }
 
-    async fn bank_says(&self, attempt: AttemptId, succeeds: bool) {
+    pub(crate) async fn bank_says(&self, attempt: AttemptId, succeeds: bool) {
         let outcome = if succeeds {
             Outcome::Succeeded { network_ref: "1".to_owned() }
         } else {
@@ -356,12 +360,14 @@ impl House {
         let paying = hand.order(shop, "paying", 100).await;
         hand.pay(payer, paying, Some(card)).await.unwrap();
 
+        let codes = hand.codes(shop, payer, card).await;
         let crumbs = hand.order(other_shop, "crumbs", CRUMBS).await;
         hand.pay(other, crumbs, None).await;
         for n in 1..=CRUMBS {
             hand.refund(other_shop, crumbs, &format!("crumb-{n}"), 1, CRUMBS).await;
         }
         done!(hand, told(shop));
+        hand.bar(shop).await;
 
         let house = Self {
             directory,
@@ -384,6 +390,7 @@ impl House {
             failed,
             paying,
             transfers,
+            codes,
         };
         (house, hand)
     }

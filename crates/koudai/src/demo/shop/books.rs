@@ -17,6 +17,10 @@ CREATE TABLE IF NOT EXISTS shop_order (
     paid_ms    INTEGER
 ) STRICT;
 
+CREATE TABLE IF NOT EXISTS shop_scan (             -- orders paid by a code that the till scanned
+    order_no TEXT NOT NULL PRIMARY KEY REFERENCES shop_order
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS shop_refund (
     refund_no TEXT    NOT NULL PRIMARY KEY,
     order_no  TEXT    NOT NULL REFERENCES shop_order,
@@ -27,6 +31,9 @@ CREATE TABLE IF NOT EXISTS shop_refund (
     UNIQUE (order_no, number)
 ) STRICT;
 ";
+
+const ORDERS: &str = "SELECT shop_order.*, EXISTS (SELECT 1 FROM shop_scan
+                      WHERE shop_scan.order_no = shop_order.order_no) AS scanned FROM shop_order";
 
 /// What is known of an order's payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +87,8 @@ pub(super) struct OrderRow {
     pub(super) goods: String,
     pub(super) fen: i64,
     pub(super) progress: Progress,
+    /// Whether the till scans the payer's code, instead of the payer the till's.
+    pub(super) scanned: bool,
     pub(super) code_url: Option<String>,
     pub(super) code_at_ms: i64,
     pub(super) placed_ms: i64,
@@ -122,8 +131,14 @@ impl Books {
     pub(super) fn add(&self, order: &OrderRow) -> rusqlite::Result<()> {
         let sql = "INSERT INTO shop_order (order_no, goods, fen, progress, code_at_ms, placed_ms)
                    VALUES (?1, ?2, ?3, 'unpaid', 0, ?4)";
-        self.with(|c| c.execute(sql, params![order.order_no, order.goods, order.fen, order.placed_ms]))
-            .map(drop)
+        self.with(|c| {
+            let tx = c.transaction()?;
+            tx.execute(sql, params![order.order_no, order.goods, order.fen, order.placed_ms])?;
+            if order.scanned {
+                tx.execute("INSERT INTO shop_scan (order_no) VALUES (?1)", [&order.order_no])?;
+            }
+            tx.commit()
+        })
     }
 
     pub(super) fn set_code(&self, order_no: &str, code_url: &str, at_ms: i64) -> rusqlite::Result<()> {
@@ -141,7 +156,7 @@ impl Books {
     pub(super) fn order(&self, order_no: &str) -> rusqlite::Result<Option<(OrderRow, Vec<Refund>)>> {
         self.with(|c| {
             let order = c
-                .prepare_cached("SELECT * FROM shop_order WHERE order_no = ?1")?
+                .prepare_cached(&format!("{ORDERS} WHERE order_no = ?1"))?
                 .query_row([order_no], order)
                 .optional()?;
             let Some(order) = order else { return Ok(None) };
@@ -152,9 +167,9 @@ impl Books {
 
     pub(super) fn newest(&self, limit: u32) -> rusqlite::Result<Vec<(OrderRow, Vec<Refund>)>> {
         self.with(|c| {
-            let sql = "SELECT * FROM shop_order ORDER BY placed_ms DESC, order_no DESC LIMIT ?1";
+            let sql = format!("{ORDERS} ORDER BY placed_ms DESC, order_no DESC LIMIT ?1");
             let orders: Vec<OrderRow> =
-                c.prepare_cached(sql)?.query_map([limit], order)?.collect::<rusqlite::Result<_>>()?;
+                c.prepare_cached(&sql)?.query_map([limit], order)?.collect::<rusqlite::Result<_>>()?;
             let with_refunds = |order: OrderRow| refunds(c, &order.order_no).map(|refunds| (order, refunds));
             orders.into_iter().map(with_refunds).collect()
         })
@@ -187,6 +202,7 @@ fn order(row: &Row<'_>) -> rusqlite::Result<OrderRow> {
             "closed" => Progress::Closed,
             _ => Progress::Unpaid,
         },
+        scanned: row.get("scanned")?,
         code_url: row.get("code_url")?,
         code_at_ms: row.get("code_at_ms")?,
         placed_ms: row.get("placed_ms")?,

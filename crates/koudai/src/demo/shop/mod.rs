@@ -110,7 +110,11 @@ async fn credentials(directory: &Path, engine: &Engine, networks: &Networks) -> 
         }
     }
     let (key, csr_pem) = merchant::key_and_request();
-    let request = merchant::Create { name: NAME.to_owned(), products: vec!["native".to_owned()], csr_pem };
+    let request = merchant::Create {
+        name: NAME.to_owned(),
+        products: vec!["native".to_owned(), "codepay".to_owned()],
+        csr_pem,
+    };
     let mut made = merchant::create(engine, &networks.vault, &networks.platform, request)
         .await
         .map_err(|why| Failure::new(format!("making the shop's merchant: {why}")))?;
@@ -147,7 +151,9 @@ fn router(till: Arc<Till>) -> Router {
         .route("/", get(home))
         .route("/orders", get(list).post(place))
         .route("/orders/{no}", get(show))
+        .route("/scan", post(scan))
         .route("/orders/{no}/code.png", get(picture))
+        .route("/orders/{no}/cancel", post(cancel))
         .route("/orders/{no}/refund", post(refund))
         .route("/notify", post(notify))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -192,6 +198,45 @@ async fn place(State(till): Shop, headers: HeaderMap, body: Bytes) -> Response {
         Ok(order) if wants_json(&headers) => (StatusCode::CREATED, Json(json(&order))).into_response(),
         Ok(order) => Redirect::to(&order.path()).into_response(),
         Err(refusal) => refused(&headers, &refusal, None),
+    }
+}
+
+#[derive(Deserialize)]
+struct ScanRequest {
+    goods: String,
+    /// Instead of the price.
+    amount: Option<String>,
+    /// What the scanner read, or the cashier typed.
+    code: String,
+}
+
+/// Takes a payment by the code that a payer shows.
+async fn scan(State(till): Shop, headers: HeaderMap, body: Bytes) -> Response {
+    let request: Option<ScanRequest> = fields(&headers, &body);
+    let Some((goods, request)) = request.and_then(|request| Some((goods(&request.goods)?, request))) else {
+        return refused(&headers, &Refusal::Unreadable, None);
+    };
+    let given = request.amount.as_deref().filter(|text| !text.is_empty());
+    let Some(fen) = given.map_or(Some(goods.fen), fen) else {
+        return refused(&headers, &Refusal::Amount, None);
+    };
+    let digits: String = request.code.chars().filter(|c| !c.is_whitespace()).take(32).collect();
+    if digits.is_empty() {
+        return refused(&headers, &Refusal::Unreadable, None);
+    }
+    match till.scan(goods, fen, &digits).await {
+        Ok(order) if wants_json(&headers) => (StatusCode::CREATED, Json(json(&order))).into_response(),
+        Ok(order) => Redirect::to(&order.path()).into_response(),
+        Err(refusal) => refused(&headers, &refusal, None),
+    }
+}
+
+/// Takes back what a payer has not confirmed.
+async fn cancel(State(till): Shop, headers: HeaderMap, UrlPath(no): UrlPath<String>) -> Response {
+    match till.cancel(&no).await {
+        Ok(order) if wants_json(&headers) => Json(json(&order)).into_response(),
+        Ok(order) => Redirect::to(&order.path()).into_response(),
+        Err(refusal) => refused(&headers, &refusal, till.look(&no).await.ok()),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Everything is written down before it is asked for, and asked again under the same number when no answer came.
 
+mod scan;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -144,6 +146,8 @@ pub(super) enum Refusal {
     NotPaid,
     /// More than what is left.
     MoreThanRest,
+    /// The payment call's outcome is still on its way.
+    TooSoon,
     /// A notification that is not the gateway's.
     NotOurs,
     /// The gateway said no, for the reason it gave.
@@ -163,6 +167,7 @@ impl Refusal {
             Self::NoCode => "NO_CODE",
             Self::NotPaid => "NOT_PAID",
             Self::MoreThanRest => "MORE_THAN_REST",
+            Self::TooSoon => "TOO_SOON",
             Self::NotOurs => "NOT_VERIFIED",
             Self::Gateway(_) => "GATEWAY_REFUSED",
             Self::NoAnswer => "NO_ANSWER",
@@ -174,7 +179,9 @@ impl Refusal {
         match self {
             Self::Unreadable | Self::Amount => StatusCode::BAD_REQUEST,
             Self::Unknown => StatusCode::NOT_FOUND,
-            Self::NoCode | Self::NotPaid | Self::MoreThanRest | Self::Gateway(_) => StatusCode::CONFLICT,
+            Self::NoCode | Self::NotPaid | Self::MoreThanRest | Self::TooSoon | Self::Gateway(_) => {
+                StatusCode::CONFLICT
+            }
             Self::NotOurs => StatusCode::UNAUTHORIZED,
             Self::NoAnswer => StatusCode::BAD_GATEWAY,
             Self::Books => StatusCode::INTERNAL_SERVER_ERROR,
@@ -195,6 +202,10 @@ impl Refusal {
                 ("订单还没有付款，没有可退的钱", "The order is not paid, so there is nothing to refund")
             }
             Self::MoreThanRest => ("超过了可退金额", "More than what is left to refund"),
+            Self::TooSoon => (
+                "刚刚扫码，请等 15 秒后再撤销",
+                "The code was just scanned; wait 15 seconds before cancelling",
+            ),
             Self::NotOurs => ("通知没有通过验证", "The notification could not be verified"),
             Self::Gateway(why) => {
                 return match l {
@@ -279,6 +290,7 @@ impl Till {
             goods: goods.id.to_owned(),
             fen,
             progress: Progress::Unpaid,
+            scanned: false,
             code_url: None,
             code_at_ms: 0,
             placed_ms: self.now_ms(),
@@ -313,7 +325,11 @@ impl Till {
         if !open || !self.look_is_due(order_no) {
             return Ok(order);
         }
-        if order.state() == OrderState::Unpaid {
+        if order.scanned && order.state() == OrderState::Unpaid {
+            if let Err(refusal) = self.look_for_scan(&order).await {
+                tracing::warn!(order_no, code = refusal.code(), "looking for a code payment");
+            }
+        } else if order.state() == OrderState::Unpaid {
             self.look_for_payment(&order).await;
         } else {
             for refund in &order.refunds {
