@@ -75,6 +75,10 @@ fn what_was_reversed_and_kept_is_found() {
         books.sql(&progress(codes.paid, "state = 'reversed'"));
     });
     let asked = "a reversed order that was not paid names no payer but one whose bank is asked";
-    house.finds_sql(asked, &progress(codes.withdrawn, "attempt = NULL"));
+    house.finds(asked, |books| {
+        books.sql(&payment(codes.declined, "reversed_at = 1"));
+        let payer = house.payer.0;
+        books.sql(&progress(codes.declined, &format!("state = 'reversed', payer = {payer}")));
+    });
     house.finds_sql(asked, &progress(codes.withdrawn, &format!("payer = {}", house.other.0)));
 }
