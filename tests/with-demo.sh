@@ -22,7 +22,7 @@ done
 cat "$dir/addresses"
 address() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p' "$dir/addresses"; }
 
-"$bin" merchant create --data "$dir/data" --name 'SDK 食堂' >"$dir/merchant.json"
+"$bin" merchant create --data "$dir/data" --name 'SDK 食堂' --products native,codepay >"$dir/merchant.json"
 export KOUDAI_WALLET="$(address wallet)" KOUDAI_GATEWAY="$(address gateway)" KOUDAI_SHOP="$(address shop)"
 export KOUDAI_BANK="$(address bank)" KOUDAI_INBOX="$(address inbox)"
 export KOUDAI_MERCHANT="$dir/merchant.json" KOUDAI_LOG="$dir/log" KOUDAI_SECRETS="$dir/secrets"
