@@ -189,6 +189,57 @@ test('what is not signed as it is sent is refused', async () => {
   await issue(send(NATIVE, body, { at: Formatter.timestamp() - 400 }), 'timestamp');
 });
 
+const byCode = (out_trade_no, total, auth_code) => ({
+  appid, mchid, description: '拿铁 大杯', out_trade_no, payer: { auth_code }, amount: { total, currency: 'CNY' },
+  scene_info: { device_id: 'till-3', store_info: { out_id: 'A1' } },
+});
+
+const reverse = (out_trade_no, pay = wxpay) => pay.chain('v3/pay/transactions/out-trade-no/{out_trade_no}/reverse')
+  .post({ appid, mchid }, { out_trade_no });
+
+test('a payer\'s code pays in the reply, once, and is reversed whole', async () => {
+  const before = await person.balance();
+  const number = fresh('code');
+  const request = byCode(number, 300, await person.code());
+  const paid = await wxpay.v3.pay.transactions.codepay.post(request);
+  assert.deepEqual([paid.status, paid.data.trade_state, paid.data.trade_type], [200, 'SUCCESS', 'MICROPAY']);
+  assert.deepEqual((await wxpay.v3.pay.transactions.codepay.post(request)).data, paid.data);
+  assert.deepEqual(await query(number), paid.data);
+  const used = await refused(wxpay.v3.pay.transactions.codepay.post({ ...request, out_trade_no: fresh('code') }));
+  assert.deepEqual([used.status, used.code], [400, 'AUTH_CODE_INVALID']);
+  const close = wxpay.chain('v3/pay/transactions/out-trade-no/{out_trade_no}/close').post({ mchid }, { out_trade_no: number });
+  assert.equal((await refused(close)).code, 'INVALID_REQUEST');
+  assert.equal((await refused(reverse(number))).code, 'INVALID_REQUEST', 'the outcome may still be on its way');
+  await new Promise((done) => { setTimeout(done, 15_200); });
+  const { status, data } = await reverse(number);
+  assert.deepEqual([status, data], [200, { appid, mchid, out_trade_no: number }]);
+  assert.equal((await reverse(number)).status, 200);
+  assert.equal((await query(number)).trade_state, 'REVOKED');
+  assert.equal(await person.balance(), before);
+});
+
+test('a number reversed before its call arrived never pays', async () => {
+  for (const certs of [certificate, publicKey]) {
+    const pay = client(certs, { headers: { 'wechatpay-serial': Object.keys(certs)[0] } });
+    const number = fresh('late');
+    assert.equal((await reverse(number, pay)).status, 200);
+    assert.equal((await query(number, pay)).trade_state, 'REVOKED');
+    const late = await refused(pay.v3.pay.transactions.codepay.post(byCode(number, 100, await person.code())));
+    assert.deepEqual([late.status, late.code], [400, 'ORDER_CLOSED']);
+  }
+});
+
+test('a large amount is asked about and confirmed on the phone', async () => {
+  const rich = await Person.withBalance('1500.00');
+  const number = fresh('asked');
+  const asked = await wxpay.v3.pay.transactions.codepay.post(byCode(number, 100_001, await rich.code()));
+  assert.deepEqual([asked.status, asked.data.code], [202, 'USER_PAYING']);
+  assert.equal((await query(number)).trade_state, 'USERPAYING');
+  await rich.confirm();
+  assert.equal((await query(number)).trade_state, 'SUCCESS');
+  await rich.leave();
+});
+
 test('mistakes are named', async () => {
   const number = fresh('wrong');
   const zero = await refused(wxpay.v3.pay.transactions.native.post(order(number, 0)));

@@ -188,6 +188,21 @@ export class Person {
     return (await this.#get('/transfers')).transfers;
   }
 
+  /** Switches payment codes on, if they are off, and shows one. */
+  async code() {
+    await this.#post('/code/on', { payment_password: PASSWORD });
+    return (await this.#get('/code')).code;
+  }
+
+  /** Confirms what a cashier's scan asks for, once it does. */
+  async confirm(method = 'balance') {
+    const { asked } = await eventually('the question', async () => {
+      const shown = await this.#get('/code');
+      return shown.asked && shown;
+    });
+    await this.#post(`/code/${asked}`, { method, payment_password: PASSWORD });
+  }
+
   async balance() {
     return (await this.#get('/')).balance.minor;
   }
