@@ -16,13 +16,15 @@ use koudai_core::refusal::Refusal;
 use koudai_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use koudai_web::assets;
 use koudai_web::say::Lang;
+use koudai_web::wallet::barcode;
 use koudai_web::wallet::months::Month;
 use koudai_web::wallet::pages::{
-    BindingPage, BindingState, CardKind, CardLine, CardNewPage, CardPage, CardsPage, Direction, Event,
-    Holder, HomePage, LandingPage, LoginPage, Method, MonthOfRecords, PageOfRecords, PayPage, PayResultPage,
-    PayState, PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage,
-    RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage, StatusPage, TermsPage, TopUpPage,
-    TopUpResultPage, TopUpState, TransferLine, TransferPage, TransferStanding, TransfersPage, Unusable,
+    BindingPage, BindingState, CardKind, CardLine, CardNewPage, CardPage, CardsPage, CodeOffPage, CodePage,
+    CodeRequestPage, CodeResultPage, CodeState, Direction, Event, Holder, HomePage, LandingPage,
+    LastCodePayment, LoginPage, Method, MonthOfRecords, PageOfRecords, PayPage, PayResultPage, PayState,
+    PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage, RefundNotice,
+    RefusalPage, Refused, ReturningPage, ScanPage, StatusPage, TermsPage, TopUpPage, TopUpResultPage,
+    TopUpState, TransferLine, TransferPage, TransferStanding, TransfersPage, Unusable,
 };
 
 fn main() -> std::io::Result<()> {
@@ -63,6 +65,7 @@ pub fn pages(l: Lang) -> Vec<(&'static str, String)> {
     top_ups(l, &mut add);
     payments(l, &mut add);
     transfers(l, &mut add);
+    codes(l, &mut add);
     records(l, &mut add);
     info(l, &mut add);
     pages
@@ -293,6 +296,60 @@ fn payments(l: Lang, add: &mut Add) {
     add("pay-expired-from-shop", &PayResultPage { back: shop(), ..result(expired) });
     add("pay-expired", &result(PayState::Expired(refused(l, Refusal::OrderExpired))));
     add("pay-paid-by-another", &result(PayState::PaidByAnother(refused(l, Refusal::OrderAlreadyPaid))));
+}
+
+fn codes(l: Lang, add: &mut Add) {
+    const DIGITS: &str = "700123456789012341";
+    let merchant = || l.say("学一食堂", "First Canteen").to_owned();
+    let off = |has_payment_password, refused| CodeOffPage {
+        l,
+        has_payment_password,
+        unasked_most: fen(100_000),
+        unasked_a_day: 5,
+        refused,
+    };
+    add("code-off", &off(true, None));
+    add("code-off-no-password", &off(false, None));
+    let wrong = Refusal::PaymentPasswordWrong { tries_left: 2 };
+    add("code-off-refused", &off(true, Some(refused(l, wrong))));
+    let code = |last| CodePage {
+        l,
+        digits: "7001 2345 6789 0123 41".into(),
+        bars: barcode::bars(DIGITS).unwrap_or_default(),
+        squares: barcode::squares(DIGITS).unwrap_or_default(),
+        fresh_ms: 45_000,
+        methods: methods(l, 123_456),
+        chosen: "balance".into(),
+        after: String::new(),
+        last,
+    };
+    add("code", &code(None));
+    let last = LastCodePayment { id: REFERENCE.into(), merchant: merchant(), amount: fen(8_800), paid: true };
+    add("code-after-a-payment", &code(Some(last)));
+    let request = |balance, refused| CodeRequestPage {
+        l,
+        id: REFERENCE.into(),
+        merchant: merchant(),
+        description: l.say("午餐套餐两份", "Two set lunches").into(),
+        amount: fen(8_800),
+        order_no: "CT20261123120500017".into(),
+        methods: methods(l, balance),
+        chosen: None,
+        left_s: 42,
+        refused,
+    };
+    add("code-request", &request(123_456, None));
+    add("code-request-refused", &request(3_510, Some(refused(l, wrong))));
+    let result = |state| CodeResultPage {
+        l,
+        id: REFERENCE.into(),
+        merchant: merchant(),
+        amount: fen(8_800),
+        order_no: "CT20261123120500017".into(),
+        state,
+    };
+    add("code-paid", &result(CodeState::Paid { method: card_lines(l)[0].name(l), at: NOW }));
+    add("code-pending", &result(CodeState::Pending { since: NOW }));
 }
 
 fn records(l: Lang, add: &mut Add) {

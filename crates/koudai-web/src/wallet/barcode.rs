@@ -51,7 +51,7 @@ fn widths(digits: &str) -> Option<String> {
 }
 
 /// The digits as bars, one unit wide each and stretched to whatever height the page gives them.
-pub(super) fn bars(digits: &str) -> Option<String> {
+pub fn bars(digits: &str) -> Option<String> {
     let mut at = QUIET_BARS;
     let mut path = String::new();
     for (place, width) in widths(digits)?.bytes().map(|width| usize::from(width - b'0')).enumerate() {
@@ -68,7 +68,7 @@ pub(super) fn bars(digits: &str) -> Option<String> {
 }
 
 /// The digits as a QR code.
-pub(super) fn squares(digits: &str) -> Option<String> {
+pub fn squares(digits: &str) -> Option<String> {
     let code = QrCode::with_error_correction_level(digits, EcLevel::M).ok()?;
     let (width, side) = (code.width(), code.width() + 2 * QUIET_SQUARES);
     let mut path = String::new();

@@ -4,7 +4,7 @@
 //! writes the reply in the form that was asked for.
 
 mod answer;
-mod barcode;
+pub mod barcode;
 mod bills;
 mod call_up;
 mod cards;
