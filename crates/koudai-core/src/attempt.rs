@@ -6,6 +6,7 @@ use crate::id::AttemptId;
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::Money;
 use crate::payment::settle;
+use crate::refund::{Elsewhere, send_elsewhere};
 use crate::refusal::Refusal;
 use crate::rows::{
     Attempt, AttemptKind, AttemptState, Card, NetworkRefusal, OpenAttempt, OrderState, Product, RefundState,
@@ -168,6 +169,10 @@ impl EndAttempt {
         } else {
             tx.post(JournalKind::CardRefundAbnormal, subject, currency, vec![], &[merchant, payer]);
             refund.state = RefundState::Abnormal;
+            // Of a reversal nobody is told, so nobody would ever decide.
+            if refund.is_reversal() {
+                send_elsewhere(tx, &mut refund, attempt.network, Elsewhere::Balance);
+            }
         }
         tx.announce(Event::OrderChanged(refund.order));
         tx.rows().refund.put(refund);

@@ -137,7 +137,7 @@ impl TakeByCode {
         };
         let difference = self.difference(&order);
         let same = payment.filter(|payment| difference.is_none() && payment.code == *hash);
-        Err(match (order.standing(tx.now()), same) {
+        Err(match (order.standing(tx.now()), &same) {
             (OrderStanding::Reversed, _) => MerchantRefusal::OrderReversed,
             (OrderStanding::Closed | OrderStanding::Expired, _) | (OrderStanding::Failed, None) => {
                 MerchantRefusal::OrderClosed
@@ -148,9 +148,11 @@ impl TakeByCode {
             (OrderStanding::Paid | OrderStanding::Refunded, Some(_)) => return Ok(order),
             (OrderStanding::Paid | OrderStanding::Refunded, None) => MerchantRefusal::OrderPaid,
             (OrderStanding::Payable | OrderStanding::Paying | OrderStanding::Confirming, _) => {
-                match difference {
-                    Some(field) => MerchantRefusal::OutTradeNoUsed { field },
-                    None => return Ok(order),
+                match (difference, same) {
+                    (Some(field), _) => MerchantRefusal::OutTradeNoUsed { field },
+                    // Another payer stands at the till, and the first is still the one who is asked.
+                    (None, None) => MerchantRefusal::OutTradeNoUsed { field: "/payer/auth_code" },
+                    (None, Some(_)) => return Ok(order),
                 }
             }
         }

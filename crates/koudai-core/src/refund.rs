@@ -3,7 +3,7 @@
 
 use crate::attempt;
 use crate::id::{AttemptId, MchId, OrderId, RefundId};
-use crate::ledger::{AccountId, JournalKind, Posting};
+use crate::ledger::{AccountId, JournalKind, NetworkId, Posting};
 use crate::money::Money;
 use crate::order::order_by_number;
 use crate::payment::push_posting;
@@ -256,19 +256,25 @@ impl Command for RedirectRefund {
         let attempt = tx.rows().attempt.get(&attempt).or_stop()?.cloned().expect("a refund has its call");
         let source = AccountId::refund_in_flight(attempt.network);
         let (payer, merchant) = (AccountId::person(refund.payer), AccountId::merchant(self.mchid));
-        let (kind, target) = match self.to {
-            Elsewhere::Balance => (JournalKind::RefundToBalance, payer),
-            Elsewhere::Merchant => (JournalKind::RefundToMerchant, merchant),
-        };
         tx.prepare(&[source, payer, merchant]).or_stop()?;
 
-        let posting = Posting { debit: source, credit: target, amount: refund.amount };
-        tx.post(kind, refund.id.0, refund.amount.currency(), vec![posting], &[payer, merchant]);
-        refund.state = RefundState::Success;
-        refund.success_at = Some(tx.now());
-        refund.way = self.to.way();
+        send_elsewhere(tx, &mut refund, attempt.network, self.to);
         tx.announce(Event::OrderChanged(order.id));
         tx.rows().refund.put(refund.clone());
         Ok((refund, order))
     }
+}
+
+/// Brings what a network would not take where it is to go. The decision has prepared the accounts.
+pub(crate) fn send_elsewhere(tx: &mut Tx<'_>, refund: &mut Refund, network: NetworkId, to: Elsewhere) {
+    let (payer, merchant) = (AccountId::person(refund.payer), AccountId::merchant(refund.mchid));
+    let (kind, credit) = match to {
+        Elsewhere::Balance => (JournalKind::RefundToBalance, payer),
+        Elsewhere::Merchant => (JournalKind::RefundToMerchant, merchant),
+    };
+    let posting = Posting { debit: AccountId::refund_in_flight(network), credit, amount: refund.amount };
+    tx.post(kind, refund.id.0, refund.amount.currency(), vec![posting], &[payer, merchant]);
+    refund.state = RefundState::Success;
+    refund.success_at = Some(tx.now());
+    refund.way = to.way();
 }

@@ -152,7 +152,8 @@ impl Command for CreateTransfer {
         let (funds, held) = ends(self.mchid);
         tx.prepare(&[funds, held]).or_stop()?;
         let standing = tx.standing(funds, self.amount.currency()).or_stop()?;
-        if obstacle.is_none() && standing.checked_sub(self.amount).is_err() {
+        // Money first: what stands in the way says something of the payee, and nobody learns that for nothing.
+        if standing.checked_sub(self.amount).is_err() {
             return Err(MerchantRefusal::NotEnoughFunds.into());
         }
         let transfer = Transfer {

@@ -17,7 +17,8 @@ pub fn return_address(reach: Reach, domains: &str, address: &str) -> Option<Url>
     let url: Url = address.parse().ok()?;
     let host = url.host_str()?;
     let fine = match url.scheme() {
-        "https" => domains.split_whitespace().any(|domain| domain == host),
+        // Another port may be another service, of somebody else.
+        "https" => url.port().is_none() && domains.split_whitespace().any(|domain| domain == host),
         "http" => reach == Reach::Local && matches!(host, "localhost" | "127.0.0.1"),
         _ => false,
     };
@@ -53,7 +54,7 @@ mod tests {
             "https://shop.example.org/",
             "https://shop.example.org",
             "https://SHOP.example.org/paid?order=1#top",
-            "https://m.example.cn:8443/%E5%BA%97",
+            "https://m.example.cn:443/%E5%BA%97",
             "https://shop.example.org\\@evil.example/",
         ] {
             assert!(allowed(good), "{good}");
@@ -64,6 +65,7 @@ mod tests {
             "//shop.example.org/",
             "http://shop.example.org/",
             "https://evil.example/",
+            "https://m.example.cn:8443/",
             "https://shop.example.org.evil.example/",
             "https://shop.example.org./",
             "https://sub.shop.example.org/",

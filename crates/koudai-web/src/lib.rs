@@ -8,6 +8,7 @@ pub mod assets;
 pub mod bills;
 pub mod catalogue;
 pub mod gateway;
+mod known_keys;
 pub mod say;
 pub mod wallet;
 

@@ -5,7 +5,7 @@ use koudai_core::id::{CardId, MchId, OrderId, PersonId};
 use koudai_core::ledger::{AccountId, JournalKind};
 use koudai_core::merchant::SetMerchant;
 use koudai_core::order::{CloseOrder, OrderStanding};
-use koudai_core::payer_code::{AuthCode, ChoosePayerMethod};
+use koudai_core::payer_code::{AuthCode, ChoosePayerMethod, SwitchPayerCodesOn};
 use koudai_core::refusal::{MerchantRefusal, Refusal};
 use koudai_core::rows::{CodePayment, NetworkRefusal, Order, OrderNumber, OrderState, Product};
 use koudai_core::time::{DAY, MINUTE};
@@ -77,6 +77,20 @@ fn a_code_pays_once() {
     let again = shop.take("order-2", 10);
     assert_eq!(shop.ledger.refusal(&again), MerchantRefusal::AuthCodeInvalid);
     assert_eq!(shop.ledger.balance_of(shop.person), 19_990);
+}
+
+#[test]
+fn another_payers_code_under_a_number_that_somebody_is_asked_about_is_other_content() {
+    let mut shop = shop(500_000);
+    let asked = shop.take("order-1", 200_000);
+    assert_eq!(shop.ledger.submit(&asked).unwrap().state, OrderState::Confirming);
+    let person = shop.ledger.person_with("13900139000", 500_000);
+    shop.ledger.submit(&SwitchPayerCodesOn { person, pin: pin(PIN) }).unwrap();
+    let other = shop.ledger.shown(person, 2);
+    let refusal = MerchantRefusal::OutTradeNoUsed { field: "/payer/auth_code" };
+    let with_another = TakeByCode { code: other, ..asked.clone() };
+    assert_eq!(shop.ledger.refusal(&with_another), refusal);
+    assert_eq!(shop.ledger.submit(&asked).unwrap().state, OrderState::Confirming, "the first is asked still");
 }
 
 #[test]

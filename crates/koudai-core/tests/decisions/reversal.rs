@@ -10,7 +10,7 @@ use koudai_core::refusal::{MerchantRefusal, Refusal};
 use koudai_core::reversal::ReverseOrder;
 use koudai_core::rows::{
     Attempt, AttemptKind, CodePayment, NetworkRefusal, OpenAttempt, Order, OrderState, Refund, RefundState,
-    ReversedNumber,
+    RefundWay, ReversedNumber,
 };
 use koudai_core::state::Event;
 use koudai_core::time::{DAY, SECOND};
@@ -380,4 +380,21 @@ proptest! {
         let late = shop.take(minor);
         prop_assert_eq!(shop.ledger.refusal(&late), MerchantRefusal::OrderReversed);
     }
+}
+
+#[test]
+fn a_reversals_refund_that_the_bank_refuses_for_good_goes_to_the_payers_balance() {
+    let mut shop = shop();
+    let order = shop.taken_by_card(10_000);
+    shop.ledger.succeed(order.attempt.expect("the bank is asked"));
+    shop.ledger.submit(&shop.reverse()).unwrap();
+    let refund = shop.ledger.all::<Refund>().pop().expect("what was paid goes back");
+    let before = shop.ledger.balance_of(shop.person);
+    shop.ledger.fail(refund.attempt.expect("to the card"), NetworkRefusal::CardNotUsable);
+    let refund = shop.ledger.get::<Refund>(&refund.id).expect("it is there");
+    assert_eq!((refund.state, refund.way), (RefundState::Success, RefundWay::Balance));
+    assert_eq!(refund.success_at, Some(shop.ledger.now));
+    assert_eq!(shop.ledger.balance_of(shop.person), before + 10_000);
+    assert_eq!(shop.ledger.balance(AccountId::refund_in_flight(ISSUER_NETWORK)), 0);
+    shop.ledger.audit();
 }

@@ -225,8 +225,9 @@ fn what_cannot_reach_its_payee_fails_at_once_without_moving_money_and_the_mercha
     assert_eq!(ledger.refusal(&receive(payee, &failed)), Refusal::TransferUnknown);
     assert_eq!(ledger.refusal(&cancel(mchid, "bill5")), MerchantRefusal::TransferOver);
     assert_eq!(money(&mut ledger, mchid, payee), [9_640, 300, 0]);
-    // More than the merchant has fails all the same: nothing would be held.
-    assert!(ledger.submit(&transfer(mchid, "bill6", payee, 99_999)).unwrap().failure.is_some());
+    // Who does not have the money learns nothing of the payee.
+    let without_money = transfer(mchid, "bill6", payee, 99_999);
+    assert_eq!(ledger.refusal(&without_money), MerchantRefusal::NotEnoughFunds);
     ledger.audit();
 }
 

@@ -119,6 +119,9 @@ impl Endpoints {
         self.with(|all| {
             let hung = Health { standing: Standing::Hung, silent: 0, failing: 0, held_until: None };
             let its = all.entry(mchid).or_default();
+            if its.len() >= KEPT && !its.contains_key(host) {
+                its.clear();
+            }
             its.entry(host.to_owned()).or_insert(hung).standing = Standing::Hung;
         });
     }

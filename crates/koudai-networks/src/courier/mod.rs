@@ -37,6 +37,8 @@ pub use notices::{notice_id, parse_notice_id};
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks between two sweeps of expired codes: once a minute.
 const SWEEP_EVERY: u32 = 240;
+/// The most rounds of one sweep, each of `TAKE` rows of a kind: a thousand codes a second are kept up with.
+const SWEEP_ROUNDS: u32 = 240;
 /// Looks between two calls that only ask whether the bank is there: five seconds.
 const PROBE_EVERY: u32 = 20;
 /// The most of one kind taken up at one look.
@@ -150,27 +152,44 @@ impl Courier {
         });
     }
 
+    /// Takes away what is of no use any more, until there is no more of it or the next look is due.
     async fn sweep(&self) -> Result<(), StoreError> {
-        let old = self.engine.now().plus(-self.engine.policy().code_kept_ms);
-        let expired = self.engine.read(move |r| r.expired_codes(old, TAKE)).await?;
-        if !expired.is_empty() {
-            let tokens = expired.into_iter().map(|code| code.token).collect();
-            // A busy engine only puts the sweep off.
-            let _later = self.engine.submit(SweepCodes { tokens }).await;
-        }
-        let old = self.engine.now().plus(-self.engine.policy().payer_code_kept_ms);
-        let expired = self.engine.read(move |r| r.expired_payer_codes(old, TAKE)).await?;
-        if !expired.is_empty() {
-            let hashes = expired.into_iter().map(|code| code.hash).collect();
-            let _later = self.engine.submit(SweepPayerCodes { hashes }).await;
-        }
-        let old = self.engine.now().plus(-USED_CODE_KEPT_MS);
-        let used = self.engine.read(move |r| r.expired_login_codes(old, TAKE)).await?;
-        if !used.is_empty() {
-            let tokens = used.into_iter().map(|code| code.token).collect();
-            let _later = self.engine.submit(SweepLoginCodes { tokens }).await;
+        for _ in 0..SWEEP_ROUNDS {
+            if !self.sweep_round().await? {
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// Whether there may be more. A busy engine only puts a sweep off.
+    async fn sweep_round(&self) -> Result<bool, StoreError> {
+        let (now, policy) = (self.engine.now(), self.engine.policy());
+        let (codes, shown) = (now.plus(-policy.code_kept_ms), now.plus(-policy.payer_code_kept_ms));
+        let used = now.plus(-USED_CODE_KEPT_MS);
+        let found = self.engine.read(move |r| {
+            Ok((
+                r.expired_codes(codes, TAKE)?,
+                r.expired_payer_codes(shown, TAKE)?,
+                r.expired_login_codes(used, TAKE)?,
+            ))
+        });
+        let (codes, shown, used) = found.await?;
+        let most = [codes.len(), shown.len(), used.len()].into_iter().max().unwrap_or_default();
+        let mut swept = true;
+        if !codes.is_empty() {
+            let tokens = codes.into_iter().map(|code| code.token).collect();
+            swept &= self.engine.submit(SweepCodes { tokens }).await.is_ok();
+        }
+        if !shown.is_empty() {
+            let hashes = shown.into_iter().map(|code| code.hash).collect();
+            swept &= self.engine.submit(SweepPayerCodes { hashes }).await.is_ok();
+        }
+        if !used.is_empty() {
+            let tokens = used.into_iter().map(|code| code.token).collect();
+            swept &= self.engine.submit(SweepLoginCodes { tokens }).await.is_ok();
+        }
+        Ok(swept && i64::try_from(most).is_ok_and(|most| most >= TAKE))
     }
 
     /// A look that failed is said in the log and taken again.

@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 
 use super::bills::DOWNLOAD;
 use super::fault::{Fault, Said, said};
-use super::known_keys;
 use crate::App;
 
 /// The longest target that is quoted back, in characters.
@@ -60,7 +59,7 @@ pub(super) async fn merchant(app: &App, asked: &Asked<'_>) -> Result<(Merchant, 
     let certificate = certificate.ok_or_else(|| unknown_serial(app, &authorization.serial_no))?;
     check_active(&certificate, now)?;
     check_clock(authorization.timestamp, now.0.div_euclid(1_000))?;
-    let Ok(key) = known_keys::key_of(&certificate.pem) else {
+    let Ok(key) = crate::known_keys::key_of(&certificate.pem) else {
         tracing::error!(serial = certificate.key.serial, "a merchant's stored certificate cannot be read");
         return Err(Fault::system());
     };

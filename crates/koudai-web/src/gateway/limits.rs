@@ -1,4 +1,5 @@
-//! How often a merchant may ask, for each class of call, and how often an address may fail to prove who it is.
+//! How often a merchant may ask, for each class of call, how often it may be wrong about a person's name, and how often an
+//! address may fail to prove who it is.
 //!
 //! What was used lives in memory and is bounded: it says something about the last second, and a restart forgives it. Only
 //! who has proven who they are uses up a merchant's share, so nobody can use it up in a merchant's name; and an address that
@@ -7,20 +8,20 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::http::{Extensions, HeaderMap, Method};
-use koudai_core::id::MchId;
-use koudai_core::time::Timestamp;
+use koudai_core::id::{MchId, PersonId};
+use koudai_core::time::{DAY, Timestamp};
 
 /// Parts that what was used is kept in, each under a lock of its own, so that requests rarely meet.
 const SHARDS: usize = 16;
 /// The most merchants, and the most addresses, that one part remembers.
 const MOST_IN_SHARD: usize = 4_096;
 /// Failures an address may have a second over time, and at once.
-const FAILURES: Rate = Rate { per_second: 5, at_once: 60 };
+const FAILURES: Rate = Rate::per_second(5, 60);
 /// The largest body of a call that creates something: an order whose `detail` has 6 KiB, all of it escaped.
 const LARGE_BODY: usize = 64 * 1024;
 /// The largest of any other call: they carry a few numbers, or nothing.
@@ -135,16 +136,25 @@ impl Limits {
     fn rate(&self, class: Class) -> Rate {
         // A second's worth may come at once; where that is very little, some more.
         let per_second = self.0[class as usize];
-        Rate { per_second, at_once: per_second.max(10) }
+        Rate::per_second(per_second, per_second.max(10))
     }
 }
 
-/// So many a second over time, and so many at once.
+/// One each so many microseconds over time, 0 for no limit, and so many at once.
 #[derive(Clone, Copy, Debug)]
 struct Rate {
-    per_second: u32,
+    each_us: i64,
     at_once: u32,
 }
+
+impl Rate {
+    const fn per_second(number: u32, at_once: u32) -> Self {
+        Self { each_us: if number == 0 { 0 } else { 1_000_000 / number as i64 }, at_once }
+    }
+}
+
+/// Names of one person that a merchant may get wrong: slips of the pen. More would be a search for whose name it is.
+const WRONG_NAMES: Rate = Rate { each_us: 1_000 * DAY / 10, at_once: 10 };
 
 /// What was used, kept as the moment at which all of it is there again (the generic cell rate algorithm): one number stands
 /// for a bucket of tokens, and nothing has to fill it.
@@ -165,14 +175,13 @@ impl<K: Eq + Hash + Copy, const N: usize> Used<K, N> {
     /// # Errors
     /// Until when there is none.
     fn take(&self, key: K, which: usize, rate: Rate, now: Timestamp) -> Result<(), Duration> {
-        if rate.per_second == 0 {
+        if rate.each_us == 0 {
             return Ok(());
         }
         let now_us = now.0.saturating_mul(1_000);
-        let each_us = 1_000_000 / i64::from(rate.per_second);
+        let each_us = rate.each_us;
         let whole_us = each_us * i64::from(rate.at_once);
-        let shard = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or_default();
-        let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(&key);
         if shard.len() >= MOST_IN_SHARD && !shard.contains_key(&key) {
             Self::make_room(&mut shard, now_us);
         }
@@ -185,6 +194,18 @@ impl<K: Eq + Hash + Copy, const N: usize> Used<K, N> {
         }
         *full_at += each_us;
         Ok(())
+    }
+
+    /// Puts back what was taken of `key`'s bucket `which`.
+    fn give_back(&self, key: K, which: usize, rate: Rate) {
+        if let Some(full_at) = self.shard(&key).get_mut(&key) {
+            full_at[which] -= rate.each_us;
+        }
+    }
+
+    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, [i64; N]>> {
+        let shard = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or_default();
+        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets whoever has everything again, and if that is nobody, anybody: their next request begins anew.
@@ -202,6 +223,7 @@ pub struct Limiter {
     limits: Limits,
     merchants: Used<MchId, { Class::ALL.len() }>,
     addresses: Used<IpAddr, 1>,
+    names: Used<(MchId, PersonId), 1>,
 }
 
 impl std::fmt::Debug for Limiter {
@@ -219,7 +241,7 @@ impl Default for Limiter {
 impl Limiter {
     /// Nothing is used yet.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, merchants: Used::default(), addresses: Used::default() }
+        Self { limits, merchants: Used::default(), addresses: Used::default(), names: Used::default() }
     }
 
     /// Counts a call of a merchant that has proven who it is.
@@ -228,6 +250,19 @@ impl Limiter {
     /// How long to wait.
     pub(super) fn call(&self, mchid: MchId, class: Class, now: Timestamp) -> Result<(), Duration> {
         self.merchants.take(mchid, class as usize, self.limits.rate(class), now)
+    }
+
+    /// Counts a name that a merchant gives a person, as if it were wrong.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub(super) fn name(&self, mchid: MchId, person: PersonId, now: Timestamp) -> Result<(), Duration> {
+        self.names.take((mchid, person), 0, WRONG_NAMES, now)
+    }
+
+    /// The name that was counted was right.
+    pub(super) fn right_name(&self, mchid: MchId, person: PersonId) {
+        self.names.give_back((mchid, person), 0, WRONG_NAMES);
     }
 
     /// Counts a request that did not prove who it is from.
@@ -284,6 +319,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_may_be_wrong_ten_times_a_day_and_right_as_often_as_it_is() {
+        let (limiter, person) = (Limiter::new(Limits::NONE), PersonId(1 << 60));
+        for _ in 0..100 {
+            assert!(limiter.name(MCHID, person, NOW).is_ok());
+            limiter.right_name(MCHID, person);
+        }
+        let wrong = (0..100).take_while(|_| limiter.name(MCHID, person, NOW).is_ok()).count();
+        assert_eq!(wrong, 10);
+        assert!(limiter.name(MCHID, PersonId((1 << 60) + 16), NOW).is_ok(), "another person");
+        assert!(limiter.name(MchId(MCHID.0 + 1), person, NOW).is_ok(), "another merchant");
+        let later = (0..100).take_while(|_| limiter.name(MCHID, person, NOW.plus(DAY)).is_ok()).count();
+        assert_eq!(later, 10);
+    }
+
+    #[test]
     fn one_class_and_one_merchant_leave_the_others_alone() {
         let limiter = Limiter::default();
         passing(&limiter, Class::Orders, NOW);
@@ -303,7 +353,7 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded_and_whoever_is_at_their_limit_is_forgotten_last() {
         let used = Used::<u32, 1>::default();
-        let rate = Rate { per_second: 1, at_once: 1 };
+        let rate = Rate::per_second(1, 1);
         let kept =
             |used: &Used<u32, 1>| -> usize { used.shards.iter().map(|s| s.lock().unwrap().len()).sum() };
         for key in 0..200_000 {

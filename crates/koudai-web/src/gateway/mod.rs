@@ -15,7 +15,6 @@ mod fields;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod known_keys;
 pub mod limits;
 mod notices;
 mod orders;

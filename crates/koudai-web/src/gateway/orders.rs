@@ -5,14 +5,15 @@
 
 use std::net::IpAddr;
 
+use koudai_core::bill::TellTime;
 use koudai_core::id::{MchId, OrderId, PersonId};
 use koudai_core::money::{Currency, Money};
 use koudai_core::order::{CloseOrder, PlaceOrder};
 use koudai_core::refusal::MerchantRefusal;
-use koudai_core::rows::{CodePayment, Order, OrderNumber, OutTradeNo, Product};
+use koudai_core::rows::{CodePayment, Order, OrderNumber, OrderState, OutTradeNo, Product};
 use koudai_core::time::{MINUTE, Timestamp};
 use koudai_networks::{Reach, protocol, reach_allows};
-use koudai_store::StoreError;
+use koudai_store::{Reader, StoreError};
 use koudai_wechatpay::placing::{H5Link, Prepaid};
 use koudai_wechatpay::types::{
     GoodsDetail, H5Info, NativeReply, OrderDetail, SceneInfo, SettleInfo, StoreInfo,
@@ -63,18 +64,36 @@ pub(super) async fn by_number(mut call: Call) -> Result<Reply, Fault> {
     call.check_query_merchant()?;
     note(&out_trade_no);
     let key = OutTradeNo { mchid: call.merchant.mchid, out_trade_no };
-    let found = call.app.engine.read(move |reader| {
-        reader.snapshot(|reader| {
-            let Some(number) = reader.get::<OrderNumber>(&key)? else { return Ok::<_, StoreError>(None) };
-            let order = reader.get::<Order>(&number.order)?;
-            Ok(Some((order, reader.get::<CodePayment>(&number.order)?, key.out_trade_no)))
-        })
-    });
-    match found.await? {
-        Some((Some(order), payment, _)) => show(&call, Some((order, payment))),
-        Some((None, _, out_trade_no)) => Ok(Reply::json(&codepay::barred(&call.merchant, out_trade_no))),
-        None => show(&call, None),
+    match call.app.engine.read(move |reader| find(reader, &key).map(|found| (found, key))).await? {
+        (Some((Some(order), payment)), key) => {
+            let now = call.app.engine.now();
+            if !is_over_by_the_clock(&order, now) {
+                return show(&call, Some((order, payment)), now);
+            }
+            // A payment of the last moment may be on its way to the disk. Once the ledger has told its time, all that was
+            // decided before is there to be read, and nothing will be decided at an earlier time.
+            let told = call.app.engine.submit(TellTime).await.map_err(|why| failed(Asked::Query, why))?;
+            let found = call.app.engine.read(move |reader| find(reader, &key)).await?;
+            show(&call, found.and_then(|(order, payment)| Some((order?, payment))), told)
+        }
+        (Some((None, _)), key) => Ok(Reply::json(&codepay::barred(&call.merchant, key.out_trade_no))),
+        (None, _) => show(&call, None, call.app.engine.now()),
     }
+}
+
+/// What stands under a merchant's number: an order with what a code payment has beside it, or that none ever will.
+type Found = Option<(Option<Order>, Option<CodePayment>)>;
+
+fn find(reader: &Reader, key: &OutTradeNo) -> Result<Found, StoreError> {
+    reader.snapshot(|reader| {
+        let Some(number) = reader.get::<OrderNumber>(key)? else { return Ok::<_, StoreError>(None) };
+        Ok(Some((reader.get::<Order>(&number.order)?, reader.get::<CodePayment>(&number.order)?)))
+    })
+}
+
+/// Whether nothing but the time says that the order is over.
+const fn is_over_by_the_clock(order: &Order, now: Timestamp) -> bool {
+    matches!(order.state, OrderState::Unpaid | OrderState::Confirming) && now.0 >= order.expires_at.0
 }
 
 /// `GET /v3/pay/transactions/id/{transaction_id}?mchid=`. An order has this number once it is paid; one of another
@@ -97,7 +116,7 @@ pub(super) async fn by_id(mut call: Call) -> Result<Reply, Fault> {
     if let Some((order, _)) = &found {
         note(&order.out_trade_no);
     }
-    show(&call, found)
+    show(&call, found, call.app.engine.now())
 }
 
 /// `POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close`.
@@ -115,9 +134,8 @@ pub(super) fn read_close(fields: &Fields<'_>) -> Result<(), Fault> {
     fields.required_text("mchid", 1..=32).map(drop)
 }
 
-fn show(call: &Call, found: Option<(Order, Option<CodePayment>)>) -> Result<Reply, Fault> {
+fn show(call: &Call, found: Option<(Order, Option<CodePayment>)>, now: Timestamp) -> Result<Reply, Fault> {
     let (order, payment) = found.ok_or_else(|| refusal(Asked::Query, MerchantRefusal::OrderUnknown))?;
-    let now = call.app.engine.clock().now();
     let mut shown = protocol::transaction(&order, &call.app.networks.vault, now);
     if let Some(why) = payment.and_then(|payment| codepay::why_failed(&order, &payment, now)) {
         why.clone_into(&mut shown.trade_state_desc);

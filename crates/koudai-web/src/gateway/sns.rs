@@ -15,6 +15,7 @@ use koudai_networks::prepay::{LoginCode, is_appid};
 use serde_json::{Value, json};
 
 use super::JSON;
+use super::limits::Class;
 use crate::App;
 
 /// How long the tokens are said to be good, in seconds. Nothing takes them: they are there for SDKs that insist.
@@ -44,6 +45,7 @@ const NO_APPID: Refused = Refused(41_002, "appid missing");
 const NO_SECRET: Refused = Refused(41_004, "appsecret missing");
 const NO_CODE: Refused = Refused(41_008, "missing code");
 const EXPIRED: Refused = Refused(42_003, "code expired");
+const TOO_OFTEN: Refused = Refused(45_009, "reach max api minute limit");
 const NOT_ALLOWED: Refused = Refused(48_001, "api unauthorized");
 
 /// `GET /sns/oauth2/access_token?appid=&secret=&code=&grant_type=authorization_code`.
@@ -108,13 +110,14 @@ async fn openid(app: &App, query: Option<&str>, code_name: &str) -> Result<Strin
     let read = app.engine.read(move |reader| {
         let Some(row) = reader.get::<AppRow>(&wanted)? else { return Ok(None) };
         let merchant = reader.get::<Merchant>(&row.mchid)?.expect("an app has its merchant");
-        Ok(Some((row.secret_mac, merchant.suspended)))
+        Ok(Some((row.mchid, row.secret_mac, merchant.suspended)))
     });
-    let (secret_mac, suspended) = read.await.map_err(|error| unread(&error))?.ok_or(APPID)?;
+    let (mchid, secret_mac, suspended) = read.await.map_err(|error| unread(&error))?.ok_or(APPID)?;
     let vault = &app.networks.vault;
     if !secret_mac.is_some_and(|mac| vault.is_app_secret(&appid, secret, &mac)) {
         return Err(SECRET);
     }
+    app.limiter.call(mchid, Class::Queries, app.engine.clock().now()).map_err(|_| TOO_OFTEN)?;
     if suspended {
         return Err(NOT_ALLOWED);
     }

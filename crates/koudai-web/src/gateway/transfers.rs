@@ -39,10 +39,22 @@ pub(super) async fn create(call: Call) -> Result<Reply, Fault> {
         transfer_request(fields, signer, name, |openid| vault.person_of(appid, openid))
     })?;
     note(&request.out_bill_no);
+    let (limiter, mchid, payee) = (&call.app.limiter, call.merchant.mchid, request.payee);
+    let mut counted = false;
     if let Some(name) = name {
-        request.name = Some(compare(&call, request.payee, &name).await?);
+        // A name is tried on somebody only so often; the same request again is no other try.
+        let key = OutBillNo { mchid, out_bill_no: request.out_bill_no.clone() };
+        if call.app.engine.read(move |reader| reader.get::<TransferNumber>(&key)).await?.is_none() {
+            limiter.name(mchid, payee, call.app.engine.now()).map_err(Fault::too_many_calls)?;
+            counted = true;
+        }
+        request.name = Some(compare(&call, payee, &name).await?);
     }
-    let made = call.app.engine.submit(request).await.map_err(|why| failed(Asked::Transfer, why))?;
+    let made = call.app.engine.submit(request).await;
+    if counted && !made.as_ref().is_ok_and(|made| made.failure.is_some()) {
+        limiter.right_name(mchid, payee);
+    }
+    let made = made.map_err(|why| failed(Asked::Transfer, why))?;
     let waits = made.state == TransferState::Waiting;
     Ok(Reply::json(&TransferReply {
         transfer_bill_no: made.id.wire(),

@@ -12,7 +12,6 @@ use koudai_core::rows::{Merchant, MerchantCertificate, Order, OrderCode, Product
 use koudai_core::time::{MINUTE, Timestamp};
 use koudai_networks::platform::token_text;
 use koudai_networks::return_address;
-use koudai_wechatpay::keys::PublicKey;
 use koudai_wechatpay::message;
 use serde_json::json;
 
@@ -87,7 +86,8 @@ impl Called {
             c.revoked_at.is_none_or(|at| now < at) && c.not_before <= now && now <= c.not_after
         };
         self.certificates.iter().filter(accepted).any(|certificate| {
-            PublicKey::from_pem(&certificate.pem).is_ok_and(|key| key.verify(message, signature).is_ok())
+            crate::known_keys::key_of(&certificate.pem)
+                .is_ok_and(|key| key.verify(message, signature).is_ok())
         })
     }
 
@@ -109,14 +109,15 @@ impl Called {
             return Err(Refusal::CallUpInvalid);
         }
         let now = visit.app.engine.clock().now();
-        if !self.is_signed(now, &lines(appid, signed_s, nonce, prepay_id), signature) {
-            return Err(Refusal::CallUpInvalid);
-        }
         let signed_at = Timestamp(signed_s.saturating_mul(1_000));
         let life = visit.app.engine.policy().code_life_ms;
         let timely =
             signed_at.0 <= now.0.saturating_add(AHEAD_MS) && now.0 <= signed_at.0.saturating_add(life);
-        if timely { Ok(()) } else { Err(Refusal::CallUpStale) }
+        if !timely {
+            return Err(Refusal::CallUpStale);
+        }
+        let signed = self.is_signed(now, &lines(appid, signed_s, nonce, prepay_id), signature);
+        if signed { Ok(()) } else { Err(Refusal::CallUpInvalid) }
     }
 
     /// On to the payment page. An address that may not be returned to is forgotten, and the page has no way back.

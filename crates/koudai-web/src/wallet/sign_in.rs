@@ -18,7 +18,7 @@ use serde_json::json;
 use super::answer;
 use super::fields::{Fields, Sent};
 use super::pages::LoginPage;
-use super::visit::{CODE_SENT, SESSION, Visit, cookie, token_hash};
+use super::visit::{CODE_SENT, Visit, cookie, session_name, token_hash};
 use crate::App;
 
 /// The longest way on: a merchant's page that asked who is there has its own address in it.
@@ -186,8 +186,9 @@ pub(super) async fn sign_out(State(app): State<App>, Sent(visit, _): Sent) -> Re
 }
 
 fn session_cookie(token: &str, life_s: i64, secure: bool) -> String {
+    let name = session_name(secure);
     let secure = if secure { "; Secure" } else { "" };
-    format!("{SESSION}={token}; Path=/; Max-Age={life_s}; HttpOnly; SameSite=Lax{secure}")
+    format!("{name}={token}; Path=/; Max-Age={life_s}; HttpOnly; SameSite=Lax{secure}")
 }
 
 /// Sets a cookie of ours.

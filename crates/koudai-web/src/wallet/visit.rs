@@ -18,7 +18,10 @@ use crate::App;
 use crate::say::Lang;
 
 /// The wallet's session cookie. Each face has a name of its own, since a browser shares cookies between ports.
-pub(super) const SESSION: &str = "koudai_wallet";
+pub(super) const fn session_name(secure: bool) -> &'static str {
+    // A neighbour under the same domain cannot set a cookie of the second name.
+    if secure { "__Host-koudai_wallet" } else { "koudai_wallet" }
+}
 /// The number a one-time code was sent to, while its page is open.
 pub(super) const CODE_SENT: &str = "koudai_code";
 /// Where a merchant's page or app wants the payer of an order back, while the order's page is open.
@@ -74,7 +77,7 @@ impl FromRequestParts<App> for Unrecognised {
         if bearer.is_none() && changes && from_elsewhere(headers) {
             return Err(visit.refuse(Refusal::ForeignOrigin));
         }
-        visit.token_hash = bearer.or_else(|| cookie(headers, SESSION)).map(token_hash);
+        visit.token_hash = bearer.or_else(|| cookie(headers, session_name(app.secure))).map(token_hash);
         Ok(Self(visit))
     }
 }

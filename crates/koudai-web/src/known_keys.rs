@@ -15,7 +15,7 @@ const MOST: usize = 4_096;
 static KEYS: LazyLock<Mutex<HashMap<String, PublicKey>>> = LazyLock::new(Mutex::default);
 
 /// The key of a certificate in PEM.
-pub(super) fn key_of(certificate_pem: &str) -> Result<PublicKey, KeyError> {
+pub(crate) fn key_of(certificate_pem: &str) -> Result<PublicKey, KeyError> {
     let keys = || KEYS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(key) = keys().get(certificate_pem) {
         return Ok(key.clone());
