@@ -93,7 +93,7 @@ pub async fn run(
     let merchant = merchant.ok_or(ProbeError::MerchantUnknown)?;
     let url = url.or(known).ok_or(ProbeError::NoAddress)?;
     let Some(address) = reach_allows(networks.reach, &url) else { return Err(ProbeError::NotAllowed(url)) };
-    let client = reach::client(networks.reach);
+    let client = reach::client(networks.reach, 1);
     let send = async |wrong: bool| {
         let (body, signed) = signed(engine, networks, &merchant, wrong)?;
         Ok::<_, ProbeError>(answered(post::send(&client, address.clone(), body, &signed).await))

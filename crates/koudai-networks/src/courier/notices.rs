@@ -25,6 +25,10 @@ use super::retries::Due;
 use crate::reach::{self, Reach};
 use crate::{protocol, reach_allows};
 
+/// Connections kept for the next call to a host: one that answers at once and is told a lot is not to be connected to
+/// each time, which costs more than the call; of the others two, for there may be ten thousand.
+const QUICK_IDLE: usize = 64;
+const OTHERS_IDLE: usize = 2;
 /// The pause after something on our own side went wrong.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// Events of one merchant under way at once.
@@ -52,8 +56,8 @@ impl Telling {
             lanes: Lanes::default(),
             endpoints: Endpoints::default(),
             due: Due::default(),
-            quick: reach::client(reach),
-            others: reach::client(reach),
+            quick: reach::client(reach, QUICK_IDLE),
+            others: reach::client(reach, OTHERS_IDLE),
             reading: Arc::new(Semaphore::new(READING)),
             reading_hung: Arc::new(Semaphore::new(READING_HUNG)),
         }

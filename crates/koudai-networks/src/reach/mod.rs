@@ -58,20 +58,21 @@ pub fn reach_allows(reach: Reach, address: &str) -> Option<Url> {
     (plain && fine).then_some(url)
 }
 
-/// A client that connects only where `reach` allows. Each looks up names in places of its own.
-pub(crate) fn client(reach: Reach) -> Client {
-    client_by(reach, &names::system())
+/// A client that connects only where `reach` allows and keeps up to `idle` connections of each host for the next calls.
+/// Each looks up names in places of its own.
+pub(crate) fn client(reach: Reach, idle: usize) -> Client {
+    client_by(reach, idle, &names::system())
 }
 
-fn client_by(reach: Reach, look_up: &names::LookUp) -> Client {
+fn client_by(reach: Reach, idle: usize, look_up: &names::LookUp) -> Client {
     let build = |tls| {
         let builder = outward::builder(ANSWER_WITHIN, tls).user_agent("Koudai-Notify/1");
         builder
             .connect_timeout(CONNECT_WITHIN)
             .http1_only()
             .http1_max_headers(HEADERS)
+            .pool_max_idle_per_host(idle)
             // Ten thousand merchants' idle connections would be ten thousand sockets.
-            .pool_max_idle_per_host(2)
             .pool_idle_timeout(Duration::from_secs(10))
             .dns_resolver(Arc::new(names::Guard::new(reach, Arc::clone(look_up))))
             .build()
@@ -169,7 +170,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let look_up: names::LookUp =
             Arc::new(|_, _permit| Box::pin(async { Ok(vec![IpAddr::from([127, 0, 0, 1])]) }));
-        let client = client_by(reach, &look_up);
+        let client = client_by(reach, 1, &look_up);
         let sent = client.post(format!("https://merchant.example:{port}/n")).send().await;
         let error = sent.unwrap_err();
         let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
