@@ -456,7 +456,7 @@ pub(crate) enum MerchantCommand {
     #[command(name = "apiv3-key")]
     ApiV3Key(MerchantArgs),
     /// Gives a merchant's app a fresh secret and prints it, once; the one before is good no longer
-    AppSecret(AppSecretArgs),
+    AppSecret(MerchantArgs),
     /// Prints as JSON how a merchant was told of its events
     Notices(MerchantNoticesArgs),
     /// Tells a merchant of events again, under the same numbers
@@ -506,12 +506,8 @@ pub(crate) struct CertificateRevokeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct MerchantNoticesArgs {
-    /// The data directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
-    /// The merchant's number, ten digits
-    #[arg(value_name = "MCHID")]
-    pub(crate) mchid: String,
+    #[command(flatten)]
+    pub(crate) merchant: MerchantArgs,
     /// Only what was not answered 200 or 204
     #[arg(long)]
     pub(crate) failed: bool,
@@ -529,12 +525,8 @@ pub(crate) struct MerchantNoticesArgs {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("which").required(true).args(["notice", "order", "failed_since"])))]
 pub(crate) struct MerchantReplayArgs {
-    /// The data directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
-    /// The merchant's number, ten digits
-    #[arg(value_name = "MCHID")]
-    pub(crate) mchid: String,
+    #[command(flatten)]
+    pub(crate) merchant: MerchantArgs,
     /// This notice
     #[arg(long, value_name = "ID")]
     pub(crate) notice: Option<String>,
@@ -580,12 +572,8 @@ pub(crate) struct MerchantCreateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct MerchantSetArgs {
-    /// The data directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
-    /// The merchant's number, ten digits
-    #[arg(value_name = "MCHID")]
-    pub(crate) mchid: String,
+    #[command(flatten)]
+    pub(crate) merchant: MerchantArgs,
     /// What it may use from now on; nothing else stays
     #[arg(long, value_name = "PRODUCT,…", value_delimiter = ',')]
     pub(crate) products: Option<Vec<ProductName>>,
@@ -608,16 +596,6 @@ pub(crate) struct MerchantSetArgs {
     /// Whether a day on which nothing happened has a bill, of headers and sums alone
     #[arg(long, value_name = "true|false")]
     pub(crate) empty_bills: Option<bool>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AppSecretArgs {
-    /// The data directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
-    /// The merchant's number, ten digits
-    #[arg(value_name = "MCHID")]
-    pub(crate) mchid: String,
 }
 
 /// How an order is brought to the payer, and transfers.

@@ -21,7 +21,7 @@ use koudai_wechatpay::certificate::request_pem;
 use koudai_wechatpay::keys::PrivateKey;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{AppSecretArgs, KeyMode, MerchantCreateArgs, MerchantSetArgs, ProductName};
+use crate::cli::{KeyMode, MerchantArgs, MerchantCreateArgs, MerchantSetArgs, ProductName};
 use crate::control::{self, Request};
 use crate::durable;
 use crate::failure::Failure;
@@ -285,7 +285,7 @@ pub(crate) fn key_and_request() -> (PrivateKey, String) {
 /// See [`Failure`].
 pub(crate) async fn run_set(args: MerchantSetArgs) -> Result<(), Failure> {
     let request = Set {
-        mchid: args.mchid,
+        mchid: args.merchant.mchid,
         products: args.products.map(|products| products.into_iter().map(word).collect()),
         h5_domains: args.h5_domain,
         suspended: match (args.suspend, args.resume) {
@@ -297,7 +297,7 @@ pub(crate) async fn run_set(args: MerchantSetArgs) -> Result<(), Failure> {
         empty_bills: args.empty_bills,
         transfer_scenes: args.transfer_scene,
     };
-    println!("{:#}", control::ask(&args.data, Request::MerchantSet(request)).await?);
+    println!("{:#}", control::ask(&args.merchant.data, Request::MerchantSet(request)).await?);
     Ok(())
 }
 
@@ -305,7 +305,7 @@ pub(crate) async fn run_set(args: MerchantSetArgs) -> Result<(), Failure> {
 ///
 /// # Errors
 /// See [`Failure`].
-pub(crate) async fn run_app_secret(args: AppSecretArgs) -> Result<(), Failure> {
+pub(crate) async fn run_app_secret(args: MerchantArgs) -> Result<(), Failure> {
     let request = Request::MerchantAppSecret(AppSecret { mchid: args.mchid });
     println!("{:#}", control::ask(&args.data, request).await?);
     Ok(())

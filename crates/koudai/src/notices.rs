@@ -15,7 +15,7 @@ use koudai_networks::{Networks, probe};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::cli::{MerchantNoticesArgs, MerchantProbeArgs, MerchantReplayArgs};
+use crate::cli::{MerchantArgs, MerchantNoticesArgs, MerchantProbeArgs, MerchantReplayArgs};
 use crate::control::{self, Request};
 use crate::failure::Failure;
 
@@ -156,7 +156,7 @@ fn unread(error: koudai_store::StoreError) -> String {
 /// # Errors
 /// See [`Failure`].
 pub(crate) async fn run_list(args: MerchantNoticesArgs) -> Result<(), Failure> {
-    let MerchantNoticesArgs { data, mchid, failed, notice, before, limit } = args;
+    let MerchantNoticesArgs { merchant: MerchantArgs { data, mchid }, failed, notice, before, limit } = args;
     let request = Request::MerchantNotices(List { mchid, failed, notice, before, limit });
     println!("{:#}", control::ask(&data, request).await?);
     Ok(())
@@ -175,8 +175,8 @@ pub(crate) async fn run_replay(args: MerchantReplayArgs) -> Result<(), Failure> 
             return Err(Failure::usage("say which: --notice, --order or --failed-since".to_owned()));
         }
     };
-    let request = Request::MerchantReplay(Replay { mchid: args.mchid, which });
-    println!("{:#}", control::ask(&args.data, request).await?);
+    let request = Request::MerchantReplay(Replay { mchid: args.merchant.mchid, which });
+    println!("{:#}", control::ask(&args.merchant.data, request).await?);
     Ok(())
 }
 
