@@ -6,8 +6,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use koudai_core::code_payment::{CodeFailure, ConfirmCodePayment, DeclineCodePayment};
 use koudai_core::id::{OrderId, PersonId};
-use koudai_core::ledger::AccountId;
-use koudai_core::money::Money;
 use koudai_core::order::OrderStanding;
 use koudai_core::payer_code::{
     AuthCode, ChoosePayerMethod, IssuePayerCode, SwitchPayerCodesOff, SwitchPayerCodesOn,
@@ -20,10 +18,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::fields::{Fields, Sent};
-use super::home::balance;
-use super::pages::{
-    CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState, LastCodePayment, Method, Unusable,
-};
+use super::pages::{CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState, LastCodePayment};
+use super::purse::{self, Purse};
 use super::top_up::{failure, outcome};
 use super::visit::Visit;
 use super::{answer, barcode};
@@ -35,44 +31,6 @@ const BEFORE_END_MS: i64 = 15 * SECOND;
 const LATELY_MS: i64 = 2 * MINUTE;
 /// Draws until one is no code already; two in a row never happen.
 const DRAWS: usize = 4;
-
-/// What a person has to pay with.
-struct Purse {
-    balance: Money,
-    cards: Vec<Card>,
-}
-
-impl Purse {
-    fn read(r: &Reader, person: PersonId) -> Result<Self, StoreError> {
-        Ok(Self { balance: balance(r, AccountId::person(person))?, cards: r.cards_of(person)? })
-    }
-
-    /// The ways to pay; `amount` greys out what does not cover it.
-    fn methods(&self, visit: &Visit, amount: Option<Money>) -> Vec<Method> {
-        let l = visit.l;
-        let bank_up = visit.app.networks.health.bank_up();
-        let short = amount.is_some_and(|amount| self.balance.checked_sub(amount).is_err());
-        let mut methods = vec![Method {
-            method: "balance".to_owned(),
-            label: l.say("零钱", "Balance").to_owned(),
-            balance: Some(self.balance),
-            unusable: short.then_some(Unusable::NotEnough),
-        }];
-        methods.extend(self.cards.iter().map(|card| Method {
-            method: card.id.wire(),
-            label: answer::card_line(card, l).name(l),
-            balance: None,
-            unusable: (!bank_up).then_some(Unusable::BankDown),
-        }));
-        methods
-    }
-
-    /// The chosen card while it is bound, else the balance.
-    fn chosen(&self, codes: &PayerCodes) -> String {
-        let card = codes.card.filter(|id| self.cards.iter().any(|card| card.id == *id));
-        card.map_or_else(|| "balance".to_owned(), koudai_core::id::CardId::wire)
-    }
-}
 
 /// A code payment with what pages say of it.
 struct Scanned {
@@ -135,7 +93,7 @@ async fn show(visit: &Visit) -> Result<Response, Refusal> {
         return Ok(answer::data(json!({
             "code": code.expose(),
             "expires_in_ms": lives,
-            "method": purse.chosen(&codes),
+            "method": purse.chosen(codes.card),
             "asked": asked.map(|asked| asked.order.id.wire()),
         })));
     }
@@ -149,7 +107,7 @@ async fn show(visit: &Visit) -> Result<Response, Refusal> {
         bars,
         squares,
         fresh_ms: (lives - BEFORE_END_MS).max(SECOND),
-        chosen: purse.chosen(&codes),
+        chosen: purse.chosen(codes.card),
         methods: purse.methods(visit, None),
         after: newest.as_ref().map_or_else(String::new, |newest| newest.order.id.wire()),
         last: newest.as_ref().and_then(|newest| newest.last(now)),
@@ -212,16 +170,9 @@ pub(super) async fn switch_off(Sent(visit, _): Sent) -> Response {
     visit.settle(result)
 }
 
-fn method(fields: &Fields) -> Result<Option<koudai_core::id::CardId>, Refusal> {
-    match fields.text("method") {
-        "balance" => Ok(None),
-        _ => fields.card("method").map(Some),
-    }
-}
-
 pub(super) async fn choose(Sent(visit, fields): Sent) -> Response {
     let result = async {
-        let (person, card) = (visit.person()?, method(&fields)?);
+        let (person, card) = (visit.person()?, fields.method()?);
         visit.submit(ChoosePayerMethod { person, card }).await?;
         Ok(if visit.json { answer::data(json!({})) } else { answer::go("/code") })
     };
@@ -298,7 +249,7 @@ impl View {
                     amount,
                     order_no,
                     methods: self.purse.methods(visit, Some(amount)),
-                    chosen: chosen.or_else(|| self.codes.as_ref().map(|codes| self.purse.chosen(codes))),
+                    chosen: chosen.or_else(|| self.codes.as_ref().map(|codes| self.purse.chosen(codes.card))),
                     left_s,
                     refused: refusal.map(|r| answer::refused(visit, r)),
                 };
@@ -306,10 +257,7 @@ impl View {
             }
             OrderStanding::Paying => CodeState::Pending { since: self.since.unwrap_or(order.created_at) },
             OrderStanding::Paid | OrderStanding::Refunded => CodeState::Paid {
-                method: self.card.as_ref().map_or_else(
-                    || l.say("零钱", "Balance").to_owned(),
-                    |card| answer::card_line(card, l).name(l),
-                ),
+                method: purse::name(self.card.as_ref(), l),
                 at: order.paid_at.unwrap_or(now),
             },
             OrderStanding::Reversed => CodeState::Reversed(reversed_money(order, l)),
@@ -327,20 +275,13 @@ impl View {
     fn json(&self, visit: &Visit) -> serde_json::Value {
         let Scanned { payment, order, merchant } = &self.scanned;
         let standing = order.standing(visit.now());
-        let methods = self.purse.methods(visit, Some(order.amount)).into_iter().map(|m| {
-            let mut value = json!({"method": m.method, "label": m.label, "usable": m.unusable.is_none()});
-            if let Some(why) = m.unusable {
-                value["why"] = why.wording(visit.l).into();
-            }
-            value
-        });
         let mut value = json!({
             "state": word(standing),
             "merchant": merchant,
             "description": &*order.description,
             "amount": answer::money(order.amount),
             "order_no": &*order.out_trade_no,
-            "methods": methods.collect::<Vec<_>>(),
+            "methods": self.purse.methods_json(visit, order.amount),
         });
         if order.paid_at.is_some() {
             value["record"] = format!("/records/{}", order.id.wire()).into();
@@ -449,7 +390,7 @@ pub(super) async fn confirm(Path(name): Path<String>, Sent(visit, fields): Sent)
 async fn submit(visit: &Visit, fields: &Fields, name: &str) -> Result<Order, Refusal> {
     let person = visit.person()?;
     let order = OrderId::parse(name).ok_or(Refusal::OrderUnknown)?;
-    let (card, pin) = (method(fields)?, fields.pin("payment_password")?);
+    let (card, pin) = (fields.method()?, fields.pin("payment_password")?);
     let mut events = visit.app.engine.events();
     let taken = visit.submit(ConfirmCodePayment { person, order, card, pin }).await?;
     tracing::info!(order = name, state = taken.state.word(), reference = visit.reference, "confirm");

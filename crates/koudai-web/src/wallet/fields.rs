@@ -121,6 +121,17 @@ impl Fields {
         CardId::parse(self.text(name)).ok_or(Refusal::CardUnknown)
     }
 
+    /// The way to pay, under the name `method`: a card, or `None` for the balance.
+    ///
+    /// # Errors
+    /// `CardUnknown`.
+    pub(super) fn method(&self) -> Result<Option<CardId>, Refusal> {
+        match self.text("method") {
+            "balance" => Ok(None),
+            _ => self.card("method").map(Some),
+        }
+    }
+
     /// An amount in yuan.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod home;
 pub mod months;
 pub mod pages;
 mod pay;
+mod purse;
 mod records;
 mod return_to;
 mod scan;

@@ -7,7 +7,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use koudai_core::id::{MchId, PersonId};
 use koudai_core::ledger::AccountId;
-use koudai_core::money::Money;
 use koudai_core::order::OrderStanding;
 use koudai_core::payment::{PayCode, Taken};
 use koudai_core::refusal::Refusal;
@@ -19,8 +18,8 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::fields::Fields;
-use super::home::balance;
-use super::pages::{Method, PayPage, PayResultPage, PayState, Refused, Unusable};
+use super::pages::{PayPage, PayResultPage, PayState, Refused};
+use super::purse::{self, Purse};
 use super::return_to::{Outcome, way_back};
 use super::top_up::{failure, outcome};
 use super::visit::{Unrecognised, Visit};
@@ -37,8 +36,7 @@ struct Standing {
     merchant: String,
     code_stale: bool,
     person: PersonId,
-    balance: Money,
-    cards: Vec<Card>,
+    purse: Purse,
     /// This person's newest attempt at this order, if it failed.
     failed: Option<Attempt>,
     since: Option<Timestamp>,
@@ -85,10 +83,7 @@ impl View {
     }
 
     fn paid_with(&self, visit: &Visit) -> String {
-        let l = visit.l;
-        self.card
-            .as_ref()
-            .map_or_else(|| l.say("零钱", "Balance").to_owned(), |card| answer::card_line(card, l).name(l))
+        purse::name(self.card.as_ref(), visit.l)
     }
 
     fn page(&self, visit: &Visit, chosen: Option<String>, refusal: Option<Refusal>) -> Response {
@@ -108,7 +103,7 @@ impl View {
                     description: standing.order.description.to_string(),
                     amount: standing.order.amount,
                     order_no: standing.order.out_trade_no.to_string(),
-                    methods: standing.methods(visit),
+                    methods: standing.purse.methods(visit, Some(standing.order.amount)),
                     chosen,
                     failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
                     has_payment_password: self.has_payment_password,
@@ -168,8 +163,7 @@ impl Standing {
             merchant: r.get::<Merchant>(&order.mchid)?.expect("an order has its merchant").name,
             code_stale: now >= code.expires_at,
             person,
-            balance: balance(r, AccountId::person(person))?,
-            cards: r.cards_of(person)?,
+            purse: Purse::read(r, person)?,
             failed: newest.filter(|a| a.state == AttemptState::Failed && a.refund.is_none()),
             since: attempt.map(|a| a.created_at),
             order,
@@ -195,10 +189,8 @@ impl Standing {
     /// Of an order that was just paid from the balance, of which the payment knows all but what else its payer has.
     async fn of_paid(visit: &Visit, taken: Taken) -> Result<Self, Refusal> {
         let Taken { person, order, merchant } = taken;
-        let rest =
-            visit.read(move |r| Ok((balance(r, AccountId::person(person))?, r.cards_of(person)?))).await?;
-        let (balance, cards) = rest;
-        Ok(Self { order, merchant, code_stale: false, person, balance, cards, failed: None, since: None })
+        let purse = visit.read(move |r| Purse::read(r, person)).await?;
+        Ok(Self { order, merchant, code_stale: false, person, purse, failed: None, since: None })
     }
 
     fn is_mine(&self) -> bool {
@@ -208,32 +200,10 @@ impl Standing {
     /// A refusal in the words that fit this order: what else could pay it.
     fn refused(&self, visit: &Visit, refusal: Refusal) -> Refused {
         let mut refused = answer::refused(visit, refusal);
-        if catalogue::is_of_the_card(refusal) && self.balance_covers() {
+        if catalogue::is_of_the_card(refusal) && self.purse.covers(self.order.amount) {
             refused.wording.next = catalogue::next_by_balance(visit.l);
         }
         refused
-    }
-
-    fn balance_covers(&self) -> bool {
-        self.balance.checked_sub(self.order.amount).is_ok()
-    }
-
-    fn methods(&self, visit: &Visit) -> Vec<Method> {
-        let l = visit.l;
-        let bank_up = visit.app.networks.health.bank_up();
-        let mut methods = vec![Method {
-            method: "balance".to_owned(),
-            label: l.say("零钱", "Balance").to_owned(),
-            balance: Some(self.balance),
-            unusable: (!self.balance_covers()).then_some(Unusable::NotEnough),
-        }];
-        methods.extend(self.cards.iter().map(|card| Method {
-            method: card.id.wire(),
-            label: answer::card_line(card, l).name(l),
-            balance: None,
-            unusable: (!bank_up).then_some(Unusable::BankDown),
-        }));
-        methods
     }
 
     /// Whether the code is too old to pay by. How an order went is told whatever became of its code.
@@ -242,29 +212,17 @@ impl Standing {
     }
 
     fn json(&self, visit: &Visit) -> Value {
-        let methods: Vec<Value> = self
-            .methods(visit)
-            .into_iter()
-            .map(|m| {
-                let mut value = json!({"method": m.method, "label": m.label, "usable": m.unusable.is_none()});
-                if let Some(why) = m.unusable {
-                    value["why"] = why.wording(visit.l).into();
-                }
-                value
-            })
-            .collect();
         let mut value = json!({
             "state": word(&self.order, visit),
             "merchant": self.merchant,
             "description": &*self.order.description,
             "amount": answer::money(self.order.amount),
             "order_no": &*self.order.out_trade_no,
-            "methods": methods,
+            "methods": self.purse.methods_json(visit, self.order.amount),
             "paid_by_you": self.is_mine() && self.order.paid_at.is_some(),
         });
         if self.is_mine() {
-            value["method"] =
-                self.order.card.map_or_else(|| "balance".to_owned(), koudai_core::id::CardId::wire).into();
+            value["method"] = purse::word(self.order.card).into();
             if self.order.paid_at.is_some() {
                 value["record"] = format!("/records/{}", self.order.id.wire()).into();
             } else if let Some(since) = self.since {
@@ -365,10 +323,7 @@ async fn paid_json(visit: &mut Visit, taken: Taken, name: &str) -> Response {
 /// The payment, once it was taken.
 async fn submit(visit: &mut Visit, fields: &Fields, name: &str) -> Result<Taken, Refusal> {
     let session = visit.token_hash().ok_or(Refusal::SignedOut)?;
-    let card = match fields.text("method") {
-        "balance" => Ok(None),
-        _ => fields.card("method").map(Some),
-    };
+    let card = fields.method();
     let (Some(code), Ok(card), Ok(pin)) = (parse_token(name), &card, fields.pin("payment_password")) else {
         // Whoever is signed out hears that first, and of an old code before what is wrong with the rest.
         visit.recognise().await?;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::pages::{Direction, Event, RecordKind, RecordLine, RecordPage, RecordState};
+use super::purse;
 use super::visit::Visit;
 use crate::say::Lang;
 
@@ -248,9 +249,9 @@ fn detail(reader: &Reader, person: PersonId, id: &str, l: Lang) -> Result<Option
 }
 
 fn card_name(reader: &Reader, card: Option<koudai_core::id::CardId>, l: Lang) -> Result<String, StoreError> {
-    let Some(card) = card else { return Ok(l.say("零钱", "Balance").to_owned()) };
+    let Some(card) = card else { return Ok(purse::name(None, l)) };
     let card = reader.get::<Card>(&card)?.expect("what was paid by a card has it");
-    Ok(answer::card_line(&card, l).name(l))
+    Ok(purse::name(Some(&card), l))
 }
 
 fn attempt_of(reader: &Reader, id: Option<AttemptId>) -> Result<Option<Attempt>, StoreError> {

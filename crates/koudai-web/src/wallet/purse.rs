@@ -1,0 +1,80 @@
+//! What a person has to pay with: the ways to pay that a page lists, the word each has in forms and answers, and the name
+//! it has for people. It reads and never moves money.
+
+use koudai_core::id::{CardId, PersonId};
+use koudai_core::ledger::AccountId;
+use koudai_core::money::Money;
+use koudai_core::rows::Card;
+use koudai_store::{Reader, StoreError};
+use serde_json::{Value, json};
+
+use super::answer;
+use super::home::balance;
+use super::pages::{Method, Unusable};
+use super::visit::Visit;
+use crate::say::Lang;
+
+/// A person's balance and cards.
+pub(super) struct Purse {
+    balance: Money,
+    cards: Vec<Card>,
+}
+
+impl Purse {
+    pub(super) fn read(r: &Reader, person: PersonId) -> Result<Self, StoreError> {
+        Ok(Self { balance: balance(r, AccountId::person(person))?, cards: r.cards_of(person)? })
+    }
+
+    pub(super) fn covers(&self, amount: Money) -> bool {
+        self.balance.checked_sub(amount).is_ok()
+    }
+
+    /// The ways to pay; `amount` greys out what does not cover it.
+    pub(super) fn methods(&self, visit: &Visit, amount: Option<Money>) -> Vec<Method> {
+        let l = visit.l;
+        let bank_up = visit.app.networks.health.bank_up();
+        let short = amount.is_some_and(|amount| !self.covers(amount));
+        let mut methods = vec![Method {
+            method: word(None),
+            label: name(None, l),
+            balance: Some(self.balance),
+            unusable: short.then_some(Unusable::NotEnough),
+        }];
+        methods.extend(self.cards.iter().map(|card| Method {
+            method: word(Some(card.id)),
+            label: name(Some(card), l),
+            balance: None,
+            unusable: (!bank_up).then_some(Unusable::BankDown),
+        }));
+        methods
+    }
+
+    /// The same, as programs are told.
+    pub(super) fn methods_json(&self, visit: &Visit, amount: Money) -> Value {
+        let methods = self.methods(visit, Some(amount)).into_iter().map(|m| {
+            let mut value = json!({"method": m.method, "label": m.label, "usable": m.unusable.is_none()});
+            if let Some(why) = m.unusable {
+                value["why"] = why.wording(visit.l).into();
+            }
+            value
+        });
+        methods.collect()
+    }
+
+    /// The word of this card while it is bound, else of the balance.
+    pub(super) fn chosen(&self, card: Option<CardId>) -> String {
+        word(card.filter(|id| self.cards.iter().any(|card| card.id == *id)))
+    }
+}
+
+/// What forms send and answers say for a card, or for the balance. [`Fields::method`] reads it.
+///
+/// [`Fields::method`]: super::fields::Fields::method
+pub(super) fn word(card: Option<CardId>) -> String {
+    card.map_or_else(|| "balance".to_owned(), CardId::wire)
+}
+
+/// What people know a card by, or the balance.
+pub(super) fn name(card: Option<&Card>, l: Lang) -> String {
+    card.map_or_else(|| l.say("零钱", "Balance").to_owned(), |card| answer::card_line(card, l).name(l))
+}
