@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::id::MchId;
+use koudai_core::rows::Merchant;
 use koudai_core::time::Timestamp;
 use koudai_wechatpay::certificate::{Authority, Certificate, serial_matches};
 use koudai_wechatpay::headers::{SignedHeaders, sign_body};
@@ -25,6 +26,13 @@ pub enum SigningMode {
     Certificate,
     /// A public key's.
     PublicKey,
+}
+
+impl SigningMode {
+    /// The one that signs for a merchant where it has not said which.
+    pub const fn of(merchant: &Merchant) -> Self {
+        if merchant.public_key_mode { Self::PublicKey } else { Self::Certificate }
+    }
 }
 
 /// One generation of the platform's keys, as merchants know it by name.

@@ -7,19 +7,17 @@ use std::sync::Arc;
 
 use koudai_core::id::MchId;
 use koudai_core::rows::Merchant;
-use koudai_core::time::Timestamp;
 use koudai_engine::Engine;
 use koudai_store::StoreError;
-use koudai_wechatpay::headers::SignedHeaders;
+use koudai_wechatpay::headers::{PROBE_PREFIX, SignedHeaders};
 use serde::Serialize;
 
 use crate::courier::post::{self, Content, Sent};
+use crate::platform::SigningMode;
 use crate::{Networks, reach, reach_allows, telling};
 
 /// The type of a probe's event.
 pub const EVENT_TYPE: &str = "KOUDAI.PROBE";
-/// What the signature of a wrong one begins with (protocol specification 1.3).
-const WRONG: &str = "WECHATPAY/SIGNTEST/";
 
 /// What a probe found.
 #[derive(Clone, Debug, Serialize)]
@@ -135,16 +133,16 @@ fn signed(
     let id = format!("koudai-probe-{}", koudai_wechatpay::nonce());
     let content = Content {
         id: id.get(..36).unwrap_or(&id),
-        create_time: &Timestamp(now.0).rfc3339(),
+        create_time: &now.rfc3339(),
         event_type: EVENT_TYPE,
         summary: "验签探测",
         original_type: "probe",
         plain: plain.as_bytes(),
     };
     let body = post::body(&networks.vault, merchant, content).ok_or(ProbeError::Key)?;
-    let mut signed = networks.platform.sign(post::mode(merchant), now, &body);
+    let mut signed = networks.platform.sign(SigningMode::of(merchant), now, &body);
     if wrong {
-        signed.signature.insert_str(0, WRONG);
+        signed.signature.insert_str(0, PROBE_PREFIX);
     }
     Ok((body, signed))
 }

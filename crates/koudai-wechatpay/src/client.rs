@@ -227,7 +227,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]. `Invalid` if the order names another merchant or has no amount.
     pub async fn native(&self, order: &NativeOrder) -> Result<NativeReply, ClientError> {
-        self.check_order(order)?;
+        self.check_order(&order.mchid, order.amount.total)?;
         self.place("/v3/pay/transactions/native", order).await
     }
 
@@ -274,12 +274,7 @@ impl Client {
     /// See [`ClientError`]. `Unknown` may have status 202: the payer or their bank is being asked. After that, as after any
     /// `Unknown`, query until it is settled, and [`reverse`](Self::reverse) it if that takes too long.
     pub async fn code_pay(&self, order: &CodeOrder) -> Result<Transaction, ClientError> {
-        if order.mchid != self.config.mchid {
-            return Err(ClientError::Invalid("mchid"));
-        }
-        if order.amount.total < 1 {
-            return Err(ClientError::Invalid("amount.total"));
-        }
+        self.check_order(&order.mchid, order.amount.total)?;
         let paid: Transaction =
             self.json(Method::POST, "/v3/pay/transactions/codepay", &body(order)?).await?;
         same(&paid.mchid, &self.config.mchid, "mchid")?;
@@ -483,16 +478,7 @@ impl Client {
     async fn exchange(&self, method: Method, path: &str, body: &[u8]) -> Result<Reply, ClientError> {
         let url = format!("{}{path}", self.config.base_url);
         let url = Url::parse(&url).map_err(|_| ClientError::Invalid("path"))?;
-        let mut response = self.send(method, url, body, TIMEOUT).await?;
-        let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if body.len() + chunk.len() > MAX_BODY_BYTES {
-                return Err(Unknown::TooLarge.into());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Reply { status, headers, body })
+        whole(self.send(method, url, body, TIMEOUT).await?).await
     }
 
     /// Sends one signed request, and returns once the head of the reply is there.
@@ -524,6 +510,19 @@ impl Client {
         }
         Ok(request.send().await.map_err(broken)?)
     }
+}
+
+/// Takes in a reply, whatever it is, up to the most a body may have.
+async fn whole(mut response: Response) -> Result<Reply, ClientError> {
+    let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(Unknown::TooLarge.into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Reply { status, headers, body })
 }
 
 /// Passes on 2xx. Of the rest, only a 4xx that says in the protocol's own words what was wrong is a refusal: a 4xx

@@ -22,7 +22,7 @@ const KEPT: usize = 32;
 const TOLD_AT: u32 = 5;
 const TOLD_EVERY: u32 = 100;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Health {
     standing: Standing,
     /// Calls in a row without an answer.
@@ -72,7 +72,7 @@ impl Endpoints {
                 let host = delivery.place.split('/').next().unwrap_or_default().to_owned();
                 let took = Duration::from_millis(delivery.took_ms.into());
                 let standing = Standing::after(delivery.outcome, took);
-                its.insert(host, Health { standing, silent: 0, failing: 0, held_until: None });
+                its.insert(host, Health { standing, ..Health::default() });
             }
         });
     }
@@ -92,12 +92,7 @@ impl Endpoints {
     pub(super) fn learn(&self, mchid: MchId, host: &str, outcome: DeliveryOutcome, took: Duration) {
         let answered = matches!(outcome, DeliveryOutcome::Answered | DeliveryOutcome::Status);
         let (before, after) = self.with(|all| {
-            let its = all.entry(mchid).or_default();
-            if its.len() >= KEPT && !its.contains_key(host) {
-                its.clear();
-            }
-            let new = Health { standing: Standing::New, silent: 0, failing: 0, held_until: None };
-            let health = its.entry(host.to_owned()).or_insert(new);
+            let health = entry(all, mchid, host);
             let before = health.failing;
             health.standing = Standing::after(outcome, took);
             health.silent = if answered { 0 } else { health.silent.saturating_add(1) };
@@ -116,15 +111,21 @@ impl Endpoints {
 
     /// Remembers that a call was cut short because others waited.
     pub(super) fn cut(&self, mchid: MchId, host: &str) {
-        self.with(|all| {
-            let hung = Health { standing: Standing::Hung, silent: 0, failing: 0, held_until: None };
-            let its = all.entry(mchid).or_default();
-            if its.len() >= KEPT && !its.contains_key(host) {
-                its.clear();
-            }
-            its.entry(host.to_owned()).or_insert(hung).standing = Standing::Hung;
-        });
+        self.with(|all| entry(all, mchid, host).standing = Standing::Hung);
     }
+}
+
+/// What is remembered of an endpoint. Of a merchant with ever new hosts the old ones are forgotten.
+fn entry<'a>(
+    all: &'a mut HashMap<MchId, HashMap<String, Health>>,
+    mchid: MchId,
+    host: &str,
+) -> &'a mut Health {
+    let its = all.entry(mchid).or_default();
+    if its.len() >= KEPT && !its.contains_key(host) {
+        its.clear();
+    }
+    its.entry(host.to_owned()).or_default()
 }
 
 impl Standing {

@@ -22,11 +22,12 @@ const HUNG: usize = 192;
 const ASIDE: usize = 96;
 
 /// How an endpoint has answered of late.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Standing {
     /// The last call was over at once.
     Quick,
     /// It was not called yet.
+    #[default]
     New,
     /// It answers, and takes its time.
     Slow,

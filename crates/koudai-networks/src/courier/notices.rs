@@ -22,6 +22,7 @@ use super::endpoints::{Endpoints, View};
 use super::lanes::{Lanes, Standing};
 use super::post::{self, Content, Sent};
 use super::retries::Due;
+use crate::platform::SigningMode;
 use crate::reach::{self, Reach};
 use crate::{protocol, reach_allows};
 
@@ -182,8 +183,7 @@ impl Courier {
             under_way.spawn(async move { (event.journal.seq, courier.deliver(&event, 1, true).await) });
         }
         let mut record = RecordTold { mchid, told, failed: vec![], parked: vec![], log: vec![] };
-        while let Some(done) = under_way.join_next().await {
-            let (seq, went) = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        for (seq, went) in under_way.join_all().await {
             match went {
                 Went::Tried(tried) => {
                     if tried.outcome != DeliveryOutcome::Answered {
@@ -294,7 +294,7 @@ impl Courier {
         let Some(body) = post::body(&self.networks.vault, &event.merchant, content) else {
             return not_sent(DeliveryOutcome::Broken);
         };
-        let mode = post::mode(&event.merchant);
+        let mode = SigningMode::of(&event.merchant);
         let signed = self.networks.platform.sign(mode, self.engine.clock().now(), &body);
         let client = if standing == Standing::Quick { &self.telling.quick } else { &self.telling.others };
         post::send(client, url, body, &signed).await
@@ -334,30 +334,34 @@ pub(crate) fn event(
     };
     if name == TRANSFER_FINISHED {
         let id = TransferId(journal.subject);
-        let transfer = reader.get::<Transfer>(&id)?.ok_or_else(lost("transfer"))?;
+        let mut transfer = reader.get::<Transfer>(&id)?.ok_or_else(lost("transfer"))?;
+        let Some(url) = transfer.notify_url.take() else { return Ok(None) };
         let plain = json(&protocol::transfer_notice(&transfer, vault));
         let original_type = "mch_payment";
-        let event = |url| Event { merchant, url, name, summary, original_type, plain, journal };
-        return Ok(transfer.notify_url.map(event));
+        return Ok(Some(Event { merchant, url, name, summary, original_type, plain, journal }));
     }
     if name == TRANSACTION_SUCCESS {
         let mut order = order(OrderId(journal.subject))?;
+        if order.notify_url.is_empty() {
+            return Ok(None);
+        }
         let url = order.notify_url.to_string();
         // The event is the payment, whatever has been refunded since.
         order.refunds = 0;
         let plain = json(&protocol::transaction(&order, vault, now));
         let original_type = "transaction";
-        let event = Event { merchant, url, name, summary, original_type, plain, journal };
-        return Ok(Some(event).filter(|event| !event.url.is_empty()));
+        return Ok(Some(Event { merchant, url, name, summary, original_type, plain, journal }));
     }
     let refund = reader.get::<Refund>(&RefundId(journal.subject))?.ok_or_else(lost("refund"))?;
     let order = order(refund.order)?;
+    let url = refund.notify_url.clone().unwrap_or_else(|| order.notify_url.to_string());
+    if url.is_empty() {
+        return Ok(None);
+    }
     let card = match refund.card {
         Some(card) => reader.get::<Card>(&card)?,
         None => None,
     };
-    let url = refund.notify_url.clone().unwrap_or_else(|| order.notify_url.to_string());
     let plain = json(&protocol::refund_notice(&refund, &order, card.as_ref()));
-    let event = Event { merchant, url, name, summary, original_type: "refund", plain, journal };
-    Ok(Some(event).filter(|event| !event.url.is_empty()))
+    Ok(Some(Event { merchant, url, name, summary, original_type: "refund", plain, journal }))
 }

@@ -11,7 +11,6 @@ use koudai_wechatpay::headers::SignedHeaders;
 use koudai_wechatpay::types::{ENCRYPTED_RESOURCE, Notification, Resource};
 use reqwest::{Client, Response, Url};
 
-use crate::platform::SigningMode;
 use crate::reach::NameError;
 use crate::vault::{Sealed, Vault};
 
@@ -64,11 +63,6 @@ pub(crate) fn body(vault: &Vault, merchant: &Merchant, content: Content<'_>) -> 
         resource: Resource::seal(&key, Some(content.original_type), content.original_type, content.plain),
     };
     Some(serde_json::to_vec(&notification).expect("the protocol's types are plain data"))
-}
-
-/// The key that signs for a merchant that has not said which.
-pub(crate) const fn mode(merchant: &Merchant) -> SigningMode {
-    if merchant.public_key_mode { SigningMode::PublicKey } else { SigningMode::Certificate }
 }
 
 /// Sends a signed body once.

@@ -75,12 +75,11 @@ impl Due {
     fn next(&self, mchid: MchId) -> Option<Vec<Seq>> {
         let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let its = all.get_mut(&mchid)?;
-        let round: Vec<Seq> = its.iter().take(ROUND).copied().collect();
+        let round: Vec<Seq> = std::iter::from_fn(|| its.pop_first()).take(ROUND).collect();
         if round.is_empty() {
             all.remove(&mchid);
             return None;
         }
-        its.retain(|seq| *seq > *round.last().expect("a round that is not empty"));
         Some(round)
     }
 
@@ -175,9 +174,7 @@ impl Courier {
             let courier = self.clone();
             under_way.spawn(async move { courier.retry_endpoint(mchid, &host, retries).await });
         }
-        while let Some(done) = under_way.join_next().await {
-            done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        }
+        under_way.join_all().await;
         Ok(())
     }
 
@@ -199,10 +196,7 @@ impl Courier {
                 let courier = self.clone();
                 under_way.spawn(async move { courier.retry(mchid, retry).await });
             }
-            let mut go_on = true;
-            while let Some(done) = under_way.join_next().await {
-                go_on &= done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            }
+            let go_on = under_way.join_all().await.into_iter().all(|there| there);
             if !go_on && !self.telling.endpoints.view(mchid, host).held {
                 self.telling.due.put_back(mchid, retries.iter().map(|retry| retry.event.journal.seq));
                 return;

@@ -64,11 +64,10 @@ impl InnerNetwork {
 
     /// Whether the base is the first address, with nothing behind the prefix.
     fn is_first(&self) -> bool {
-        let behind = match self.base {
+        match self.base {
             IpAddr::V4(base) => base.to_bits().trailing_zeros() + u32::from(self.prefix) >= 32,
             IpAddr::V6(base) => base.to_bits().trailing_zeros() + u32::from(self.prefix) >= 128,
-        };
-        behind || self.base.is_unspecified()
+        }
     }
 }
 

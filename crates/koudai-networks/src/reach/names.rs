@@ -80,30 +80,27 @@ impl Names {
         kept.insert(name, (Instant::now(), found.to_vec()));
     }
 
-    async fn find(self: Arc<Self>, name: String) -> Result<Vec<IpAddr>, NameError> {
+    async fn find(&self, name: &str) -> Result<Vec<IpAddr>, NameError> {
         if self.reach == Reach::Local && name.ends_with(".localhost") {
             // RFC 6761, section 6.3; not every system knows it.
             return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
         }
-        if let Some(found) = self.remembered(&name, FRESH) {
+        if let Some(found) = self.remembered(name, FRESH) {
             return Ok(found);
         }
-        let (this, asked) = (Arc::clone(&self), name.clone());
-        let mut looking = Box::pin(async move {
+        let looking = async {
             let closed = |_| io::Error::other("the courier has ended");
-            let permit = Arc::clone(&this.places).acquire_owned().await.map_err(closed)?;
-            (this.look_up)(asked, permit).await
-        });
-        let older = self.remembered(&name, STALE);
-        let answer = match older {
+            let permit = Arc::clone(&self.places).acquire_owned().await.map_err(closed)?;
+            (self.look_up)(name.to_owned(), permit).await
+        };
+        let found = match self.remembered(name, STALE) {
             Some(older) => match tokio::time::timeout(PATIENCE, looking).await {
-                Ok(Ok(found)) => Ok(found),
+                Ok(Ok(found)) => found,
                 Ok(Err(_)) | Err(_) => return Ok(older),
             },
-            None => looking.as_mut().await,
+            None => looking.await.map_err(NameError::NotFound)?,
         };
-        let found = answer.map_err(NameError::NotFound)?;
-        self.remember(name, &found);
+        self.remember(name.to_owned(), &found);
         Ok(found)
     }
 }
@@ -113,7 +110,7 @@ impl Resolve for Guard {
         let names = Arc::clone(&self.0);
         Box::pin(async move {
             let reach = names.reach;
-            let found = names.find(name.as_str().to_owned()).await?;
+            let found = names.find(name.as_str()).await?;
             let fine: Vec<SocketAddr> = found
                 .into_iter()
                 .filter(|address| allowed(reach, *address))

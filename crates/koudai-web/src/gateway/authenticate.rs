@@ -76,10 +76,9 @@ pub(super) fn named_serial(headers: &HeaderMap) -> &str {
 /// it is in the merchant's mode.
 pub(super) fn signing_key(app: &App, merchant: &Merchant, headers: &HeaderMap) -> Arc<PlatformKey> {
     let (platform, now) = (&app.networks.platform, app.engine.clock().now());
-    platform.named(named_serial(headers), now).unwrap_or_else(|| {
-        let mode = if merchant.public_key_mode { SigningMode::PublicKey } else { SigningMode::Certificate };
-        platform.signer(mode, now)
-    })
+    platform
+        .named(named_serial(headers), now)
+        .unwrap_or_else(|| platform.signer(SigningMode::of(merchant), now))
 }
 
 fn malformed(error: AuthorizationError) -> Fault {

@@ -10,11 +10,8 @@ use aws_lc_rs::digest;
 use flate2::write::GzDecoder;
 use reqwest::{Method, Url};
 
-use super::{Client, ClientError, Reply, Unknown, broken, settled};
-use crate::{
-    json::MAX_BODY_BYTES,
-    types::{AccountType, BillReply, BillType},
-};
+use super::{Client, ClientError, Unknown, broken, settled, whole};
+use crate::types::{AccountType, BillReply, BillType};
 
 /// How long a download may take, from connecting to the last byte.
 pub const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(10);
@@ -168,19 +165,12 @@ impl Client {
             return Err(ClientError::Invalid("download_url").into());
         }
         let mut response = self.send(Method::GET, url, &[], DOWNLOAD_TIMEOUT).await?;
-        let gone = |error| BillError::Client(broken(error).into());
-        let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
+        let status = response.status().as_u16();
         if status != 200 {
-            let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(gone)? {
-                if body.len() + chunk.len() > MAX_BODY_BYTES {
-                    return Err(ClientError::from(Unknown::TooLarge).into());
-                }
-                body.extend_from_slice(&chunk);
-            }
-            settled(Reply { status, headers, body })?;
+            settled(whole(response).await?)?;
             return Err(ClientError::from(Unknown::Status { status, body: None }).into());
         }
+        let gone = |error| BillError::Client(broken(error).into());
         let hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
         let mut coming = Coming::Unknown(Hashed { out, hash, written: 0, most: most_bytes }, vec![]);
         while let Some(chunk) = response.chunk().await.map_err(gone)? {

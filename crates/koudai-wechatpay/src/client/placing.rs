@@ -63,18 +63,18 @@ impl Client {
     }
 
     /// Refuses to send an order of another merchant's or over nothing.
-    pub(super) fn check_order(&self, order: &NativeOrder) -> Result<(), ClientError> {
-        if order.mchid != self.config.mchid {
+    pub(super) fn check_order(&self, mchid: &str, total: i64) -> Result<(), ClientError> {
+        if mchid != self.config.mchid {
             return Err(ClientError::Invalid("mchid"));
         }
-        if order.amount.total < 1 {
+        if total < 1 {
             return Err(ClientError::Invalid("amount.total"));
         }
         Ok(())
     }
 
     fn order_value(&self, order: &NativeOrder) -> Result<Value, ClientError> {
-        self.check_order(order)?;
+        self.check_order(&order.mchid, order.amount.total)?;
         serde_json::to_value(order).map_err(|_| ClientError::Invalid("the request"))
     }
 
