@@ -63,7 +63,7 @@ impl Command for RequestCode {
             return Err(Refusal::TooManyCodes { wait_s: wait(hour_from.plus(HOUR)) }.into());
         }
         if in_day >= CODES_A_DAY {
-            let midnight = Timestamp((now.china_day() + 1) * crate::time::DAY - 8 * HOUR);
+            let midnight = Timestamp::of_china_day(now.china_day() + 1);
             return Err(Refusal::TooManyCodes { wait_s: wait(midnight) }.into());
         }
         let nonce = tx.random();

@@ -53,6 +53,11 @@ impl Timestamp {
         (self.0 + CHINA_OFFSET_MS).div_euclid(DAY)
     }
 
+    /// The first millisecond of a calendar day in China, counted as [`china_day`](Self::china_day) counts.
+    pub const fn of_china_day(day: i64) -> Self {
+        Self(day * DAY - CHINA_OFFSET_MS)
+    }
+
     /// Broken down for people in China.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "each part is in its range")]
     pub fn china(self) -> ChinaTime {

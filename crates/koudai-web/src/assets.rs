@@ -2,10 +2,11 @@
 //! may keep them for ever and never runs an old one.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use aws_lc_rs::digest;
+
+use crate::hex;
 
 /// One file as it is served.
 #[derive(Debug)]
@@ -83,11 +84,7 @@ fn content_type(extension: &str) -> &'static str {
 
 /// The first eight hexadecimal digits of the SHA-256.
 fn hash8(bytes: &[u8]) -> String {
-    let digest = digest::digest(&digest::SHA256, bytes);
-    digest.as_ref().iter().take(4).fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
+    hex(&digest::digest(&digest::SHA256, bytes).as_ref()[..4])
 }
 
 #[cfg(test)]

@@ -12,9 +12,20 @@ mod known_keys;
 pub mod say;
 pub mod wallet;
 
+use std::fmt::Write as _;
+
 pub use app::App;
 
 /// The whole server: the wallet's pages and JSON, and the merchants' gateway under `/v3`.
 pub fn router(app: App) -> axum::Router {
     gateway::router().merge(wallet::router()).with_state(app)
+}
+
+/// Bytes in lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+    }
+    text
 }

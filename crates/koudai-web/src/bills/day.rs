@@ -1,6 +1,6 @@
 //! Days of China's calendar, which bills are made for.
 
-use koudai_core::time::{DAY, HOUR, Timestamp, days_from_civil, days_in_month};
+use koudai_core::time::{Timestamp, days_from_civil, days_in_month};
 
 /// How many months back a bill may be asked for, as in the original.
 const MONTHS_BACK: i64 = 3;
@@ -40,13 +40,12 @@ impl Day {
 
     /// Its first millisecond.
     pub const fn begins(self) -> Timestamp {
-        // China has kept one offset since 1991.
-        Timestamp(self.0 * DAY - 8 * HOUR)
+        Timestamp::of_china_day(self.0)
     }
 
     /// The first millisecond after it.
     pub const fn ends(self) -> Timestamp {
-        Timestamp((self.0 + 1) * DAY - 8 * HOUR)
+        Self(self.0 + 1).begins()
     }
 
     /// The first day that a bill may still be asked for on this one: the same day of the month three months before, or that

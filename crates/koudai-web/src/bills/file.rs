@@ -1,6 +1,5 @@
 //! A bill's file: written once, compressed, with the hash of what it says; read back compressed or plain.
 
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -15,6 +14,8 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::hex;
 
 /// Bills repeat themselves so much that a low level takes a fifth of their size, and others hardly less for more time.
 const LEVEL: u32 = 2;
@@ -77,10 +78,7 @@ impl Writer {
         let gzip = self.gzip.take().expect("it is finished once");
         let file = gzip.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
         let bytes = file.metadata()?.len();
-        let mut hash = String::with_capacity(40);
-        for byte in self.hash.clone().finish().as_ref() {
-            write!(hash, "{byte:02x}").expect("writing to a string");
-        }
+        let hash = hex(self.hash.clone().finish().as_ref());
         let (path, plain_bytes) = (std::mem::take(&mut self.path), self.plain_bytes);
         Ok(Written { path, hash, lines, plain_bytes, bytes })
     }

@@ -2,9 +2,10 @@
 
 use koudai_core::id::Seq;
 use koudai_core::ledger::{AccountId, Journal};
+use koudai_core::time::Timestamp;
 use koudai_store::{Range, Reader, StoreError};
 
-use super::{Bill, Day};
+use super::Bill;
 
 /// Journals of one look.
 const LOOK: usize = 2_048;
@@ -28,15 +29,15 @@ impl Walk {
     /// A walk over the day of a bill. The day is over, so what belongs to it is fixed.
     pub(super) fn of(bill: Bill, reader: &Reader) -> Result<Self, StoreError> {
         let account = AccountId::merchant(bill.mchid);
-        let newest_before = |day: Day, ends: bool| {
-            let from = reader.seq_at(if ends { day.ends() } else { day.begins() })?;
+        let newest_before = |moment: Timestamp| {
+            let from = reader.seq_at(moment)?;
             let newest = reader.history(account, Some(from), 1)?.pop();
             let line =
                 newest.as_ref().and_then(|journal| journal.line(account)).map_or(0, |line| line.number);
             Ok::<_, StoreError>((newest.map_or(Seq(0), |journal| journal.seq), line, from))
         };
-        let (_, lines_before, from) = newest_before(bill.day, false)?;
-        let (last, lines, _) = newest_before(bill.day, true)?;
+        let (_, lines_before, from) = newest_before(bill.day.begins())?;
+        let (last, lines, _) = newest_before(bill.day.ends())?;
         let after = Seq(from.0 - 1);
         let dense = last.0 - after.0 <= SPARSE * (lines - lines_before);
         // A merchant without journals on that day has an older last one, or none.

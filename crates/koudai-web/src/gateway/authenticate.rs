@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::bills::DOWNLOAD;
 use super::fault::{Fault, Said, said};
-use crate::App;
+use crate::{App, hex};
 
 /// The longest target that is quoted back, in characters.
 const QUOTED_TARGET: usize = 512;
@@ -191,9 +191,5 @@ fn check_signature(
 
 /// SHA-256 in lower-case hex, as `sha256sum` prints it. The line feed that ends each line is not part of a line.
 fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    digest(&SHA256, bytes).as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
+    hex(digest(&SHA256, bytes).as_ref())
 }

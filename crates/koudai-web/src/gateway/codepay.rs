@@ -10,12 +10,12 @@ use koudai_core::rows::{CodePayment, Merchant, Order, Product};
 use koudai_core::time::Timestamp;
 use koudai_networks::protocol;
 use koudai_wechatpay::types::{
-    CodeDetail, CodeGoods, CodeScene, CodeStore, ReverseReply, SettleInfo, TradeState, Transaction,
+    CodeDetail, CodeGoods, CodeScene, CodeStore, ReverseReply, TradeState, Transaction,
 };
 
 use super::fault::{Asked, Fault, failed, refusal, said};
 use super::fields::{Fields, OUT_TRADE_NO};
-use super::orders::{MOST_DETAIL_BYTES, MOST_FEN, check_currency, compact, fen, note};
+use super::orders::{MOST_FEN, amount, compact, detail, note, settle_info};
 use super::{Call, Reply};
 
 /// `POST /v3/pay/transactions/codepay`. The reply is the outcome.
@@ -101,22 +101,10 @@ pub(super) fn code_order(fields: &Fields<'_>, mchid: MchId) -> Result<TakeByCode
     let goods_tag = fields.owned("goods_tag", 32)?;
     fields.flag("support_fapiao")?;
     let auth_code = fields.required_object("payer")?.required_text("auth_code", 1..=32)?;
-    let amount = fields.required_object("amount")?;
-    let total = amount.required_integer("total", 1..=MOST_FEN)?;
-    if let Some(currency) = amount.text("currency", 1..=16)? {
-        check_currency(&amount, currency)?;
-    }
+    let amount = amount(fields)?;
     let scene = scene(&fields.required_object("scene_info")?)?;
-    let detail = fields.object("detail")?.map(|detail| code_detail(&detail)).transpose()?;
-    let detail = detail.map(|detail| compact(&detail));
-    if detail.as_ref().is_some_and(|detail| detail.len() > MOST_DETAIL_BYTES) {
-        let issue = said("总长度不得超过 6144 字节", "must not exceed 6144 bytes");
-        return Err(fields.refuse("detail", issue));
-    }
-    let settle = match fields.object("settle_info")? {
-        Some(settle) => Some(SettleInfo { profit_sharing: settle.flag("profit_sharing")? }),
-        None => None,
-    };
+    let detail = detail(fields, code_detail)?;
+    let settle_info = settle_info(fields)?;
     // Digits that cannot be a code are never quoted back: a slip of a finger may have made them from one.
     let code = AuthCode::parse(auth_code)
         .ok_or_else(|| refusal(Asked::CodePay, MerchantRefusal::AuthCodeInvalid))?;
@@ -129,8 +117,8 @@ pub(super) fn code_order(fields: &Fields<'_>, mchid: MchId) -> Result<TakeByCode
         goods_tag,
         detail,
         scene_info: Some(compact(&scene)),
-        settle_info: settle.map(|settle| compact(&settle)),
-        amount: fen(total),
+        settle_info,
+        amount,
         code,
     })
 }

@@ -94,8 +94,8 @@ impl Class {
 
 /// The largest body of a route. Everything else a merchant says fits into the path.
 pub(super) fn most_body_bytes(method: &Method, route: &str) -> usize {
-    let small = [method == Method::GET, route.ends_with("/close"), route.ends_with("/reverse")];
-    if small.contains(&true) || route.ends_with("/cancel") { SMALL_BODY } else { LARGE_BODY }
+    let small = ["/close", "/reverse", "/cancel"].iter().any(|end| route.ends_with(end));
+    if small || method == Method::GET { SMALL_BODY } else { LARGE_BODY }
 }
 
 /// How many calls a merchant may make a second, by class; 0 is as many as it likes.

@@ -161,13 +161,9 @@ impl Call {
     /// The query's `mchid`, which queries for orders have to carry, is the one who signed.
     fn check_query_merchant(&self) -> Result<(), Fault> {
         match self.parameter("mchid")? {
-            Some(mchid) => self.same_merchant(&mchid, Place::Query),
+            Some(mchid) => same_merchant(self.merchant.mchid, &mchid, Place::Query),
             None => Err(Fault::parameter(Place::Query, "mchid", None, fields::MISSING)),
         }
-    }
-
-    fn same_merchant(&self, mchid: &str, place: Place) -> Result<(), Fault> {
-        same_merchant(self.merchant.mchid, mchid, place)
     }
 }
 

@@ -27,7 +27,7 @@ use super::{Call, Reply, codepay};
 /// The largest amount of one order or refund, in fen: some SDKs hold amounts in 32 bits.
 pub(super) const MOST_FEN: i64 = i32::MAX as i64;
 /// The largest `detail`, in bytes of compact JSON.
-pub(super) const MOST_DETAIL_BYTES: usize = 6_144;
+const MOST_DETAIL_BYTES: usize = 6_144;
 /// How long an `h5_url` opens the payment page, ms.
 const H5_LIFE_MS: i64 = 5 * MINUTE;
 
@@ -170,17 +170,8 @@ pub(super) fn ordered(
     check_notify_url(fields, notify_url, reach)?;
     let goods_tag = fields.owned("goods_tag", 32)?;
     fields.flag("support_fapiao")?;
-    let amount = fields.required_object("amount")?;
-    let total = amount.required_integer("total", 1..=MOST_FEN)?;
-    if let Some(currency) = amount.text("currency", 1..=16)? {
-        check_currency(&amount, currency)?;
-    }
-    let detail =
-        fields.object("detail")?.map(|detail| order_detail(&detail)).transpose()?.map(|d| compact(&d));
-    if detail.as_ref().is_some_and(|detail| detail.len() > MOST_DETAIL_BYTES) {
-        let issue = said("总长度不得超过 6144 字节", "must not exceed 6144 bytes");
-        return Err(fields.refuse("detail", issue));
-    }
+    let amount = amount(fields)?;
+    let detail = detail(fields, order_detail)?;
     let scene_info = match product {
         Product::H5 => {
             let scene = fields.required_object("scene_info")?;
@@ -197,10 +188,7 @@ pub(super) fn ordered(
         }
         _ => None,
     };
-    let settle_info = match fields.object("settle_info")? {
-        Some(settle) => Some(SettleInfo { profit_sharing: settle.flag("profit_sharing")? }),
-        None => None,
-    };
+    let settle_info = settle_info(fields)?;
     Ok(PlaceOrder {
         mchid,
         appid: appid.to_owned(),
@@ -212,8 +200,8 @@ pub(super) fn ordered(
         goods_tag,
         detail,
         scene_info: scene_info.map(|scene| compact(&scene)),
-        settle_info: settle_info.map(|settle| compact(&settle)),
-        amount: fen(total),
+        settle_info,
+        amount,
         time_expire,
         meant_for,
     })
@@ -249,6 +237,36 @@ pub(super) fn check_notify_url(fields: &Fields<'_>, address: &str, reach: Reach)
         "must be a public https address without a query string",
     );
     Err(fields.refuse("notify_url", issue))
+}
+
+/// What is to be paid.
+pub(super) fn amount(fields: &Fields<'_>) -> Result<Money, Fault> {
+    let amount = fields.required_object("amount")?;
+    let total = amount.required_integer("total", 1..=MOST_FEN)?;
+    if let Some(currency) = amount.text("currency", 1..=16)? {
+        check_currency(&amount, currency)?;
+    }
+    Ok(fen(total))
+}
+
+/// What is bought, as `read` reads it, to be kept.
+pub(super) fn detail<T: Serialize>(
+    fields: &Fields<'_>,
+    read: impl FnOnce(&Fields<'_>) -> Result<T, Fault>,
+) -> Result<Option<String>, Fault> {
+    let detail = fields.object("detail")?.map(|detail| read(&detail)).transpose()?;
+    let detail = detail.map(|detail| compact(&detail));
+    if detail.as_ref().is_some_and(|detail| detail.len() > MOST_DETAIL_BYTES) {
+        let issue = said("总长度不得超过 6144 字节", "must not exceed 6144 bytes");
+        return Err(fields.refuse("detail", issue));
+    }
+    Ok(detail)
+}
+
+/// How it is settled, to be kept.
+pub(super) fn settle_info(fields: &Fields<'_>) -> Result<Option<String>, Fault> {
+    let Some(settle) = fields.object("settle_info")? else { return Ok(None) };
+    Ok(Some(compact(&SettleInfo { profit_sharing: settle.flag("profit_sharing")? })))
 }
 
 /// Only one currency is dealt in.

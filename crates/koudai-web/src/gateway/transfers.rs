@@ -14,7 +14,7 @@ use zeroize::Zeroize;
 
 use super::fault::{Asked, Fault, failed, refusal, said};
 use super::fields::{Fields, OUT_BILL_NO};
-use super::orders::{MOST_FEN, check_notify_url, fen};
+use super::orders::{MOST_FEN, check_notify_url, compact, fen, note};
 use super::sensitive::unfit;
 use super::{Call, Reply};
 
@@ -110,11 +110,6 @@ pub(super) async fn cancel(mut call: Call) -> Result<Reply, Fault> {
     }))
 }
 
-/// Lets the request's log line name the transfer, where an order's would be named.
-fn note(out_bill_no: &str) {
-    super::orders::note(out_bill_no);
-}
-
 fn show(call: &Call, transfer: Option<Transfer>) -> Result<Reply, Fault> {
     let transfer = transfer.ok_or_else(|| refusal(Asked::Transfer, MerchantRefusal::TransferUnknown))?;
     let vault = &call.app.networks.vault;
@@ -188,7 +183,7 @@ fn report(fields: &Fields<'_>) -> Result<String, Fault> {
         })
     };
     let infos: Vec<TransferReport> = infos.iter().map(read).collect::<Result<_, _>>()?;
-    Ok(serde_json::to_string(&infos).expect("the wire types are plain JSON"))
+    Ok(compact(&infos))
 }
 
 /// How the payee is shown it. A red packet looks like any other transfer here, but keeps to its limit.

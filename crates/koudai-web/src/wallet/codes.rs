@@ -11,7 +11,7 @@ use koudai_core::payer_code::{
     AuthCode, ChoosePayerMethod, IssuePayerCode, SwitchPayerCodesOff, SwitchPayerCodesOn,
 };
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Attempt, Card, CodePayment, Merchant, Order, PayerCodes, PaymentPassword};
+use koudai_core::rows::{Attempt, CodePayment, Order, PayerCodes, PaymentPassword};
 use koudai_core::time::{MINUTE, SECOND, Timestamp};
 use koudai_store::{Reader, StoreError};
 use serde::Deserialize;
@@ -20,9 +20,11 @@ use serde_json::json;
 use super::fields::{Fields, Sent};
 use super::pages::{CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState, LastCodePayment};
 use super::purse::{self, Purse};
+use super::records::merchant_name;
 use super::top_up::{failure, outcome};
 use super::visit::Visit;
 use super::{answer, barcode};
+use crate::catalogue;
 use crate::say::Lang;
 
 /// A fresh code is fetched so long before the old one ends: the cashier may just be aiming at it.
@@ -42,7 +44,7 @@ struct Scanned {
 impl Scanned {
     fn read(r: &Reader, payment: CodePayment) -> Result<Self, StoreError> {
         let order = r.get::<Order>(&payment.order)?.expect("a code payment has its order");
-        let merchant = r.get::<Merchant>(&order.mchid)?.expect("an order has its merchant").name;
+        let merchant = merchant_name(r, order.mchid)?;
         Ok(Self { payment, order, merchant })
     }
 
@@ -207,7 +209,8 @@ struct View {
     scanned: Scanned,
     purse: Purse,
     codes: Option<PayerCodes>,
-    card: Option<Card>,
+    /// What it was paid with.
+    method: String,
     since: Option<Timestamp>,
 }
 
@@ -215,18 +218,18 @@ impl View {
     async fn read(visit: &Visit, name: &str) -> Result<Self, Refusal> {
         let person = visit.person()?;
         let id = OrderId::parse(name).ok_or(Refusal::RecordUnknown)?;
+        let l = visit.l;
         let read = visit.read(move |r| {
             let payment = r.get::<CodePayment>(&id)?.filter(|payment| payment.person == person);
             let Some(payment) = payment else { return Ok(None) };
             let scanned = Scanned::read(r, payment)?;
-            let card = scanned.order.card.map(|card| r.get::<Card>(&card)).transpose()?.flatten();
             let attempt = scanned.order.attempt.map(|id| r.get::<Attempt>(&id)).transpose()?.flatten();
             Ok(Some(Self {
                 purse: Purse::read(r, person)?,
                 codes: r.get::<PayerCodes>(&person)?,
+                method: purse::name_of(r, scanned.order.card, l)?,
                 since: attempt.map(|attempt| attempt.created_at),
                 scanned,
-                card,
             }))
         });
         read.await?.ok_or(Refusal::RecordUnknown)
@@ -256,10 +259,9 @@ impl View {
                 return answer::page(refusal.map_or(StatusCode::OK, answer::status), &page);
             }
             OrderStanding::Paying => CodeState::Pending { since: self.since.unwrap_or(order.created_at) },
-            OrderStanding::Paid | OrderStanding::Refunded => CodeState::Paid {
-                method: purse::name(self.card.as_ref(), l),
-                at: order.paid_at.unwrap_or(now),
-            },
+            OrderStanding::Paid | OrderStanding::Refunded => {
+                CodeState::Paid { method: self.method.clone(), at: order.paid_at.unwrap_or(now) }
+            }
             OrderStanding::Reversed => CodeState::Reversed(reversed_money(order, l)),
             OrderStanding::Failed
             | OrderStanding::Payable
@@ -317,26 +319,24 @@ const fn card_refusal(failure: CodeFailure) -> Option<Refusal> {
     }
 }
 
-/// Why nothing was paid, and what to do.
-const fn why_failed(failure: Option<CodeFailure>, l: Lang) -> (&'static str, &'static str) {
+/// Why nothing was paid, and what to do. What is a refusal elsewhere is said in its words.
+fn why_failed(failure: Option<CodeFailure>, l: Lang) -> (String, &'static str) {
     let again = l.say("如仍要付款，请重新出示付款码", "To pay after all, show your pay code again");
     let other = l.say("请换一种支付方式后重新出示付款码", "Choose another method and show your code again");
+    let said = |zh, en| l.say(zh, en).to_owned();
+    let title = |refusal| catalogue::wording(refusal, l).title;
     match failure {
-        Some(CodeFailure::InsufficientBalance) => (l.say("零钱不足", "Not enough balance"), other),
-        Some(CodeFailure::CardInsufficientFunds) => (l.say("银行卡余额不足", "Not enough on card"), other),
-        Some(CodeFailure::CardNotUsable) => {
-            (l.say("卡片状态异常（挂失、冻结或过期）", "Card lost, frozen or expired"), other)
+        Some(CodeFailure::InsufficientBalance) => (said("零钱不足", "Not enough balance"), other),
+        Some(CodeFailure::CardInsufficientFunds) => (title(Refusal::CardInsufficientFunds), other),
+        Some(CodeFailure::CardNotUsable) => (title(Refusal::CardNotUsable), other),
+        Some(CodeFailure::BankRefused) => (title(Refusal::BankRefused), other),
+        Some(CodeFailure::BankUnavailable) => (title(Refusal::BankUnavailable), other),
+        Some(CodeFailure::AccountFrozen) => {
+            let frozen = catalogue::wording(Refusal::AccountFrozen, l);
+            (frozen.title, frozen.next)
         }
-        Some(CodeFailure::BankRefused) => (l.say("发卡行拒绝了这笔交易", "Your bank refused"), other),
-        Some(CodeFailure::BankUnavailable) => {
-            (l.say("银行暂时无法连接", "The bank cannot be reached"), other)
-        }
-        Some(CodeFailure::AccountFrozen) => (
-            l.say("为保护你的资金，账户已冻结", "Your account is frozen to protect your money"),
-            l.say("请联系客服核实身份", "Contact support to confirm that it is you"),
-        ),
-        Some(CodeFailure::Declined) => (l.say("你没有付款", "You did not pay"), again),
-        None => (l.say("未在时限内确认", "Not confirmed in time"), again),
+        Some(CodeFailure::Declined) => (said("你没有付款", "You did not pay"), again),
+        None => (said("未在时限内确认", "Not confirmed in time"), again),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Months of China's calendar, by which bills are grouped, added up and chosen.
 
-use koudai_core::time::{DAY, HOUR, Timestamp, days_from_civil};
+use koudai_core::time::{Timestamp, days_from_civil};
 
 /// A month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,8 +36,7 @@ impl Month {
 
     /// Its first millisecond.
     pub fn begins(self) -> Timestamp {
-        // China has kept one offset since 1991.
-        Timestamp(days_from_civil(self.year, self.month.into(), 1) * DAY - 8 * HOUR)
+        Timestamp::of_china_day(days_from_civil(self.year, self.month.into(), 1))
     }
 
     /// The first millisecond after it.

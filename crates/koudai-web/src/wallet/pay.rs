@@ -10,7 +10,7 @@ use koudai_core::ledger::AccountId;
 use koudai_core::order::OrderStanding;
 use koudai_core::payment::{PayCode, Taken};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Attempt, AttemptState, Card, Merchant, Order, OrderCode, PaymentPassword};
+use koudai_core::rows::{Attempt, AttemptState, Merchant, Order, OrderCode, PaymentPassword};
 use koudai_core::time::Timestamp;
 use koudai_networks::platform::parse_token;
 use koudai_store::{Reader, StoreError};
@@ -46,7 +46,8 @@ struct Standing {
 struct View {
     token: String,
     standing: Standing,
-    card: Option<Card>,
+    /// What it was paid with.
+    method: String,
     has_payment_password: bool,
     first_time: bool,
     payee: Merchant,
@@ -56,17 +57,13 @@ impl View {
     async fn read(visit: &Visit, name: &str) -> Result<Self, Refusal> {
         let person = visit.person()?;
         let token = parse_token(name).ok_or(Refusal::CodeStale)?;
-        let (token_text, now) = (name.to_owned(), visit.now());
+        let (token_text, now, l) = (name.to_owned(), visit.now(), visit.l);
         let read = visit.read(move |r| {
-            let Some(standing) = Standing::of(r, person, &token, now)? else { return Ok(None) };
-            let payee = r.get::<Merchant>(&standing.order.mchid)?.expect("an order has its merchant");
+            let Some((standing, payee)) = Standing::of(r, person, &token, now)? else { return Ok(None) };
             Ok(Some(Self {
                 payee,
                 token: token_text,
-                card: match standing.order.card {
-                    Some(card) => r.get::<Card>(&card)?,
-                    None => None,
-                },
+                method: purse::name_of(r, standing.order.card, l)?,
                 has_payment_password: r.get::<PaymentPassword>(&person)?.is_some(),
                 first_time: first_time(r, person, standing.order.mchid)?,
                 standing,
@@ -80,10 +77,6 @@ impl View {
     /// The way back to the page or app that this person came from.
     fn back(&self, visit: &Visit, outcome: Outcome) -> Option<String> {
         way_back(visit.came_from.as_deref(), visit.app.networks.reach, &self.payee, outcome)
-    }
-
-    fn paid_with(&self, visit: &Visit) -> String {
-        purse::name(self.card.as_ref(), visit.l)
     }
 
     fn page(&self, visit: &Visit, chosen: Option<String>, refusal: Option<Refusal>) -> Response {
@@ -117,7 +110,7 @@ impl View {
             }
             OrderStanding::Paying => PayState::Refused(answer::refused(visit, Refusal::OrderBeingPaid)),
             OrderStanding::Paid | OrderStanding::Refunded if standing.is_mine() => PayState::Paid {
-                method: self.paid_with(visit),
+                method: self.method.clone(),
                 at: standing.order.paid_at.unwrap_or_else(|| visit.now()),
                 record_id: standing.order.id.wire(),
                 merchant_url: self.back(visit, Outcome::Paid),
@@ -145,13 +138,13 @@ impl View {
 }
 
 impl Standing {
-    /// By the token of the order's code; `None` if there is no such code.
+    /// By the token of the order's code, and its merchant; `None` if there is no such code.
     fn of(
         r: &Reader,
         person: PersonId,
         token: &[u8; 16],
         now: Timestamp,
-    ) -> Result<Option<Self>, StoreError> {
+    ) -> Result<Option<(Self, Merchant)>, StoreError> {
         let Some(code) = r.get::<OrderCode>(token)? else { return Ok(None) };
         let order = r.get::<Order>(&code.order)?.expect("a code has its order");
         let attempt = match order.attempt {
@@ -159,23 +152,25 @@ impl Standing {
             None => None,
         };
         let newest = r.attempts_of(person, ATTEMPTS)?.into_iter().find(|a| a.order == Some(order.id));
-        Ok(Some(Self {
-            merchant: r.get::<Merchant>(&order.mchid)?.expect("an order has its merchant").name,
+        let payee = r.get::<Merchant>(&order.mchid)?.expect("an order has its merchant");
+        let standing = Self {
+            merchant: payee.name.clone(),
             code_stale: now >= code.expires_at,
             person,
             purse: Purse::read(r, person)?,
             failed: newest.filter(|a| a.state == AttemptState::Failed && a.refund.is_none()),
             since: attempt.map(|a| a.created_at),
             order,
-        }))
+        };
+        Ok(Some((standing, payee)))
     }
 
     async fn read(visit: &Visit, name: &str) -> Result<Self, Refusal> {
         let person = visit.person()?;
         let token = parse_token(name).ok_or(Refusal::CodeStale)?;
         let now = visit.now();
-        let standing =
-            visit.read(move |r| Self::of(r, person, &token, now)).await?.ok_or(Refusal::CodeStale)?;
+        let read = visit.read(move |r| Self::of(r, person, &token, now)).await?;
+        let (standing, _) = read.ok_or(Refusal::CodeStale)?;
         standing.check_is_for_them()?;
         Ok(standing)
     }

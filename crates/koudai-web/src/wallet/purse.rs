@@ -75,6 +75,14 @@ pub(super) fn word(card: Option<CardId>) -> String {
 }
 
 /// What people know a card by, or the balance.
-pub(super) fn name(card: Option<&Card>, l: Lang) -> String {
+pub(super) fn name_of(r: &Reader, card: Option<CardId>, l: Lang) -> Result<String, StoreError> {
+    let card = match card {
+        Some(card) => Some(r.get::<Card>(&card)?.expect("what was paid by a card has it")),
+        None => None,
+    };
+    Ok(name(card.as_ref(), l))
+}
+
+fn name(card: Option<&Card>, l: Lang) -> String {
     card.map_or_else(|| l.say("零钱", "Balance").to_owned(), |card| answer::card_line(card, l).name(l))
 }

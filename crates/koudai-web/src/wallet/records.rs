@@ -2,7 +2,7 @@
 
 use axum::extract::Path;
 use axum::response::Response;
-use koudai_core::id::{AttemptId, OrderId, PersonId, RefundId, TransferId};
+use koudai_core::id::{AttemptId, MchId, OrderId, PersonId, RefundId, TransferId};
 use koudai_core::ledger::{Journal, JournalKind};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
@@ -24,8 +24,9 @@ fn bank(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<String, StoreErro
     Ok(l.say(&card.bank_zh, &card.bank_en).to_owned())
 }
 
-fn merchant_name(reader: &Reader, order: &Order) -> Result<String, StoreError> {
-    Ok(reader.get::<Merchant>(&order.mchid)?.expect("an order has its merchant").name)
+/// What payers and payees know a merchant by.
+pub(super) fn merchant_name(reader: &Reader, mchid: MchId) -> Result<String, StoreError> {
+    Ok(reader.get::<Merchant>(&mchid)?.expect("what names a merchant has it").name)
 }
 
 /// The record a journal stands for; the later steps of a refund belong to the record of its first.
@@ -44,7 +45,7 @@ pub(super) fn journal_line(
                 kind: RecordKind::TopUp,
                 name: bank(reader, &attempt, l)?,
                 item: None,
-                method: card_name(reader, Some(attempt.card), l)?,
+                method: purse::name_of(reader, Some(attempt.card), l)?,
                 direction: Direction::In,
                 amount: attempt.amount,
                 at: journal.at,
@@ -82,9 +83,9 @@ fn order_line(reader: &Reader, order: &Order, at: Timestamp, l: Lang) -> Result<
     Ok(RecordLine {
         id: order.id.wire(),
         kind: RecordKind::Payment,
-        name: merchant_name(reader, order)?,
+        name: merchant_name(reader, order.mchid)?,
         item: Some(order.description.to_string()),
-        method: card_name(reader, order.card, l)?,
+        method: purse::name_of(reader, order.card, l)?,
         direction: Direction::Out,
         amount: order.amount,
         at,
@@ -97,11 +98,11 @@ fn refund_line(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordLine, 
     Ok(RecordLine {
         id: refund.id.wire(),
         kind: RecordKind::Refund,
-        name: merchant_name(reader, &order)?,
+        name: merchant_name(reader, order.mchid)?,
         item: Some(order.description.to_string()),
         method: match refund.way {
-            RefundWay::Original => card_name(reader, refund.card, l)?,
-            RefundWay::Balance => card_name(reader, None, l)?,
+            RefundWay::Original => purse::name_of(reader, refund.card, l)?,
+            RefundWay::Balance => purse::name_of(reader, None, l)?,
             RefundWay::Merchant => l.say("商家另行退款", "By the merchant").to_owned(),
         },
         direction: Direction::In,
@@ -116,13 +117,12 @@ fn refund_line(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordLine, 
 
 /// A transfer that was received.
 fn transfer_line(reader: &Reader, transfer: &Transfer, l: Lang) -> Result<RecordLine, StoreError> {
-    let merchant = reader.get::<Merchant>(&transfer.mchid)?.expect("a transfer has its merchant");
     Ok(RecordLine {
         id: transfer.id.wire(),
         kind: RecordKind::Transfer,
-        name: merchant.name,
+        name: merchant_name(reader, transfer.mchid)?,
         item: Some(transfer.remark.clone()),
-        method: card_name(reader, None, l)?,
+        method: purse::name_of(reader, None, l)?,
         direction: Direction::In,
         amount: transfer.amount,
         at: transfer.updated_at(),
@@ -139,7 +139,7 @@ pub(super) fn attempt_line(
         (AttemptKind::TopUp, _) => (RecordKind::TopUp, bank(reader, attempt, l)?, None, Direction::In),
         (AttemptKind::CardPayment, Some(order)) => {
             let order = reader.get::<Order>(&order)?.expect("an attempt has its order");
-            let name = merchant_name(reader, &order)?;
+            let name = merchant_name(reader, order.mchid)?;
             (RecordKind::Payment, name, Some(order.description.to_string()), Direction::Out)
         }
         (AttemptKind::CardPayment | AttemptKind::CardRefund, _) => return Ok(None),
@@ -149,7 +149,7 @@ pub(super) fn attempt_line(
         kind,
         name,
         item,
-        method: card_name(reader, Some(attempt.card), l)?,
+        method: purse::name_of(reader, Some(attempt.card), l)?,
         direction,
         amount: attempt.amount,
         at: attempt.created_at,
@@ -246,12 +246,6 @@ fn detail(reader: &Reader, person: PersonId, id: &str, l: Lang) -> Result<Option
         Some(attempt) => attempt_detail(reader, &attempt, l),
         None => Ok(None),
     }
-}
-
-fn card_name(reader: &Reader, card: Option<koudai_core::id::CardId>, l: Lang) -> Result<String, StoreError> {
-    let Some(card) = card else { return Ok(purse::name(None, l)) };
-    let card = reader.get::<Card>(&card)?.expect("what was paid by a card has it");
-    Ok(purse::name(Some(&card), l))
 }
 
 fn attempt_of(reader: &Reader, id: Option<AttemptId>) -> Result<Option<Attempt>, StoreError> {

@@ -9,11 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::rows::Merchant;
 use koudai_networks::{Reach, return_address, with_parameters};
 
-use super::sign_in::set_cookie;
+use super::sign_in::{cookie_text, set_cookie};
 use super::visit::CAME_FROM;
 
 /// How long the browser remembers it, in seconds: as long as a code lives.
-const KEPT_S: u32 = 2 * 60 * 60;
+const KEPT_S: i64 = 2 * 60 * 60;
 
 /// By which way the payer came, which decides how the result is put into the address. It is a hint for the page and no
 /// proof of anything: the merchant believes a notification or a query.
@@ -52,11 +52,7 @@ impl Way {
             Some(address) => (format!("{}.{}", self.word(), URL_SAFE_NO_PAD.encode(address)), KEPT_S),
             None => (String::new(), 0),
         };
-        let secure = if secure { "; Secure" } else { "" };
-        set_cookie(
-            response,
-            &format!("{CAME_FROM}={value}; Path={path}; Max-Age={life}; HttpOnly; SameSite=Lax{secure}"),
-        );
+        set_cookie(response, &cookie_text(CAME_FROM, &value, path, life, secure));
     }
 }
 

@@ -125,8 +125,7 @@ fn read_code_cookie(value: &str) -> Option<(Phone, Timestamp)> {
 }
 
 fn code_cookie(value: &str, life_s: i64, secure: bool) -> String {
-    let secure = if secure { "; Secure" } else { "" };
-    format!("{CODE_SENT}={value}; Path=/login; Max-Age={life_s}; HttpOnly; SameSite=Lax{secure}")
+    cookie_text(CODE_SENT, value, "/login", life_s, secure)
 }
 
 pub(super) async fn sign_in(State(app): State<App>, Sent(visit, fields): Sent) -> Response {
@@ -186,9 +185,13 @@ pub(super) async fn sign_out(State(app): State<App>, Sent(visit, _): Sent) -> Re
 }
 
 fn session_cookie(token: &str, life_s: i64, secure: bool) -> String {
-    let name = session_name(secure);
+    cookie_text(session_name(secure), token, "/", life_s, secure)
+}
+
+/// A cookie that no script reads and no other site's request brings, but for a link.
+pub(super) fn cookie_text(name: &str, value: &str, path: &str, life_s: i64, secure: bool) -> String {
     let secure = if secure { "; Secure" } else { "" };
-    format!("{name}={token}; Path=/; Max-Age={life_s}; HttpOnly; SameSite=Lax{secure}")
+    format!("{name}={value}; Path={path}; Max-Age={life_s}; HttpOnly; SameSite=Lax{secure}")
 }
 
 /// Sets a cookie of ours.

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use koudai_core::id::{PersonId, TransferId};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Merchant, Transfer, TransferState};
+use koudai_core::rows::{Transfer, TransferState};
 use koudai_core::time::Timestamp;
 use koudai_core::transfer::ReceiveTransfer;
 use koudai_store::{Reader, StoreError};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::pages::{TransferLine, TransferPage, TransferStanding, TransfersPage};
+use super::records::merchant_name;
 use super::visit::Visit;
 
 /// The most that the list shows. Whoever has more sees the others once these are received.
@@ -38,10 +39,9 @@ pub(super) fn waiting(
 }
 
 fn line(reader: &Reader, transfer: &Transfer) -> Result<TransferLine, StoreError> {
-    let merchant = reader.get::<Merchant>(&transfer.mchid)?.expect("a transfer has its merchant");
     Ok(TransferLine {
         id: transfer.id.wire(),
-        merchant: merchant.name,
+        merchant: merchant_name(reader, transfer.mchid)?,
         remark: transfer.remark.clone(),
         amount: transfer.amount,
         until: transfer.expires_at,
@@ -90,14 +90,9 @@ impl View {
         read.await?.ok_or(Refusal::TransferUnknown)
     }
 
-    /// Why it cannot be received any more.
-    fn over(&self, visit: &Visit) -> Option<Refusal> {
-        self.transfer.is_over(visit.now())
-    }
-
     fn answer(self, visit: &Visit, refusal: Option<Refusal>) -> Result<Response, Refusal> {
         // One that failed before it began was never its payee's to see.
-        let over = match self.over(visit) {
+        let over = match self.transfer.is_over(visit.now()) {
             Some(Refusal::TransferUnknown) => return Err(Refusal::TransferUnknown),
             over => over,
         };

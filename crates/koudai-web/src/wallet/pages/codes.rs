@@ -96,13 +96,11 @@ pub struct CodeRequestPage {
 
 impl CodeRequestPage {
     fn is_chosen(&self, method: &Method) -> bool {
-        let mut usable = self.methods.iter().filter(|m| m.unusable.is_none());
-        let chosen = self.chosen.as_ref().and_then(|id| usable.clone().find(|m| m.method == *id));
-        chosen.or_else(|| usable.next()).is_some_and(|m| m.method == method.method)
+        method.is_first_choice(&self.methods, self.chosen.as_deref(), None)
     }
 
     fn can_pay(&self) -> bool {
-        self.methods.iter().any(|method| method.unusable.is_none())
+        self.methods.iter().any(Method::is_usable)
     }
 }
 
@@ -139,7 +137,7 @@ pub enum CodeState {
         since: Timestamp,
     },
     /// Nothing was paid: why, and what to do.
-    Failed(&'static str, &'static str),
+    Failed(String, &'static str),
     /// The cashier took it back: what becomes of the money.
     Reversed(&'static str),
 }

@@ -159,14 +159,11 @@ pub struct PayPage {
 
 impl PayPage {
     fn is_chosen(&self, method: &Method) -> bool {
-        let promising = |m: &&Method| m.unusable.is_none() && self.failed.as_ref() != Some(&m.method);
-        let mut promising = self.methods.iter().filter(promising);
-        let chosen = self.chosen.as_ref().and_then(|id| promising.clone().find(|m| m.method == *id));
-        chosen.or_else(|| promising.next()).is_some_and(|m| m.method == method.method)
+        method.is_first_choice(&self.methods, self.chosen.as_deref(), self.failed.as_deref())
     }
 
     fn can_pay(&self) -> bool {
-        self.methods.iter().any(|method| method.unusable.is_none())
+        self.methods.iter().any(Method::is_usable)
     }
 }
 
@@ -180,6 +177,19 @@ pub struct Method {
     pub balance: Option<Money>,
     /// Why it cannot be used, if so.
     pub unusable: Option<Unusable>,
+}
+
+impl Method {
+    pub(super) const fn is_usable(&self) -> bool {
+        self.unusable.is_none()
+    }
+
+    /// Whether a page begins with it: the chosen one of `all`, else the first, of those that can be used and did not fail.
+    pub(super) fn is_first_choice(&self, all: &[Self], chosen: Option<&str>, failed: Option<&str>) -> bool {
+        let mut promising = all.iter().filter(|m| m.is_usable() && failed != Some(&*m.method));
+        let chosen = chosen.and_then(|id| promising.clone().find(|m| m.method == id));
+        chosen.or_else(|| promising.next()).is_some_and(|m| m.method == self.method)
+    }
 }
 
 /// Why a way to pay cannot be used for this order.

@@ -65,13 +65,3 @@ pub enum TransferStanding {
     /// It cannot be received any more.
     Over(Refused),
 }
-
-impl TransferPage {
-    const fn word(&self) -> &'static str {
-        match self.state {
-            TransferStanding::Waiting(_) => "waiting",
-            TransferStanding::Received(_) => "received",
-            TransferStanding::Over(_) => "over",
-        }
-    }
-}
