@@ -1,6 +1,6 @@
 //! What merchants were told and are still to be told, and telling them again: for the gateway and the command line.
 
-use koudai_core::id::{MchId, OrderId, Seq};
+use koudai_core::id::{MchId, Seq};
 use koudai_core::ledger::{AccountId, Journal};
 use koudai_core::rows::{
     Attempt, Delivery, DeliveryOutcome, NoticeCursor, NoticeKey, NoticeRetry, Order, OrderNumber, OutTradeNo,
@@ -139,8 +139,7 @@ pub fn tries(reader: &Reader, vault: &Vault, mchid: MchId, wanted: Wanted) -> Re
     let next = all.last().filter(|_| more).map(|last| Mark::of(last).wire());
     let mut data = vec![];
     for delivery in all {
-        let Some(journal) = journal_of(reader, mchid, delivery.seq)? else { continue };
-        let Some(event) = event(reader, mchid, journal, vault, delivery.at)? else { continue };
+        let Some(event) = event_of(reader, vault, mchid, delivery.seq)? else { continue };
         data.push(Try {
             subject: subject(&event),
             tries: delivery.tries,
@@ -160,9 +159,7 @@ pub fn tries(reader: &Reader, vault: &Vault, mchid: MchId, wanted: Wanted) -> Re
 /// # Errors
 /// What the database says.
 pub fn state(reader: &Reader, vault: &Vault, mchid: MchId, seq: Seq) -> Result<Option<State>, StoreError> {
-    let Some(journal) = journal_of(reader, mchid, seq)? else { return Ok(None) };
-    let at = journal.at;
-    let Some(event) = event(reader, mchid, journal, vault, at)? else { return Ok(None) };
+    let Some(event) = event_of(reader, vault, mchid, seq)? else { return Ok(None) };
     let subject = subject(&event);
     let told = reader.get::<NoticeCursor>(&mchid)?.map_or(Seq(0), |cursor| cursor.told);
     let retry = reader.get::<NoticeRetry>(&NoticeKey { mchid, seq })?;
@@ -175,13 +172,15 @@ pub fn state(reader: &Reader, vault: &Vault, mchid: MchId, seq: Seq) -> Result<O
     Ok(Some(State { subject, state, tries, next_try: next_at.map(Timestamp::rfc3339) }))
 }
 
-/// A journal, if it is an event that this merchant is told of.
-fn journal_of(reader: &Reader, mchid: MchId, seq: Seq) -> Result<Option<Journal>, StoreError> {
+/// The event that a journal is, if this merchant is told of it.
+fn event_of(reader: &Reader, vault: &Vault, mchid: MchId, seq: Seq) -> Result<Option<Notice>, StoreError> {
     let its = |journal: &Journal| {
         journal.kind.is_told()
             && journal.lines.iter().any(|line| line.account.merchant_owner() == Some(mchid))
     };
-    Ok(reader.journal(seq)?.filter(its))
+    let Some(journal) = reader.journal(seq)?.filter(its) else { return Ok(None) };
+    let at = journal.at;
+    event(reader, mchid, journal, vault, at)
 }
 
 fn subject(event: &Notice) -> Subject {
@@ -201,9 +200,7 @@ fn subject(event: &Notice) -> Subject {
 /// # Errors
 /// What the database says.
 pub fn is_event_of(reader: &Reader, vault: &Vault, mchid: MchId, seq: Seq) -> Result<bool, StoreError> {
-    let Some(journal) = journal_of(reader, mchid, seq)? else { return Ok(false) };
-    let at = journal.at;
-    Ok(event(reader, mchid, journal, vault, at)?.is_some())
+    Ok(event_of(reader, vault, mchid, seq)?.is_some())
 }
 
 /// The events of a merchant's order, its refunds' too; `None` if there is no such order.
@@ -216,10 +213,8 @@ pub fn events_of_order(
     out_trade_no: &str,
 ) -> Result<Option<Vec<Seq>>, StoreError> {
     let key = OutTradeNo { mchid, out_trade_no: out_trade_no.to_owned() };
-    let Some(OrderNumber { order: OrderId(id), .. }) = reader.get::<OrderNumber>(&key)? else {
-        return Ok(None);
-    };
-    let Some(order) = reader.get::<Order>(&OrderId(id))? else { return Ok(None) };
+    let Some(OrderNumber { order, .. }) = reader.get::<OrderNumber>(&key)? else { return Ok(None) };
+    let Some(order) = reader.get::<Order>(&order)? else { return Ok(None) };
     let is_told = !order.notify_url.is_empty();
     let mut events: Vec<Seq> = order.paid_seq.into_iter().filter(|_| is_told).collect();
     for refund in reader.refunds_of(order.id)?.into_iter().filter(|r| is_told || r.notify_url.is_some()) {

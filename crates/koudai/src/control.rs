@@ -66,6 +66,15 @@ enum Reply {
     Refused(String),
 }
 
+impl Reply {
+    fn done(self) -> Result<serde_json::Value, Failure> {
+        match self {
+            Self::Done(value) => Ok(value),
+            Self::Refused(why) => Err(Failure::new(why)),
+        }
+    }
+}
+
 /// Does what was asked.
 async fn act(
     data: &Path,
@@ -105,23 +114,16 @@ pub(crate) async fn ask(data: &Path, request: Request) -> Result<serde_json::Val
     if directory::kind(data)?.is_none() {
         return Err(Failure::usage(format!("{} is not a data directory", data.display())));
     }
-    let reply = match UnixStream::connect(data.join(SOCKET)).await {
-        Ok(stream) => tokio::time::timeout(TIMEOUT, converse(stream, &request))
+    let reply = match running(data).await? {
+        Some(stream) => tokio::time::timeout(TIMEOUT, converse(stream, &request))
             .await
             .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
             .map_err(|error| {
                 Failure::because("asking the running server; whether it was done is not known", &error)
             })?,
-        // Nobody listens: none was ever started, or it went without a word.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-            alone(data, request).await?
-        }
-        Err(error) => return Err(Failure::because("reaching the running server", &error)),
+        None => alone(data, request).await?,
     };
-    match reply {
-        Reply::Done(value) => Ok(value),
-        Reply::Refused(why) => Err(Failure::new(why)),
-    }
+    reply.done()
 }
 
 /// Tells the server that runs on a data directory, if one does.
@@ -129,14 +131,20 @@ pub(crate) async fn ask(data: &Path, request: Request) -> Result<serde_json::Val
 /// # Errors
 /// If one runs and does not take it.
 pub(crate) async fn tell(data: &Path, request: Request) -> Result<(), Failure> {
+    let Some(stream) = running(data).await? else { return Ok(()) };
+    let reply = tokio::time::timeout(TIMEOUT, converse(stream, &request))
+        .await
+        .map_err(|_| Failure::new("the running server does not answer"))?
+        .map_err(|error| Failure::because("asking the running server", &error))?;
+    reply.done().map(drop)
+}
+
+/// The server that runs on a data directory, if one does.
+async fn running(data: &Path) -> Result<Option<UnixStream>, Failure> {
     match UnixStream::connect(data.join(SOCKET)).await {
-        Ok(stream) => match tokio::time::timeout(TIMEOUT, converse(stream, &request)).await {
-            Ok(Ok(Reply::Done(_))) => Ok(()),
-            Ok(Ok(Reply::Refused(why))) => Err(Failure::new(why)),
-            Ok(Err(error)) => Err(Failure::because("asking the running server", &error)),
-            Err(_) => Err(Failure::new("the running server does not answer")),
-        },
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(()),
+        Ok(stream) => Ok(Some(stream)),
+        // Nobody listens: none was ever started, or it went without a word.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
         Err(error) => Err(Failure::because("reaching the running server", &error)),
     }
 }

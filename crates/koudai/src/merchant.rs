@@ -21,6 +21,7 @@ use koudai_wechatpay::certificate::request_pem;
 use koudai_wechatpay::keys::PrivateKey;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::hex;
 use crate::cli::{KeyMode, MerchantArgs, MerchantCreateArgs, MerchantSetArgs, ProductName};
 use crate::control::{self, Request};
 use crate::durable;
@@ -194,22 +195,21 @@ pub(crate) async fn app_secret(
     let found = found.map_err(|_| "the ledger cannot be read".to_owned())?;
     let appid = found.ok_or_else(|| in_words(&Failed::Refused(MerchantRefusal::MerchantUnknown)))?.appid;
     let random = koudai_engine::random_bytes();
-    let secret =
-        random.expose().iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let secret = hex(&random.expose()[..16]);
     let command = SetAppSecret { mchid, secret_mac: vault.app_secret_mac(&appid, &secret) };
     let app = engine.submit(command).await.map_err(|failed| in_words(&failed))?;
     Ok(serde_json::json!({ "mchid": mchid.wire(), "appid": app.appid, "app_secret": secret }))
 }
 
 /// A merchant's number as it was typed.
-fn number(text: &str) -> Result<MchId, String> {
+pub(crate) fn number(text: &str) -> Result<MchId, String> {
     MchId::parse(text).ok_or_else(|| format!("{text:?} is not a merchant's number of ten digits"))
 }
 
 /// A fresh appid: `wx` and 16 hexadecimal digits.
 fn appid() -> String {
     let random = koudai_engine::random_bytes();
-    random.expose().iter().take(8).fold("wx".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("wx{}", hex(&random.expose()[..8]))
 }
 
 fn products(words: &[String]) -> Result<Vec<Product>, String> {
@@ -233,7 +233,8 @@ fn is_scene(text: &str) -> bool {
     (1..=36).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn in_words(failed: &Failed<MerchantRefusal>) -> String {
+/// Why an engine did not do what was asked, for whoever asked.
+pub(crate) fn in_words(failed: &Failed<MerchantRefusal>) -> String {
     match failed {
         Failed::Refused(MerchantRefusal::MerchantUnknown) => "there is no merchant of this number".to_owned(),
         Failed::Refused(other) => format!("refused: {other:?}"),

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use koudai_core::id::{MchId, Seq};
 use koudai_core::notice::{ReplayNotices, Replayer};
-use koudai_core::refusal::MerchantRefusal;
 use koudai_core::rows::Merchant;
 use koudai_core::time::Timestamp;
-use koudai_engine::{Engine, Failed};
+use koudai_engine::Engine;
 use koudai_networks::telling::{self, Mark, Wanted, parse_notice_id};
 use koudai_networks::vault::Vault;
 use koudai_networks::{Networks, probe};
@@ -18,6 +17,7 @@ use serde_json::{Value, json};
 use crate::cli::{MerchantArgs, MerchantNoticesArgs, MerchantProbeArgs, MerchantReplayArgs};
 use crate::control::{self, Request};
 use crate::failure::Failure;
+use crate::merchant::{in_words, number};
 
 /// Which tries are asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -110,13 +110,7 @@ pub(crate) async fn replay(engine: &Engine, vault: &Arc<Vault>, request: Replay)
         }
     };
     let command = ReplayNotices { mchid, events, by: Replayer::Operator };
-    let replayed = engine.submit(command).await.map_err(|failed| match failed {
-        Failed::Refused(MerchantRefusal::Busy) | Failed::Busy => {
-            "the server has more work than it can take, or its disk is full; nothing was done".to_owned()
-        }
-        Failed::Refused(other) => format!("refused: {other:?}"),
-        Failed::Stopped => "the server is stopping".to_owned(),
-    })?;
+    let replayed = engine.submit(command).await.map_err(|failed| in_words(&failed))?;
     Ok(json!({ "mchid": mchid.wire(), "replayed": replayed, "more": more }))
 }
 
@@ -136,8 +130,7 @@ pub(crate) async fn probe(
 }
 
 async fn merchant(engine: &Engine, text: &str) -> Result<MchId, String> {
-    let mchid =
-        MchId::parse(text).ok_or_else(|| format!("{text:?} is not a merchant's number of ten digits"))?;
+    let mchid = number(text)?;
     let row = engine.read(move |r| r.get::<Merchant>(&mchid)).await.map_err(unread)?;
     row.map(|row| row.mchid).ok_or_else(|| "there is no merchant of this number".to_owned())
 }

@@ -5,7 +5,6 @@
 //! allow; customers pay by the wallet's own route; notifications go to a server of the merchants' on this machine, over
 //! HTTP. All of it shares the cores with the server. At the end the merchants must have been paid exactly what was told.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +20,7 @@ use serde_json::json;
 
 use super::accounts::House;
 use super::bound::{self, Bound};
-use super::http::{furnish, signed_in};
+use super::http::{furnish, listener, signed_in};
 use super::sales::{Sales, Shop};
 use super::tills::{self, Done, NOTIFY_PATH};
 use super::{claim, database, durability, is_fresh, leave, ledger, measure, say, store_word};
@@ -64,14 +63,6 @@ async fn shops(app: &koudai_web::App, count: usize) -> Result<Vec<Shop>, Failure
 fn platform_keys(app: &koudai_web::App) -> PlatformKeys {
     let signer = app.networks.platform.signer(SigningMode::Certificate, app.engine.clock().now());
     [(signer.name.as_str(), signer.key.public_key())].into_iter().collect()
-}
-
-/// A port of this machine's.
-fn listener() -> Result<(TcpListener, std::net::SocketAddr), Failure> {
-    let listening = |error| Failure::because("listening on this machine", &error);
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(listening)?;
-    let address = listener.local_addr().map_err(listening)?;
-    Ok((listener, address))
 }
 
 async fn measured(args: &BenchGatewayArgs, log: &str) -> Result<(), Failure> {

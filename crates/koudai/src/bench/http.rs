@@ -8,7 +8,7 @@
 //! The courier is not started: it would tell the merchant of every payment, which takes a signature and a call each and
 //! has a pace of its own. Notices wait in the journal, as they do while a merchant's server is down.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,14 @@ pub(crate) async fn run_http(args: &BenchHttpArgs, log: &str) -> Result<(), Fail
 
 /// What no bank and no message gateway listens to.
 const NOBODY: &str = "http://127.0.0.1:9";
+
+/// A port of this machine's.
+pub(super) fn listener() -> Result<(TcpListener, SocketAddr), Failure> {
+    let listening = |error| Failure::because("listening on this machine", &error);
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(listening)?;
+    let address = listener.local_addr().map_err(listening)?;
+    Ok((listener, address))
+}
 
 /// Makes the keys and starts the engine, as a first start of a real server would.
 pub(super) fn furnish(
@@ -107,9 +115,7 @@ async fn measured(args: &BenchHttpArgs, log: &str) -> Result<(), Failure> {
     let directory = &args.data;
     let fdatasync = measure::fdatasync(directory)
         .map_err(|error| Failure::because("measuring this disk's fdatasync", &error))?;
-    let listening = |error| Failure::because("listening on this machine", &error);
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(listening)?;
-    let address = listener.local_addr().map_err(listening)?;
+    let (listener, address) = listener()?;
     let settings = Settings::of(database(directory, &args.store));
     let app = furnish(directory, &settings, &format!("http://{address}"))?;
     let engine = app.engine.clone();

@@ -53,10 +53,7 @@ impl Counted {
     }
 
     fn mark(&self, mchid: MchId, number: &str, of: i64) -> u64 {
-        self.marks.of(|said| {
-            said.numbers(&[mchid.0, of]);
-            said.text(number.as_bytes());
-        })
+        self.marks.of_text(&[mchid.0, of], number.as_bytes())
     }
 
     fn order(&self, to: &mut Numbers, mchid: MchId, number: &str, order: i64) {
@@ -87,7 +84,7 @@ impl Counted {
 }
 
 /// Rows of a table that is keyed by one number which are to be looked at.
-fn suspected<R: Row>(reader: &Reader, is: impl Fn(&R) -> bool) -> Result<Vec<R>, Wrong> {
+pub(super) fn suspected<R: Row>(reader: &Reader, is: impl Fn(&R) -> bool) -> Result<Vec<R>, Wrong> {
     let (mut rows, mut after) = (vec![], None);
     loop {
         let range = reader.each_after(after, CHUNK, |row: R| {

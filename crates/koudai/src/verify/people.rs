@@ -90,17 +90,11 @@ impl People {
 }
 
 fn phone_mark(marks: &Marks, digits: &str, person: PersonId) -> u64 {
-    marks.of(|said| {
-        said.numbers(&[person.0]);
-        said.text(digits.as_bytes());
-    })
+    marks.of_text(&[person.0], digits.as_bytes())
 }
 
 fn card_mark(marks: &Marks, number_mac: &[u8; 32], person: PersonId, card: CardId) -> u64 {
-    marks.of(|said| {
-        said.numbers(&[person.0, card.0]);
-        said.text(number_mac);
-    })
+    marks.of_text(&[person.0, card.0], number_mac)
 }
 
 /// The rows of a table that are to be looked at.

@@ -28,6 +28,14 @@ impl Marks {
     pub(super) fn of_numbers(&self, numbers: &[i64]) -> u64 {
         self.of(|said| said.numbers(numbers))
     }
+
+    /// The mark of numbers and a text.
+    pub(super) fn of_text(&self, numbers: &[i64], text: &[u8]) -> u64 {
+        self.of(|said| {
+            said.numbers(numbers);
+            said.text(text);
+        })
+    }
 }
 
 /// What is being said.

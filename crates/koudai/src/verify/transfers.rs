@@ -7,6 +7,7 @@ use koudai_core::rows::{
 use koudai_store::Reader;
 
 use super::claims::{self, Claims, transfer_name};
+use super::orders::suspected;
 use super::people::People;
 use super::start::{ById, Ids};
 use super::tally::{Marks, Suspects, Tally};
@@ -104,10 +105,7 @@ fn check_end(transfer: &Transfer) -> Result<(), Wrong> {
 
 /// The mark of a merchant's number that stands for a transfer.
 fn mark(marks: &Marks, mchid: MchId, number: &str, transfer: TransferId) -> u64 {
-    marks.of(|said| {
-        said.numbers(&[mchid.0, transfer.0]);
-        said.text(number.as_bytes());
-    })
+    marks.of_text(&[mchid.0, transfer.0], number.as_bytes())
 }
 
 /// The numbers of transfers, as their table says.
@@ -125,19 +123,12 @@ pub(super) fn read_numbers(reader: &Reader, newest: i64, marks: &Marks) -> Resul
 
 /// Names what is wrong with the numbers of transfers.
 pub(super) fn look_at_numbers(reader: &Reader, newest: i64, suspects: &Suspects, counts: [u64; 2]) -> Wrong {
-    let mut suspected = vec![];
-    let read = reader.each(|row: Transfer| {
-        if row.id.0 <= newest && suspects.contains(row.id.0) {
-            suspected.push(row);
-        }
-        Ok::<_, Wrong>(())
-    });
+    let is = |row: &Transfer| row.id.0 <= newest && suspects.contains(row.id.0);
     let look = || {
-        read?;
-        for transfer in &suspected {
+        for transfer in suspected(reader, is)? {
             let key = OutBillNo { mchid: transfer.mchid, out_bill_no: transfer.out_bill_no.clone() };
             let row = reader.get::<TransferNumber>(&key)?;
-            check(row.is_some_and(|row| row.transfer == transfer.id), NUMBER, || transfer_name(transfer))?;
+            check(row.is_some_and(|row| row.transfer == transfer.id), NUMBER, || transfer_name(&transfer))?;
         }
         Ok(())
     };
