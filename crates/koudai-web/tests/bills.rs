@@ -11,37 +11,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use koudai_core::id::{CardId, OrderId, PersonId};
 use koudai_core::ledger::AccountId;
-use koudai_core::money::Money;
 use koudai_core::order::PlaceOrder;
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::Pin;
-use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Product, Session};
-use koudai_core::state::{Command, OrStop, Stop, Tx};
 use koudai_core::time::Timestamp;
 use koudai_engine::Clock;
 use koudai_networks::Reach;
-use rig::{PIN, Rig, Shop};
+use rig::{OpenSession, PIN, Rig, Shop};
 use serde_json::Value;
 
 const TOKEN: &str = "a-session-of-the-test";
-
-/// Signs somebody in now, by the token of this test.
-struct OpenSession(PersonId);
-
-impl Command for OpenSession {
-    type Reply = ();
-    type Refusal = Refusal;
-
-    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
-        let token_hash = rig::sha256(TOKEN.as_bytes());
-        tx.rows().session.get(&token_hash).or_stop()?;
-        let now = tx.now();
-        let expires_at = now.plus(tx.policy().session_life_ms);
-        tx.rows().session.put(Session { token_hash, person: self.0, created_at: now, expires_at });
-        Ok(())
-    }
-}
 
 /// A wallet that is served, and somebody who pays one merchant.
 struct Wallet {
@@ -66,10 +45,7 @@ impl Wallet {
         let shop = rig.shop().await;
         let (person, card) = rig.person_with_card().await;
         rig.top_up(person, card, fen).await;
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = koudai_web::router(rig.app.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let address = rig.wallet().await;
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { rig, clock, shop, person, card, address, http }
     }
@@ -94,7 +70,7 @@ impl Wallet {
 
     /// Signs in: a session of long ago has ended.
     async fn sign_in(&self) {
-        self.rig.app.engine.submit(OpenSession(self.person)).await.unwrap();
+        self.rig.app.engine.submit(OpenSession(self.person, TOKEN)).await.unwrap();
     }
 
     async fn json(&self, query: &str) -> (u16, Value) {
@@ -120,22 +96,7 @@ impl Wallet {
 }
 
 fn place(shop: &Shop, name: &str, fen: i64) -> PlaceOrder {
-    PlaceOrder {
-        mchid: shop.mchid,
-        appid: shop.appid.clone(),
-        out_trade_no: name.to_owned(),
-        product: Product::Native,
-        description: name.to_owned(),
-        attach: None,
-        notify_url: "https://shop.example/notify".to_owned(),
-        goods_tag: None,
-        detail: None,
-        scene_info: None,
-        settle_info: None,
-        amount: Money::fen(fen).unwrap(),
-        time_expire: None,
-        meant_for: None,
-    }
+    PlaceOrder { description: name.to_owned(), ..rig::placed(shop.mchid, name, fen) }
 }
 
 fn names(body: &Value) -> Vec<String> {
@@ -245,7 +206,7 @@ async fn a_page_says_where_it_is_and_offers_the_months_since_its_person_came() {
 async fn who_has_no_bills_yet_is_told_so_whatever_month_was_asked_for() {
     let wallet = Wallet::start("2026-08-10T12:00:00", 100).await;
     let (newcomer, _) = wallet.rig.person_with_card().await;
-    wallet.rig.app.engine.submit(OpenSession(newcomer)).await.unwrap();
+    wallet.rig.app.engine.submit(OpenSession(newcomer, TOKEN)).await.unwrap();
     for (query, nothing) in [
         ("", "还没有账单"),
         ("?month=2026-08", "还没有账单"),

@@ -7,39 +7,17 @@ use std::net::SocketAddr;
 
 use koudai_core::id::PersonId;
 use koudai_core::merchant::SetMerchant;
-use koudai_core::money::Money;
 use koudai_core::order::{CloseOrder, PlaceOrder};
-use koudai_core::rows::{Order, Product, Session};
-use koudai_core::state::{Command, OrStop, Stop, Tx};
+use koudai_core::rows::{Order, Product};
 use koudai_core::time::{HOUR, MINUTE, Timestamp};
 use koudai_engine::Clock;
 use koudai_networks::Reach;
 use koudai_networks::platform::token_text;
 use koudai_wechatpay::message;
-use rig::{PIN, Rig, Shop, Spoil, SpoilCertificate};
+use rig::{OpenSession, PIN, Rig, Shop, Spoil, SpoilCertificate};
 use serde_json::{Value, json};
 
 const PAGE: &str = "https://shop.example.org/cart?id=7#pay";
-
-/// Signs somebody in, as a browser that holds `token`.
-struct Open {
-    person: PersonId,
-    token: &'static str,
-}
-
-impl Command for Open {
-    type Reply = ();
-    type Refusal = ();
-
-    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<()>> {
-        let (now, token_hash) = (tx.now(), rig::sha256(self.token.as_bytes()));
-        tx.rows().session.get(&token_hash).or_stop()?;
-        let session =
-            Session { token_hash, person: self.person, created_at: now, expires_at: now.plus(9 * HOUR) };
-        tx.rows().session.put(session);
-        Ok(())
-    }
-}
 
 /// A wallet with a merchant that may do everything and has registered its domain, and two people.
 struct Wallet {
@@ -70,46 +48,28 @@ impl Wallet {
         let shop = rig.shop_with(vec![Product::Native, Product::Jsapi, Product::App, Product::H5]).await;
         let (payer, other) = (rig.person(10_000).await, rig.person(10_000).await);
         for (person, token) in [(payer, "payer"), (other, "other")] {
-            rig.app.engine.submit(Open { person, token }).await.unwrap();
+            rig.app.engine.submit(OpenSession(person, token)).await.unwrap();
         }
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = koudai_web::router(rig.app.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        let wallet = Self { rig, shop, payer, address, http: builder.build().unwrap(), clock };
+        let address = rig.wallet().await;
+        let wallet = Self { rig, shop, payer, address, http: rig::browser(), clock };
         wallet.register(&["shop.example.org"]).await;
         wallet
     }
 
     async fn register(&self, domains: &[&str]) {
         let set = SetMerchant {
-            mchid: self.shop.mchid,
-            products: None,
             h5_domains: Some(domains.iter().map(|&domain| domain.to_owned()).collect()),
-            suspended: None,
-            public_key_mode: None,
-            transfer_scenes: None,
+            ..rig::set(self.shop.mchid)
         };
         self.rig.app.engine.submit(set).await.unwrap();
     }
 
     async fn place(&self, number: &str, product: Product) -> Order {
         let order = PlaceOrder {
-            mchid: self.shop.mchid,
-            appid: self.shop.appid.clone(),
-            out_trade_no: number.to_owned(),
             product,
-            description: "拿铁 大杯".to_owned(),
-            attach: None,
             notify_url: "https://shop.example.org/notify".to_owned(),
-            goods_tag: None,
-            detail: None,
-            scene_info: None,
-            settle_info: None,
-            amount: Money::fen(880).unwrap(),
-            time_expire: None,
             meant_for: (product == Product::Jsapi).then_some(self.payer),
+            ..rig::placed(self.shop.mchid, number, 880)
         };
         self.rig.app.engine.submit(order).await.unwrap()
     }

@@ -7,12 +7,10 @@ use std::net::SocketAddr;
 
 use koudai_core::code_payment::TakeByCode;
 use koudai_core::id::PersonId;
-use koudai_core::identity::Phone;
 use koudai_core::money::Money;
 use koudai_core::payer_code::AuthCode;
 use koudai_core::reversal::ReverseOrder;
-use koudai_core::rows::{CodeKey, CodePurpose, OneTimeCode, Order, Product};
-use koudai_core::sign_in::code_of;
+use koudai_core::rows::{Order, Product};
 use koudai_core::state::Policy;
 use koudai_engine::Clock;
 use koudai_networks::Reach;
@@ -36,20 +34,13 @@ impl Wallet {
         let policy = Policy { reverse_after_ms: 0, ..Policy::default() };
         let rig = Rig::start_under(policy, Reach::Local, Clock::wall()).await;
         let shop = rig.shop_with(vec![Product::CodePay]).await;
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = koudai_web::router(rig.app.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        Self { rig, shop, address, http: builder.build().unwrap() }
+        let address = rig.wallet().await;
+        Self { rig, shop, address, http: rig::browser() }
     }
 
     async fn person(&self, phone: &str, fen: i64) -> Person {
         self.post(None, "/login/code", json!({"phone": phone})).await;
-        let key = CodeKey { phone: Phone::parse(phone).unwrap(), purpose: CodePurpose::SignIn };
-        let wanted = key.clone();
-        let row = self.rig.app.engine.read(move |r| r.get::<OneTimeCode>(&wanted)).await.unwrap().unwrap();
-        let code = code_of(self.rig.app.engine.keys(), &key, &row.nonce).expose().clone();
+        let code = self.rig.code_sent(phone).await;
         let (_, body) = self.post(None, "/login", json!({"phone": phone, "code": code})).await;
         let id = PersonId::parse(body["person_id"].as_str().unwrap()).unwrap();
         let person = Person { id, token: body["token"].as_str().unwrap().to_owned() };

@@ -116,14 +116,7 @@ impl Ground {
         let clock = Clock::by_hand(Clock::wall().now());
         let rig = Arc::new(Rig::start_by(Reach::Local, clock).await);
         let shop = rig.shop_with(Product::ALL.to_vec()).await;
-        let scenes = SetMerchant {
-            mchid: shop.mchid,
-            products: None,
-            h5_domains: None,
-            suspended: None,
-            public_key_mode: None,
-            transfer_scenes: Some(vec!["1000".to_owned()]),
-        };
+        let scenes = SetMerchant { transfer_scenes: Some(vec!["1000".to_owned()]), ..rig::set(shop.mchid) };
         rig.app.engine.submit(scenes).await.unwrap();
         rig.client(&shop, false).native(&order(&shop, "paid-1", 100_000)).await.unwrap();
         let (buyer, payer) = (rig.person(100_000).await, rig.person(100_000).await);

@@ -4,22 +4,9 @@
 
 mod rig;
 
-use std::time::Duration;
-
 use koudai_core::rows::{Attempt, AttemptState, NetworkRefusal, OpenAttempt, Refund, RefundState};
 use koudai_networks::courier;
-use rig::{Rig, order, refund};
-
-/// Looks until something is found. The courier works by itself; only its own pace bounds this.
-async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..400 {
-        if let Some(found) = look().await {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("it did not happen within ten seconds");
-}
+use rig::{Rig, order, refund, until};
 
 #[tokio::test]
 async fn a_card_refund_waits_for_a_bank_that_is_down() {

@@ -13,7 +13,6 @@ use axum::Router;
 use axum::routing::post;
 use koudai_core::id::{MchId, OrderId, PersonId, Seq};
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
-use koudai_core::money::Money;
 use koudai_core::order::PlaceOrder;
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::Pin;
@@ -47,17 +46,13 @@ async fn hanging() -> u16 {
 
 /// Answers at once, and notes when. Its port.
 async fn healthy(arrivals: Arrivals) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
     let answer = move |body: axum::body::Bytes| async move {
         let notice: Notification = serde_json::from_slice(&body).unwrap();
         let Seq(seq) = courier::parse_notice_id(&notice.id).unwrap();
         arrivals.lock().unwrap().entry(seq).or_insert_with(Instant::now);
         axum::http::StatusCode::NO_CONTENT
     };
-    let router = Router::new().route("/paid", post(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    port
+    rig::served(Router::new().route("/paid", post(answer))).await.port()
 }
 
 struct Town {
@@ -89,20 +84,9 @@ impl Town {
 
     async fn order(rig: &Rig, mchid: MchId, number: usize, notify_url: String) -> OrderId {
         let order = PlaceOrder {
-            mchid,
-            appid: format!("wx{:016}", mchid.0),
-            out_trade_no: format!("order-{number}"),
-            product: Product::Native,
             description: "拿铁".to_owned(),
-            attach: None,
             notify_url,
-            goods_tag: None,
-            detail: None,
-            scene_info: None,
-            settle_info: None,
-            amount: Money::fen(1).unwrap(),
-            time_expire: None,
-            meant_for: None,
+            ..rig::placed(mchid, &format!("order-{number}"), 1)
         };
         rig.app.engine.submit(order).await.unwrap().id
     }

@@ -14,13 +14,12 @@ use koudai_core::money::{Currency, Money};
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::rows::Product;
 use koudai_core::state::{Command, OrStop, Stop, Tx};
-use koudai_core::time::{DAY, MINUTE, SECOND, Timestamp};
+use koudai_core::time::{DAY, MINUTE, SECOND};
 use koudai_engine::Clock;
-use koudai_networks::Reach;
 use koudai_networks::platform::PlatformKey;
 use koudai_networks::telling::notice_id;
 use koudai_web::bills::Day;
-use rig::{Answer, Freeze, Rig, Shop, code_order, now_s, order, refund, sign};
+use rig::{Answer, Freeze, Rig, Shop, code_order, order, refund, sign};
 use serde_json::{Value, json};
 
 const NATIVE: &str = "/v3/pay/transactions/native";
@@ -70,8 +69,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let clock = Clock::by_hand(Timestamp(now_s() * 1_000));
-        let rig = Rig::start_by(Reach::Local, clock.clone()).await;
+        let (rig, clock) = Rig::by_hand().await;
         let shop = rig.shop_with(Product::ALL.to_vec()).await;
         let (person, card) = rig.person_with_card().await;
         rig.top_up(person, card, 100_000).await;
@@ -115,12 +113,10 @@ impl World {
 
     async fn set(&self, products: Option<Vec<Product>>, suspended: Option<bool>) {
         let set = SetMerchant {
-            mchid: self.shop.mchid,
             products,
-            h5_domains: None,
             suspended,
-            public_key_mode: None,
             transfer_scenes: Some(vec!["1000".to_owned()]),
+            ..rig::set(self.shop.mchid)
         };
         self.rig.app.engine.submit(set).await.unwrap();
     }

@@ -695,14 +695,7 @@ async fn either_platform_key_signs_as_the_request_or_the_merchant_says() {
     };
     let lower = certificate.to_lowercase();
     for default in [false, true] {
-        let set = SetMerchant {
-            mchid: shop.mchid,
-            products: None,
-            h5_domains: None,
-            suspended: None,
-            public_key_mode: Some(default),
-            transfer_scenes: None,
-        };
+        let set = SetMerchant { public_key_mode: Some(default), ..rig::set(shop.mchid) };
         rig.app.engine.submit(set).await.unwrap();
         assert_eq!(signer(PUBLIC_KEY_ID).await, PUBLIC_KEY_ID);
         assert_eq!(signer(&lower).await, certificate);
@@ -753,14 +746,7 @@ async fn what_a_merchant_may_not_do_is_refused_before_its_body_is_read() {
     let answer = rig.ask(&shop, "POST", NATIVE, &text(&foreign)).await;
     assert_eq!(answer.refusal(), pair(400, "APPID_MCHID_NOT_MATCH"));
 
-    let set = SetMerchant {
-        mchid: shop.mchid,
-        products: None,
-        h5_domains: None,
-        suspended: Some(true),
-        public_key_mode: None,
-        transfer_scenes: None,
-    };
+    let set = SetMerchant { suspended: Some(true), ..rig::set(shop.mchid) };
     rig.app.engine.submit(set).await.unwrap();
     let answer = rig.ask(&shop, "POST", NATIVE, &text(&order(&shop, "order-1", 1))).await;
     assert_eq!(answer.refusal(), pair(403, "NO_AUTH"));

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use koudai_core::merchant::{AddCertificate, NewCertificate, RevokeCertificate, SetApiV3Key, SetMerchant};
 use koudai_core::time::{DAY, Timestamp};
-use koudai_engine::Clock;
+use koudai_networks::courier;
 use koudai_networks::platform::PlatformKey;
 use koudai_networks::vault::Sealed;
-use koudai_networks::{Reach, courier};
 use koudai_wechatpay::aead::ApiV3Key;
 use koudai_wechatpay::headers::SignedHeaders;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -20,12 +19,6 @@ use tokio::net::TcpListener;
 use rig::{PUBLIC_KEY_ID, Rig, Shop, certify, now_s, order, sign};
 
 const CERTIFICATES: &str = "/v3/certificates";
-
-/// A gateway whose clock the test moves; the rig's own signatures are of the machine's.
-async fn by_hand() -> (Rig, Clock) {
-    let clock = Clock::by_hand(Timestamp(now_s() * 1_000));
-    (Rig::start_by(Reach::Local, clock.clone()).await, clock)
-}
 
 async fn listed(rig: &Rig, shop: &Shop) -> Vec<String> {
     let list = rig.ask(shop, "GET", CERTIFICATES, "").await.json();
@@ -41,7 +34,7 @@ async fn signer(rig: &Rig, shop: &Shop, named: &str) -> String {
 
 #[tokio::test]
 async fn the_next_certificate_is_listed_at_once_and_signs_when_its_turn_comes() {
-    let (rig, clock) = by_hand().await;
+    let (rig, clock) = Rig::by_hand().await;
     let shop = rig.shop().await;
     let old = rig.certificate().serial;
     assert_eq!(listed(&rig, &shop).await, [old.as_str()]);
@@ -87,16 +80,9 @@ async fn a_retired_certificate_is_neither_listed_nor_signed_with() {
 #[tokio::test]
 async fn both_public_keys_verify_while_a_merchant_changes_from_one_to_the_other() {
     const NEXT: &str = "PUB_KEY_ID_0100000000000000000000000000000002";
-    let (rig, clock) = by_hand().await;
+    let (rig, clock) = Rig::by_hand().await;
     let shop = rig.shop().await;
-    let set = SetMerchant {
-        mchid: shop.mchid,
-        products: None,
-        h5_domains: None,
-        suspended: None,
-        public_key_mode: Some(true),
-        transfer_scenes: None,
-    };
+    let set = SetMerchant { public_key_mode: Some(true), ..rig::set(shop.mchid) };
     rig.app.engine.submit(set).await.unwrap();
     let (platform, now) = (&rig.app.networks.platform, clock.now());
     let mut keys: Vec<PlatformKey> = platform.keys().iter().map(|key| PlatformKey::clone(key)).collect();

@@ -3,20 +3,12 @@
 
 mod rig;
 
-use koudai_core::time::Timestamp;
-use koudai_engine::Clock;
-use koudai_networks::Reach;
 use rig::{Answer, Rig, Shop, now_s, sign};
 
 const CERTIFICATES: &str = "/v3/certificates";
 /// What the limiter lets pass at once.
 const CERTIFICATES_AT_ONCE: usize = 10;
 const FAILURES_AT_ONCE: usize = 60;
-
-async fn by_hand() -> (Rig, Clock) {
-    let clock = Clock::by_hand(Timestamp(now_s() * 1_000));
-    (Rig::start_by(Reach::Local, clock.clone()).await, clock)
-}
 
 /// A request in a merchant's name that it did not sign.
 async fn forged(rig: &Rig, shop: &Shop, headers: &[(&str, &str)]) -> Answer {
@@ -29,7 +21,7 @@ async fn forged(rig: &Rig, shop: &Shop, headers: &[(&str, &str)]) -> Answer {
 
 #[tokio::test]
 async fn a_merchant_that_asks_too_often_is_told_when_to_come_back_and_others_are_not_held_up() {
-    let (rig, clock) = by_hand().await;
+    let (rig, clock) = Rig::by_hand().await;
     let (shop, other) = (rig.shop().await, rig.shop().await);
     for _ in 0..CERTIFICATES_AT_ONCE {
         assert_eq!(rig.ask(&shop, "GET", CERTIFICATES, "").await.status, 200);
@@ -46,7 +38,7 @@ async fn a_merchant_that_asks_too_often_is_told_when_to_come_back_and_others_are
 
 #[tokio::test]
 async fn whoever_forges_a_merchants_requests_uses_up_nothing_of_the_merchants() {
-    let (rig, clock) = by_hand().await;
+    let (rig, clock) = Rig::by_hand().await;
     let shop = rig.shop().await;
     for _ in 0..FAILURES_AT_ONCE {
         assert_eq!(forged(&rig, &shop, &[]).await.status, 401);
@@ -67,7 +59,7 @@ async fn whoever_forges_a_merchants_requests_uses_up_nothing_of_the_merchants() 
 
 #[tokio::test]
 async fn behind_a_proxy_each_client_answers_for_its_own_failures() {
-    let (rig, _clock) = by_hand().await;
+    let (rig, _clock) = Rig::by_hand().await;
     let shop = rig.shop().await;
     let from = |address: &'static str| [("X-Forwarded-For", address)];
     for _ in 0..FAILURES_AT_ONCE {

@@ -20,7 +20,7 @@ use koudai_core::order::PlaceOrder;
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::Pin;
 use koudai_core::refund::{OrderName, RequestRefund};
-use koudai_core::rows::{NetworkRefusal, Order, Product, Refund};
+use koudai_core::rows::{NetworkRefusal, Order, Refund};
 use koudai_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use koudai_engine::Clock;
 use koudai_networks::Reach;
@@ -55,20 +55,11 @@ impl Ground {
 
     async fn order(&self, shop: &Shop, number: &str, fen: i64, description: &str) -> OrderId {
         let place = PlaceOrder {
-            mchid: shop.mchid,
-            appid: shop.appid.clone(),
-            out_trade_no: number.to_owned(),
-            product: Product::Native,
             description: description.to_owned(),
             attach: Some("till 3, left".to_owned()),
             notify_url: "https://shop.example/paid".to_owned(),
-            goods_tag: None,
-            detail: None,
             scene_info: Some(r#"{"payer_client_ip":"203.0.113.7","device_id":"POS,1"}"#.to_owned()),
-            settle_info: None,
-            amount: Money::fen(fen).unwrap(),
-            time_expire: None,
-            meant_for: None,
+            ..rig::placed(shop.mchid, number, fen)
         };
         self.rig.app.engine.submit(place).await.unwrap().id
     }

@@ -6,7 +6,6 @@ mod rig;
 
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
@@ -19,27 +18,13 @@ use koudai_networks::courier;
 use koudai_networks::probe::{self, ProbeError};
 use koudai_wechatpay::headers::{SignedHeaders, verify_body};
 use koudai_wechatpay::types::Notification;
-use rig::{Rig, Shop, order, refund};
+use rig::{Rig, Shop, order, refund, until};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-/// Looks until something is found. The courier works by itself; only its own pace bounds this.
-async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..400 {
-        if let Some(found) = look().await {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("it did not happen within ten seconds");
-}
-
 /// A server on this machine; its port.
 async fn server(router: Router) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    port
+    rig::served(router).await.port()
 }
 
 /// Pays an order of the shop's whose notices go to `url`.

@@ -257,14 +257,7 @@ async fn what_is_wrong_with_a_trade_is_said_by_its_number() {
         assert_eq!(answer["errcode"], errcode, "{query}: {answer}");
         assert!(answer["errmsg"].is_string() && answer.get("openid").is_none());
     }
-    let suspend = SetMerchant {
-        mchid: shop.mchid,
-        products: None,
-        h5_domains: None,
-        suspended: Some(true),
-        public_key_mode: None,
-        transfer_scenes: None,
-    };
+    let suspend = SetMerchant { suspended: Some(true), ..rig::set(shop.mchid) };
     rig.app.engine.submit(suspend).await.unwrap();
     let all = format!("/sns/oauth2/access_token?appid={appid}&secret={SECRET}&code={good}&{kind}");
     assert_eq!(trade(&rig, &all).await["errcode"], 48_001, "and nothing above has used the code");

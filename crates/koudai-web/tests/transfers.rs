@@ -6,16 +6,13 @@ mod rig;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use koudai_core::id::{PersonId, TransferId};
 use koudai_core::ledger::AccountId;
 use koudai_core::merchant::SetMerchant;
-use koudai_core::refusal::Refusal;
-use koudai_core::rows::{NoticeCursor, Product, Session, Transfer};
-use koudai_core::state::{Command, OrStop, Stop, Tx};
+use koudai_core::rows::{NoticeCursor, Product, Transfer};
 use koudai_core::time::DAY;
 use koudai_core::transfer::ReceiveTransfer;
 use koudai_engine::Clock;
@@ -27,28 +24,11 @@ use koudai_wechatpay::keys::PrivateKey;
 use koudai_wechatpay::notice::Notice;
 use koudai_wechatpay::oaep;
 use koudai_wechatpay::types::{TransferReport, TransferRequest, TransferState, TransferStyle};
-use rig::{Answer, Freeze, PUBLIC_KEY_ID, Rig, Shop, order};
+use rig::{Answer, Freeze, OpenSession, PUBLIC_KEY_ID, Rig, Shop, order, until};
 use serde_json::{Value, json};
 
 const BILLS: &str = "/v3/fund-app/mch-transfer/transfer-bills";
 const SCENE: &str = "1000";
-
-/// Signs somebody in by a token.
-struct OpenSession(PersonId, &'static str);
-
-impl Command for OpenSession {
-    type Reply = ();
-    type Refusal = Refusal;
-
-    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
-        let token_hash = rig::sha256(self.1.as_bytes());
-        tx.rows().session.get(&token_hash).or_stop()?;
-        let now = tx.now();
-        let expires_at = now.plus(30 * DAY);
-        tx.rows().session.put(Session { token_hash, person: self.0, created_at: now, expires_at });
-        Ok(())
-    }
-}
 
 /// A merchant who may send money and has some, and somebody to send it to, signed in by `payee`.
 struct Scene {
@@ -77,12 +57,8 @@ impl Scene {
         let (payee, _) = rig.person_with_card().await;
         rig.app.engine.submit(OpenSession(payee, "payee")).await.unwrap();
         let openid = rig.app.networks.vault.openid(&shop.appid, payee);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let wallet = listener.local_addr().unwrap();
-        let router = koudai_web::router(rig.app.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        Self { rig, shop, client, payee, openid, wallet, http: http.build().unwrap() }
+        let wallet = rig.wallet().await;
+        Self { rig, shop, client, payee, openid, wallet, http: rig::browser() }
     }
 
     fn wish(&self, number: &str, fen: i64) -> TransferRequest {
@@ -161,12 +137,8 @@ impl Scene {
 
 fn scenes(shop: &Shop, scenes: &[&str]) -> SetMerchant {
     SetMerchant {
-        mchid: shop.mchid,
-        products: None,
-        h5_domains: None,
-        suspended: None,
-        public_key_mode: None,
         transfer_scenes: Some(scenes.iter().map(|&scene| scene.to_owned()).collect()),
+        ..rig::set(shop.mchid)
     }
 }
 
@@ -525,22 +497,8 @@ async fn merchants_server() -> (String, Heard) {
         kept.lock().unwrap().push((headers, body));
         async { axum::http::StatusCode::NO_CONTENT }
     };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = axum::Router::new().route("/notify", axum::routing::post(take));
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let address = rig::served(axum::Router::new().route("/notify", axum::routing::post(take))).await;
     (format!("http://{address}/notify"), heard)
-}
-
-/// Looks until something is so. The courier works by itself; only its own pace bounds this.
-async fn until(mut look: impl AsyncFnMut() -> bool) {
-    for _ in 0..400 {
-        if look().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("it did not happen within ten seconds");
 }
 
 #[tokio::test]
@@ -567,7 +525,7 @@ async fn the_courier_closes_what_is_overdue_and_tells_of_every_end_once() {
 
     let _courier =
         courier::start(scene.rig.app.engine.clone(), scene.rig.app.networks.clone(), "Koudai".into());
-    until(async || heard.lock().unwrap().len() >= 3).await;
+    until(async || (heard.lock().unwrap().len() >= 3).then_some(())).await;
     let opened = |(headers, body): &(HeaderMap, Bytes)| {
         let signed =
             SignedHeaders::read(|name| headers.get(name).and_then(|value| value.to_str().ok())).unwrap();
@@ -589,7 +547,7 @@ async fn the_courier_closes_what_is_overdue_and_tells_of_every_end_once() {
     assert_eq!(envelope["resource"]["original_type"], "mch_payment");
 
     clock.advance(DAY);
-    until(async || scene.money().await == [98_900, 0, 500]).await;
+    until(async || (scene.money().await == [98_900, 0, 500]).then_some(())).await;
     let engine = &scene.rig.app.engine;
     let mchid = scene.shop.mchid;
     // Both that were overdue are dealt with, and only one of them asked to be told.
@@ -599,7 +557,7 @@ async fn the_courier_closes_what_is_overdue_and_tells_of_every_end_once() {
             Ok((newest, r.get::<NoticeCursor>(&mchid)?.map(|cursor| cursor.told)))
         });
         let (newest, told) = read.await.unwrap();
-        newest == told
+        (newest == told).then_some(())
     })
     .await;
     let last: Vec<Value> =

@@ -8,11 +8,9 @@ use std::net::SocketAddr;
 
 use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::id::{CardId, PersonId};
-use koudai_core::identity::Phone;
 use koudai_core::merchant::SetMerchant;
 use koudai_core::order::CloseOrder;
-use koudai_core::rows::{Card, CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, Product};
-use koudai_core::sign_in::code_of;
+use koudai_core::rows::{Card, NetworkRefusal, Product};
 use koudai_web::say::Lang;
 use rig::{PIN, Rig, Shop};
 use serde_json::{Value, json};
@@ -40,12 +38,8 @@ impl Wallet {
     async fn start() -> Self {
         let rig = Rig::start().await;
         let shop = rig.shop().await;
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = koudai_web::router(rig.app.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        Self { rig, shop, address, http: builder.build().unwrap() }
+        let address = rig.wallet().await;
+        Self { rig, shop, address, http: rig::browser() }
     }
 
     fn url(&self, path: &str) -> String {
@@ -53,10 +47,7 @@ impl Wallet {
     }
 
     async fn code(&self, phone: &str) -> String {
-        let key = CodeKey { phone: Phone::parse(phone).unwrap(), purpose: CodePurpose::SignIn };
-        let wanted = key.clone();
-        let row = self.rig.app.engine.read(move |r| r.get::<OneTimeCode>(&wanted)).await.unwrap().unwrap();
-        code_of(self.rig.app.engine.keys(), &key, &row.nonce).expose().clone()
+        self.rig.code_sent(phone).await
     }
 
     /// Registers; the session's token and who it is.
@@ -187,12 +178,9 @@ async fn each_refusal_of_a_payment_has_its_own_code_and_says_that_no_money_moved
     let rich = wallet.person("13912340003", 10_000).await;
     let mchid = wallet.shop.mchid;
     let change = |products: Option<Vec<Product>>, suspended| SetMerchant {
-        mchid,
         products,
-        h5_domains: None,
         suspended: Some(suspended),
-        public_key_mode: None,
-        transfer_scenes: None,
+        ..rig::set(mchid)
     };
     let set = |command| async { wallet.rig.app.engine.submit(command).await.unwrap() };
     set(change(Some(vec![Product::Jsapi]), false)).await;

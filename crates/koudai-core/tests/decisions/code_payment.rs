@@ -10,7 +10,7 @@ use koudai_core::refusal::{MerchantRefusal, Refusal};
 use koudai_core::rows::{CodePayment, NetworkRefusal, Order, OrderNumber, OrderState, Product};
 use koudai_core::time::{DAY, MINUTE};
 
-use crate::fixture::{Freeze, Ledger, PIN, WRONG, fen, pin, place, take};
+use crate::fixture::{Freeze, Ledger, PIN, WRONG, fen, pin, place, set, take};
 
 const PAYER: &str = "13800138000";
 const OTHER: &str = "13900139000";
@@ -125,20 +125,13 @@ fn digits_that_are_nobodys_code_pay_nothing() {
 #[test]
 fn a_merchant_without_the_right_learns_nothing_of_a_code() {
     let mut shop = shop(20_000);
-    let set = |products, suspended| SetMerchant {
-        mchid: shop.mchid,
-        products,
-        h5_domains: None,
-        suspended,
-        public_key_mode: None,
-        transfer_scenes: None,
-    };
+    let change = |products, suspended| SetMerchant { products, suspended, ..set(shop.mchid) };
     let request = shop.take("order-1", 10);
-    shop.ledger.submit(&set(Some(vec![Product::Native]), None)).unwrap();
+    shop.ledger.submit(&change(Some(vec![Product::Native]), None)).unwrap();
     assert_eq!(shop.ledger.refusal(&request), MerchantRefusal::ProductNotEnabled);
-    shop.ledger.submit(&set(Some(vec![Product::CodePay]), Some(true))).unwrap();
+    shop.ledger.submit(&change(Some(vec![Product::CodePay]), Some(true))).unwrap();
     assert_eq!(shop.ledger.refusal(&request), MerchantRefusal::MerchantSuspended);
-    shop.ledger.submit(&set(None, Some(false))).unwrap();
+    shop.ledger.submit(&change(None, Some(false))).unwrap();
     let stranger = TakeByCode { appid: "wx0000000000000000".to_owned(), ..request.clone() };
     assert_eq!(shop.ledger.refusal(&stranger), MerchantRefusal::AppidMismatch);
     assert!(shop.ledger.submit(&request).is_ok(), "the code is still good");

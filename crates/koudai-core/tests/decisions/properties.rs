@@ -32,7 +32,8 @@ use koudai_core::transfer::{CancelTransfer, CloseOverdue, ReceiveTransfer};
 use proptest::prelude::*;
 
 use crate::fixture::{
-    Habit, Ledger, PIN, START, WRONG, appid, bound, fen, pin, place, start_binding, take, top_up, transfer,
+    Habit, Ledger, PIN, START, WRONG, appid, bound, fen, pin, place, set, start_binding, take, top_up,
+    transfer,
 };
 use crate::notice::tried;
 
@@ -391,14 +392,7 @@ impl World {
             3 => self.say(&SetPaymentPassword { person: person_id, pin: pin(PIN) }),
             4 => {
                 let suspended = (number < 2).then_some(number == 1);
-                self.say(&SetMerchant {
-                    mchid,
-                    products: None,
-                    h5_domains: None,
-                    suspended,
-                    public_key_mode: None,
-                    transfer_scenes: None,
-                })
+                self.say(&SetMerchant { suspended, ..set(mchid) })
             }
             5 => self.say(&RequestCode { phone, purpose: CodePurpose::SignIn }),
             6 => {

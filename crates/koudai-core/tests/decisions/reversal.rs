@@ -16,7 +16,7 @@ use koudai_core::state::Event;
 use koudai_core::time::{DAY, SECOND};
 use proptest::prelude::*;
 
-use crate::fixture::{Ledger, PIN, PayOut, appid, pin, place, refund, take};
+use crate::fixture::{Ledger, PIN, PayOut, appid, pin, place, refund, set, take};
 
 const PAYER: &str = "13800138000";
 
@@ -158,14 +158,7 @@ fn only_code_payments_are_reversed() {
 fn a_suspended_merchant_still_gives_back() {
     let mut shop = shop();
     shop.taken(10_000);
-    let suspend = SetMerchant {
-        mchid: shop.mchid,
-        products: Some(vec![]),
-        h5_domains: None,
-        suspended: Some(true),
-        public_key_mode: None,
-        transfer_scenes: None,
-    };
+    let suspend = SetMerchant { products: Some(vec![]), suspended: Some(true), ..set(shop.mchid) };
     shop.ledger.submit(&suspend).unwrap();
     shop.ledger.submit(&shop.reverse()).unwrap();
     shop.is_whole();

@@ -16,15 +16,16 @@ use koudai_core::card::CardKind;
 use koudai_core::id::{CardId, MchId, OrderId, PersonId, RefundId};
 use koudai_core::identity::Phone;
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK};
-use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
+use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::money::Money;
+use koudai_core::order::PlaceOrder;
 use koudai_core::payer_code::{AuthCode, IssuePayerCode, SwitchPayerCodesOn};
 use koudai_core::payment::Pay;
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     CertificateKey, CodeKey, CodePurpose, Merchant, MerchantCertificate, NetworkRefusal, OneTimeCode, Order,
-    OrderNumber, OutTradeNo, Product, Refund,
+    OrderNumber, OutTradeNo, Product, Refund, Session,
 };
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{RequestCode, SignIn, code_of};
@@ -165,6 +166,17 @@ impl Rig {
         Self { app, address, people: AtomicU32::new(0), cards: AtomicU32::new(0), _directory: directory }
     }
 
+    /// With a clock that stands at the machine's time until it is set.
+    pub async fn by_hand() -> (Self, Clock) {
+        let clock = Clock::by_hand(Timestamp(now_s() * 1_000));
+        (Self::start_by(Reach::Local, clock.clone()).await, clock)
+    }
+
+    /// Serves the wallet too; where.
+    pub async fn wallet(&self) -> SocketAddr {
+        served(koudai_web::router(self.app.clone())).await
+    }
+
     pub async fn shop(&self) -> Shop {
         self.shop_with(vec![Product::Native]).await
     }
@@ -190,6 +202,14 @@ impl Rig {
         };
         self.app.engine.submit(create).await.unwrap();
         Shop { mchid, appid, serial: issued.serial, key, api_v3_key }
+    }
+
+    /// The code that a phone was sent to sign in.
+    pub async fn code_sent(&self, phone: &str) -> String {
+        let key = CodeKey { phone: Phone::parse(phone).unwrap(), purpose: CodePurpose::SignIn };
+        let wanted = key.clone();
+        let row = self.app.engine.read(move |r| r.get::<OneTimeCode>(&wanted)).await.unwrap().unwrap();
+        code_of(self.app.engine.keys(), &key, &row.nonce).expose().clone()
     }
 
     /// A person with this much balance and a payment password.
@@ -541,6 +561,80 @@ impl Command for SpoilCertificate {
             Spoil::Expire => row.not_after = now.plus(-DAY),
         }
         tx.rows().merchant_certificate.put(row);
+        Ok(())
+    }
+}
+
+/// Serves a router on this machine; where.
+pub async fn served(router: axum::Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    address
+}
+
+/// A browser that shows where it is led instead of going there.
+pub fn browser() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    builder.build().unwrap()
+}
+
+/// Looks until something is found. The courier works by itself; only its own pace bounds this.
+pub async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..400 {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("it did not happen within ten seconds");
+}
+
+/// A change of a merchant that changes nothing yet.
+pub const fn set(mchid: MchId) -> SetMerchant {
+    SetMerchant {
+        mchid,
+        products: None,
+        h5_domains: None,
+        suspended: None,
+        public_key_mode: None,
+        transfer_scenes: None,
+    }
+}
+
+/// An order of a shop's, placed past the gateway.
+pub fn placed(mchid: MchId, out_trade_no: &str, fen: i64) -> PlaceOrder {
+    PlaceOrder {
+        mchid,
+        appid: format!("wx{:016}", mchid.0),
+        out_trade_no: out_trade_no.to_owned(),
+        product: Product::Native,
+        description: "拿铁 大杯".to_owned(),
+        attach: None,
+        notify_url: "https://shop.example/notify".to_owned(),
+        goods_tag: None,
+        detail: None,
+        scene_info: None,
+        settle_info: None,
+        amount: Money::fen(fen).unwrap(),
+        time_expire: None,
+        meant_for: None,
+    }
+}
+
+/// Signs somebody in by a token, as a browser that holds it.
+pub struct OpenSession(pub PersonId, pub &'static str);
+
+impl Command for OpenSession {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        let token_hash = sha256(self.1.as_bytes());
+        tx.rows().session.get(&token_hash).or_stop()?;
+        let now = tx.now();
+        let expires_at = now.plus(tx.policy().session_life_ms);
+        tx.rows().session.put(Session { token_hash, person: self.0, created_at: now, expires_at });
         Ok(())
     }
 }
