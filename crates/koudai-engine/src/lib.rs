@@ -107,11 +107,11 @@ impl Engine {
     /// # Errors
     /// What the store says, `Taken` or `Owned` by another process above all.
     pub fn start(settings: &Settings, keys: Keys, policy: Policy, clock: Clock) -> Result<Self, StoreError> {
-        let (free, _) = Vigil::over(settings.database.clone()).look()?;
+        let (free, epoch) = Vigil::over(settings.database.clone()).look()?;
         if !free {
             return Err(StoreError::Owned);
         }
-        let opened = settings.database.open(settings.tuning)?;
+        let opened = settings.database.open_as_seen(epoch, settings.tuning)?;
         Self::begin(Some(opened), reopenable(settings), settings.cache_bytes, keys, policy, clock)
     }
 
@@ -126,8 +126,11 @@ impl Engine {
         policy: Policy,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let (free, _) = Vigil::over(settings.database.clone()).look()?;
-        let opened = if free { Some(settings.database.open(settings.tuning)?) } else { None };
+        let (free, epoch) = Vigil::over(settings.database.clone()).look()?;
+        let opened = match free.then(|| settings.database.open_as_seen(epoch, settings.tuning)) {
+            None | Some(Err(StoreError::Owned)) => None,
+            Some(opened) => Some(opened?),
+        };
         Self::begin(opened, reopenable(settings), settings.cache_bytes, keys, policy, clock)
     }
 

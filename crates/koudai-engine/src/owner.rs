@@ -204,7 +204,7 @@ impl Owner {
         let mut said = false;
         loop {
             match vigil.look() {
-                Ok((true, _)) => match database.open(tuning) {
+                Ok((true, epoch)) => match database.open_as_seen(epoch, tuning) {
                     Ok(opened) => return Some(opened),
                     Err(error) => wait_out(&error),
                 },

@@ -81,8 +81,21 @@ impl Database {
     pub fn open(&self, tuning: Tuning) -> Result<Opened, StoreError> {
         match self {
             Self::Directory(directory) => sqlite::open(directory, tuning),
-            Self::Server(url) => postgres::open(url, tuning),
+            Self::Server(url) => postgres::open(url, None, tuning),
             Self::Simulated(place) => sqlite::open_simulated(place, tuning),
+        }
+    }
+
+    /// As `open`, if the ledger's epoch is still the one that `watch` showed, 0 if there was none: of several who saw that a
+    /// ledger is free, one becomes its owner, and nobody takes it from that one again. Where ownership is a lock, the lock
+    /// sees to that.
+    ///
+    /// # Errors
+    /// `Owned` if another became the owner since then, or as `open`.
+    pub fn open_as_seen(&self, epoch: i64, tuning: Tuning) -> Result<Opened, StoreError> {
+        match self {
+            Self::Directory(_) | Self::Simulated(_) => self.open(tuning),
+            Self::Server(url) => postgres::open(url, Some(epoch), tuning),
         }
     }
 

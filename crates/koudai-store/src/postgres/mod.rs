@@ -40,15 +40,16 @@ pub(crate) fn check_address(url: &Secret<String>) -> Result<(), StoreError> {
     address::parse(url).map(drop)
 }
 
-/// Opens or creates the ledger in a server's database and becomes its owner.
-pub(crate) fn open(url: &Secret<String>, tuning: Tuning) -> Result<Opened, StoreError> {
+/// Opens or creates the ledger in a server's database and becomes its owner, if its epoch is still the one that was seen.
+pub(crate) fn open(url: &Secret<String>, seen: Option<i64>, tuning: Tuning) -> Result<Opened, StoreError> {
     let session = Session::open(url, Role::Owner)?;
     session.require_safe_settings()?;
     // An older program leaves the database and its owner alone.
     migrations::refuse_newer(&session)?;
     migrations::make_lease(&session)?;
-    end_owner_before(&session);
-    let (epoch, ids_at) = take_lease(&session).map_err(StoreError::postgres("taking the lease"))?;
+    end_owner_before(&session, seen);
+    let taken = take_lease(&session, seen).map_err(StoreError::postgres("taking the lease"))?;
+    let (epoch, ids_at) = taken.ok_or(StoreError::Owned)?;
     migrations::run(&session, epoch)?;
     begin_chain(&session, epoch).map_err(StoreError::postgres("beginning the chain of seals"))?;
     let reading = PostgresConnection::new(Session::open(url, Role::Reader)?);
@@ -81,11 +82,13 @@ fn connect(url: &Secret<String>, role: Role) -> Result<Box<dyn Connection>, Stor
 
 /// Ends the session of the owner before, which may have stopped in the middle of a transaction and hold the lease. It is
 /// found by its name, since a number of a process may stand for another by now. This is for speed only: that the old
-/// owner commits no more is the lease's doing, and a forgotten transaction of its ends by itself (`session.rs`).
-fn end_owner_before(session: &Session) {
+/// owner commits no more is the lease's doing, and a forgotten transaction of its ends by itself (`session.rs`). An owner
+/// who came after what was seen is left alone.
+fn end_owner_before(session: &Session, seen: Option<i64>) {
     let sql = "SELECT pg_terminate_backend(pid, $1) FROM pg_stat_activity
-               WHERE datname = current_database() AND application_name = $2 AND pid <> pg_backend_pid()";
-    if let Err(error) = session.query(sql, &[&ENDING_MS, &Role::OWNER]) {
+               WHERE datname = current_database() AND application_name = $2 AND pid <> pg_backend_pid()
+               AND ($3::BIGINT IS NULL OR NOT EXISTS (SELECT FROM lease WHERE partition = $4 AND epoch <> $3))";
+    if let Err(error) = session.query(sql, &[&ENDING_MS, &Role::OWNER, &seen, &PARTITION]) {
         let error = StoreError::postgres("ending the session of the owner before")(error);
         tracing::warn!(%error, "the owner before could not be ended; its lease is taken all the same");
     }
@@ -96,14 +99,15 @@ fn end_owner_before(session: &Session) {
 }
 
 /// Raises the epoch, durably, in a transaction of its own, before anything of the ledger is read. The epoch, and the moment
-/// of the newest id given out.
-fn take_lease(session: &Session) -> Result<(i64, i64), tokio_postgres::Error> {
+/// of the newest id given out; `None` if somebody else raised it since it was seen.
+fn take_lease(session: &Session, seen: Option<i64>) -> Result<Option<(i64, i64)>, tokio_postgres::Error> {
     // It waits for a transaction of the old owner that has read the lease already, and sees what that one left.
     let sql = "INSERT INTO lease (partition, epoch, heartbeat_ms) VALUES ($1, 1, 0)
                ON CONFLICT (partition) DO UPDATE SET epoch = lease.epoch + 1
+               WHERE $2::BIGINT IS NULL OR lease.epoch = $2
                RETURNING epoch, heartbeat_ms";
-    let rows = session.query(sql, &[&PARTITION])?;
-    Ok((rows[0].try_get(0)?, rows[0].try_get(1)?))
+    let rows = session.query(sql, &[&PARTITION, &seen])?;
+    rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
 }
 
 /// Gives a new ledger its first seal and its watermark, if the lease is still ours.

@@ -49,6 +49,29 @@ fn a_second_owner_takes_over_and_the_first_commits_nothing_more() {
 }
 
 #[test]
+fn of_two_who_saw_the_ledger_free_one_becomes_its_owner_and_stays_it() {
+    let Some(books) = Books::on_server() else { return };
+    let database = books.place.database();
+    let watch = database.watch().unwrap().unwrap();
+    books.meddle(&ending("koudai owner"));
+    let seen = watch.look().unwrap().unwrap();
+    assert!(!seen.present);
+    let mut first = database.open_as_seen(seen.epoch, Tuning::default()).unwrap();
+    let second = database.open_as_seen(seen.epoch, Tuning::default());
+    assert!(matches!(second, Err(StoreError::Owned)), "{:?}", second.map(|opened| opened.epoch));
+    first.committer.beat(first.epoch).expect("the first has its session and its lease");
+    assert!(watch.look().unwrap().unwrap().present);
+}
+
+#[test]
+fn nobody_takes_a_ledger_that_somebody_made_since_it_was_seen() {
+    let Some(books) = Books::on_server() else { return };
+    let database = books.place.database();
+    assert!(matches!(database.open_as_seen(0, Tuning::default()), Err(StoreError::Owned)));
+    assert_eq!(database.open_as_seen(1, Tuning::default()).unwrap().epoch, 2);
+}
+
+#[test]
 fn an_owner_that_stopped_in_the_middle_of_a_transaction_is_ended() {
     let Some(books) = Books::on_server() else { return };
     let mut stopped = Command::new("psql")
