@@ -4,7 +4,9 @@
 //! recorded first. It sends what is due, under the number it was recorded with, and hands outcomes back as commands.
 
 pub mod courier;
+pub mod faults;
 pub mod issuer;
+pub mod network;
 mod outward;
 pub mod platform;
 pub mod prepay;
@@ -19,7 +21,7 @@ pub mod vault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use issuer::IssuerClient;
+use network::Outside;
 use platform::Platform;
 use sms::SmsGateway;
 use vault::Vault;
@@ -34,8 +36,8 @@ pub struct Networks {
     pub vault: Arc<Vault>,
     /// Keys that sign for the platform.
     pub platform: Platform,
-    /// The issuer whose cards can be bound.
-    pub issuer: IssuerClient,
+    /// The networks that reach people's money elsewhere.
+    pub outside: Outside,
     /// Where messages to phones go.
     pub sms: SmsGateway,
     /// Which notification addresses are allowed.

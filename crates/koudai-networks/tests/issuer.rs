@@ -959,3 +959,40 @@ async fn no_secret_is_ever_traced_or_debugged() {
     }
     assert_eq!(traced.lines().find(|line| line.contains("cvv") || line.contains("[redacted]")), None);
 }
+
+async fn tell(f: &Fixture, rules: &str) -> StatusCode {
+    let told =
+        reqwest::Client::new().put(format!("{}/faults", f.url)).header("content-type", "application/json");
+    told.body(rules.to_owned()).send().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn each_fault_is_met_once_and_the_next_try_finds_the_money_moved_once_or_not_at_all() {
+    let mut f = Fixture::with(Timing { resend_gap_ms: 0, ..Timing::default() }, HASTE).await;
+    let token = f.bound(1).await;
+    // What goes wrong, what the first try is taken for, and whether the bank has done it by then.
+    let cases = [
+        (r#""fault":"refuse","code":"LIMIT""#, refused_with(IssuerCode::Limit), false),
+        (r#""fault":"delay","ms":2000"#, Answer::Unknown, true),
+        (r#""fault":"drop""#, Answer::Unknown, true),
+        (r#""fault":"garbage""#, Answer::Unknown, true),
+        (r#""fault":"down""#, Answer::Unknown, false),
+    ];
+    for (n, (fault, first, done)) in cases.into_iter().enumerate() {
+        let id = format!("d{n}");
+        let rules = format!(r#"[{{"call":"debit",{fault},"times":1}}]"#);
+        assert_eq!(tell(&f, &rules).await, StatusCode::NO_CONTENT);
+        assert_eq!(f.debit(&id, &token, 100).await, first, "{fault}");
+        let found = f.client.query_debit(&id).await;
+        assert_eq!(matches!(found, Answer::Done(_)), done, "{fault}: {found:?}");
+        assert_eq!(f.debit(&id, &token, 100).await.done().outcome, Outcome::Succeeded, "{fault}");
+    }
+    assert_eq!(tell(&f, r#"[{"call":"debit","fault":"twice","times":1}]"#).await, StatusCode::NO_CONTENT);
+    assert_eq!(f.debit("d5", &token, 100).await.done().outcome, Outcome::Succeeded);
+    for rules in [r#"[{"call":"moon","fault":"drop"}]"#, r#"[{"fault":"refuse","code":"MOON_PHASE"}]"#] {
+        assert_eq!(tell(&f, rules).await, StatusCode::UNPROCESSABLE_ENTITY, "{rules}");
+    }
+    let ids: Vec<_> = f.moved().await.into_iter().map(|(_, id, _)| id).collect();
+    assert_eq!(ids, ["d0", "d1", "d2", "d3", "d4", "d5"], "each once");
+    assert!(f.bank.books_agree().await.unwrap());
+}

@@ -8,11 +8,13 @@ use std::time::Duration;
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use koudai_core::ledger::ISSUER_NETWORK;
 use koudai_core::secret::Secret;
 use koudai_core::state::Policy;
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::issuer::IssuerClient;
 use koudai_networks::issuer::client::DEFAULT_TIMEOUT;
+use koudai_networks::network::Outside;
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::{Health, Networks, Reach, courier};
 use koudai_store::{Database, DirectoryLock, Tuning};
@@ -112,7 +114,7 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
     let networks = Networks {
         vault: Arc::new(keys.vault),
         platform: keys.platform,
-        issuer,
+        outside: Outside::default().with(ISSUER_NETWORK, issuer),
         sms,
         reach: plan.reach,
         health: Health::default(),

@@ -6,24 +6,11 @@ use koudai_core::id::AttemptId;
 use koudai_core::rows::{
     Attempt, AttemptKind, AttemptState, Card, Merchant, NetworkRefusal, OpenAttempt, Order,
 };
-use koudai_core::secret::Secret;
 use koudai_store::StoreError;
 
 use super::{Courier, TAKE};
-use crate::issuer::{Answer, IssuerCode, Outcome as Final};
+use crate::network::{Debit, GiveBack, Moved, Network};
 use crate::vault::Sealed;
-
-/// What one try at an attempt found out.
-enum Found {
-    /// How it ended.
-    Ended(Outcome),
-    /// The bank does not know the attempt.
-    NotThere,
-    /// The bank, or the way to it, did nothing in this call.
-    NothingDone(NetworkRefusal),
-    /// Nothing certain.
-    Unknown,
-}
 
 impl Courier {
     pub(super) async fn look_for_attempts(&self) -> Result<(), StoreError> {
@@ -71,22 +58,29 @@ impl Courier {
         // row says of earlier tries may lag, so this process also remembers for itself.
         let first =
             self.under_way.called.claim(&id) && open.tries == 0 && attempt.epoch == self.engine.epoch();
-        let found = match attempt.kind {
-            AttemptKind::TopUp | AttemptKind::CardPayment => {
-                self.debit(first, &open, &attempt, &card, merchant).await
+        let found = match (self.networks.outside.get(attempt.network), attempt.kind) {
+            (None, _) => {
+                tracing::error!(
+                    network = attempt.network.0,
+                    "an attempt is for a network that is not set up"
+                );
+                Moved::NothingDone(NetworkRefusal::Unavailable)
             }
-            AttemptKind::CardRefund => self.refund(first, &attempt).await,
+            (Some(network), AttemptKind::TopUp | AttemptKind::CardPayment) => {
+                self.debit(&**network, first, &open, &attempt, &card, merchant).await
+            }
+            (Some(network), AttemptKind::CardRefund) => refund(&**network, first, &attempt).await,
         };
-        if matches!(found, Found::Ended(_) | Found::NotThere) {
+        if matches!(found, Moved::Ended(_) | Moved::NotThere) {
             self.networks.health.bank_answered(true);
         }
         let outcome = match found {
-            Found::Ended(outcome) => Some(outcome),
+            Moved::Ended(outcome) => Some(outcome),
             // A debit that was never made may be given up; a refund is owed, and goes on until the bank has an answer.
-            Found::NothingDone(refusal) if first && attempt.kind != AttemptKind::CardRefund => {
+            Moved::NothingDone(refusal) if first && attempt.kind != AttemptKind::CardRefund => {
                 Some(Outcome::Failed(refusal))
             }
-            Found::NothingDone(_) | Found::NotThere | Found::Unknown => None,
+            Moved::NothingDone(_) | Moved::NotThere | Moved::Unknown => None,
         };
         tracing::info!(
             attempt = %id.wire(),
@@ -113,78 +107,40 @@ impl Courier {
 
     async fn debit(
         &self,
+        network: &dyn Network,
         first: bool,
         open: &OpenAttempt,
         attempt: &Attempt,
         card: &Card,
         merchant: Option<String>,
-    ) -> Found {
+    ) -> Moved {
         let number = attempt.id.wire();
-        let issuer = &self.networks.issuer;
-        let found = |answer: Answer<crate::issuer::DebitReply>| found(answer, |r| (r.outcome, r.bank_ref));
         if self.engine.now() >= open.send_until {
-            return found(issuer.close_debit(&number).await);
+            return network.close_debit(&number).await;
         }
         if !first {
-            match found(issuer.query_debit(&number).await) {
-                Found::NotThere => {}
+            match network.query_debit(&number).await {
+                Moved::NotThere => {}
                 known => return known,
             }
         }
         let Ok(token) = self.networks.vault.open_text(Sealed::CardToken, &card.token_sealed) else {
             tracing::error!(card = card.id.0, "a card's token does not open with the operator's keys");
-            return Found::NothingDone(NetworkRefusal::Refused);
+            return Moved::NothingDone(NetworkRefusal::Refused);
         };
         let what: String = merchant.unwrap_or_else(|| self.operator.to_string()).chars().take(120).collect();
-        let token = Secret::new(token.expose().clone());
-        found(issuer.debit(&number, token, attempt.amount, &what).await)
-    }
-
-    async fn refund(&self, first: bool, attempt: &Attempt) -> Found {
-        let number = attempt.id.wire();
-        let original = attempt.original.expect("a refund names the debit it gives back").wire();
-        let found = |answer: Answer<crate::issuer::RefundReply>| found(answer, |r| (r.outcome, r.bank_ref));
-        if !first {
-            match found(self.networks.issuer.query_refund(&number).await) {
-                Found::NotThere => {}
-                known => return known,
-            }
-        }
-        found(self.networks.issuer.refund(&number, &original, attempt.amount).await)
+        network.debit(Debit { number: &number, token, amount: attempt.amount, what_for: &what }).await
     }
 }
 
-fn found<T>(answer: Answer<T>, read: impl FnOnce(T) -> (Final, String)) -> Found {
-    match answer {
-        Answer::Done(reply) => match read(reply) {
-            (Final::Succeeded, network_ref) => Found::Ended(Outcome::Succeeded { network_ref }),
-            (Final::Refused { code }, _) => Found::Ended(Outcome::Failed(refusal(code))),
-        },
-        Answer::Refused { code: IssuerCode::NotFound, .. } => Found::NotThere,
-        Answer::Refused { code, .. } => Found::NothingDone(refusal(code)),
-        Answer::NotSent => Found::NothingDone(NetworkRefusal::Unavailable),
-        Answer::Unknown => Found::Unknown,
-    }
-}
-
-/// A bank's reason, folded to what a person can act on.
-const fn refusal(code: IssuerCode) -> NetworkRefusal {
-    match code {
-        IssuerCode::InsufficientFunds => NetworkRefusal::InsufficientFunds,
-        IssuerCode::CardFrozen | IssuerCode::TokenUnknown | IssuerCode::CardUnknown => {
-            NetworkRefusal::CardNotUsable
+async fn refund(network: &dyn Network, first: bool, attempt: &Attempt) -> Moved {
+    let number = attempt.id.wire();
+    let debit = attempt.original.expect("a refund names the debit it gives back").wire();
+    if !first {
+        match network.query_refund(&number).await {
+            Moved::NotThere => {}
+            known => return known,
         }
-        IssuerCode::Closed => NetworkRefusal::Withdrawn,
-        IssuerCode::DetailsMismatch
-        | IssuerCode::CodeWrong
-        | IssuerCode::CodeExpired
-        | IssuerCode::TooSoon
-        | IssuerCode::TooMany
-        | IssuerCode::Limit
-        | IssuerCode::IdReused
-        | IssuerCode::NotFound
-        | IssuerCode::SignError
-        | IssuerCode::BadRequest
-        | IssuerCode::Other => NetworkRefusal::Refused,
     }
+    network.refund(GiveBack { number: &number, debit: &debit, amount: attempt.amount }).await
 }

@@ -28,7 +28,6 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
 use crate::Networks;
-use crate::issuer::Answer;
 
 pub(crate) use notices::{Event as Notice, event};
 pub use notices::{notice_id, parse_notice_id};
@@ -132,7 +131,7 @@ impl Courier {
                     self.note(self.look_for_retries().await, "looking for notices to retry");
                     self.note(self.close_overdue_transfers().await, "closing overdue transfers");
                     if looks.is_multiple_of(PROBE_EVERY) {
-                        self.probe_bank();
+                        self.probe_banks();
                     }
                     looks = looks.wrapping_add(1);
                     if looks.is_multiple_of(SWEEP_EVERY) {
@@ -143,12 +142,13 @@ impl Courier {
         }
     }
 
-    /// Asks the bank about a debit that never was: any answer shows that it is there.
-    fn probe_bank(&self) {
+    /// Asks the banks whether they answer.
+    fn probe_banks(&self) {
         let networks = Arc::clone(&self.networks);
         tokio::spawn(async move {
-            let answer = networks.issuer.query_debit("probe").await;
-            networks.health.bank_answered(!matches!(answer, Answer::NotSent | Answer::Unknown));
+            for (_, network) in networks.outside.all() {
+                networks.health.bank_answered(network.answers().await);
+            }
         });
     }
 

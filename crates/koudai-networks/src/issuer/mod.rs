@@ -4,6 +4,7 @@
 //! [`signing`] and nothing else. `docs/issuer-protocol.md` describes it for anyone who writes a third.
 
 pub mod client;
+mod network;
 pub mod sandbox;
 pub mod signing;
 pub mod wire;

@@ -3,22 +3,18 @@
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
-use koudai_core::binding::{
-    BankFace, BindingAnswer, RecordBinding, RemoveCard, StartBinding, card_mac, identity_mac,
-};
+use koudai_core::binding::{BindingAnswer, RecordBinding, RemoveCard, StartBinding, card_mac, identity_mac};
 use koudai_core::card::{CardKind, CardNumber, cvv_ok, expiry_ok};
-use koudai_core::id::{BindingId, CardId, PersonId};
+use koudai_core::id::{CardId, PersonId};
 use koudai_core::identity::{IdNumber, PersonName, Phone};
-use koudai_core::ledger::ISSUER_NETWORK;
+use koudai_core::ledger::{ISSUER_NETWORK, NetworkId};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     Binding, BindingNumber, BindingState, Card, ClientNumber, Identity, PaymentPassword,
 };
 use koudai_core::secret::Secret;
 use koudai_core::time::{SECOND, Timestamp};
-use koudai_networks::issuer::{
-    Answer, BindRequest, BindingReply, BindingState as BankState, CardFace, IssuerCode, wire,
-};
+use koudai_networks::network::{BindingIs, CardDetails, Network, RESEND_GAP_S};
 use koudai_networks::vault::Sealed;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,9 +25,6 @@ use super::fields::{Fields, Sent};
 use super::pages::{self, BindingPage, CardNewPage, CardPage, CardsPage, Holder};
 use super::visit::Visit;
 use crate::catalogue;
-
-/// Gap between two codes of the bank, as the issuer protocol has it.
-const RESEND_S: u32 = 60;
 
 pub(super) async fn list(visit: Visit) -> Response {
     let result = async {
@@ -160,10 +153,9 @@ impl Typed {
         }
     }
 
-    fn request(self, binding: BindingId) -> BindRequest {
-        BindRequest {
-            binding_id: binding.wire(),
-            card_number: Secret::new(self.number.expose().to_owned()),
+    fn details(self) -> CardDetails {
+        CardDetails {
+            number: Secret::new(self.number.expose().to_owned()),
             name: Secret::new(self.name.expose().to_owned()),
             id_number: Secret::new(self.id_number.expose().to_owned()),
             phone: Secret::new(self.phone.digits().to_owned()),
@@ -182,7 +174,7 @@ pub(super) async fn bind(Sent(visit, fields): Sent) -> Response {
         let (binding, fresh) = visit.submit(typed.command(&visit, person, number)).await?;
         let binding = if fresh {
             // Recorded first, sent second. Without an answer it stays "asked", and looking at it asks the bank again.
-            let answer = visit.app.networks.issuer.bind(&typed.request(binding.id)).await;
+            let answer = network(&visit, &binding)?.bind(&binding.id.wire(), typed.details()).await;
             record(&visit, binding, answer).await?
         } else {
             binding
@@ -217,70 +209,47 @@ pub(super) async fn bind(Sent(visit, fields): Sent) -> Response {
     }
 }
 
+/// The network a card is bound by.
+fn network<'a>(visit: &'a Visit, binding: &Binding) -> Result<&'a dyn Network, Refusal> {
+    visit.app.networks.outside.get(binding.network).map(|network| &**network).ok_or(Refusal::BankUnavailable)
+}
+
 /// Records what the bank answered to any call about a binding.
-async fn record(visit: &Visit, binding: Binding, answer: Answer<BindingReply>) -> Result<Binding, Refusal> {
+async fn record(visit: &Visit, binding: Binding, answer: BindingIs) -> Result<Binding, Refusal> {
     let mut bound = None;
     let answer = match answer {
-        Answer::Done(reply) => match reply.state {
-            BankState::CodeSent(face) => BindingAnswer::CodeSent(bank_face(face)),
-            BankState::Bound { token, card } => {
-                let token_sealed =
-                    visit.app.networks.vault.seal(Sealed::CardToken, token.expose().as_bytes());
-                bound = Some(token_sealed.clone());
-                BindingAnswer::Bound { face: bank_face(card), token_sealed }
-            }
-            BankState::Failed { code } => BindingAnswer::Failed(bank_refusal(code)),
-        },
-        // The bank may only be slow to begin, or its clock or ours be wrong: nothing certain about this binding.
-        Answer::Refused { code: IssuerCode::NotFound | IssuerCode::SignError, .. } => return Ok(binding),
-        Answer::Refused { code, .. } => BindingAnswer::Failed(bank_refusal(code)),
-        Answer::NotSent if binding.state == BindingState::Asked => {
+        BindingIs::CodeSent(face) => BindingAnswer::CodeSent(face),
+        BindingIs::Bound { face, token } => {
+            let token_sealed = visit.app.networks.vault.seal(Sealed::CardToken, token.expose().as_bytes());
+            bound = Some(token_sealed.clone());
+            BindingAnswer::Bound { face, token_sealed }
+        }
+        BindingIs::Refused(refusal) => BindingAnswer::Failed(refusal),
+        BindingIs::NotSent if binding.state == BindingState::Asked => {
             BindingAnswer::Failed(Refusal::BankUnavailable)
         }
-        Answer::NotSent | Answer::Unknown => return Ok(binding),
+        // The bank may only be slow to begin: nothing certain about this binding.
+        BindingIs::CodeWrong | BindingIs::NotThere | BindingIs::NotSent | BindingIs::Unknown => {
+            return Ok(binding);
+        }
     };
+    let network = binding.network;
     let binding = visit.submit(RecordBinding { binding: binding.id, answer }).await?;
     if let (BindingState::Failed, Some(token_sealed)) = (binding.state, bound) {
-        unbind(visit, token_sealed);
+        unbind(visit, network, token_sealed);
     }
     Ok(binding)
 }
 
 /// Tells the bank that a card is no longer debited. A courtesy: the wallet keeps to it whatever the bank answers.
-fn unbind(visit: &Visit, token_sealed: Vec<u8>) {
+fn unbind(visit: &Visit, network: NetworkId, token_sealed: Vec<u8>) {
     let networks = visit.app.networks.clone();
     tokio::spawn(async move {
-        if let Ok(token) = networks.vault.open_text(Sealed::CardToken, &token_sealed) {
-            let _whatever_it_says = networks.issuer.unbind(token).await;
+        let token = networks.vault.open_text(Sealed::CardToken, &token_sealed);
+        if let (Ok(token), Some(network)) = (token, networks.outside.get(network)) {
+            network.unbind(token).await;
         }
     });
-}
-
-fn bank_face(face: CardFace) -> BankFace {
-    let kind = match face.kind {
-        wire::CardKind::Debit => CardKind::Debit,
-        wire::CardKind::Credit => CardKind::Credit,
-    };
-    BankFace { bank_zh: face.bank_name_zh, bank_en: face.bank_name_en, kind }
-}
-
-const fn bank_refusal(code: IssuerCode) -> Refusal {
-    match code {
-        IssuerCode::DetailsMismatch => Refusal::CardDetailsMismatch,
-        IssuerCode::CardUnknown => Refusal::CardUnsupported,
-        IssuerCode::CardFrozen => Refusal::CardNotUsable,
-        IssuerCode::CodeWrong | IssuerCode::CodeExpired => Refusal::BankCodeWrong,
-        IssuerCode::TooMany => Refusal::TooManyBindings,
-        IssuerCode::TooSoon => Refusal::CodeTooSoon { wait_s: RESEND_S },
-        IssuerCode::Closed | IssuerCode::NotFound => Refusal::BindingExpired,
-        IssuerCode::InsufficientFunds
-        | IssuerCode::TokenUnknown
-        | IssuerCode::Limit
-        | IssuerCode::IdReused
-        | IssuerCode::SignError
-        | IssuerCode::BadRequest
-        | IssuerCode::Other => Refusal::BankRefused,
-    }
 }
 
 /// Why a binding failed, from the code it is stored as.
@@ -304,7 +273,7 @@ async fn refresh(visit: &Visit, binding: Binding) -> Result<Binding, Refusal> {
     if matches!(binding.state, BindingState::Bound | BindingState::Failed) {
         return Ok(binding);
     }
-    let answer = visit.app.networks.issuer.binding(&binding.id.wire()).await;
+    let answer = network(visit, &binding)?.binding(&binding.id.wire()).await;
     let binding = record(visit, binding, answer).await?;
     let over = visit.now() >= binding.expires_at;
     if over && matches!(binding.state, BindingState::Asked | BindingState::CodeSent) {
@@ -379,7 +348,7 @@ pub(super) async fn binding(
         }
         let sent_at = query.resent.map_or(binding.created_at, Timestamp);
         let since_s = u32::try_from(visit.now().0.saturating_sub(sent_at.0) / SECOND).unwrap_or(0);
-        let resend_in_s = RESEND_S.saturating_sub(since_s);
+        let resend_in_s = RESEND_GAP_S.saturating_sub(since_s);
         Ok(answer::ok(&binding_page(&visit, &binding, resend_in_s, None)))
     };
     let result = result.await;
@@ -401,15 +370,12 @@ pub(super) async fn confirm(SentTo(visit, fields, number): SentTo) -> Response {
         if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Refusal::BankCodeWrong);
         }
-        let answer = visit.app.networks.issuer.confirm(&found.id.wire(), Secret::new(code.to_owned())).await;
-        match answer {
-            // A wrong code may be tried again; the bank counts.
-            Answer::Refused { code: IssuerCode::CodeWrong, tries_left } if tries_left != Some(0) => {
-                Err(Refusal::BankCodeWrong)
-            }
-            Answer::Refused { code: IssuerCode::CodeExpired, .. } => Err(Refusal::BankCodeWrong),
-            Answer::NotSent => Err(Refusal::BankUnavailable),
-            Answer::Unknown => {
+        let network = network(&visit, &found)?;
+        match network.confirm(&found.id.wire(), Secret::new(code.to_owned())).await {
+            // Another may be tried; the bank counts.
+            BindingIs::CodeWrong => Err(Refusal::BankCodeWrong),
+            BindingIs::NotSent => Err(Refusal::BankUnavailable),
+            BindingIs::Unknown => {
                 let mut binding = found.clone();
                 binding.state = BindingState::Asked;
                 Ok(binding)
@@ -433,17 +399,20 @@ pub(super) async fn resend(SentTo(visit, _, number): SentTo) -> Response {
         Ok(binding) => binding,
         Err(refusal) => return visit.refuse(refusal),
     };
-    let refusal = match visit.app.networks.issuer.resend(&found.id.wire()).await {
-        Answer::Done(_) => None,
-        Answer::Refused { code, .. } => Some(bank_refusal(code)),
-        Answer::NotSent | Answer::Unknown => Some(Refusal::BankUnavailable),
+    let resent = async { Ok(network(&visit, &found)?.resend(&found.id.wire()).await) };
+    let refusal = match resent.await {
+        Ok(BindingIs::CodeSent(_) | BindingIs::Bound { .. }) => None,
+        Ok(BindingIs::Refused(refusal)) | Err(refusal) => Some(refusal),
+        Ok(BindingIs::CodeWrong) => Some(Refusal::BankCodeWrong),
+        Ok(BindingIs::NotThere) => Some(Refusal::BindingExpired),
+        Ok(BindingIs::NotSent | BindingIs::Unknown) => Some(Refusal::BankUnavailable),
     };
     match refusal {
         None if visit.json => answer::data(binding_json(&visit, &found)),
         None => answer::go(&format!("/cards/bindings/{}?resent={}", found.number, visit.now().0)),
         Some(refusal) if visit.json => visit.refuse(refusal),
         Some(refusal) => {
-            answer::page(answer::status(refusal), &binding_page(&visit, &found, RESEND_S, Some(refusal)))
+            answer::page(answer::status(refusal), &binding_page(&visit, &found, RESEND_GAP_S, Some(refusal)))
         }
     }
 }
@@ -519,7 +488,7 @@ pub(super) async fn remove(SentTo(visit, fields, id): SentTo) -> Response {
     };
     match removed.await {
         Ok(()) => {
-            unbind(&visit, card.token_sealed);
+            unbind(&visit, card.network, card.token_sealed);
             if visit.json { answer::data(json!({})) } else { answer::go("/cards") }
         }
         Err(refusal) if visit.json => visit.refuse(refusal),

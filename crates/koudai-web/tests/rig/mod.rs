@@ -34,6 +34,7 @@ use koudai_core::time::{DAY, Timestamp};
 use koudai_core::top_up::StartTopUp;
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::issuer::IssuerClient;
+use koudai_networks::network::Outside;
 use koudai_networks::platform::{Platform, PlatformKey, SigningMode};
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::vault::{Sealed, Vault};
@@ -499,7 +500,7 @@ fn networks(reach: Reach) -> Networks {
     Networks {
         vault: Arc::new(Vault::new(&byte(4), byte(5), byte(6))),
         platform: platform.unwrap(),
-        issuer: issuer.unwrap(),
+        outside: Outside::default().with(ISSUER_NETWORK, issuer.unwrap()),
         sms: SmsGateway::new(nowhere, &Secret::new("token".to_owned())).unwrap(),
         reach,
         health: Health::default(),

@@ -2,8 +2,9 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use axum::Json;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use super::bindings::{self, CodeMessage};
 use super::cards::Behaviour;
 use super::{BankError, Decision, Refused, SandboxBank, debits, now_ms, store};
+use crate::faults::{Fault, Rule};
 use crate::issuer::signing::{self, NONCE_HEADER, Received, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use crate::issuer::wire::{
     BASE_PATH, BOOK_PAGE_LINES, BindRequest, ConfirmRequest, DebitRequest, ErrorReply, IssuerCode,
@@ -27,6 +29,76 @@ enum Pace {
     Prompt,
     Late,
     Never,
+}
+
+/// A call of the protocol, with what its path says.
+#[derive(Clone, Copy, Debug)]
+enum Call<'a> {
+    Bind,
+    Resend(&'a str),
+    Confirm(&'a str),
+    Binding(&'a str),
+    Unbind,
+    Debit,
+    CloseDebit(&'a str),
+    QueryDebit(&'a str),
+    Refund,
+    QueryRefund(&'a str),
+    Books(&'a str),
+}
+
+/// The names of the calls, as faults name them.
+pub(super) const CALLS: [&str; 11] = [
+    "bind",
+    "resend",
+    "confirm",
+    "binding",
+    "unbind",
+    "debit",
+    "close_debit",
+    "query_debit",
+    "refund",
+    "query_refund",
+    "books",
+];
+
+impl<'a> Call<'a> {
+    /// Which call a request is; `None` if it is none.
+    fn read(method: &str, target: &'a str) -> Option<Self> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut segments = path.strip_prefix(BASE_PATH)?.split('/').skip(1);
+        let segments = [(); 4].map(|()| segments.next());
+        Some(match (method, segments) {
+            ("POST", [Some("bindings"), None, ..]) => Self::Bind,
+            ("POST", [Some("bindings"), Some(id), Some("resend"), None]) => Self::Resend(id),
+            ("POST", [Some("bindings"), Some(id), Some("confirm"), None]) => Self::Confirm(id),
+            ("GET", [Some("bindings"), Some(id), None, _]) => Self::Binding(id),
+            ("POST", [Some("tokens"), Some("unbind"), None, _]) => Self::Unbind,
+            ("POST", [Some("debits"), None, ..]) => Self::Debit,
+            ("POST", [Some("debits"), Some(id), Some("close"), None]) => Self::CloseDebit(id),
+            ("GET", [Some("debits"), Some(id), None, _]) => Self::QueryDebit(id),
+            ("POST", [Some("refunds"), None, ..]) => Self::Refund,
+            ("GET", [Some("refunds"), Some(id), None, _]) => Self::QueryRefund(id),
+            ("GET", [Some("books"), None, ..]) => Self::Books(query),
+            _ => return None,
+        })
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bind => "bind",
+            Self::Resend(_) => "resend",
+            Self::Confirm(_) => "confirm",
+            Self::Binding(_) => "binding",
+            Self::Unbind => "unbind",
+            Self::Debit => "debit",
+            Self::CloseDebit(_) => "close_debit",
+            Self::QueryDebit(_) => "query_debit",
+            Self::Refund => "refund",
+            Self::QueryRefund(_) => "query_refund",
+            Self::Books(_) => "books",
+        }
+    }
 }
 
 /// An answer before it is signed.
@@ -46,13 +118,19 @@ pub(super) async fn answer(State(bank): State<SandboxBank>, request: Request) ->
     let authorization =
         head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
     let method = head.method.as_str();
-    let answer = match axum::body::to_bytes(body, MAX_BODY_BYTES).await {
+    let call = Call::read(method, &target);
+    let fault = call.and_then(|call| bank.bank.faults.meet(call.name()));
+    if fault == Some(Fault::Down) {
+        tracing::info!(method, target, outcome = "down", "bank call");
+        return (StatusCode::SERVICE_UNAVAILABLE, "no server is available").into_response();
+    }
+    let mut answer = match axum::body::to_bytes(body, MAX_BODY_BYTES).await {
         Err(_) => refusal(Refused::because(IssuerCode::BadRequest)),
         Ok(body) => {
             let received = Received { method, target: &target, body: &body };
             let app = &bank.bank.app;
             match signing::verify_request(authorization, &app.id, &app.key, now_ms() / 1_000, received) {
-                Ok(_) => dispatch(&bank, method, &target, body).await,
+                Ok(_) => meet(&bank, call, fault.as_ref(), body).await,
                 Err(why) => {
                     tracing::warn!(%why, "the bank refused a request's signature");
                     refusal(Refused::because(IssuerCode::SignError))
@@ -61,7 +139,13 @@ pub(super) async fn answer(State(bank): State<SandboxBank>, request: Request) ->
         }
     };
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(method, target, outcome = answer.outcome, pace = ?answer.pace, elapsed_ms, "bank call");
+    tracing::info!(method, target, outcome = answer.outcome, pace = ?answer.pace, ?fault, elapsed_ms, "bank call");
+    match fault {
+        Some(Fault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        Some(Fault::Drop) => return Body::new(HangUp).into_response(),
+        Some(Fault::Garbage) => answer.body.truncate(answer.body.len() / 2),
+        Some(Fault::Refuse { .. } | Fault::Twice | Fault::Down) | None => {}
+    }
     match answer.pace {
         Pace::Prompt => {}
         Pace::Late => tokio::time::sleep(bank.bank.timing.late).await,
@@ -91,39 +175,51 @@ fn signed(bank: &SandboxBank, nonce: &str, answer: Answer) -> Response {
     response
 }
 
-/// Which call it is, and its answer.
-async fn dispatch(bank: &SandboxBank, method: &str, target: &str, body: Bytes) -> Answer {
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let segments: Vec<&str> = path.strip_prefix(BASE_PATH).unwrap_or("").split('/').skip(1).collect();
+/// The answer to a call, with what goes wrong before the bank has done its work.
+async fn meet(bank: &SandboxBank, call: Option<Call<'_>>, fault: Option<&Fault>, body: Bytes) -> Answer {
+    let Some(call) = call else { return refusal(Refused::because(IssuerCode::NotFound)) };
+    match fault {
+        Some(Fault::Refuse { code }) => {
+            let code =
+                IssuerCode::from_word(code).expect("a code of the network's, checked when it was told");
+            return refusal(Refused::because(code));
+        }
+        Some(Fault::Twice) => drop(dispatch(bank, call, body.clone()).await),
+        _ => {}
+    }
+    dispatch(bank, call, body).await
+}
+
+async fn dispatch(bank: &SandboxBank, call: Call<'_>, body: Bytes) -> Answer {
     let now = now_ms();
-    match (method, segments.as_slice()) {
-        ("POST", ["bindings"]) => {
+    match call {
+        Call::Bind => {
             let Some(request) = read::<BindRequest>(&body) else { return malformed() };
             let decided = bank.run(move |tx, bank| bindings::bind(tx, bank, now, &request)).await;
             after_sending(bank, decided)
         }
-        ("POST", ["bindings", id, "resend"]) => {
-            let id = (*id).to_owned();
+        Call::Resend(id) => {
+            let id = id.to_owned();
             let decided = bank.run(move |tx, bank| bindings::resend(tx, bank, now, &id)).await;
             after_sending(bank, decided)
         }
-        ("POST", ["bindings", id, "confirm"]) => {
+        Call::Confirm(id) => {
             let Some(ConfirmRequest { code }) = read(&body) else { return malformed() };
             if code.expose().len() > 16 {
                 return malformed();
             }
-            let id = (*id).to_owned();
+            let id = id.to_owned();
             prompt(bank.run(move |tx, bank| bindings::confirm(tx, bank, now, &id, &code)).await)
         }
-        ("GET", ["bindings", id]) => {
-            let id = (*id).to_owned();
+        Call::Binding(id) => {
+            let id = id.to_owned();
             prompt(bank.run(move |tx, _| bindings::query(tx, &id)).await)
         }
-        ("POST", ["tokens", "unbind"]) => {
+        Call::Unbind => {
             let Some(UnbindRequest { token }) = read(&body) else { return malformed() };
             prompt(bank.run(move |tx, _| bindings::unbind(tx, now, &token)).await)
         }
-        ("POST", ["debits"]) => {
+        Call::Debit => {
             let Some(request) = read::<DebitRequest>(&body) else { return malformed() };
             let decided = bank.run(move |tx, bank| debits::debit(tx, bank, now, &request)).await;
             paced(decided, |(reply, behaviour)| {
@@ -135,15 +231,15 @@ async fn dispatch(bank: &SandboxBank, method: &str, target: &str, body: Bytes) -
                 (reply, pace)
             })
         }
-        ("POST", ["debits", id, "close"]) => {
-            let id = (*id).to_owned();
+        Call::CloseDebit(id) => {
+            let id = id.to_owned();
             prompt(bank.run(move |tx, _| debits::close_debit(tx, now, &id)).await)
         }
-        ("GET", ["debits", id]) => {
-            let id = (*id).to_owned();
+        Call::QueryDebit(id) => {
+            let id = id.to_owned();
             prompt(bank.run(move |tx, _| debits::query_debit(tx, &id)).await)
         }
-        ("POST", ["refunds"]) => {
+        Call::Refund => {
             let Some(request) = read::<RefundRequest>(&body) else { return malformed() };
             let decided = bank.run(move |tx, _| debits::refund(tx, now, &request)).await;
             paced(decided, |done| {
@@ -151,17 +247,29 @@ async fn dispatch(bank: &SandboxBank, method: &str, target: &str, body: Bytes) -
                 (done.reply, if silent { Pace::Never } else { Pace::Prompt })
             })
         }
-        ("GET", ["refunds", id]) => {
-            let id = (*id).to_owned();
+        Call::QueryRefund(id) => {
+            let id = id.to_owned();
             prompt(bank.run(move |tx, _| debits::query_refund(tx, &id)).await)
         }
-        ("GET", ["books"]) => {
+        Call::Books(query) => {
             let Some(after) = query.strip_prefix("after=").and_then(|text| text.parse().ok()) else {
                 return malformed();
             };
             prompt(bank.run(move |tx, _| Ok(Ok(store::book_lines(tx, after, BOOK_PAGE_LINES)?))).await)
         }
-        _ => refusal(Refused::because(IssuerCode::NotFound)),
+    }
+}
+
+/// The faults this bank has been told to have, at `GET /faults`.
+pub(super) async fn faults(State(bank): State<SandboxBank>) -> Json<Vec<Rule>> {
+    Json(bank.bank.faults.rules())
+}
+
+/// Tells it of others, at `PUT /faults`.
+pub(super) async fn set_faults(State(bank): State<SandboxBank>, Json(rules): Json<Vec<Rule>>) -> Response {
+    match bank.set_faults(rules) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response(),
     }
 }
 

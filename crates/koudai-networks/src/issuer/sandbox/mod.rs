@@ -1,5 +1,5 @@
 //! A small bank for demos and tests. It speaks the issuer protocol over HTTP, keeps its own file and books, and
-//! misbehaves only where a card's number says so.
+//! misbehaves only where a card's number or somebody at `/faults` says so.
 //!
 //! It shares the wire types and the signatures with the app and nothing else: when the wallet is killed, the bank
 //! lives on and can be asked.
@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 
 use super::signing::Signer;
 use super::wire::IssuerCode;
+use crate::faults::{Faults, Rule, RuleError};
 use crate::sms::SmsGateway;
 
 pub use cards::{Behaviour, CUSTOMERS, TestCard, test_cards};
@@ -111,6 +112,7 @@ struct Bank {
     inbox_url: Option<String>,
     timing: Timing,
     hasher: store::Hasher,
+    faults: Faults,
 }
 
 /// The sandbox bank. Cloning shares it; the file is closed when the last one goes.
@@ -135,15 +137,17 @@ impl SandboxBank {
     pub fn open(dir: &Path, settings: BankSettings) -> Result<Self, BankError> {
         let (connection, hasher) = store::open(dir, now_ms())?;
         let BankSettings { key, app, sms, inbox_url, timing } = settings;
-        let bank = Bank { signer: Signer::new(key), app, sms, inbox_url, timing, hasher };
+        let bank =
+            Bank { signer: Signer::new(key), app, sms, inbox_url, timing, hasher, faults: Faults::default() };
         Ok(Self { bank: Arc::new(bank), store: Arc::new(Mutex::new(connection)) })
     }
 
-    /// The protocol under `/issuer/v1`, and a page for people at `/`.
+    /// The protocol under `/issuer/v1`, a page for people at `/`, and `/faults`, where it is told what to get wrong.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/", get(page::home))
             .route("/style.css", get(page::style))
+            .route("/faults", get(api::faults).put(api::set_faults))
             .route("/issuer/v1/{*call}", any(api::answer))
             .with_state(self.clone())
     }
@@ -154,6 +158,14 @@ impl SandboxBank {
     /// `Store` if it could not be written.
     pub async fn set_frozen(&self, card_no: u16, frozen: bool) -> Result<bool, BankError> {
         self.run(move |tx, _| store::set_frozen(tx, card_no, frozen)).await
+    }
+
+    /// Tells the bank what to get wrong from now on, until it stops.
+    ///
+    /// # Errors
+    /// If a rule names a call or a code that the protocol does not have, or there are too many.
+    pub fn set_faults(&self, rules: Vec<Rule>) -> Result<(), RuleError> {
+        self.bank.faults.set(rules, &api::CALLS, |code| IssuerCode::from_word(code).is_some())
     }
 
     /// Whether the bank's books agree with themselves: totals with journals, refunds with debits, no card overdrawn.

@@ -1,0 +1,185 @@
+//! One interface for the networks that reach people's money outside: what the wallet asks of any of them, and what it takes
+//! their answers for. Each network has a folder that says how it is asked.
+//!
+//! No call is sent again in here. Whoever holds the intent decides when to ask again, always under the same number.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use koudai_core::attempt::Outcome;
+use koudai_core::binding::BankFace;
+use koudai_core::ledger::NetworkId;
+use koudai_core::money::Money;
+use koudai_core::refusal::Refusal;
+use koudai_core::rows::NetworkRefusal;
+use koudai_core::secret::Secret;
+
+/// The least time between two codes for one binding, in seconds.
+pub const RESEND_GAP_S: u32 = 60;
+
+/// What is known of money that was to move, after one call about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// How it ended, for good.
+    Ended(Outcome),
+    /// The network has nothing under this number. No proof that it never will: a call may still be on its way.
+    NotThere,
+    /// This call did nothing. An earlier one under the same number may have.
+    NothingDone(NetworkRefusal),
+    /// Nothing certain. Never a failure: ask again.
+    Unknown,
+}
+
+/// What is known of a binding after one call about it.
+#[derive(Debug)]
+pub enum BindingIs {
+    /// The network sent a code to the holder.
+    CodeSent(BankFace),
+    /// The holder agreed.
+    Bound {
+        /// What may be shown.
+        face: BankFace,
+        /// Moves money from then on.
+        token: Secret<String>,
+    },
+    /// The code is wrong or too old, and another may be typed.
+    CodeWrong,
+    /// It is refused.
+    Refused(Refusal),
+    /// The network has nothing under this number.
+    NotThere,
+    /// No connection was made, so this call did nothing.
+    NotSent,
+    /// Nothing certain: ask again.
+    Unknown,
+}
+
+/// What a network has to see of a card to bind it.
+#[derive(Debug)]
+pub struct CardDetails {
+    /// Digits only, 12 to 19.
+    pub number: Secret<String>,
+    /// The holder's name.
+    pub name: Secret<String>,
+    /// The holder's resident ID number.
+    pub id_number: Secret<String>,
+    /// The phone known to the bank, digits only.
+    pub phone: Secret<String>,
+    /// `MM/YY`, of a credit card.
+    pub expiry: Option<Secret<String>>,
+    /// Three digits, of a credit card.
+    pub cvv: Option<Secret<String>>,
+}
+
+/// Money to take.
+#[derive(Debug)]
+pub struct Debit<'a> {
+    /// The wallet's number for it.
+    pub number: &'a str,
+    /// From the binding.
+    pub token: Secret<String>,
+    /// How much.
+    pub amount: Money,
+    /// What the holder reads on the statement, at most 120 characters.
+    pub what_for: &'a str,
+}
+
+/// Money to give back.
+#[derive(Clone, Copy, Debug)]
+pub struct GiveBack<'a> {
+    /// The wallet's number for it.
+    pub number: &'a str,
+    /// The number of the debit it is part of.
+    pub debit: &'a str,
+    /// How much.
+    pub amount: Money,
+}
+
+/// Which way money of a network's books went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From the holder to the operator.
+    In,
+    /// Back to the holder.
+    Back,
+}
+
+/// A line of a network's books: money that moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookEntry {
+    /// Where in its books: rises from line to line, perhaps with gaps.
+    pub no: i64,
+    /// Which way.
+    pub way: Way,
+    /// The wallet's number for it.
+    pub number: String,
+    /// How much, in minor units.
+    pub amount_minor: i64,
+    /// When, by the network's clock, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// A network. Every number is the wallet's: 28 digits that stand for one intent for all time.
+#[async_trait]
+pub trait Network: fmt::Debug + Send + Sync {
+    /// Asks for a binding: the network checks the details and sends its code to the holder.
+    async fn bind(&self, number: &str, card: CardDetails) -> BindingIs;
+
+    /// Has it send another code.
+    async fn resend(&self, number: &str) -> BindingIs;
+
+    /// Hands over the code the holder typed.
+    async fn confirm(&self, number: &str, code: Secret<String>) -> BindingIs;
+
+    /// Asks where a binding stands.
+    async fn binding(&self, number: &str) -> BindingIs;
+
+    /// Gives a token back. A courtesy: the wallet keeps to it whatever comes of this.
+    async fn unbind(&self, token: Secret<String>);
+
+    /// Takes money.
+    async fn debit(&self, debit: Debit<'_>) -> Moved;
+
+    /// Asks how a debit ended.
+    async fn query_debit(&self, number: &str) -> Moved;
+
+    /// Makes a debit final: as it ended, or never done from now on.
+    async fn close_debit(&self, number: &str) -> Moved;
+
+    /// Gives money of a debit back.
+    async fn refund(&self, back: GiveBack<'_>) -> Moved;
+
+    /// Asks how a refund ended.
+    async fn query_refund(&self, number: &str) -> Moved;
+
+    /// Lines of its books behind line `after`, oldest first, 0 for the beginning; none at the end. `None` if it did not answer.
+    async fn books(&self, after: i64) -> Option<Vec<BookEntry>>;
+
+    /// Whether it answers at all.
+    async fn answers(&self) -> bool;
+}
+
+/// The networks an operator has.
+#[derive(Clone, Debug, Default)]
+pub struct Outside(BTreeMap<NetworkId, Arc<dyn Network>>);
+
+impl Outside {
+    /// With another network.
+    #[must_use]
+    pub fn with(mut self, id: NetworkId, network: impl Network + 'static) -> Self {
+        self.0.insert(id, Arc::new(network));
+        self
+    }
+
+    /// The network of this number, unless the operator has it no more.
+    pub fn get(&self, id: NetworkId) -> Option<&Arc<dyn Network>> {
+        self.0.get(&id)
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = (NetworkId, &Arc<dyn Network>)> {
+        self.0.iter().map(|(id, network)| (*id, network))
+    }
+}
