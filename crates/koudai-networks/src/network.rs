@@ -41,7 +41,7 @@ pub enum BindingIs {
     Bound {
         /// What may be shown.
         face: BankFace,
-        /// Moves money from then on.
+        /// Moves money from then on, either way.
         token: Secret<String>,
     },
     /// The code is wrong or too old, and another may be typed.
@@ -73,9 +73,9 @@ pub struct CardDetails {
     pub cvv: Option<Secret<String>>,
 }
 
-/// Money to take.
+/// Money to take from a holder, or to pay out to one.
 #[derive(Debug)]
-pub struct Debit<'a> {
+pub struct Move<'a> {
     /// The wallet's number for it.
     pub number: &'a str,
     /// From the binding.
@@ -102,8 +102,10 @@ pub struct GiveBack<'a> {
 pub enum Way {
     /// From the holder to the operator.
     In,
-    /// Back to the holder.
+    /// Of a debit, back to the holder.
     Back,
+    /// From the operator to the holder.
+    Out,
 }
 
 /// A line of a network's books: money that moved.
@@ -140,7 +142,7 @@ pub trait Network: fmt::Debug + Send + Sync {
     async fn unbind(&self, token: Secret<String>);
 
     /// Takes money.
-    async fn debit(&self, debit: Debit<'_>) -> Moved;
+    async fn debit(&self, debit: Move<'_>) -> Moved;
 
     /// Asks how a debit ended.
     async fn query_debit(&self, number: &str) -> Moved;
@@ -153,6 +155,15 @@ pub trait Network: fmt::Debug + Send + Sync {
 
     /// Asks how a refund ended.
     async fn query_refund(&self, number: &str) -> Moved;
+
+    /// Pays money out to a holder.
+    async fn pay_out(&self, payout: Move<'_>) -> Moved;
+
+    /// Asks how a payout ended.
+    async fn query_pay_out(&self, number: &str) -> Moved;
+
+    /// Makes a payout final: as it ended, or never done from now on.
+    async fn close_pay_out(&self, number: &str) -> Moved;
 
     /// Lines of its books behind line `after`, oldest first, 0 for the beginning; none at the end. `None` if it did not answer.
     async fn books(&self, after: i64) -> Option<Vec<BookEntry>>;

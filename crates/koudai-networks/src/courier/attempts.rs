@@ -9,7 +9,7 @@ use koudai_core::rows::{
 use koudai_store::StoreError;
 
 use super::{Courier, TAKE};
-use crate::network::{Debit, GiveBack, Moved, Network};
+use crate::network::{GiveBack, Move, Moved, Network};
 use crate::vault::Sealed;
 
 impl Courier {
@@ -129,7 +129,7 @@ impl Courier {
             return Moved::NothingDone(NetworkRefusal::Refused);
         };
         let what: String = merchant.unwrap_or_else(|| self.operator.to_string()).chars().take(120).collect();
-        network.debit(Debit { number: &number, token, amount: attempt.amount, what_for: &what }).await
+        network.debit(Move { number: &number, token, amount: attempt.amount, what_for: &what }).await
     }
 }
 

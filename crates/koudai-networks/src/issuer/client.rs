@@ -20,7 +20,8 @@ use crate::outward;
 use super::signing::{self, ReplyHeaders, Signer, SigningError};
 use super::wire::{
     BASE_PATH, BindRequest, BindingReply, BookLine, ConfirmRequest, DebitReply, DebitRequest, ErrorReply,
-    IssuerCode, MAX_BODY_BYTES, RefundReply, RefundRequest, UnbindReply, UnbindRequest, id_ok,
+    IssuerCode, MAX_BODY_BYTES, PayoutReply, PayoutRequest, RefundReply, RefundRequest, UnbindReply,
+    UnbindRequest, id_ok,
 };
 
 /// How long a call may take when nobody has a reason to choose otherwise.
@@ -32,7 +33,7 @@ pub enum Answer<T> {
     /// The issuer answered, and its signature holds.
     Done(T),
     /// The issuer said no, and its signature holds: *this call* did nothing. An earlier call under the same id may
-    /// have done something, so a debit or refund is only over with a final `Outcome` inside `Done`.
+    /// have done something, so a debit, refund or payout is only over with a final `Outcome` inside `Done`.
     Refused {
         /// Why.
         code: IssuerCode,
@@ -233,6 +234,38 @@ impl IssuerClient {
     pub async fn query_refund(&self, refund_id: &str) -> Answer<RefundReply> {
         let call = Call::get("query_refund", refund_id, format!("/refunds/{refund_id}"));
         self.ask(call, id_ok(refund_id), |reply: &RefundReply| reply.refund_id == refund_id).await
+    }
+
+    /// Pays `amount` of the operator's money out to the card behind `token`.
+    pub async fn pay_out(
+        &self,
+        payout_id: &str,
+        token: Secret<String>,
+        amount: Money,
+        description: &str,
+    ) -> Answer<PayoutReply> {
+        let request = PayoutRequest {
+            payout_id: payout_id.to_owned(),
+            token,
+            amount_minor: amount.minor(),
+            currency: amount.currency().code().to_owned(),
+            description: description.to_owned(),
+        };
+        let call = Call::post("pay_out", payout_id, "/payouts".into(), &request);
+        self.ask(call, id_ok(payout_id), |reply: &PayoutReply| reply.payout_id == payout_id).await
+    }
+
+    /// Asks how a payout ended. `NotFound` is no proof that it never will happen: [`close_pay_out`](Self::close_pay_out) is.
+    pub async fn query_pay_out(&self, payout_id: &str) -> Answer<PayoutReply> {
+        let call = Call::get("query_pay_out", payout_id, format!("/payouts/{payout_id}"));
+        self.ask(call, id_ok(payout_id), |reply: &PayoutReply| reply.payout_id == payout_id).await
+    }
+
+    /// Makes a payout final: refused with `Closed` for all time if it has not arrived, else as it ended.
+    pub async fn close_pay_out(&self, payout_id: &str) -> Answer<PayoutReply> {
+        let path = format!("/payouts/{payout_id}/close");
+        let call = Call::post("close_pay_out", payout_id, path, &serde_json::json!({}));
+        self.ask(call, id_ok(payout_id), |reply: &PayoutReply| reply.payout_id == payout_id).await
     }
 
     /// Lines of the bank's books behind line `after`, oldest first, at most 200; 0 for the beginning. An empty answer is

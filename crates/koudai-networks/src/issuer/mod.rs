@@ -12,5 +12,5 @@ pub mod wire;
 pub use client::{Answer, ClientError, IssuerClient};
 pub use wire::{
     BindRequest, BindingReply, BindingState, BookKind, BookLine, CardFace, DebitReply, IssuerCode, Outcome,
-    RefundReply, UnbindReply,
+    PayoutReply, RefundReply, UnbindReply,
 };

@@ -11,9 +11,9 @@ use koudai_core::secret::Secret;
 use super::client::{Answer, IssuerClient};
 use super::wire::{
     self, BindRequest, BindingReply, BindingState, BookKind, BookLine, CardFace, DebitReply, IssuerCode,
-    Outcome, RefundReply,
+    Outcome, PayoutReply, RefundReply,
 };
-use crate::network::{BindingIs, BookEntry, CardDetails, Debit, GiveBack, Moved, Network, RESEND_GAP_S, Way};
+use crate::network::{BindingIs, BookEntry, CardDetails, GiveBack, Move, Moved, Network, RESEND_GAP_S, Way};
 
 #[async_trait]
 impl Network for IssuerClient {
@@ -40,8 +40,8 @@ impl Network for IssuerClient {
         let _whatever_it_says = Self::unbind(self, token).await;
     }
 
-    async fn debit(&self, debit: Debit<'_>) -> Moved {
-        let Debit { number, token, amount, what_for } = debit;
+    async fn debit(&self, debit: Move<'_>) -> Moved {
+        let Move { number, token, amount, what_for } = debit;
         debited(Self::debit(self, number, token, amount, what_for).await)
     }
 
@@ -61,6 +61,19 @@ impl Network for IssuerClient {
         refunded(Self::query_refund(self, number).await)
     }
 
+    async fn pay_out(&self, payout: Move<'_>) -> Moved {
+        let Move { number, token, amount, what_for } = payout;
+        paid_out(Self::pay_out(self, number, token, amount, what_for).await)
+    }
+
+    async fn query_pay_out(&self, number: &str) -> Moved {
+        paid_out(Self::query_pay_out(self, number).await)
+    }
+
+    async fn close_pay_out(&self, number: &str) -> Moved {
+        paid_out(Self::close_pay_out(self, number).await)
+    }
+
     async fn books(&self, after: i64) -> Option<Vec<BookEntry>> {
         let Answer::Done(lines) = Self::books(self, after).await else { return None };
         Some(lines.into_iter().map(entry).collect())
@@ -77,6 +90,7 @@ fn entry(line: BookLine) -> BookEntry {
     let way = match kind {
         BookKind::Debit => Way::In,
         BookKind::Refund => Way::Back,
+        BookKind::Payout => Way::Out,
     };
     BookEntry { no, way, number: id, amount_minor, at_ms }
 }
@@ -86,6 +100,10 @@ fn debited(answer: Answer<DebitReply>) -> Moved {
 }
 
 fn refunded(answer: Answer<RefundReply>) -> Moved {
+    moved(answer, |reply| (reply.outcome, reply.bank_ref))
+}
+
+fn paid_out(answer: Answer<PayoutReply>) -> Moved {
     moved(answer, |reply| (reply.outcome, reply.bank_ref))
 }
 
@@ -109,6 +127,7 @@ const fn money_refusal(code: IssuerCode) -> NetworkRefusal {
         IssuerCode::CardFrozen | IssuerCode::TokenUnknown | IssuerCode::CardUnknown => {
             NetworkRefusal::CardNotUsable
         }
+        IssuerCode::NotCovered => NetworkRefusal::Unavailable,
         IssuerCode::Closed => NetworkRefusal::Withdrawn,
         IssuerCode::DetailsMismatch
         | IssuerCode::CodeWrong
@@ -162,6 +181,7 @@ const fn binding_refusal(code: IssuerCode) -> Refusal {
         IssuerCode::TooSoon => Refusal::CodeTooSoon { wait_s: RESEND_GAP_S },
         IssuerCode::Closed | IssuerCode::NotFound => Refusal::BindingExpired,
         IssuerCode::InsufficientFunds
+        | IssuerCode::NotCovered
         | IssuerCode::TokenUnknown
         | IssuerCode::Limit
         | IssuerCode::IdReused

@@ -12,19 +12,19 @@ pub const BASE_PATH: &str = "/issuer/v1";
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// The longest id, in characters.
 pub const MAX_ID_CHARS: usize = 40;
-/// The longest description of a debit, in characters.
+/// The longest description of a debit or payout, in characters.
 pub const MAX_DESCRIPTION_CHARS: usize = 128;
 /// The most lines one page of the books holds.
 pub const BOOK_PAGE_LINES: u32 = 200;
 
-/// Whether `id` may name a binding, debit or refund: 1 to 40 of `0-9 A-Z a-z _ -`. Nothing in it needs escaping in
+/// Whether `id` may name a binding, debit, refund or payout: 1 to 40 of `0-9 A-Z a-z _ -`. Nothing in it needs escaping in
 /// a path.
 pub fn id_ok(id: &str) -> bool {
     (1..=MAX_ID_CHARS).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// Why the issuer refused. Stable, never renamed; in the body of every 4xx and in each refused debit or refund.
+/// Why the issuer refused. Stable, never renamed; in the body of every 4xx and in each refused debit, refund or payout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum IssuerCode {
@@ -46,13 +46,15 @@ pub enum IssuerCode {
     InsufficientFunds,
     /// No such token, or it has been unbound.
     TokenUnknown,
-    /// More than one debit may be, or more than is left of a debit to refund.
+    /// More than one debit or payout may be, or more than is left of a debit to refund.
     Limit,
-    /// The debit was closed before it arrived.
+    /// The operator's account at the issuer does not cover a payout.
+    NotCovered,
+    /// The debit or payout was closed before it arrived.
     Closed,
     /// The id stands for something with other content.
     IdReused,
-    /// No such binding, debit or refund, or no such call.
+    /// No such binding, debit, refund or payout, or no such call.
     NotFound,
     /// The signature, its time or its sender is not right.
     SignError,
@@ -65,7 +67,7 @@ pub enum IssuerCode {
 
 impl IssuerCode {
     /// Every code there is, but for [`Other`](Self::Other).
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::DetailsMismatch,
         Self::CardUnknown,
         Self::CardFrozen,
@@ -76,6 +78,7 @@ impl IssuerCode {
         Self::InsufficientFunds,
         Self::TokenUnknown,
         Self::Limit,
+        Self::NotCovered,
         Self::Closed,
         Self::IdReused,
         Self::NotFound,
@@ -101,6 +104,7 @@ impl IssuerCode {
             Self::InsufficientFunds => "INSUFFICIENT_FUNDS",
             Self::TokenUnknown => "TOKEN_UNKNOWN",
             Self::Limit => "LIMIT",
+            Self::NotCovered => "NOT_COVERED",
             Self::Closed => "CLOSED",
             Self::IdReused => "ID_REUSED",
             Self::NotFound => "NOT_FOUND",
@@ -258,7 +262,23 @@ pub struct RefundRequest {
     pub currency: String,
 }
 
-/// How a debit or refund ended. Both are final: money moved, or it never will under this id.
+/// `POST /payouts`: pays the operator's money out to a bound card.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PayoutRequest {
+    /// Chosen by the app.
+    pub payout_id: String,
+    /// From the binding.
+    #[serde(with = "secret_text")]
+    pub token: Secret<String>,
+    /// Above zero.
+    pub amount_minor: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// What the holder reads on the statement, at most 128 characters.
+    pub description: String,
+}
+
+/// How a debit, refund or payout ended. Each is final: money moved, or it never will under this id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "UPPERCASE")]
 pub enum Outcome {
@@ -301,14 +321,30 @@ pub struct RefundReply {
     pub at_ms: i64,
 }
 
+/// The answer to every call about a payout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayoutReply {
+    /// As in the request.
+    pub payout_id: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// The bank's own number, for people to ask the bank with.
+    pub bank_ref: String,
+    /// When the bank decided it, milliseconds since 1970.
+    pub at_ms: i64,
+}
+
 /// What a line of the books is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BookKind {
     /// Money from a card to the app's operator.
     Debit,
-    /// Money back to the card.
+    /// Money of a debit back to its card.
     Refund,
+    /// Money from the operator to a card.
+    Payout,
 }
 
 /// One line of the issuer's journal of money that moved.
@@ -316,9 +352,9 @@ pub enum BookKind {
 pub struct BookLine {
     /// Rises from line to line, perhaps with gaps.
     pub no: i64,
-    /// Debit or refund.
+    /// Debit, refund or payout.
     pub kind: BookKind,
-    /// The debit's or refund's id.
+    /// The id the app gave it.
     pub id: String,
     /// Above zero, fen or the like.
     pub amount_minor: i64,

@@ -15,12 +15,12 @@ use serde::de::DeserializeOwned;
 
 use super::bindings::{self, CodeMessage};
 use super::cards::Behaviour;
-use super::{BankError, Decision, Refused, SandboxBank, debits, now_ms, store};
+use super::{BankError, Decision, Refused, SandboxBank, debits, now_ms, payouts, store};
 use crate::faults::{Fault, Rule};
 use crate::issuer::signing::{self, NONCE_HEADER, Received, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use crate::issuer::wire::{
     BASE_PATH, BOOK_PAGE_LINES, BindRequest, ConfirmRequest, DebitRequest, ErrorReply, IssuerCode,
-    MAX_BODY_BYTES, RefundRequest, UnbindRequest,
+    MAX_BODY_BYTES, PayoutRequest, RefundRequest, UnbindRequest,
 };
 
 /// When an answer leaves. The work is done by then in every case.
@@ -29,6 +29,17 @@ enum Pace {
     Prompt,
     Late,
     Never,
+}
+
+impl Pace {
+    /// How a card's debits and payouts are answered.
+    const fn of(behaviour: Behaviour) -> Self {
+        match behaviour {
+            Behaviour::Plain | Behaviour::Mismatch => Self::Prompt,
+            Behaviour::Late => Self::Late,
+            Behaviour::Silent => Self::Never,
+        }
+    }
 }
 
 /// A call of the protocol, with what its path says.
@@ -44,11 +55,14 @@ enum Call<'a> {
     QueryDebit(&'a str),
     Refund,
     QueryRefund(&'a str),
+    PayOut,
+    ClosePayOut(&'a str),
+    QueryPayOut(&'a str),
     Books(&'a str),
 }
 
 /// The names of the calls, as faults name them.
-pub(super) const CALLS: [&str; 11] = [
+pub(super) const CALLS: [&str; 14] = [
     "bind",
     "resend",
     "confirm",
@@ -59,6 +73,9 @@ pub(super) const CALLS: [&str; 11] = [
     "query_debit",
     "refund",
     "query_refund",
+    "pay_out",
+    "close_pay_out",
+    "query_pay_out",
     "books",
 ];
 
@@ -79,6 +96,9 @@ impl<'a> Call<'a> {
             ("GET", [Some("debits"), Some(id), None, _]) => Self::QueryDebit(id),
             ("POST", [Some("refunds"), None, ..]) => Self::Refund,
             ("GET", [Some("refunds"), Some(id), None, _]) => Self::QueryRefund(id),
+            ("POST", [Some("payouts"), None, ..]) => Self::PayOut,
+            ("POST", [Some("payouts"), Some(id), Some("close"), None]) => Self::ClosePayOut(id),
+            ("GET", [Some("payouts"), Some(id), None, _]) => Self::QueryPayOut(id),
             ("GET", [Some("books"), None, ..]) => Self::Books(query),
             _ => return None,
         })
@@ -96,6 +116,9 @@ impl<'a> Call<'a> {
             Self::QueryDebit(_) => "query_debit",
             Self::Refund => "refund",
             Self::QueryRefund(_) => "query_refund",
+            Self::PayOut => "pay_out",
+            Self::ClosePayOut(_) => "close_pay_out",
+            Self::QueryPayOut(_) => "query_pay_out",
             Self::Books(_) => "books",
         }
     }
@@ -222,14 +245,7 @@ async fn dispatch(bank: &SandboxBank, call: Call<'_>, body: Bytes) -> Answer {
         Call::Debit => {
             let Some(request) = read::<DebitRequest>(&body) else { return malformed() };
             let decided = bank.run(move |tx, bank| debits::debit(tx, bank, now, &request)).await;
-            paced(decided, |(reply, behaviour)| {
-                let pace = match behaviour {
-                    Behaviour::Plain | Behaviour::Mismatch => Pace::Prompt,
-                    Behaviour::Late => Pace::Late,
-                    Behaviour::Silent => Pace::Never,
-                };
-                (reply, pace)
-            })
+            paced(decided, |(reply, behaviour)| (reply, Pace::of(behaviour)))
         }
         Call::CloseDebit(id) => {
             let id = id.to_owned();
@@ -250,6 +266,19 @@ async fn dispatch(bank: &SandboxBank, call: Call<'_>, body: Bytes) -> Answer {
         Call::QueryRefund(id) => {
             let id = id.to_owned();
             prompt(bank.run(move |tx, _| debits::query_refund(tx, &id)).await)
+        }
+        Call::PayOut => {
+            let Some(request) = read::<PayoutRequest>(&body) else { return malformed() };
+            let decided = bank.run(move |tx, bank| payouts::pay_out(tx, bank, now, &request)).await;
+            paced(decided, |(reply, behaviour)| (reply, Pace::of(behaviour)))
+        }
+        Call::ClosePayOut(id) => {
+            let id = id.to_owned();
+            prompt(bank.run(move |tx, _| payouts::close_pay_out(tx, now, &id)).await)
+        }
+        Call::QueryPayOut(id) => {
+            let id = id.to_owned();
+            prompt(bank.run(move |tx, _| payouts::query_pay_out(tx, &id)).await)
         }
         Call::Books(query) => {
             let Some(after) = query.strip_prefix("after=").and_then(|text| text.parse().ok()) else {
@@ -358,7 +387,10 @@ fn wording(code: IssuerCode) -> (StatusCode, &'static str) {
             (StatusCode::UNPROCESSABLE_ENTITY, "The card does not cover the amount.")
         }
         IssuerCode::Limit => (StatusCode::UNPROCESSABLE_ENTITY, "The amount is above what is allowed."),
-        IssuerCode::Closed => (StatusCode::UNPROCESSABLE_ENTITY, "The debit was closed before it arrived."),
+        IssuerCode::NotCovered => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "The operator's account does not cover the payout.")
+        }
+        IssuerCode::Closed => (StatusCode::UNPROCESSABLE_ENTITY, "It was closed before it arrived."),
         IssuerCode::Other => (StatusCode::UNPROCESSABLE_ENTITY, "Refused."),
     }
 }

@@ -13,16 +13,16 @@ pub const CUSTOMERS: u16 = 40;
 /// Customers below this one hold the cards of [`SPECIAL`]; the others one ordinary debit card each.
 const FIRST_ORDINARY: u16 = 3;
 
-/// What a card does besides being debited.
+/// What a card does besides moving money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     /// Nothing: it answers at once.
     Plain,
     /// Its details match nothing anyone could type.
     Mismatch,
-    /// Debits are done at once and answered late.
+    /// Debits and payouts are done at once and answered late.
     Late,
-    /// Debits are done at once and never answered; refunds neither, the first time.
+    /// Debits and payouts are done at once and never answered; refunds neither, the first time.
     Silent,
 }
 

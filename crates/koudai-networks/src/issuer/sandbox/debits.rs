@@ -1,5 +1,6 @@
 //! What the sandbox bank decides about money: debits, their closing, and refunds.
 
+use koudai_core::secret::Secret;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::bindings::card_of_token;
@@ -10,7 +11,7 @@ use crate::issuer::wire::{
     DebitReply, DebitRequest, IssuerCode, MAX_DESCRIPTION_CHARS, Outcome, RefundReply, RefundRequest, id_ok,
 };
 
-/// The most one debit may be: ¥50,000.00.
+/// The most one debit or payout may be: ¥50,000.00.
 pub(super) const MAX_DEBIT_MINOR: i64 = 5_000_000;
 /// Beyond this an amount is malformed rather than too high.
 const MAX_AMOUNT_MINOR: i64 = 1_000_000_000_000;
@@ -34,12 +35,7 @@ pub(super) fn debit(
     request: &DebitRequest,
 ) -> Decision<(DebitReply, Behaviour)> {
     let DebitRequest { debit_id, token, amount_minor, currency, description } = request;
-    let sound = id_ok(debit_id)
-        && (1..=MAX_AMOUNT_MINOR).contains(amount_minor)
-        && currency == CURRENCY
-        && (1..=128).contains(&token.expose().len())
-        && description.chars().count() <= MAX_DESCRIPTION_CHARS;
-    if !sound {
+    if !sound(debit_id, token, *amount_minor, currency, description) {
         return Ok(Err(Refused::because(IssuerCode::BadRequest)));
     }
     let amount = amount_minor.to_string();
@@ -118,11 +114,7 @@ pub(super) struct RefundDone {
 /// Gives money back, never more than was taken. Works on after unbinding and on a frozen card: it is the holder's money.
 pub(super) fn refund(tx: &Transaction<'_>, now_ms: i64, request: &RefundRequest) -> Decision<RefundDone> {
     let RefundRequest { refund_id, debit_id, amount_minor, currency } = request;
-    let sound = id_ok(refund_id)
-        && id_ok(debit_id)
-        && (1..=MAX_AMOUNT_MINOR).contains(amount_minor)
-        && currency == CURRENCY;
-    if !sound {
+    if !(id_ok(refund_id) && id_ok(debit_id) && amount_sound(*amount_minor, currency)) {
         return Ok(Err(Refused::because(IssuerCode::BadRequest)));
     }
     let debit = row(tx, debit_id)?;
@@ -159,6 +151,24 @@ pub(super) fn query_refund(tx: &Transaction<'_>, refund_id: &str) -> Decision<Re
     Ok(refund_row(tx, refund_id)?.map(|(reply, _)| reply).ok_or(Refused::because(IssuerCode::NotFound)))
 }
 
+/// Whether a debit or payout is well-formed.
+pub(super) fn sound(
+    id: &str,
+    token: &Secret<String>,
+    amount_minor: i64,
+    currency: &str,
+    description: &str,
+) -> bool {
+    id_ok(id)
+        && amount_sound(amount_minor, currency)
+        && (1..=128).contains(&token.expose().len())
+        && description.chars().count() <= MAX_DESCRIPTION_CHARS
+}
+
+fn amount_sound(amount_minor: i64, currency: &str) -> bool {
+    (1..=MAX_AMOUNT_MINOR).contains(&amount_minor) && currency == CURRENCY
+}
+
 fn row(tx: &Transaction<'_>, debit_id: &str) -> Result<Option<Row>, BankError> {
     let found = tx
         .prepare_cached(
@@ -189,7 +199,7 @@ fn refund_row(tx: &Transaction<'_>, refund_id: &str) -> Result<Option<(RefundRep
     Ok(Some((reply, amount_minor)))
 }
 
-fn outcome(refusal: Option<IssuerCode>) -> Outcome {
+pub(super) fn outcome(refusal: Option<IssuerCode>) -> Outcome {
     refusal.map_or(Outcome::Succeeded, |code| Outcome::Refused { code })
 }
 

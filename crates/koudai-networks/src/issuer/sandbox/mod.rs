@@ -9,6 +9,7 @@ mod bindings;
 mod cards;
 mod debits;
 mod page;
+mod payouts;
 mod store;
 
 use std::path::Path;

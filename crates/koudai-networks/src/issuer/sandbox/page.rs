@@ -51,7 +51,8 @@ struct CardView {
 struct LineView {
     no: i64,
     kind: &'static str,
-    refund: bool,
+    /// Money came to the card.
+    to_card: bool,
     id: String,
     amount: String,
     minor: i64,
@@ -166,17 +167,18 @@ fn story(card: &TestCard, frozen: bool, zh: bool) -> (&'static str, &'static str
 }
 
 fn line_view(line: BookLine, zh: bool) -> Result<LineView, BankError> {
-    let refund = line.kind == BookKind::Refund;
     let at = Timestamp(line.at_ms).china();
     Ok(LineView {
         no: line.no,
-        kind: match (refund, zh) {
-            (false, true) => "扣款",
-            (false, false) => "Charge",
-            (true, true) => "退款",
-            (true, false) => "Refund",
+        kind: match (line.kind, zh) {
+            (BookKind::Debit, true) => "扣款",
+            (BookKind::Debit, false) => "Charge",
+            (BookKind::Refund, true) => "退款",
+            (BookKind::Refund, false) => "Refund",
+            (BookKind::Payout, true) => "转入",
+            (BookKind::Payout, false) => "Paid in",
         },
-        refund,
+        to_card: line.kind != BookKind::Debit,
         id: line.id,
         amount: yuan(line.amount_minor)?,
         minor: line.amount_minor,

@@ -15,8 +15,8 @@ use super::cards::{Behaviour, TestCard, test_card, test_cards};
 use crate::issuer::wire::{BookKind, BookLine, IssuerCode};
 
 /// The version of the tables below.
-const VERSION: i64 = 1;
-/// Where debits end: what the bank owes to the operator of the app.
+const VERSION: i64 = 2;
+/// The operator's account: debits end here, refunds and payouts come from here.
 const SETTLEMENT: i64 = 100_000;
 /// Where the opening balances come from: the bank's own money.
 const OWN_FUNDS: i64 = 100_001;
@@ -34,17 +34,6 @@ CREATE TABLE account (
     account_no    INTEGER NOT NULL PRIMARY KEY,
     debits_minor  INTEGER NOT NULL CHECK (debits_minor >= 0),
     credits_minor INTEGER NOT NULL CHECK (credits_minor >= 0)
-) STRICT;
-
-CREATE TABLE journal (
-    journal_no     INTEGER NOT NULL PRIMARY KEY,
-    kind           TEXT    NOT NULL CHECK (kind IN ('opening', 'debit', 'refund')),
-    id             TEXT    NOT NULL,
-    debit_account  INTEGER NOT NULL REFERENCES account,
-    credit_account INTEGER NOT NULL REFERENCES account CHECK (credit_account <> debit_account),
-    amount_minor   INTEGER NOT NULL CHECK (amount_minor > 0),
-    at_ms          INTEGER NOT NULL,
-    UNIQUE (kind, id)
 ) STRICT;
 
 CREATE TABLE binding (
@@ -85,6 +74,31 @@ CREATE TABLE refund (
     refund_no    INTEGER NOT NULL PRIMARY KEY,
     refund_id    TEXT    NOT NULL UNIQUE,
     debit_id     TEXT    NOT NULL REFERENCES debit (debit_id),
+    amount_minor INTEGER NOT NULL,
+    refusal      TEXT,                             -- NULL: succeeded
+    at_ms        INTEGER NOT NULL
+) STRICT;
+";
+
+const JOURNAL: &str = "
+CREATE TABLE journal (
+    journal_no     INTEGER NOT NULL PRIMARY KEY,
+    kind           TEXT    NOT NULL CHECK (kind IN ('opening', 'debit', 'refund', 'payout')),
+    id             TEXT    NOT NULL,
+    debit_account  INTEGER NOT NULL REFERENCES account,
+    credit_account INTEGER NOT NULL REFERENCES account CHECK (credit_account <> debit_account),
+    amount_minor   INTEGER NOT NULL CHECK (amount_minor > 0),
+    at_ms          INTEGER NOT NULL,
+    UNIQUE (kind, id)
+) STRICT;
+";
+
+const PAYOUT: &str = "
+CREATE TABLE payout (
+    payout_no    INTEGER NOT NULL PRIMARY KEY,
+    payout_id    TEXT    NOT NULL UNIQUE,
+    content      BLOB,                             -- keyed hash of what was asked; NULL if closed before it came
+    card_no      INTEGER REFERENCES card,          -- NULL if the token was unknown
     amount_minor INTEGER NOT NULL,
     refusal      TEXT,                             -- NULL: succeeded
     at_ms        INTEGER NOT NULL
@@ -149,8 +163,16 @@ pub(super) fn open(dir: &Path, now_ms: i64) -> Result<(Connection, Hasher), Bank
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match tx.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
         0 => {
-            tx.execute_batch(SCHEMA)?;
+            tx.execute_batch(&format!("{SCHEMA}{JOURNAL}{PAYOUT}"))?;
             seed(&tx, now_ms)?;
+            tx.pragma_update(None, "user_version", VERSION)?;
+        }
+        // Before there were payouts.
+        1 => {
+            tx.execute_batch(&format!(
+                "ALTER TABLE journal RENAME TO journal_before; {JOURNAL}
+                 INSERT INTO journal SELECT * FROM journal_before; DROP TABLE journal_before; {PAYOUT}"
+            ))?;
             tx.pragma_update(None, "user_version", VERSION)?;
         }
         VERSION => {}
@@ -258,6 +280,24 @@ pub(super) fn post_refund(
     post(tx, Posting { kind: "refund", id, debit: SETTLEMENT, credit: card_no, amount_minor }, at_ms)
 }
 
+/// Pays the operator's money out to a card.
+pub(super) fn post_payout(
+    tx: &Transaction<'_>,
+    id: &str,
+    card_no: i64,
+    amount_minor: i64,
+    at_ms: i64,
+) -> Result<(), BankError> {
+    post(tx, Posting { kind: "payout", id, debit: SETTLEMENT, credit: card_no, amount_minor }, at_ms)
+}
+
+/// What the operator has at the bank, in fen. Refunds may take it below zero, payouts may not.
+pub(super) fn operators_money(tx: &Transaction<'_>) -> Result<i64, BankError> {
+    Ok(tx
+        .prepare_cached("SELECT credits_minor - debits_minor FROM account WHERE account_no = ?1")?
+        .query_row([SETTLEMENT], |row| row.get(0))?)
+}
+
 const CARD: &str = "SELECT card_no, frozen, limit_minor + credits_minor - debits_minor
                     FROM card JOIN account ON account_no = card_no";
 
@@ -294,7 +334,7 @@ pub(super) fn set_frozen(tx: &Transaction<'_>, no: u16, frozen: bool) -> Result<
     Ok(tx.execute("UPDATE card SET frozen = ?2 WHERE card_no = ?1", params![i64::from(no), frozen])? > 0)
 }
 
-/// What a card does besides being debited.
+/// What a card does besides moving money.
 pub(super) fn behaviour(no: Option<i64>) -> Behaviour {
     let card = no.and_then(|no| u16::try_from(no).ok()).and_then(test_card);
     card.map_or(Behaviour::Plain, |card| card.behaviour)
@@ -328,7 +368,11 @@ fn lines(
     let rows = statement.query_map(params![after, at_most], |row| {
         Ok(BookLine {
             no: row.get(0)?,
-            kind: if row.get::<_, String>(1)? == "debit" { BookKind::Debit } else { BookKind::Refund },
+            kind: match row.get_ref(1)?.as_str()? {
+                "debit" => BookKind::Debit,
+                "refund" => BookKind::Refund,
+                _ => BookKind::Payout,
+            },
             id: row.get(2)?,
             amount_minor: row.get(3)?,
             at_ms: row.get(4)?,
@@ -351,7 +395,9 @@ pub(super) fn books_agree(tx: &Transaction<'_>) -> Result<bool, BankError> {
          + (SELECT count(*) FROM debit d WHERE (refusal IS NULL) <> EXISTS
               (SELECT 1 FROM journal j WHERE j.kind = 'debit' AND j.id = d.debit_id AND j.amount_minor = d.amount_minor))
          + (SELECT count(*) FROM refund r WHERE (refusal IS NULL) <> EXISTS
-              (SELECT 1 FROM journal j WHERE j.kind = 'refund' AND j.id = r.refund_id AND j.amount_minor = r.amount_minor))",
+              (SELECT 1 FROM journal j WHERE j.kind = 'refund' AND j.id = r.refund_id AND j.amount_minor = r.amount_minor))
+         + (SELECT count(*) FROM payout p WHERE (refusal IS NULL) <> EXISTS
+              (SELECT 1 FROM journal j WHERE j.kind = 'payout' AND j.id = p.payout_id AND j.amount_minor = p.amount_minor))",
         [],
         |row| row.get(0),
     )?;
