@@ -6,6 +6,7 @@
 pub mod courier;
 pub mod faults;
 pub mod issuer;
+pub mod line;
 pub mod network;
 mod outward;
 pub mod platform;
@@ -42,41 +43,28 @@ pub struct Networks {
     pub sms: SmsGateway,
     /// Which notification addresses are allowed.
     pub reach: Reach,
-    /// How the networks did when they were last called.
+    /// How the message gateway did when it was last called.
     pub health: Health,
 }
 
-/// Whether each network answered when it was last called.
+/// Whether the message gateway answered when it was last called.
 #[derive(Debug)]
-pub struct Health {
-    bank: AtomicBool,
-    messages: AtomicBool,
-}
+pub struct Health(AtomicBool);
 
 impl Default for Health {
     fn default() -> Self {
-        Self { bank: AtomicBool::new(true), messages: AtomicBool::new(true) }
+        Self(AtomicBool::new(true))
     }
 }
 
 impl Health {
-    /// Whether the bank answered.
-    pub fn bank_up(&self) -> bool {
-        self.bank.load(Ordering::Relaxed)
-    }
-
     /// Whether the message gateway answered.
     pub fn messages_up(&self) -> bool {
-        self.messages.load(Ordering::Relaxed)
-    }
-
-    /// Records whether the bank answered.
-    pub fn bank_answered(&self, up: bool) {
-        self.bank.store(up, Ordering::Relaxed);
+        self.0.load(Ordering::Relaxed)
     }
 
     /// Records whether the message gateway answered.
     pub fn messages_answered(&self, up: bool) {
-        self.messages.store(up, Ordering::Relaxed);
+        self.0.store(up, Ordering::Relaxed);
     }
 }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use koudai_core::attempt::Outcome;
@@ -15,6 +14,8 @@ use koudai_core::money::Money;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::NetworkRefusal;
 use koudai_core::secret::Secret;
+
+use crate::line::Line;
 
 /// The least time between two codes for one binding, in seconds.
 pub const RESEND_GAP_S: u32 = 60;
@@ -126,6 +127,9 @@ pub struct BookEntry {
 /// A network. Every number is the wallet's: 28 digits that stand for one intent for all time.
 #[async_trait]
 pub trait Network: fmt::Debug + Send + Sync {
+    /// What operators know it by, in logs and at `/status`.
+    fn name(&self) -> &'static str;
+
     /// Asks for a binding: the network checks the details and sends its code to the holder.
     async fn bind(&self, number: &str, card: CardDetails) -> BindingIs;
 
@@ -173,24 +177,29 @@ pub trait Network: fmt::Debug + Send + Sync {
 }
 
 /// The networks an operator has.
-#[derive(Clone, Debug, Default)]
-pub struct Outside(BTreeMap<NetworkId, Arc<dyn Network>>);
+#[derive(Debug, Default)]
+pub struct Outside(BTreeMap<NetworkId, Line>);
 
 impl Outside {
     /// With another network.
     #[must_use]
     pub fn with(mut self, id: NetworkId, network: impl Network + 'static) -> Self {
-        self.0.insert(id, Arc::new(network));
+        self.0.insert(id, Line::to(network));
         self
     }
 
     /// The network of this number, unless the operator has it no more.
-    pub fn get(&self, id: NetworkId) -> Option<&Arc<dyn Network>> {
+    pub fn get(&self, id: NetworkId) -> Option<&Line> {
         self.0.get(&id)
     }
 
+    /// Whether the network of this number is there and called.
+    pub fn is_up(&self, id: NetworkId) -> bool {
+        self.get(id).is_some_and(Line::is_up)
+    }
+
     /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = (NetworkId, &Arc<dyn Network>)> {
-        self.0.iter().map(|(id, network)| (*id, network))
+    pub fn all(&self) -> impl Iterator<Item = (NetworkId, &Line)> {
+        self.0.iter().map(|(id, line)| (*id, line))
     }
 }

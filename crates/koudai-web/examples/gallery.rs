@@ -438,14 +438,14 @@ fn card_lines(l: Lang) -> Vec<CardLine> {
             bank: l.say("招商银行", "China Merchants Bank").into(),
             kind: CardKind::Debit,
             last4: "1234".into(),
-            usable: true,
+            unusable: None,
         },
         CardLine {
             card_id: "2".into(),
             bank: l.say("中国工商银行", "ICBC").into(),
             kind: CardKind::Credit,
             last4: "5678".into(),
-            usable: false,
+            unusable: Some(Unusable::BankDown),
         },
     ]
 }

@@ -143,7 +143,7 @@ fn hold_courier(data: &Path, networks: &Networks) {
          then `koudai restore --reconciled --data {}` and start again",
         data.display()
     );
-    networks.health.bank_answered(false);
+    networks.outside.all().for_each(|(_, line)| line.hold());
     networks.health.messages_answered(false);
 }
 

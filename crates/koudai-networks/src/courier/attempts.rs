@@ -3,12 +3,14 @@
 
 use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
 use koudai_core::id::AttemptId;
+use koudai_core::ledger::NetworkId;
 use koudai_core::rows::{
     Attempt, AttemptKind, AttemptState, Card, Merchant, NetworkRefusal, OpenAttempt, Order,
 };
+use koudai_core::time::Timestamp;
 use koudai_store::StoreError;
 
-use super::{Courier, TAKE};
+use super::{Courier, TAKE, TAKE_BACK};
 use crate::network::{GiveBack, Move, Moved, Network};
 use crate::vault::Sealed;
 
@@ -27,16 +29,37 @@ impl Courier {
         }
         let courier = self.clone();
         tokio::spawn(async move {
-            if let Ok(_permit) = courier.calls.acquire().await
-                && let Err(error) = courier.try_attempt(id).await
-            {
+            if let Err(error) = courier.try_attempt(id).await {
                 tracing::error!(%error, attempt = id.0, "an attempt could not be read");
             }
             courier.under_way.attempts.free(&id);
         });
     }
 
+    /// Takes up what is open at a network, due or not.
+    pub(super) async fn take_all_at(&self, network: NetworkId) -> Result<(), StoreError> {
+        let open = self.engine.read(move |r| {
+            let open = r.due_attempts(Timestamp(i64::MAX), TAKE_BACK)?.into_iter().map(|open| open.attempt);
+            let at_it =
+                open.map(|id| Ok(r.get::<Attempt>(&id)?.filter(|a| a.network == network).map(|_| id)));
+            at_it.filter_map(Result::transpose).collect::<Result<Vec<_>, StoreError>>()
+        });
+        for attempt in open.await? {
+            self.take_attempt(attempt);
+        }
+        Ok(())
+    }
+
     async fn try_attempt(&self, id: AttemptId) -> Result<(), StoreError> {
+        let Some(network) = self.engine.read(move |r| r.get::<Attempt>(&id)).await?.map(|a| a.network) else {
+            return Ok(());
+        };
+        let line = self.networks.outside.get(network);
+        // Whoever waits for a place reads afterwards: the attempt may be over by then, or its time.
+        let _place = match line {
+            Some(line) => Some(line.place().await),
+            None => None,
+        };
         let read = self.engine.read(move |r| {
             let Some(open) = r.get::<OpenAttempt>(&id)? else { return Ok(None) };
             let attempt = r.get::<Attempt>(&id)?.expect("an open attempt has its row");
@@ -58,7 +81,7 @@ impl Courier {
         // row says of earlier tries may lag, so this process also remembers for itself.
         let first =
             self.under_way.called.claim(&id) && open.tries == 0 && attempt.epoch == self.engine.epoch();
-        let found = match (self.networks.outside.get(attempt.network), attempt.kind) {
+        let found = match (line, attempt.kind) {
             (None, _) => {
                 tracing::error!(
                     network = attempt.network.0,
@@ -67,13 +90,10 @@ impl Courier {
                 Moved::NothingDone(NetworkRefusal::Unavailable)
             }
             (Some(network), AttemptKind::TopUp | AttemptKind::CardPayment) => {
-                self.debit(&**network, first, &open, &attempt, &card, merchant).await
+                self.debit(network, first, &open, &attempt, &card, merchant).await
             }
-            (Some(network), AttemptKind::CardRefund) => refund(&**network, first, &attempt).await,
+            (Some(network), AttemptKind::CardRefund) => refund(network, first, &attempt).await,
         };
-        if matches!(found, Moved::Ended(_) | Moved::NotThere) {
-            self.networks.health.bank_answered(true);
-        }
         let outcome = match found {
             Moved::Ended(outcome) => Some(outcome),
             // A debit that was never made may be given up; a refund is owed, and goes on until the bank has an answer.

@@ -17,13 +17,13 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use koudai_core::ledger::NetworkId;
 use koudai_core::login_code::{SweepLoginCodes, USED_CODE_KEPT_MS};
 use koudai_core::order::SweepCodes;
 use koudai_core::payer_code::SweepPayerCodes;
 use koudai_core::state::Event;
 use koudai_engine::Engine;
 use koudai_store::StoreError;
-use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
@@ -38,12 +38,12 @@ const LOOK: Duration = Duration::from_millis(250);
 const SWEEP_EVERY: u32 = 240;
 /// The most rounds of one sweep, each of `TAKE` rows of a kind: a thousand codes a second are kept up with.
 const SWEEP_ROUNDS: u32 = 240;
-/// Looks between two calls that only ask whether the bank is there: five seconds.
+/// Looks between two calls that only ask whether a network is there: five seconds.
 const PROBE_EVERY: u32 = 20;
 /// The most of one kind taken up at one look.
 const TAKE: i64 = 256;
-/// Calls to banks under way at once: a bank that hangs must not take all of this machine's sockets.
-const CALLS: usize = 128;
+/// The most open attempts asked about at once when a network is back; the others follow when they are due.
+const TAKE_BACK: i64 = 4_096;
 
 /// The courier's working parts; cheap to clone.
 #[derive(Clone)]
@@ -51,7 +51,6 @@ struct Courier {
     engine: Engine,
     networks: Arc<Networks>,
     operator: Arc<str>,
-    calls: Arc<Semaphore>,
     telling: Arc<notices::Telling>,
     under_way: Arc<UnderWay>,
 }
@@ -64,6 +63,7 @@ struct UnderWay {
     /// process recorded, is known never to have been sent.
     called: Claims<koudai_core::id::AttemptId>,
     messages: Claims<koudai_core::id::MessageId>,
+    probes: Claims<NetworkId>,
     merchants: notices::Merchants,
 }
 
@@ -92,8 +92,7 @@ impl<T: Clone + Eq + Hash> Claims<T> {
 /// `operator` names the sender of messages.
 pub fn start(engine: Engine, networks: Arc<Networks>, operator: Arc<str>) -> JoinHandle<()> {
     let telling = Arc::new(notices::Telling::new(networks.reach));
-    let calls = Arc::new(Semaphore::new(CALLS));
-    let courier = Courier { engine, networks, operator, calls, telling, under_way: Arc::default() };
+    let courier = Courier { engine, networks, operator, telling, under_way: Arc::default() };
     tokio::spawn(courier.run())
 }
 
@@ -131,7 +130,7 @@ impl Courier {
                     self.note(self.look_for_retries().await, "looking for notices to retry");
                     self.note(self.close_overdue_transfers().await, "closing overdue transfers");
                     if looks.is_multiple_of(PROBE_EVERY) {
-                        self.probe_banks();
+                        self.probe_networks();
                     }
                     looks = looks.wrapping_add(1);
                     if looks.is_multiple_of(SWEEP_EVERY) {
@@ -142,14 +141,22 @@ impl Courier {
         }
     }
 
-    /// Asks the banks whether they answer.
-    fn probe_banks(&self) {
-        let networks = Arc::clone(&self.networks);
-        tokio::spawn(async move {
-            for (_, network) in networks.outside.all() {
-                networks.health.bank_answered(network.answers().await);
+    /// Asks the networks whether they answer, each beside the others. What is open at one that is back is asked about at
+    /// once: people wait for it.
+    fn probe_networks(&self) {
+        for (id, _) in self.networks.outside.all() {
+            if !self.under_way.probes.claim(&id) {
+                continue;
             }
-        });
+            let courier = self.clone();
+            tokio::spawn(async move {
+                let line = courier.networks.outside.get(id).expect("no network goes while this runs");
+                if line.probe().await {
+                    courier.note(courier.take_all_at(id).await, "looking for what is open at a network");
+                }
+                courier.under_way.probes.free(&id);
+            });
+        }
     }
 
     /// Takes away what is of no use any more, until there is no more of it or the next look is due.

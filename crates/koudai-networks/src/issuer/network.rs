@@ -17,6 +17,10 @@ use crate::network::{BindingIs, BookEntry, CardDetails, GiveBack, Move, Moved, N
 
 #[async_trait]
 impl Network for IssuerClient {
+    fn name(&self) -> &'static str {
+        "issuer"
+    }
+
     async fn bind(&self, number: &str, card: CardDetails) -> BindingIs {
         let CardDetails { number: card_number, name, id_number, phone, expiry, cvv } = card;
         let binding_id = number.to_owned();

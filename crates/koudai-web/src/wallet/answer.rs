@@ -11,7 +11,7 @@ use koudai_core::money::Money;
 use koudai_core::refusal::Refusal;
 use serde_json::{Value, json};
 
-use super::pages::{CardKind, CardLine, RefusalPage, Refused};
+use super::pages::{CardKind, CardLine, RefusalPage, Refused, Unusable};
 use super::visit::Visit;
 use crate::catalogue;
 use crate::say::Lang;
@@ -104,8 +104,15 @@ pub(super) fn card_line(card: &koudai_core::rows::Card, l: Lang) -> CardLine {
         bank: l.say(&card.bank_zh, &card.bank_en).to_owned(),
         kind: card_kind(card.kind),
         last4: card.last4.clone(),
-        usable: card.removed_at.is_none(),
+        unusable: card.removed_at.map(|_| Unusable::CardNotUsable),
     }
+}
+
+/// The same, with what its network is up to.
+pub(super) fn card_now(visit: &Visit, card: &koudai_core::rows::Card) -> CardLine {
+    let line = card_line(card, visit.l);
+    let down = !visit.app.networks.outside.is_up(card.network);
+    CardLine { unusable: line.unusable.or(down.then_some(Unusable::BankDown)), ..line }
 }
 
 /// A card as JSON.

@@ -34,7 +34,7 @@ pub(super) async fn list(visit: Visit) -> Response {
             let cards: Vec<_> = cards.iter().map(|c| answer::card_json(c, visit.l)).collect();
             return Ok(answer::data(json!({ "cards": cards })));
         }
-        let cards = cards.iter().map(|c| answer::card_line(c, visit.l)).collect();
+        let cards = cards.iter().map(|c| answer::card_now(&visit, c)).collect();
         Ok(answer::ok(&CardsPage { l: visit.l, cards }))
     };
     let result = result.await;
@@ -211,7 +211,13 @@ pub(super) async fn bind(Sent(visit, fields): Sent) -> Response {
 
 /// The network a card is bound by.
 fn network<'a>(visit: &'a Visit, binding: &Binding) -> Result<&'a dyn Network, Refusal> {
-    visit.app.networks.outside.get(binding.network).map(|network| &**network).ok_or(Refusal::BankUnavailable)
+    visit
+        .app
+        .networks
+        .outside
+        .get(binding.network)
+        .map(|line| line as &dyn Network)
+        .ok_or(Refusal::BankUnavailable)
 }
 
 /// Records what the bank answered to any call about a binding.
@@ -457,7 +463,7 @@ async fn card_page(
     let person = card.person;
     let page = CardPage {
         l: visit.l,
-        card: answer::card_line(card, visit.l),
+        card: answer::card_now(visit, card),
         just_bound,
         has_payment_password: visit.read(move |r| r.get::<PaymentPassword>(&person)).await?.is_some(),
         refused: refusal.map(|r| answer::refused(visit, r)),

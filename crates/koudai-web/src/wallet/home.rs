@@ -8,6 +8,7 @@ use koudai_core::money::{Currency, Money};
 use koudai_core::payment_password::SetPaymentPassword;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Balance, PaymentPassword};
+use koudai_networks::network::Network as _;
 use koudai_store::{Reader, StoreError};
 use serde::Deserialize;
 use serde_json::json;
@@ -157,15 +158,26 @@ pub(super) struct About {
 }
 
 pub(super) async fn status(visit: Visit, Query(query): Query<About>) -> Response {
-    let health = &visit.app.networks.health;
-    let (bank_up, messages_up) = (health.bank_up(), health.messages_up());
+    let networks = &visit.app.networks;
+    let messages_up = networks.health.messages_up();
+    let bank_up = networks.outside.all().all(|(_, line)| line.is_up());
     // A process that stands by for another says so to whoever shares out the requests.
     let wallet_up = visit.app.engine.is_owner();
     let status = if wallet_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if visit.json {
         let word = |up| if up { "up" } else { "down" };
         let wallet = if wallet_up { "up" } else { "standby" };
-        let parts = json!({"wallet": wallet, "bank": word(bank_up), "messages": word(messages_up)});
+        let each: serde_json::Map<_, _> = networks
+            .outside
+            .all()
+            .map(|(_, line)| (line.name().to_owned(), word(line.is_up()).into()))
+            .collect();
+        let parts = json!({
+            "wallet": wallet,
+            "bank": word(bank_up),
+            "networks": each,
+            "messages": word(messages_up),
+        });
         return (status, answer::data(parts)).into_response();
     }
     let about = match (visit.person(), query.record) {

@@ -32,7 +32,7 @@ impl Purse {
     /// The ways to pay; `amount` greys out what does not cover it.
     pub(super) fn methods(&self, visit: &Visit, amount: Option<Money>) -> Vec<Method> {
         let l = visit.l;
-        let bank_up = visit.app.networks.health.bank_up();
+        let outside = &visit.app.networks.outside;
         let short = amount.is_some_and(|amount| !self.covers(amount));
         let mut methods = vec![Method {
             method: word(None),
@@ -44,7 +44,7 @@ impl Purse {
             method: word(Some(card.id)),
             label: name(Some(card), l),
             balance: None,
-            unusable: (!bank_up).then_some(Unusable::BankDown),
+            unusable: (!outside.is_up(card.network)).then_some(Unusable::BankDown),
         }));
         methods
     }

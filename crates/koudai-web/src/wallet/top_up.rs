@@ -46,7 +46,7 @@ async fn form_page(
     let page = TopUpPage {
         l: visit.l,
         attempt_id: fresh_number(),
-        cards: cards.iter().map(|c| answer::card_line(c, visit.l)).collect(),
+        cards: cards.iter().map(|c| answer::card_now(visit, c)).collect(),
         chosen: fields.and_then(|f| f.get("card_id")).map(str::to_owned),
         amount: fields.map_or_else(String::new, |f| f.text("amount").chars().take(20).collect()),
         balance,

@@ -36,15 +36,15 @@ pub struct TopUpPage {
 
 impl TopUpPage {
     fn is_chosen(&self, card: &CardLine) -> bool {
-        let usable = |id: &str| self.cards.iter().any(|c| c.usable && c.card_id == id);
+        let usable = |id: &str| self.cards.iter().any(|c| c.is_usable() && c.card_id == id);
         match self.chosen.as_deref().filter(|id| usable(id)) {
             Some(id) => card.card_id == id,
-            None => self.cards.iter().find(|c| c.usable).is_some_and(|c| c.card_id == card.card_id),
+            None => self.cards.iter().find(|c| c.is_usable()).is_some_and(|c| c.card_id == card.card_id),
         }
     }
 
     fn can_pay(&self) -> bool {
-        self.cards.iter().any(|card| card.usable)
+        self.cards.iter().any(CardLine::is_usable)
     }
 }
 

@@ -6,6 +6,7 @@ use koudai_core::card::CardKind;
 use koudai_core::money::{Currency, Money};
 use koudai_core::refusal::Refusal;
 
+use super::payments::Unusable;
 use super::records::Direction;
 use crate::catalogue::{self, Step, Wording};
 use crate::say::Lang;
@@ -169,11 +170,15 @@ pub struct CardLine {
     pub kind: CardKind,
     /// The last four digits.
     pub last4: String,
-    /// Whether it can pay at present.
-    pub usable: bool,
+    /// Why it cannot pay at present.
+    pub unusable: Option<Unusable>,
 }
 
 impl CardLine {
+    pub(super) const fn is_usable(&self) -> bool {
+        self.unusable.is_none()
+    }
+
     /// How people tell it from others: `招商银行 储蓄卡 (1234)`.
     pub fn name(&self, l: Lang) -> String {
         format!("{} {} ({})", self.bank, l.card_word(self.kind), self.last4)

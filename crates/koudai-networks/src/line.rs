@@ -1,0 +1,292 @@
+//! The line to a network: who may be on it, and whether it is worth calling at all.
+//!
+//! A network that stopped answering is not called for a while: nobody waits for it, and nothing becomes unknown that
+//! could have been refused. What was under way when it stopped stays open until it answers again.
+
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use koudai_core::rows::NetworkRefusal;
+use koudai_core::secret::Secret;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::network::{BindingIs, BookEntry, CardDetails, GiveBack, Move, Moved, Network};
+
+/// Calls about money under way at once: a network that hangs takes no more of this machine's sockets, and none of the
+/// other networks'.
+const PLACES: usize = 128;
+/// Calls in a row without an answer after which it counts as down. One may be the fault of one card's bank.
+const SILENT: u32 = 3;
+/// How long it is left alone at first, and at most.
+const PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// A network behind its circuit breaker. Its calls do nothing while it is down, and say so.
+#[derive(Debug)]
+pub struct Line {
+    network: Box<dyn Network>,
+    places: Semaphore,
+    breaker: Mutex<Breaker>,
+}
+
+impl Line {
+    pub(crate) fn to(network: impl Network + 'static) -> Self {
+        Self {
+            network: Box::new(network),
+            places: Semaphore::new(PLACES),
+            breaker: Mutex::new(Breaker { state: State::Up { unanswered: 0 }, pause: PAUSE }),
+        }
+    }
+
+    /// Whether it is called.
+    pub fn is_up(&self) -> bool {
+        self.breaker().is_up()
+    }
+
+    /// Leaves it alone for good, for as long as this process runs.
+    pub fn hold(&self) {
+        self.breaker().state = State::Held;
+    }
+
+    /// A place among those who call about money, once one is free.
+    pub(crate) async fn place(&self) -> SemaphorePermit<'_> {
+        self.places.acquire().await.expect("it is never closed")
+    }
+
+    /// Asks whether it answers, twice before it says no. True if it is called again from now on.
+    pub(crate) async fn probe(&self) -> bool {
+        let answers = self.network.answers().await || self.network.answers().await;
+        self.note(|breaker| breaker.probed(answers, now()))
+    }
+
+    /// `call`, unless the network is down: then `without` it. What comes of the call counts.
+    async fn call<T>(&self, call: impl Future<Output = T>, answered: fn(&T) -> bool, without: T) -> T {
+        if !self.is_up() {
+            return without;
+        }
+        let answer = call.await;
+        let answered = answered(&answer);
+        self.note(|breaker| if answered { breaker.answered() } else { breaker.unanswered(now()) });
+        answer
+    }
+
+    async fn about_money(&self, call: impl Future<Output = Moved>) -> Moved {
+        // That no connection was made is said in the same words as below.
+        let answered = |moved: &Moved| !matches!(*moved, Moved::Unknown | NOT_CALLED);
+        self.call(call, answered, NOT_CALLED).await
+    }
+
+    async fn about_a_binding(&self, call: impl Future<Output = BindingIs>) -> BindingIs {
+        let answered = |is: &BindingIs| !matches!(is, BindingIs::NotSent | BindingIs::Unknown);
+        self.call(call, answered, BindingIs::NotSent).await
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note<T>(&self, change: impl FnOnce(&mut Breaker) -> T) -> T {
+        let mut breaker = self.breaker();
+        let before = breaker.is_up();
+        let result = change(&mut breaker);
+        match (before, breaker.is_up()) {
+            (true, false) => tracing::warn!(network = self.network.name(), "a network is down"),
+            (false, true) => tracing::info!(network = self.network.name(), "a network answers again"),
+            _ => {}
+        }
+        result
+    }
+}
+
+const NOT_CALLED: Moved = Moved::NothingDone(NetworkRefusal::Unavailable);
+
+#[async_trait]
+impl Network for Line {
+    fn name(&self) -> &'static str {
+        self.network.name()
+    }
+
+    async fn bind(&self, number: &str, card: CardDetails) -> BindingIs {
+        self.about_a_binding(self.network.bind(number, card)).await
+    }
+
+    async fn resend(&self, number: &str) -> BindingIs {
+        self.about_a_binding(self.network.resend(number)).await
+    }
+
+    async fn confirm(&self, number: &str, code: Secret<String>) -> BindingIs {
+        self.about_a_binding(self.network.confirm(number, code)).await
+    }
+
+    async fn binding(&self, number: &str) -> BindingIs {
+        self.about_a_binding(self.network.binding(number)).await
+    }
+
+    async fn unbind(&self, token: Secret<String>) {
+        self.network.unbind(token).await;
+    }
+
+    async fn debit(&self, debit: Move<'_>) -> Moved {
+        self.about_money(self.network.debit(debit)).await
+    }
+
+    async fn query_debit(&self, number: &str) -> Moved {
+        self.about_money(self.network.query_debit(number)).await
+    }
+
+    async fn close_debit(&self, number: &str) -> Moved {
+        self.about_money(self.network.close_debit(number)).await
+    }
+
+    async fn refund(&self, back: GiveBack<'_>) -> Moved {
+        self.about_money(self.network.refund(back)).await
+    }
+
+    async fn query_refund(&self, number: &str) -> Moved {
+        self.about_money(self.network.query_refund(number)).await
+    }
+
+    async fn pay_out(&self, payout: Move<'_>) -> Moved {
+        self.about_money(self.network.pay_out(payout)).await
+    }
+
+    async fn query_pay_out(&self, number: &str) -> Moved {
+        self.about_money(self.network.query_pay_out(number)).await
+    }
+
+    async fn close_pay_out(&self, number: &str) -> Moved {
+        self.about_money(self.network.close_pay_out(number)).await
+    }
+
+    async fn books(&self, after: i64) -> Option<Vec<BookEntry>> {
+        self.network.books(after).await
+    }
+
+    async fn answers(&self) -> bool {
+        self.network.answers().await
+    }
+}
+
+/// How a network did of late.
+#[derive(Debug)]
+struct Breaker {
+    state: State,
+    /// How long it is left alone when it goes down next.
+    pause: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It is called; so many calls in a row had no answer.
+    Up { unanswered: u32 },
+    /// It said that it is there. Whether it does what it is asked the next call will show.
+    Trial,
+    /// It is not called, and not asked before this.
+    Down { until: Instant },
+    /// It is not called whatever it says.
+    Held,
+}
+
+impl Breaker {
+    const fn is_up(&self) -> bool {
+        matches!(self.state, State::Up { .. } | State::Trial)
+    }
+
+    /// A call was answered. An answer to one from before it went down shows that it is there as well.
+    fn answered(&mut self) {
+        if self.state != State::Held {
+            *self = Self { state: State::Up { unanswered: 0 }, pause: PAUSE };
+        }
+    }
+
+    /// A call was not.
+    fn unanswered(&mut self, now: Instant) {
+        match self.state {
+            State::Up { unanswered } if unanswered + 1 < SILENT => {
+                self.state = State::Up { unanswered: unanswered + 1 };
+            }
+            State::Up { .. } | State::Trial => self.goes_down(now),
+            State::Down { .. } | State::Held => {}
+        }
+    }
+
+    /// It was asked whether it is there. True if it is called again from now on.
+    fn probed(&mut self, answers: bool, now: Instant) -> bool {
+        match (self.state, answers) {
+            (State::Down { until }, true) if until <= now => {
+                self.state = State::Trial;
+                true
+            }
+            (State::Up { .. } | State::Trial, false) => {
+                self.goes_down(now);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn goes_down(&mut self, now: Instant) {
+        self.state = State::Down { until: now + self.pause };
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn up() -> Breaker {
+        Breaker { state: State::Up { unanswered: 0 }, pause: PAUSE }
+    }
+
+    #[test]
+    fn three_silences_in_a_row_are_too_many_and_an_answer_begins_the_row_again() {
+        let (mut breaker, now) = (up(), now());
+        for _ in 0..10 {
+            breaker.unanswered(now);
+            breaker.unanswered(now);
+            assert!(breaker.is_up());
+            breaker.answered();
+        }
+        for _ in 0..3 {
+            breaker.unanswered(now);
+        }
+        assert!(!breaker.is_up());
+    }
+
+    #[test]
+    fn it_is_tried_again_after_its_pause_and_left_alone_longer_each_time_it_fails() {
+        let (mut breaker, mut now) = (up(), now());
+        assert!(!breaker.probed(false, now) && !breaker.is_up());
+        for pause in [5, 10, 20, 40, 60, 60] {
+            let pause = Duration::from_secs(pause);
+            assert!(!breaker.probed(true, now + pause.mul_f32(0.99)));
+            now += pause;
+            assert!(!breaker.probed(false, now) && !breaker.is_up(), "no answer changes nothing");
+            assert!(breaker.probed(true, now) && breaker.is_up());
+            breaker.unanswered(now);
+            assert!(!breaker.is_up(), "one silence is enough while it is on trial");
+        }
+        assert!(breaker.probed(true, now + LONGEST_PAUSE));
+        breaker.answered();
+        assert!(!breaker.probed(false, now));
+        assert!(breaker.probed(true, now + PAUSE), "what it did well begins the pauses again");
+    }
+
+    #[test]
+    fn a_late_answer_shows_that_it_is_there_unless_it_is_held() {
+        let (mut breaker, now) = (up(), now());
+        breaker.probed(false, now);
+        breaker.answered();
+        assert!(breaker.is_up());
+        breaker.state = State::Held;
+        breaker.answered();
+        assert!(!breaker.probed(true, now + LONGEST_PAUSE) && !breaker.is_up());
+    }
+}
