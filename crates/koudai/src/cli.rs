@@ -344,6 +344,9 @@ pub(crate) struct ServeArgs {
     /// How many calls each merchant may make a second, such as `orders=1000,refunds=150`; 0 for no limit
     #[arg(long, value_name = "CLASS=N,…", env = "KOUDAI_GATEWAY_LIMITS")]
     pub(crate) gateway_limits: Option<String>,
+    /// For how many seconds a card's bank is sent a payment before the payment is withdrawn there: 10 to 3600; 90 if absent
+    #[arg(long, value_name = "SECONDS", env = "KOUDAI_NETWORK_DEADLINE")]
+    pub(crate) network_deadline: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

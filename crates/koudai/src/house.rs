@@ -57,6 +57,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) reach: Reach,
     /// How often merchants may ask.
     pub(crate) limits: Limits,
+    /// What is allowed.
+    pub(crate) policy: Policy,
     /// How the database is used.
     pub(crate) tuning: Tuning,
 }
@@ -109,7 +111,7 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
     .map_err(|error| Failure::because("the card issuer", &error))?;
     let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
         .map_err(|error| Failure::because("the message gateway", &error))?;
-    let engine = Engine::stand_by(settings, keys.decisions, Policy::default(), Clock::wall())
+    let engine = Engine::stand_by(settings, keys.decisions, plan.policy, Clock::wall())
         .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
     let networks = Networks {
         vault: Arc::new(keys.vault),

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use axum_server::tls_rustls::RustlsConfig;
 use koudai_core::secret::Secret;
+use koudai_core::state::Policy;
+use koudai_core::time::SECOND;
 use koudai_networks::{NetworkError, Reach};
 use koudai_store::Tuning;
 use koudai_web::gateway::limits::Limits;
@@ -21,7 +23,7 @@ use crate::keys;
 use crate::sandbox::text;
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "data",
     "listen",
     "origin",
@@ -36,6 +38,7 @@ const NAMES: [&str; 14] = [
     "sms-token-file",
     "allow-network",
     "gateway-limits",
+    "network-deadline",
 ];
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
@@ -55,6 +58,7 @@ struct Settings {
     sms_token: Secret<String>,
     reach: Reach,
     limits: Limits,
+    network_deadline_ms: i64,
 }
 
 /// `koudai serve`: serves until it is told to end.
@@ -92,6 +96,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         sms_token: settings.sms_token,
         reach: settings.reach,
         limits: settings.limits,
+        policy: Policy { send_window_ms: settings.network_deadline_ms, ..Policy::default() },
         tuning: Tuning::default(),
     };
     let house = house::open(plan, keys)?;
@@ -157,6 +162,8 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
         .map_or_else(|| Ok(Limits::default()), |text| Limits::parse(&text))
         .map_err(|problem| format!("gateway-limits: {problem}"));
     let limits = problems.note(limits);
+    let network_deadline_ms =
+        problems.note(network_deadline_ms(get("network-deadline", args.network_deadline)));
 
     let settings = || {
         Some(Settings {
@@ -173,6 +180,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             sms_token: sms_token?,
             reach,
             limits: limits?,
+            network_deadline_ms: network_deadline_ms?,
         })
     };
     match settings() {
@@ -206,6 +214,14 @@ fn read_config(path: &Path, problems: &mut Problems) -> BTreeMap<String, String>
         }
     }
     settings
+}
+
+fn network_deadline_ms(given: Option<String>) -> Result<i64, String> {
+    let Some(text) = given else { return Ok(Policy::default().send_window_ms) };
+    match text.parse::<i64>() {
+        Ok(seconds @ 10..=3_600) => Ok(seconds * SECOND),
+        _ => Err(format!("network-deadline {text:?} is not a number of seconds from 10 to 3600")),
+    }
 }
 
 fn data_problems(data: &Path) -> Vec<String> {

@@ -123,6 +123,8 @@ fn serve_names_every_setting_that_is_missing_or_unsafe() {
         token.to_str().unwrap(),
         "--gateway-limits",
         "orders=1000,gold=1",
+        "--network-deadline",
+        "9",
     ]);
     assert_eq!(output.status.code(), Some(2));
     let said = said(&output);
@@ -136,6 +138,7 @@ fn serve_names_every_setting_that_is_missing_or_unsafe() {
         "issuer-app-id is missing",
         "sms-url is missing",
         "gateway-limits: \"gold\" is none of orders",
+        "network-deadline \"9\" is not a number of seconds from 10 to 3600",
         "can be read by others than its owner",
     ] {
         assert!(said.contains(part), "{part}: {said}");

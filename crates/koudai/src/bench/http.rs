@@ -18,6 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::id::MchId;
 use koudai_core::ledger::AccountId;
 use koudai_core::secret::Secret;
+use koudai_core::state::Policy;
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::Reach;
 use koudai_store::Tuning;
@@ -78,6 +79,7 @@ pub(super) fn furnish(
         sms_token: Secret::new("bench".to_owned()),
         reach: Reach::Local,
         limits: Limits::NONE,
+        policy: Policy::default(),
         tuning: Tuning::default(),
     };
     house::furnish(plan, keys, settings)

@@ -17,6 +17,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::secret::Secret;
+use koudai_core::state::Policy;
 use koudai_engine::{Clock, Standing};
 use koudai_networks::Reach;
 use koudai_store::Tuning;
@@ -102,6 +103,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         sms_token: token,
         reach: Reach::Local,
         limits: Limits::default(),
+        policy: Policy::default(),
         tuning: args.generation.map_or_else(Tuning::default, |generation| Tuning { generation }),
     };
     let house = house::open(plan, keys)?;

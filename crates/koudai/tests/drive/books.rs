@@ -193,8 +193,8 @@ pub async fn check(client: &Client, books: &Mutex<Books>, seen: &mut BTreeSet<St
     }
 }
 
-/// Both sides' books: every debit and refund the bank made is one of ours that succeeded, and the other way round.
-pub async fn compare_with_the_bank(data: &Path, database: &Database, bank: &str) -> (usize, usize) {
+/// Every line of the bank's books, by the number we gave it.
+pub async fn bank_lines(data: &Path, bank: &str) -> BTreeMap<String, (BookKind, i64)> {
     let read = |name: &str| std::fs::read_to_string(data.join(name)).expect("a key");
     let issuer = IssuerClient::new(
         bank,
@@ -216,6 +216,12 @@ pub async fn compare_with_the_bank(data: &Path, database: &Database, bank: &str)
             assert!(twice.is_none(), "the bank has {} twice", line.id);
         }
     }
+    theirs
+}
+
+/// Both sides' books: every debit and refund the bank made is one of ours that succeeded, and the other way round.
+pub async fn compare_with_the_bank(data: &Path, database: &Database, bank: &str) -> (usize, usize) {
+    let theirs = bank_lines(data, bank).await;
     let reader = database.reader().expect("our database");
     let mut ours = BTreeMap::new();
     for attempt in reader.all::<Attempt>().expect("our attempts") {

@@ -1,0 +1,328 @@
+//! A network that fails, with the real program in front of it: what the person and the merchant are told at each moment, and
+//! what both sides' books say in the end.
+//!
+//! The table of it in `docs/networks.md` is what these tests saw; `KOUDAI_WRITE_TABLE=1` writes it there.
+
+mod drive;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use drive::books::{bank_lines, compare_with_the_bank, settled};
+use drive::{Demo, PIN, Phone, Running, koudai, run};
+use koudai_networks::issuer::BookKind;
+use koudai_networks::issuer::sandbox::test_cards;
+use koudai_store::Database;
+use koudai_wechatpay::client::Client;
+use koudai_wechatpay::types::{RefundRequest, RefundRequestAmount};
+use serde_json::{Value, json};
+
+/// A wallet, a bank of its own, a merchant, and somebody with a card.
+struct World {
+    _directory: tempfile::TempDir,
+    root: PathBuf,
+    data: PathBuf,
+    bank: Option<Running>,
+    bank_port: u16,
+    bank_url: String,
+    inbox: String,
+    _demo: Demo,
+    client: Client,
+    created: Value,
+    phone: Phone,
+    card: String,
+    orders: u32,
+}
+
+impl World {
+    async fn new() -> Self {
+        let (directory, root) = drive::scratch();
+        let data = root.join("data");
+        assert!(run(koudai().args(["keys", "create", "--demo", "--data"]).arg(&data)).status.success());
+        let [port, bank_port] = drive::rows_of_ports();
+        let inbox = format!("http://127.0.0.1:{}", port + 3);
+        let (bank, bank_url) = drive::start_bank(&data, bank_port, &inbox, &root.join("bank.log"));
+        let demo = Demo::start(&data, port, Some(&bank_url), &root.join("demo.log"));
+        let (client, created) = drive::merchant(&data, &format!("http://127.0.0.1:{port}"));
+        let card = test_cards().iter().find(|card| card.customer == 3).expect("an ordinary card");
+        let phone = Phone::register(&demo, &card.phone).await;
+        let card = phone.bind(card).await;
+        let (bank, orders) = (Some(bank), 0);
+        Self {
+            _directory: directory,
+            root,
+            data,
+            bank,
+            bank_port,
+            bank_url,
+            inbox,
+            _demo: demo,
+            client,
+            created,
+            phone,
+            card,
+            orders,
+        }
+    }
+
+    fn start_bank(&mut self) {
+        let log = self.root.join("bank.log");
+        self.bank = Some(drive::start_bank(&self.data, self.bank_port, &self.inbox, &log).0);
+    }
+
+    async fn faults(&self, rules: &Value) {
+        let told = drive::http().put(format!("{}/faults", self.bank_url));
+        let told = told.header("content-type", "application/json").body(rules.to_string()).send().await;
+        assert!(told.expect("the bank hears it").status().is_success(), "{rules}");
+    }
+
+    /// A new order and the path of its payment page.
+    async fn order(&mut self, fen: i64) -> (String, String) {
+        self.orders += 1;
+        let number = format!("NET-{:04}", self.orders);
+        let placed = self.client.native(&drive::order(&self.created, &number, fen)).await.expect("an order");
+        let page = self.phone.scan(&placed.code_url).await.expect("an answer").expect("a page");
+        (number, page)
+    }
+
+    async fn trade_state(&self, number: &str) -> String {
+        let found = self.client.query_by_out_trade_no(number).await.expect("the order");
+        word(&found.trade_state)
+    }
+
+    async fn refund_status(&self, number: &str) -> String {
+        word(&self.client.query_refund(number).await.expect("the refund").status)
+    }
+
+    /// Waits until `look` has seen what it waits for.
+    async fn until<T>(&self, mut look: impl AsyncFnMut(&Self) -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(found) = look(self).await {
+                return found;
+            }
+            assert!(began.elapsed() < Duration::from_secs(40), "it did not happen");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// A word of the protocol.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).expect("JSON").as_str().expect("a word").to_owned()
+}
+
+/// What a person is told by an answer to something that moves money.
+fn told((status, body): (u16, Value)) -> String {
+    if status == 200 {
+        return body["state"].as_str().expect("a state").to_owned();
+    }
+    assert_eq!(body["money_moved"], "no", "{body}");
+    body["code"].as_str().expect("a code").to_owned()
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Payment,
+    TopUp,
+    Refund,
+}
+
+/// How one operation went under one fault.
+struct Seen {
+    operation: &'static str,
+    person: [String; 2],
+    merchant: [String; 2],
+}
+
+impl Operation {
+    const ALL: [Self; 3] = [Self::Payment, Self::TopUp, Self::Refund];
+
+    /// The call of the network that does it, and a code it may be refused with.
+    const fn call(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Payment | Self::TopUp => ("debit", "INSUFFICIENT_FUNDS"),
+            Self::Refund => ("refund", "LIMIT"),
+        }
+    }
+
+    async fn run(self, world: &mut World, fault: &Value, fen: i64) -> Seen {
+        let (call, code) = self.call();
+        let mut rule = fault.clone();
+        rule["call"] = call.into();
+        rule["times"] = 1.into();
+        if rule["fault"] == "refuse" {
+            rule["code"] = code.into();
+        }
+        match self {
+            Self::Payment => pay(world, &rule, fen).await,
+            Self::TopUp => top_up(world, &rule, fen).await,
+            Self::Refund => refund(world, &rule, fen).await,
+        }
+    }
+}
+
+async fn pay(world: &mut World, rule: &Value, fen: i64) -> Seen {
+    let (number, page) = world.order(fen).await;
+    world.faults(&json!([rule])).await;
+    let at_once = told(world.phone.pay(&page, &world.card).await.expect("an answer"));
+    let merchant = world.trade_state(&number).await;
+    let person = world.until(async |w| {
+        let (_, body) = w.phone.get(&page).await.ok()?;
+        let state = body["state"].as_str()?.to_owned();
+        (state != "pending").then_some(state)
+    });
+    let person = [at_once, person.await];
+    Seen { operation: "card payment", person, merchant: [merchant, world.trade_state(&number).await] }
+}
+
+async fn top_up(world: &World, rule: &Value, fen: i64) -> Seen {
+    let number = format!("top-up-{fen}");
+    world.faults(&json!([rule])).await;
+    let yuan = format!("{}.{:02}", fen / 100, fen % 100);
+    let form = json!({"attempt_id": number, "card_id": world.card, "amount": yuan, "payment_password": PIN});
+    let at_once = told(world.phone.post("/top-up", form).await.expect("an answer"));
+    let person = world.until(async |w| {
+        let (_, body) = w.phone.get(&format!("/top-up/{number}")).await.ok()?;
+        let state = body["state"].as_str()?.to_owned();
+        (state != "pending").then_some(state)
+    });
+    Seen { operation: "top-up", person: [at_once, person.await], merchant: ["–".into(), "–".into()] }
+}
+
+async fn refund(world: &mut World, rule: &Value, fen: i64) -> Seen {
+    let (order, page) = world.order(fen).await;
+    let paid = told(world.phone.pay(&page, &world.card).await.expect("an answer"));
+    assert_eq!(paid, "paid", "before anything goes wrong");
+    world.faults(&json!([rule])).await;
+    let number = format!("R-{order}");
+    let request = RefundRequest {
+        out_trade_no: Some(order.clone()),
+        out_refund_no: number.clone(),
+        amount: RefundRequestAmount { refund: fen, total: fen, currency: "CNY".to_owned(), from: None },
+        ..RefundRequest::default()
+    };
+    let at_once = word(&world.client.refund(&request).await.expect("it is taken").status);
+    let person = refund_record(world, fen).await;
+    let in_the_end = world.until(async |w| {
+        let status = w.refund_status(&number).await;
+        (status != "PROCESSING").then_some(status)
+    });
+    let merchant = [at_once, in_the_end.await];
+    Seen { operation: "card refund", person: [person, refund_record(world, fen).await], merchant }
+}
+
+/// How a refund stands among a person's records.
+async fn refund_record(world: &World, fen: i64) -> String {
+    let (_, body) = world.phone.get("/records").await.expect("an answer");
+    let records = body["records"].as_array().unwrap_or_else(|| panic!("records: {body}"));
+    let refund = records.iter().find(|r| r["kind"] == "refund" && r["amount"]["minor"] == fen);
+    refund.map_or_else(|| "nothing".to_owned(), |r| r["state"].as_str().expect("a state").to_owned())
+}
+
+const FAULTS: [(&str, &str); 6] = [
+    ("`refuse`", r#"{"fault":"refuse"}"#),
+    ("`delay` of 7 s", r#"{"fault":"delay","ms":7000}"#),
+    ("`drop`", r#"{"fault":"drop"}"#),
+    ("`twice`", r#"{"fault":"twice"}"#),
+    ("`garbage`", r#"{"fault":"garbage"}"#),
+    ("`down`", r#"{"fault":"down"}"#),
+];
+
+/// The lines of the table, as they stand in `docs/networks.md`.
+fn table(rows: &[(&str, Seen, usize)]) -> String {
+    let mut text = String::from(
+        "| fault | operation | the person hears | then | the merchant hears | then | moved at the bank |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for (fault, seen, moved) in rows {
+        let [person, person_then] = &seen.person;
+        let [merchant, merchant_then] = &seen.merchant;
+        let moved = match moved {
+            0 => "no",
+            1 => "once",
+            _ => panic!("{fault}, {}: {moved} times", seen.operation),
+        };
+        writeln!(
+            text,
+            "| {fault} | {} | {person} | {person_then} | {merchant} | {merchant_then} | {moved} |",
+            seen.operation
+        )
+        .expect("a string takes it");
+    }
+    text
+}
+
+/// Compares a table with the one between the two marks in the documentation, or writes it there.
+fn documented(text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/networks.md");
+    let page = std::fs::read_to_string(&path).expect("the page");
+    let (before, rest) = page.split_once("<!-- table -->\n").expect("where it begins");
+    let (stands, after) = rest.split_once("<!-- end of the table -->\n").expect("where it ends");
+    if std::env::var_os("KOUDAI_WRITE_TABLE").is_some() {
+        let page = format!("{before}<!-- table -->\n{text}<!-- end of the table -->\n{after}");
+        return std::fs::write(&path, page).expect("the page is written");
+    }
+    assert_eq!(stands, text, "docs/networks.md says otherwise; KOUDAI_WRITE_TABLE=1 mends it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_goes_wrong_money_moves_once_or_not_at_all_and_everybody_hears_what_is_so() {
+    let mut world = World::new().await;
+    let mut fen = 10_000;
+    let mut seen = Vec::new();
+    for (name, fault) in FAULTS {
+        let fault: Value = serde_json::from_str(fault).expect("a fault");
+        for operation in Operation::ALL {
+            // No two move the same, so that the bank's lines tell them apart.
+            fen += 1;
+            seen.push((name, fen, operation.run(&mut world, &fault, fen).await));
+        }
+    }
+    settled(&world.data).await;
+    let database = Database::Directory(world.data.clone());
+    compare_with_the_bank(&world.data, &database, &world.bank_url).await;
+    let theirs = bank_lines(&world.data, &world.bank_url).await;
+    let rows = seen.into_iter().map(|(name, fen, seen)| {
+        let kind = if seen.operation == "card refund" { BookKind::Refund } else { BookKind::Debit };
+        let moved = theirs.values().filter(|line| **line == (kind, fen)).count();
+        (name, seen, moved)
+    });
+    documented(&table(&rows.collect::<Vec<_>>()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_is_down_is_greyed_out_refuses_at_once_and_is_caught_up_with() {
+    let mut world = World::new().await;
+    let (paid, page) = world.order(8_800).await;
+    assert_eq!(told(world.phone.pay(&page, &world.card).await.expect("an answer")), "paid");
+    let (_, page) = world.order(6_600).await;
+    world.bank = None;
+
+    let method = async |w: &World| {
+        let (_, body) = w.phone.get(&page).await.ok()?;
+        body["methods"].as_array()?.iter().find(|m| m["method"] == w.card).cloned()
+    };
+    let greyed = world.until(async |w| method(w).await.filter(|m| m["usable"] == false)).await;
+    assert_eq!(greyed["why"], "银行维护中");
+    let (_, status) = world.phone.get("/status").await.expect("an answer");
+    assert_eq!((&status["bank"], &status["networks"]), (&json!("down"), &json!({"issuer": "down"})));
+    let began = Instant::now();
+    assert_eq!(told(world.phone.pay(&page, &world.card).await.expect("an answer")), "BANK_UNAVAILABLE");
+    assert!(began.elapsed() < Duration::from_secs(1), "nobody waits for a bank that is down");
+    let request = RefundRequest {
+        out_trade_no: Some(paid),
+        out_refund_no: "R-DOWN".to_owned(),
+        amount: RefundRequestAmount { refund: 8_800, total: 8_800, currency: "CNY".to_owned(), from: None },
+        ..RefundRequest::default()
+    };
+    assert_eq!(word(&world.client.refund(&request).await.expect("it is taken").status), "PROCESSING");
+
+    world.start_bank();
+    world.until(async |w| method(w).await.filter(|m| m["usable"] == true)).await;
+    world.until(async |w| (w.refund_status("R-DOWN").await == "SUCCESS").then_some(())).await;
+    assert_eq!(told(world.phone.pay(&page, &world.card).await.expect("an answer")), "paid");
+    settled(&world.data).await;
+    compare_with_the_bank(&world.data, &Database::Directory(world.data.clone()), &world.bank_url).await;
+}
