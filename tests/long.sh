@@ -2,7 +2,7 @@
 # The larger runs. Each appends its result line, with commit and machine, to docs/results/NAME.md.
 set -eu
 cd "$(dirname "$0")/.."
-name="${1:?which: kill, takeover, two-phones, engine, engine-postgres, http, gateway, bill, notices, simulate, fuzz}"
+name="${1:?which: kill, takeover, two-phones, engine, engine-postgres, http, gateway, networks, bill, notices, simulate, fuzz}"
 case "$name" in
     kill)
         export KOUDAI_KILL_ROUNDS="${KOUDAI_KILL_ROUNDS:-50}" KOUDAI_KILL_ACKS="${KOUDAI_KILL_ACKS:-200}"
@@ -78,6 +78,16 @@ case "$name" in
         out="$(target/release/koudai bench bill --data "${TMPDIR:-/var/tmp}/koudai-bench-$$" --orders "$orders")"
         printf -- '- %s, commit %s, `bench bill --orders %s`: %s\n' \
             "$(date -u +%Y-%m-%d)" "$commit" "$orders" "$out" | tee -a docs/results/bill.md
+        exit 0
+        ;;
+    networks)
+        commit="$(git rev-parse --short=12 HEAD)"
+        git diff --quiet HEAD || commit="$commit with changes"
+        KOUDAI_COMMIT="$commit" cargo build --profile bench --package koudai
+        seconds="${KOUDAI_BENCH_SECONDS:-15}"
+        out="$(target/release/koudai bench networks --data "${TMPDIR:-/var/tmp}/koudai-bench-$$" --seconds "$seconds")"
+        printf -- '- %s, commit %s, `bench networks --seconds %s`: %s\n' \
+            "$(date -u +%Y-%m-%d)" "$commit" "$seconds" "$out" | tee -a docs/results/networks.md
         exit 0
         ;;
     engine | engine-postgres | http | gateway)

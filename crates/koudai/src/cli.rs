@@ -62,6 +62,8 @@ pub(crate) enum BenchCommand {
     Gateway(BenchGatewayArgs),
     /// The bills of a merchant's very busy day, and what they take of the server
     Bill(BenchBillArgs),
+    /// Payments from balance beside a card network that does not answer
+    Networks(BenchNetworksArgs),
 }
 
 #[derive(Debug, Args)]
@@ -195,6 +197,34 @@ pub(crate) struct BenchBillArgs {
     /// Write what the merchant's SDK needs, and the day, into this file (JSON, with a private key)
     #[arg(long, value_name = "FILE")]
     pub(crate) credentials: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchNetworksArgs {
+    /// Where keys, ledger and bank are made: an empty or absent directory, removed afterwards
+    #[arg(long, value_name = "DIR", default_value = "./.koudai-bench")]
+    pub(crate) data: PathBuf,
+    /// Leave the directory there
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// People who pay, each equally often
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = at_least_one)]
+    pub(crate) accounts: usize,
+    /// Connections that are kept open, each with one payment from balance under way
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
+    pub(crate) connections: usize,
+    /// People who pay by card in every other round, each once a second
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
+    pub(crate) card_payers: usize,
+    /// When the bank answers a debit
+    #[arg(long, value_name = "S", default_value_t = 30)]
+    pub(crate) answers_after_s: u64,
+    /// How long each round takes
+    #[arg(long, value_name = "S", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub(crate) seconds: u64,
+    /// Pairs of rounds, one with card payments and one without
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pairs: u32,
 }
 
 /// What a load is made of.

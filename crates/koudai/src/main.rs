@@ -94,6 +94,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Restore(args) => backup::restore::run(&args),
             Command::Bench(cli::BenchCommand::Engine(args)) => bench::run_engine(&args),
             Command::Bench(cli::BenchCommand::Http(args)) => bench::run_http(&args, &log).await,
+            Command::Bench(cli::BenchCommand::Networks(args)) => bench::run_networks(&args).await,
             Command::Bench(cli::BenchCommand::Gateway(args)) => bench::run_gateway(&args, &log).await,
             Command::Bench(cli::BenchCommand::Bill(args)) => bench::run_bill(&args).await,
             Command::Staff(StaffCommand::Create(args)) => staff::run(args).await,

@@ -171,3 +171,17 @@ fn a_benchmark_never_touches_a_directory_that_holds_anything() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(std::fs::read_to_string(directory.path().join("koudai.db")).unwrap(), "mine");
 }
+
+#[test]
+fn payments_beside_a_bank_that_is_late_are_all_from_balance() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("bench");
+    let small = ["--accounts", "20", "--connections", "2", "--card-payers", "2", "--seconds", "1"];
+    let output = koudai(&[&["bench", "networks", "--pairs", "1", "--keep"], &small[..]].concat(), &data);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let by_card = &report["card_payments"];
+    assert!(by_card["pending"].as_u64().unwrap() + by_card["refused"].as_u64().unwrap() > 0, "{report}");
+    assert!(report["p99_ms"]["disturbed"][0].as_f64().unwrap() > 0.0, "{report}");
+    holds(&data);
+}

@@ -31,7 +31,11 @@ const AT_ONCE: usize = 8_192;
 #[derive(Debug)]
 pub(super) struct House {
     pub(super) people: Vec<PersonId>,
+    /// Each person's card, in their order.
+    pub(super) cards: Vec<CardId>,
     pub(super) merchants: Vec<MchId>,
+    /// Where merchants are told of payments; nowhere if empty.
+    pub(super) notify_url: &'static str,
 }
 
 /// Everybody's payment password, as they type it.
@@ -46,6 +50,8 @@ pub(super) fn pin() -> Pin {
 #[derive(Debug)]
 struct OpenAccount {
     number: usize,
+    /// What the card's bank knows it by, sealed.
+    token_sealed: Vec<u8>,
 }
 
 impl Command for OpenAccount {
@@ -83,7 +89,7 @@ impl Command for OpenAccount {
             kind: CardKind::Debit,
             bin: "629999".to_owned(),
             last4: format!("{:04}", self.number % 10_000),
-            token_sealed: vec![0; 40],
+            token_sealed: self.token_sealed.clone(),
             bound_at: now,
             removed_at: None,
         });
@@ -124,9 +130,20 @@ pub(super) fn not_done<R: std::fmt::Debug>(doing: &'static str) -> impl Fn(Faile
 impl House {
     /// Opens accounts with a payment password and money, and merchants.
     pub(super) fn build(engine: &Engine, accounts: usize, merchants: usize) -> Result<Self, Failure> {
-        let people = run_all(AT_ONCE, accounts, |number| open(engine.clone(), number))?;
+        Self::build_with(engine, accounts, merchants, &[0; 40])
+    }
+
+    /// The same, with cards that their bank is asked about under this token.
+    pub(super) fn build_with(
+        engine: &Engine,
+        accounts: usize,
+        merchants: usize,
+        token_sealed: &[u8],
+    ) -> Result<Self, Failure> {
+        let open = |number| open(engine.clone(), OpenAccount { number, token_sealed: token_sealed.to_vec() });
+        let (people, cards) = run_all(AT_ONCE, accounts, open)?.into_iter().unzip();
         let merchants = run_all(1, merchants, |_| merchant(engine.clone()))?;
-        Ok(Self { people, merchants })
+        Ok(Self { people, cards, merchants, notify_url: "https://shop.example/wechatpay/notify" })
     }
 
     /// Signs everybody in: under the hash of a token each, in their order.
@@ -181,7 +198,7 @@ impl House {
             product: Product::Native,
             description: "口袋咖啡 拿铁 大杯 少冰".to_owned(),
             attach: Some("table=12&waiter=7".to_owned()),
-            notify_url: "https://shop.example/wechatpay/notify".to_owned(),
+            notify_url: self.notify_url.to_owned(),
             goods_tag: Some("AUTUMN".to_owned()),
             detail: Some(
                 r#"{"cost_price":3600,"goods_detail":[{"merchant_goods_id":"latte-l","quantity":1,"unit_price":3600}]}"#
@@ -200,16 +217,16 @@ fn appid(mchid: MchId) -> String {
     format!("wx{:016}", mchid.0)
 }
 
-async fn open(engine: Engine, number: usize) -> Result<PersonId, Failure> {
+async fn open(engine: Engine, account: OpenAccount) -> Result<(PersonId, CardId), Failure> {
     let refused = not_done("opening an account");
-    let (person, card) = engine.submit(OpenAccount { number }).await.map_err(&refused)?;
+    let (person, card) = engine.submit(account).await.map_err(&refused)?;
     engine.submit(SetPaymentPassword { person, pin: pin() }).await.map_err(&refused)?;
     let amount = Money::fen(FUNDS).expect("above zero");
     let top_up = StartTopUp { person, number: "bench-top-up-1".to_owned(), card, amount, pin: pin() };
     let attempt = engine.submit(top_up).await.map_err(&refused)?.id;
     let outcome = Outcome::Succeeded { network_ref: attempt.wire() };
     engine.submit(EndAttempt { attempt, outcome }).await.map_err(not_done("topping up"))?;
-    Ok(person)
+    Ok((person, card))
 }
 
 async fn merchant(engine: Engine) -> Result<MchId, Failure> {

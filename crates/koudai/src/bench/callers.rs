@@ -61,7 +61,7 @@ pub(super) fn run(
     connections: usize,
     limit: Duration,
 ) -> Result<(Figures, Acknowledged), Failure> {
-    let rests = tokens.iter().map(|token| rest(address, token)).collect();
+    let rests = tokens.iter().map(|token| rest(address, token, "balance")).collect();
     on_a_thread(move || {
         let began = Instant::now();
         let run = Rc::new(Run {
@@ -93,9 +93,9 @@ pub(super) fn run(
     })
 }
 
-/// A request from the end of its token on.
-pub(super) fn rest(address: SocketAddr, token: &str) -> Vec<u8> {
-    let body = format!(r#"{{"method":"balance","payment_password":"{PIN}"}}"#);
+/// A request from the end of its token on; `method` is how it is paid.
+pub(super) fn rest(address: SocketAddr, token: &str, method: &str) -> Vec<u8> {
+    let body = format!(r#"{{"method":"{method}","payment_password":"{PIN}"}}"#);
     format!(
         " HTTP/1.1\r\nHost: {address}\r\nUser-Agent: Mozilla/5.0 (koudai bench)\r\nAccept: application/json\r\n\
          Accept-Language: zh-CN,zh;q=0.9,en;q=0.8\r\nOrigin: http://{address}\r\nSec-Fetch-Site: same-origin\r\n\

@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::accounts::House;
 use super::bound::{self, Bound};
-use super::http::{furnish, listener, signed_in};
+use super::http::{Issuer, furnish, listener, new_keys, signed_in};
 use super::sales::{Sales, Shop};
 use super::tills::{self, Done, NOTIFY_PATH};
 use super::{claim, database, durability, is_fresh, leave, ledger, measure, say, store_word};
@@ -74,7 +74,9 @@ async fn measured(args: &BenchGatewayArgs, log: &str) -> Result<(), Failure> {
     let (listening, address) = listener()?;
     let (sink, sink_address) = listener()?;
     let settings = Settings::of(database(directory, &args.store));
-    let app = furnish(directory, &settings, &format!("http://{address}"))?;
+    let keys = new_keys(directory)?;
+    let issuer = Issuer::nobody(&keys);
+    let app = furnish(directory, &settings, &format!("http://{address}"), keys, issuer)?;
     let engine = app.engine.clone();
     is_fresh(&engine)?;
     let began = Instant::now();

@@ -23,6 +23,7 @@ use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::Reach;
 use koudai_store::Tuning;
 use koudai_web::gateway::limits::Limits;
+use koudai_wechatpay::keys::PublicKey;
 use serde_json::json;
 
 use super::accounts::House;
@@ -31,7 +32,7 @@ use super::{claim, database, durability, is_fresh, leave, ledger, measure, say, 
 use crate::cli::BenchHttpArgs;
 use crate::failure::Failure;
 use crate::house::{self, Plan, Server};
-use crate::keys::{self, Progress, SLOW_KEYS};
+use crate::keys::{self, Keys, Progress, SLOW_KEYS};
 use crate::process::resident_bytes;
 
 /// Payments a second that this route has not reached: so many orders are placed for each second of the run.
@@ -59,22 +60,42 @@ pub(super) fn listener() -> Result<(TcpListener, SocketAddr), Failure> {
     Ok((listener, address))
 }
 
-/// Makes the keys and starts the engine, as a first start of a real server would.
+/// Makes the keys, as the set-up of a real server would.
+pub(super) fn new_keys(directory: &Path) -> Result<Keys, Failure> {
+    keys::create(directory, &Clock::wall(), &mut Progress::of(SLOW_KEYS))?;
+    keys::load(directory)
+}
+
+/// Which bank the server asks.
+pub(super) struct Issuer {
+    pub(super) url: String,
+    /// Checks its answers.
+    pub(super) key: PublicKey,
+}
+
+impl Issuer {
+    /// One that nothing listens for.
+    pub(super) fn nobody(keys: &Keys) -> Self {
+        Self { url: NOBODY.to_owned(), key: keys.issuer_app.public_key() }
+    }
+}
+
+/// Starts the engine, as a first start of a real server would.
 pub(super) fn furnish(
     directory: &Path,
     settings: &Settings,
     origin: &str,
+    keys: Keys,
+    issuer: Issuer,
 ) -> Result<koudai_web::App, Failure> {
-    keys::create(directory, &Clock::wall(), &mut Progress::of(SLOW_KEYS))?;
-    let keys = keys::load(directory)?;
     let plan = Plan {
         data: directory,
         origin: origin.to_owned(),
         operator: "口袋".to_owned(),
         contact: None,
-        issuer_url: NOBODY.to_owned(),
+        issuer_url: issuer.url,
         issuer_app_id: "bench".to_owned(),
-        issuer_key: keys.issuer_app.public_key(),
+        issuer_key: issuer.key,
         sms_url: NOBODY.to_owned(),
         sms_token: Secret::new("bench".to_owned()),
         reach: Reach::Local,
@@ -119,7 +140,9 @@ async fn measured(args: &BenchHttpArgs, log: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::because("measuring this disk's fdatasync", &error))?;
     let (listener, address) = listener()?;
     let settings = Settings::of(database(directory, &args.store));
-    let app = furnish(directory, &settings, &format!("http://{address}"))?;
+    let keys = new_keys(directory)?;
+    let issuer = Issuer::nobody(&keys);
+    let app = furnish(directory, &settings, &format!("http://{address}"), keys, issuer)?;
     let engine = app.engine.clone();
     is_fresh(&engine)?;
     let (merchant, tokens, bills) = prepare(&engine, args)?;
@@ -170,7 +193,11 @@ async fn measured(args: &BenchHttpArgs, log: &str) -> Result<(), Failure> {
 }
 
 /// The merchant was paid exactly what was acknowledged: so many times, and so much.
-async fn compare(engine: &Engine, merchant: MchId, acknowledged: Acknowledged) -> Result<(), Failure> {
+pub(super) async fn compare(
+    engine: &Engine,
+    merchant: MchId,
+    acknowledged: Acknowledged,
+) -> Result<(), Failure> {
     let account = AccountId::merchant(merchant);
     let found = engine.read(move |r| r.balance(account)).await.map_err(|e| ledger(&e))?;
     let (payments, minor) = found.map_or((0, 0), |balance| (balance.lines, balance.credits_minor));

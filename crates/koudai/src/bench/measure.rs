@@ -142,6 +142,14 @@ pub(super) fn decimal(value: u128, of: u128) -> f64 {
     if of == 0 { 0.0 } else { (value as f64 / of as f64 * 1_000.0).round() / 1_000.0 }
 }
 
+/// The median of what the n-th of one is to the n-th of the other.
+pub(super) fn median_ratio(of: &[f64], to: &[f64]) -> f64 {
+    let mut ratios: Vec<f64> = of.iter().zip(to).map(|(of, to)| of / to.max(f64::MIN_POSITIVE)).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    let middle = ratios.get(ratios.len() / 2).copied().unwrap_or_default();
+    (middle * 1_000.0).round() / 1_000.0
+}
+
 /// How many a second.
 pub(super) fn per_second(count: u64, elapsed: Duration) -> u64 {
     u64::try_from(u128::from(count) * 1_000_000 / elapsed.as_micros().max(1)).unwrap_or(u64::MAX)

@@ -1,7 +1,7 @@
 //! `koudai bench engine`: the real engine with real commands and rows under load, and what came of it as one JSON object.
 //! `koudai bench http` measures the wallet's payment route in the same way (`http.rs`), `koudai bench gateway` a merchant's
 //! order from its placing to its notification (`gateway.rs`), `koudai bench bill` what the bills of a very busy day take
-//! (`bill.rs`).
+//! (`bill.rs`), `koudai bench networks` what a card network that hangs does to everybody else (`networks.rs`).
 //!
 //! `accounts.rs` makes the people, merchants and orders the load needs, `load.rs` drives it, `callers.rs` and `tills.rs` do over HTTP,
 //! `measure.rs` keeps the figures, `together.rs` runs many commands at once.
@@ -14,6 +14,7 @@ mod gateway;
 mod http;
 mod load;
 mod measure;
+mod networks;
 mod sales;
 mod tills;
 mod together;
@@ -38,6 +39,7 @@ use crate::process;
 pub(crate) use bill::run_bill;
 pub(crate) use gateway::run_gateway;
 pub(crate) use http::run_http;
+pub(crate) use networks::run_networks;
 
 use accounts::House;
 use load::{Load, Mix};

@@ -89,7 +89,7 @@ struct Run {
 /// Sells until the orders or the time are used up. An answer or a notification that is not as it should be ends the run.
 pub(super) fn run(plan: Plan) -> Result<Done, Failure> {
     let host = plan.address.to_string();
-    let rests = plan.tokens.iter().map(|token| rest(plan.address, token)).collect();
+    let rests = plan.tokens.iter().map(|token| rest(plan.address, token, "balance")).collect();
     on_a_thread(move || {
         let run = Rc::new(Run {
             plan,
