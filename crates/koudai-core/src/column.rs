@@ -8,7 +8,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::id::{
-    AttemptId, BindingId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq, StaffId, TransferId,
+    AgreementId, AppMoveId, AttemptId, BindingId, CardId, IssuingAppId, MchId, MessageId, OrderId, PersonId,
+    RefundId, Seq, StaffId, TransferId,
 };
 use crate::identity::Phone;
 use crate::ledger::{AccountId, NetworkId};
@@ -203,7 +204,7 @@ macro_rules! numbers {
         }
     )*};
 }
-numbers!(PersonId OrderId RefundId TransferId CardId AttemptId BindingId MessageId StaffId MchId Seq AccountId NetworkId Timestamp);
+numbers!(PersonId OrderId RefundId TransferId CardId AttemptId BindingId IssuingAppId AgreementId AppMoveId MessageId StaffId MchId Seq AccountId NetworkId Timestamp);
 
 impl Column for bool {
     const PARTS: &'static [&'static str] = &[""];

@@ -122,6 +122,12 @@ ids! {
     AttemptId = 7000;
     /// The binding of a card, from intent to outcome.
     BindingId = 7100;
+    /// An app of another's that takes money from accounts here.
+    IssuingAppId = 2000;
+    /// A holder's consent that an app may.
+    AgreementId = 6300;
+    /// Money between a holder and an app.
+    AppMoveId = 6400;
     /// A message on its way to a phone.
     MessageId = 7200;
     /// One of the operator's staff.

@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::id::{MchId, PersonId, Seq};
+use crate::id::{IssuingAppId, MchId, PersonId, Seq};
 use crate::money::{Currency, Money, MoneyError};
 use crate::time::Timestamp;
 
@@ -36,15 +36,18 @@ pub enum AccountKind {
     RefundInFlight,
     /// A merchant's transfers that nobody has received yet.
     TransferInFlight,
+    /// What is owed to an app that takes money from accounts here.
+    AppSettlement,
 }
 
-const KINDS: [(i64, AccountKind); 6] = [
+const KINDS: [(i64, AccountKind); 7] = [
     (1, AccountKind::PersonBalance),
     (2, AccountKind::MerchantUnsettled),
     (3, AccountKind::Fees),
     (4, AccountKind::NetworkClearing),
     (5, AccountKind::RefundInFlight),
     (6, AccountKind::TransferInFlight),
+    (7, AccountKind::AppSettlement),
 ];
 
 const KIND_BITS: i64 = 4;
@@ -79,6 +82,11 @@ impl AccountId {
     /// A merchant's transfers that nobody has received yet.
     pub const fn transfers_in_flight(id: MchId) -> Self {
         Self((id.0 << KIND_BITS) | 6)
+    }
+
+    /// What is owed to an app.
+    pub const fn app(id: IssuingAppId) -> Self {
+        Self(id.0 | 7)
     }
 
     /// What the account is for; `None` for a number no account has.
@@ -144,6 +152,12 @@ pub enum JournalKind {
     /// What was held went back to its merchant; or a transfer failed before anything was held, and nothing moves.
     /// Subject: the transfer.
     TransferReturned,
+    /// An app took money from a holder. Subject: the movement.
+    AppDebit,
+    /// An app gave a holder money of a debit back. Subject: the movement.
+    AppRefund,
+    /// An app paid a holder out. Subject: the movement.
+    AppPayout,
 }
 
 impl JournalKind {
@@ -162,6 +176,9 @@ impl JournalKind {
             Self::TransferHeld => 8,
             Self::TransferPaid => 9,
             Self::TransferReturned => 10,
+            Self::AppDebit => 13,
+            Self::AppRefund => 14,
+            Self::AppPayout => 15,
         }
     }
 
@@ -180,6 +197,9 @@ impl JournalKind {
             Self::TransferHeld,
             Self::TransferPaid,
             Self::TransferReturned,
+            Self::AppDebit,
+            Self::AppRefund,
+            Self::AppPayout,
         ]
         .into_iter()
         .find(|kind| kind.number() == number)
@@ -197,7 +217,12 @@ impl JournalKind {
             | Self::RefundToMerchant
             | Self::TransferPaid
             | Self::TransferReturned => true,
-            Self::TopUp | Self::CardRefundAccepted | Self::TransferHeld => false,
+            Self::TopUp
+            | Self::CardRefundAccepted
+            | Self::TransferHeld
+            | Self::AppDebit
+            | Self::AppRefund
+            | Self::AppPayout => false,
         }
     }
 }

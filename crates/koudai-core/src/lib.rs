@@ -12,6 +12,7 @@ pub mod code_payment;
 pub mod column;
 pub mod id;
 pub mod identity;
+pub mod issuing;
 pub mod ledger;
 pub mod login_code;
 pub mod luhn;

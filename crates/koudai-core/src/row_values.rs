@@ -1,7 +1,7 @@
 //! What rows are keyed by where one number is not enough, and what stands in them in words. `rows` gives them on.
 
 use crate::column::{compound_key, worded};
-use crate::id::{MchId, PersonId, Seq};
+use crate::id::{IssuingAppId, MchId, PersonId, Seq};
 use crate::identity::Phone;
 
 compound_key! {
@@ -89,6 +89,78 @@ worded! {
     CodePurpose {
         /// To sign in, and to register by it.
         SignIn = "sign_in",
+        /// To let an app take money from an account.
+        Agreement = "agreement",
+    }
+}
+
+compound_key! {
+    /// An app's number for a binding.
+    AgreementKey {
+        /// The app.
+        app: IssuingAppId,
+        /// 1 to 40 letters, digits, `-` and `_`.
+        binding: String,
+    }
+}
+
+compound_key! {
+    /// An app's number for a movement of money.
+    AppMoveKey {
+        /// The app.
+        app: IssuingAppId,
+        /// Each kind has numbers of its own.
+        kind: AppMoveKind,
+        /// 1 to 40 letters, digits, `-` and `_`.
+        number: String,
+    }
+}
+
+worded! {
+    /// Which way money moves between a holder and an app.
+    AppMoveKind {
+        /// From the holder to the app.
+        Debit = "debit",
+        /// Of a debit, back to the holder.
+        Refund = "refund",
+        /// From the app to the holder.
+        Payout = "payout",
+    }
+}
+
+worded! {
+    /// How far a holder's consent is.
+    AgreementState {
+        /// The holder was sent a code.
+        CodeSent = "code_sent",
+        /// The app may take money.
+        Bound = "bound",
+        /// It came to nothing.
+        Refused = "refused",
+        /// The app or the holder ended it.
+        Ended = "ended",
+    }
+}
+
+worded! {
+    /// Why an app is declined for good, under the number it asked with.
+    Declined {
+        /// No account of this operator's has the number.
+        AccountUnknown = "account_unknown",
+        /// Name, ID number or phone are not the holder's.
+        DetailsMismatch = "details_mismatch",
+        /// The account is frozen.
+        Frozen = "frozen",
+        /// The balance does not cover it.
+        InsufficientFunds = "insufficient_funds",
+        /// There is no such token, or the agreement has ended.
+        TokenUnknown = "token_unknown",
+        /// More than the holder lets the app take, or than is left of a debit.
+        Limit = "limit",
+        /// The app's account does not cover a payout.
+        NotCovered = "not_covered",
+        /// It was closed before it arrived.
+        Closed = "closed",
     }
 }
 

@@ -9,7 +9,8 @@ use crate::card::CardKind;
 use crate::code_payment::CodeFailure;
 use crate::column::{Cells, Column, Fields, Row, Shape, Value};
 use crate::id::{
-    AttemptId, BindingId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq, StaffId, TransferId,
+    AgreementId, AppMoveId, AttemptId, BindingId, CardId, IssuingAppId, MchId, MessageId, OrderId, PersonId,
+    RefundId, Seq, StaffId, TransferId,
 };
 use crate::identity::Phone;
 use crate::ledger::{AccountId, NetworkId};
@@ -679,6 +680,129 @@ rows! {
         tries: u32,
         /// From then on it is of no use.
         expires_at: Timestamp,
+        /// The agreement that its code allows.
+        agreement: Option<AgreementId>,
+    }
+
+    /// An app of another's that takes money from accounts here. Source.
+    IssuingApp in issuing_app as issuing_app kept true {
+        /// Its number.
+        id: IssuingAppId,
+        /// What it signs its requests as.
+        app: String,
+        /// As holders read it, in Chinese.
+        name_zh: String,
+        /// As holders read it, in English.
+        name_en: String,
+        /// Checks its requests: a public key in PEM.
+        key_pem: String,
+        /// Kept from binding and from taking money.
+        suspended: bool,
+        /// When it was made.
+        created_at: Timestamp,
+    }
+
+    /// The app that signs its requests as this. Source.
+    IssuingAppName in issuing_app_name as issuing_app_name kept true {
+        /// The name.
+        app: String,
+        /// The app.
+        id: IssuingAppId,
+    }
+
+    /// A holder's consent that an app may take money, from the app's asking for it. Source.
+    Agreement in agreement as agreement {
+        /// The agreement.
+        id: AgreementId,
+        /// The app.
+        app: IssuingAppId,
+        /// The app's number for the binding.
+        binding: String,
+        /// Keyed hash of all that the app gave, by which a repeat is known.
+        content_mac: [u8; 32],
+        /// Whose account; `None` if nobody's was asked for.
+        person: Option<PersonId>,
+        /// How far it is.
+        state: AgreementState,
+        /// Why it came to nothing.
+        refusal: Option<Declined>,
+        /// What the code last sent is derived from.
+        nonce: [u8; 16],
+        /// When that was.
+        code_at: Timestamp,
+        /// Tries left at it.
+        tries_left: u8,
+        /// Codes sent so far.
+        codes_sent: u8,
+        /// The most the app may take at once.
+        per_payment: Money,
+        /// The most it may take on a day in China.
+        per_day: Money,
+        /// The day in China that `used` counts.
+        used_day: i64,
+        /// What it took on that day.
+        used: Money,
+        /// When it was asked for.
+        created_at: Timestamp,
+        /// When it ended.
+        ended_at: Option<Timestamp>,
+    }
+
+    /// An app's number for a binding. Source.
+    AgreementNumber in agreement_number as agreement_number {
+        /// App and number.
+        key: AgreementKey,
+        /// The agreement.
+        agreement: AgreementId,
+    }
+
+    /// How often a person's account was asked for by apps on a day. Source.
+    AgreementTally in agreement_tally as agreement_tally {
+        /// The person.
+        person: PersonId,
+        /// The day in China that `asked` counts.
+        day: i64,
+        /// How often.
+        asked: u8,
+    }
+
+    /// Money between a holder and an app: taken, given back, or paid out; or why it was not. Source.
+    AppMove in app_move as app_move {
+        /// The movement.
+        id: AppMoveId,
+        /// The app.
+        app: IssuingAppId,
+        /// Which way.
+        kind: AppMoveKind,
+        /// The app's number for it.
+        number: String,
+        /// Keyed hash of all that the app gave, by which a repeat is known; `None` for a refund, and for what was closed
+        /// before it came.
+        content_mac: Option<[u8; 32]>,
+        /// The agreement it was done by; `None` if the token stands for none.
+        agreement: Option<AgreementId>,
+        /// The holder; `None` if the token is nobody's.
+        person: Option<PersonId>,
+        /// For a refund, the debit it is part of.
+        original: Option<AppMoveId>,
+        /// How much; nothing if it was closed before it came.
+        amount: Money,
+        /// Of a debit, what came back of it.
+        returned: Money,
+        /// What the holder reads.
+        description: String,
+        /// Why no money moved; `None` if it did.
+        refusal: Option<Declined>,
+        /// When it was decided.
+        at: Timestamp,
+    }
+
+    /// An app's number for a movement of money. Source.
+    AppMoveNumber in app_move_number as app_move_number {
+        /// App, kind and number.
+        key: AppMoveKey,
+        /// The movement.
+        id: AppMoveId,
     }
 
     /// How far a merchant has been told: every event up to here was answered or has a retry row. Source.

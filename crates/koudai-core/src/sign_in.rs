@@ -75,6 +75,7 @@ impl Command for RequestCode {
             next_at: now,
             tries: 0,
             expires_at: now.plus(CODE_LIFE_MS),
+            agreement: None,
         };
         tx.announce(Event::MessageDue(message.id));
         tx.rows().one_time_code.put(OneTimeCode {
@@ -234,6 +235,6 @@ impl Command for MessageFailed {
 }
 
 /// Compares two short texts without telling by time where they differ.
-fn same_text(a: &str, b: &str) -> bool {
+pub(crate) fn same_text(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |diff, (x, y)| diff | (x ^ y)) == 0
 }

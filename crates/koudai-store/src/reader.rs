@@ -12,9 +12,9 @@ use koudai_core::ledger::{AccountId, Journal, Line, Seal};
 use koudai_core::notice::slot;
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
-    Attempt, Balance, Card, CodePayment, Delivery, DeliveryKey, DeliveryOutcome, MerchantCertificate,
-    Message, NoticeCursor, NoticeKey, NoticeRetry, NoticeTally, OpenAttempt, OrderCode, PayerCode, Refund,
-    UsedLoginCode, WaitingTransfer,
+    Agreement, Attempt, Balance, Card, CodePayment, Delivery, DeliveryKey, DeliveryOutcome,
+    MerchantCertificate, Message, NoticeCursor, NoticeKey, NoticeRetry, NoticeTally, OpenAttempt, OrderCode,
+    PayerCode, Refund, UsedLoginCode, WaitingTransfer,
 };
 use koudai_core::time::Timestamp;
 
@@ -203,6 +203,15 @@ impl Reader {
         self.find("person = ?1 AND removed_at IS NULL ORDER BY id", &[Value::Int(person.0)])
     }
 
+    /// What a person lets apps do, and did, newest first. What came to nothing is left out.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn agreements_of(&self, person: PersonId) -> Result<Vec<Agreement>, StoreError> {
+        let sql = "person = ?1 AND state IN ('bound', 'ended') ORDER BY id DESC LIMIT 100";
+        self.find(sql, &[Value::Int(person.0)])
+    }
+
     /// A merchant's certificates, oldest first.
     ///
     /// # Errors
@@ -312,7 +321,19 @@ impl Reader {
         after: Seq,
         limit: i64,
     ) -> Result<Vec<Journal>, StoreError> {
-        let account = AccountId::merchant(mchid);
+        self.account_journals(AccountId::merchant(mchid), after, limit)
+    }
+
+    /// An account's journals after `after`, oldest first: some of them, and at least one if there is any.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn account_journals(
+        &self,
+        account: AccountId,
+        after: Seq,
+        limit: i64,
+    ) -> Result<Vec<Journal>, StoreError> {
         let mut next = self.line_from(account, Seq(after.0 + 1))?;
         let mut journals = vec![];
         while next > after {

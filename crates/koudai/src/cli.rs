@@ -34,6 +34,9 @@ pub(crate) enum Command {
     /// The operator's staff
     #[command(subcommand)]
     Staff(StaffCommand),
+    /// Other apps that may take money from accounts here, by the issuer protocol
+    #[command(subcommand)]
+    IssuingApp(IssuingAppCommand),
     /// Checks every invariant of a data directory, and names the rows of the first that fails
     Verify(VerifyArgs),
     /// Copies the ledger beside a server that may be running, and checks the copy.
@@ -662,6 +665,34 @@ pub(crate) enum KeyMode {
 pub(crate) enum StaffCommand {
     /// Makes one of the operator's staff and prints the token they enrol with
     Create(StaffCreateArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IssuingAppCommand {
+    /// Makes an app, or changes one, and prints as JSON what its engineers need
+    Set(IssuingAppSetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IssuingAppSetArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// What it signs its requests as: 1 to 32 of letters, digits, `-` and `_`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) app: String,
+    /// Its name as holders read it, in Chinese
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name_zh: Option<String>,
+    /// Its name as holders read it, in English
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name_en: Option<String>,
+    /// A file with the public key that checks its requests, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Whether it is kept from binding and from taking money; what it owes it may still give
+    #[arg(long, value_name = "YES_OR_NO", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) suspended: Option<bool>,
 }
 
 #[derive(Debug, Args)]

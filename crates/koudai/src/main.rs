@@ -11,6 +11,7 @@ mod directory;
 mod durable;
 mod failure;
 mod house;
+mod issuing;
 mod keys;
 mod merchant;
 mod notices;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-use cli::{Cli, Command, MerchantCommand, SandboxCommand, StaffCommand};
+use cli::{Cli, Command, IssuingAppCommand, MerchantCommand, SandboxCommand, StaffCommand};
 use failure::Failure;
 
 /// A payment's rows are made by one thread and dropped by another, which the system's allocator takes locks for.
@@ -98,6 +99,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Bench(cli::BenchCommand::Gateway(args)) => bench::run_gateway(&args, &log).await,
             Command::Bench(cli::BenchCommand::Bill(args)) => bench::run_bill(&args).await,
             Command::Staff(StaffCommand::Create(args)) => staff::run(args).await,
+            Command::IssuingApp(IssuingAppCommand::Set(args)) => issuing::run(args).await,
         }
     });
     // Whatever still runs has nothing left to say; a blocked thread must not keep the program from ending.

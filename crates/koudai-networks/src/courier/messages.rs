@@ -1,6 +1,7 @@
 //! One-time codes on their way to phones. A code is derived when it is sent and stands nowhere before.
 
-use koudai_core::rows::{CodeKey, CodePurpose, Message};
+use koudai_core::id::AgreementId;
+use koudai_core::rows::{Agreement, CodeKey, CodePurpose, IssuingApp, Message};
 use koudai_core::sign_in::{CODE_LIFE_MS, MessageDone, MessageFailed, code_of};
 use koudai_core::time::MINUTE;
 use koudai_store::StoreError;
@@ -24,6 +25,15 @@ impl Courier {
         Ok(())
     }
 
+    /// The app that an agreement is with.
+    async fn app_of(&self, agreement: AgreementId) -> Option<IssuingApp> {
+        let found = self.engine.read(move |r| {
+            let app = r.get::<Agreement>(&agreement)?.map(|agreement| agreement.app);
+            app.map_or(Ok(None), |app| r.get::<IssuingApp>(&app))
+        });
+        found.await.ok().flatten()
+    }
+
     async fn send(&self, message: Message) {
         let id = message.id;
         if self.engine.now() >= message.expires_at {
@@ -32,8 +42,21 @@ impl Courier {
         }
         let key = CodeKey { phone: message.phone, purpose: message.purpose };
         let code = code_of(self.engine.keys(), &key, &message.nonce);
-        let (zh, en) = match key.purpose {
-            CodePurpose::SignIn => ("登录", "sign-in"),
+        let app = match message.agreement {
+            Some(agreement) => self.app_of(agreement).await,
+            None => None,
+        };
+        let (zh, en) = match (key.purpose, &app) {
+            (CodePurpose::SignIn, _) => ("登录".to_owned(), "sign-in".to_owned()),
+            (CodePurpose::Agreement, Some(app)) => (
+                format!("授权{}从你的零钱扣款", app.name_zh),
+                format!("letting {} charge your balance", app.name_en),
+            ),
+            // The database could not be read; the next look tries again.
+            (CodePurpose::Agreement, None) => {
+                drop(self.engine.submit(MessageFailed { message: id }).await);
+                return;
+            }
         };
         let (operator, minutes) = (&self.operator, CODE_LIFE_MS / MINUTE);
         let text = Zeroizing::new(format!(

@@ -328,7 +328,12 @@ pub(crate) fn event(
         JournalKind::TransferPaid | JournalKind::TransferReturned => {
             (TRANSFER_FINISHED, "商家转账单据终态通知")
         }
-        JournalKind::TopUp | JournalKind::CardRefundAccepted | JournalKind::TransferHeld => {
+        JournalKind::TopUp
+        | JournalKind::CardRefundAccepted
+        | JournalKind::TransferHeld
+        | JournalKind::AppDebit
+        | JournalKind::AppRefund
+        | JournalKind::AppPayout => {
             unreachable!("nobody is told of these")
         }
     };

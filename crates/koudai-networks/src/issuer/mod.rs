@@ -3,6 +3,7 @@
 //! [`client`] is the app's side, [`sandbox`] a small bank that speaks the other; they share [`wire`] and
 //! [`signing`] and nothing else. `docs/issuer-protocol.md` describes it for anyone who writes a third.
 
+pub mod calls;
 pub mod client;
 mod network;
 pub mod sandbox;

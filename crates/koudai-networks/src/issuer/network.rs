@@ -131,7 +131,6 @@ const fn money_refusal(code: IssuerCode) -> NetworkRefusal {
         IssuerCode::CardFrozen | IssuerCode::TokenUnknown | IssuerCode::CardUnknown => {
             NetworkRefusal::CardNotUsable
         }
-        IssuerCode::NotCovered => NetworkRefusal::Unavailable,
         IssuerCode::Closed => NetworkRefusal::Withdrawn,
         IssuerCode::DetailsMismatch
         | IssuerCode::CodeWrong
@@ -141,7 +140,9 @@ const fn money_refusal(code: IssuerCode) -> NetworkRefusal {
         | IssuerCode::Limit
         | IssuerCode::IdReused
         | IssuerCode::NotFound
+        | IssuerCode::NotCovered
         | IssuerCode::SignError
+        | IssuerCode::AppSuspended
         | IssuerCode::BadRequest
         | IssuerCode::Other => NetworkRefusal::Refused,
     }
@@ -190,6 +191,7 @@ const fn binding_refusal(code: IssuerCode) -> Refusal {
         | IssuerCode::Limit
         | IssuerCode::IdReused
         | IssuerCode::SignError
+        | IssuerCode::AppSuspended
         | IssuerCode::BadRequest
         | IssuerCode::Other => Refusal::BankRefused,
     }

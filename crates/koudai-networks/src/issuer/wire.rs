@@ -24,6 +24,21 @@ pub fn id_ok(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
+/// Beyond this an amount is malformed rather than too high, in minor units.
+pub const MAX_AMOUNT_MINOR: i64 = 1_000_000_000_000;
+
+/// Whether an amount and its currency are well-formed, for an issuer of this one currency.
+pub fn amount_ok(amount_minor: i64, currency: &str, of: &str) -> bool {
+    (1..=MAX_AMOUNT_MINOR).contains(&amount_minor) && currency == of
+}
+
+/// Whether what moves money by a token is well-formed, but for its amount.
+fn move_ok(id: &str, token: &Secret<String>, description: &str) -> bool {
+    id_ok(id)
+        && (1..=128).contains(&token.expose().len())
+        && description.chars().count() <= MAX_DESCRIPTION_CHARS
+}
+
 /// Why the issuer refused. Stable, never renamed; in the body of every 4xx and in each refused debit, refund or payout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -58,6 +73,8 @@ pub enum IssuerCode {
     NotFound,
     /// The signature, its time or its sender is not right.
     SignError,
+    /// The operator of the issuer has stopped this app.
+    AppSuspended,
     /// A field is missing or malformed.
     BadRequest,
     /// A code this version does not know: a refusal without a reason a program could use.
@@ -67,7 +84,7 @@ pub enum IssuerCode {
 
 impl IssuerCode {
     /// Every code there is, but for [`Other`](Self::Other).
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::DetailsMismatch,
         Self::CardUnknown,
         Self::CardFrozen,
@@ -83,6 +100,7 @@ impl IssuerCode {
         Self::IdReused,
         Self::NotFound,
         Self::SignError,
+        Self::AppSuspended,
         Self::BadRequest,
     ];
 
@@ -109,6 +127,7 @@ impl IssuerCode {
             Self::IdReused => "ID_REUSED",
             Self::NotFound => "NOT_FOUND",
             Self::SignError => "SIGN_ERROR",
+            Self::AppSuspended => "APP_SUSPENDED",
             Self::BadRequest => "BAD_REQUEST",
             Self::Other => "OTHER",
         }
@@ -150,6 +169,23 @@ pub struct BindRequest {
     /// Three digits, credit cards only.
     #[serde(default, with = "secret_option", skip_serializing_if = "Option::is_none")]
     pub cvv: Option<Secret<String>>,
+}
+
+impl BindRequest {
+    /// Whether every field may be what it is to be.
+    pub fn is_sound(&self) -> bool {
+        let Self { binding_id, card_number, name, id_number, phone, expiry, cvv } = self;
+        let digits = |text: &str, least, most| {
+            (least..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        id_ok(binding_id)
+            && digits(card_number.expose(), 12, 19)
+            && (1..=128).contains(&name.expose().len())
+            && (1..=32).contains(&id_number.expose().len())
+            && digits(phone.expose(), 5, 15)
+            && expiry.as_ref().is_none_or(|text| text.expose().len() == 5)
+            && cvv.as_ref().is_none_or(|text| digits(text.expose(), 3, 3))
+    }
 }
 
 /// `POST /bindings/{binding_id}/confirm`.
@@ -276,6 +312,31 @@ pub struct PayoutRequest {
     pub currency: String,
     /// What the holder reads on the statement, at most 128 characters.
     pub description: String,
+}
+
+impl DebitRequest {
+    /// Whether every field may be what it is to be, at an issuer of this currency.
+    pub fn is_sound(&self, currency: &str) -> bool {
+        move_ok(&self.debit_id, &self.token, &self.description)
+            && amount_ok(self.amount_minor, &self.currency, currency)
+    }
+}
+
+impl PayoutRequest {
+    /// Whether every field may be what it is to be, at an issuer of this currency.
+    pub fn is_sound(&self, currency: &str) -> bool {
+        move_ok(&self.payout_id, &self.token, &self.description)
+            && amount_ok(self.amount_minor, &self.currency, currency)
+    }
+}
+
+impl RefundRequest {
+    /// Whether every field may be what it is to be, at an issuer of this currency.
+    pub fn is_sound(&self, currency: &str) -> bool {
+        id_ok(&self.refund_id)
+            && id_ok(&self.debit_id)
+            && amount_ok(self.amount_minor, &self.currency, currency)
+    }
 }
 
 /// How a debit, refund or payout ended. Each is final: money moved, or it never will under this id.

@@ -176,6 +176,9 @@ impl Books {
             JournalKind::TransferHeld | JournalKind::TransferPaid | JournalKind::TransferReturned => {
                 self.take_transfer(journal)
             }
+            JournalKind::AppDebit | JournalKind::AppRefund | JournalKind::AppPayout => {
+                Err("nobody in a history binds an account to an app".to_owned())
+            }
         }
     }
 

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0005_orders_meant_for_a_person.sql"),
     include_str!("../../migrations/postgres/0006_transfers.sql"),
     include_str!("../../migrations/postgres/0007_notices.sql"),
+    include_str!("../../migrations/postgres/0008_issuing.sql"),
 ];
 
 fn migrating() -> impl FnOnce(tokio_postgres::Error) -> StoreError {

@@ -47,6 +47,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0005_orders_meant_for_a_person.sql"),
     include_str!("../../migrations/sqlite/0006_transfers.sql"),
     include_str!("../../migrations/sqlite/0007_notices.sql"),
+    include_str!("../../migrations/sqlite/0008_issuing.sql"),
 ];
 
 /// Opens or creates the database of a directory and becomes its owner.

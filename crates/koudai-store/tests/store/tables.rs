@@ -6,8 +6,9 @@ use koudai_core::code_payment::CodeFailure;
 use koudai_core::column::{Cells, Row, Value};
 use koudai_core::id::OrderId;
 use koudai_core::rows::{
-    App, AttemptKind, AttemptState, BindingState, CodePurpose, DeliveryOutcome, NetworkRefusal, Order,
-    OrderState, Product, RefundState, RefundWay, Rows, StaffRole, TransferFailure, TransferState,
+    AgreementState, App, AppMoveKind, AttemptKind, AttemptState, BindingState, CodePurpose, Declined,
+    DeliveryOutcome, NetworkRefusal, Order, OrderState, Product, RefundState, RefundWay, Rows, StaffRole,
+    TransferFailure, TransferState,
 };
 use koudai_store::{Reader, StoreError, Tuning};
 
@@ -149,7 +150,7 @@ fn candidates(column: &str, gaps: bool) -> Vec<Value> {
             all.extend([$(if gaps { $type::ALL[0].word() } else { $type::ALL[$type::ALL.len() - 1].word() }),*].map(text))
         };
     }
-    words!(AttemptKind AttemptState BindingState CardKind CodeFailure CodePurpose DeliveryOutcome NetworkRefusal OrderState);
+    words!(AttemptKind AttemptState BindingState CardKind CodeFailure CodePurpose DeliveryOutcome NetworkRefusal OrderState AgreementState Declined AppMoveKind);
     words!(Product RefundState RefundWay StaffRole TransferFailure TransferState);
     all.extend([Value::Bytes(vec![]), Value::Bytes(vec![0xFF; 16]), Value::Bytes(vec![0; 32])]);
     all.insert(if gaps { 0 } else { all.len() }, Value::Null);

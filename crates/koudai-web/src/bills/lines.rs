@@ -39,7 +39,11 @@ pub(super) enum Meaning {
 pub(super) const fn meaning(journal: &Journal) -> Meaning {
     let (order, refund) = (OrderId(journal.subject), RefundId(journal.subject));
     match journal.kind {
-        JournalKind::TopUp | JournalKind::TransferPaid => Meaning::Nobody,
+        JournalKind::TopUp
+        | JournalKind::TransferPaid
+        | JournalKind::AppDebit
+        | JournalKind::AppRefund
+        | JournalKind::AppPayout => Meaning::Nobody,
         JournalKind::TransferHeld => Meaning::Sent(TransferId(journal.subject)),
         JournalKind::TransferReturned => Meaning::SentReturned(TransferId(journal.subject)),
         JournalKind::BalancePayment | JournalKind::CardPayment => Meaning::Paid(order),

@@ -141,15 +141,20 @@ const NOTHING: Totals = (Money::zero(Currency::Cny), Money::zero(Currency::Cny))
 fn add((paid, back): &mut Totals, journal: &Journal) {
     // The order's amount is the first posting of a payment, the refund's the last of a refund.
     let (sum, posting) = match journal.kind {
-        JournalKind::BalancePayment | JournalKind::CardPayment => (paid, journal.postings.first()),
-        JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => (back, journal.postings.last()),
+        JournalKind::BalancePayment | JournalKind::CardPayment | JournalKind::AppDebit => {
+            (paid, journal.postings.first())
+        }
+        JournalKind::BalanceRefund | JournalKind::CardRefundAccepted | JournalKind::AppRefund => {
+            (back, journal.postings.last())
+        }
         JournalKind::TopUp
         | JournalKind::CardRefundDone
         | JournalKind::CardRefundAbnormal
         | JournalKind::RefundToBalance
         | JournalKind::TransferHeld
         | JournalKind::TransferPaid
-        | JournalKind::TransferReturned => return,
+        | JournalKind::TransferReturned
+        | JournalKind::AppPayout => return,
         // What was counted as on its way back has gone to the merchant instead.
         JournalKind::RefundToMerchant => {
             if let Some(posting) = journal.postings.first() {

@@ -2,12 +2,12 @@
 
 use axum::extract::Path;
 use axum::response::Response;
-use koudai_core::id::{AttemptId, MchId, OrderId, PersonId, RefundId, TransferId};
+use koudai_core::id::{AppMoveId, AttemptId, MchId, OrderId, PersonId, RefundId, TransferId};
 use koudai_core::ledger::{Journal, JournalKind};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
-    Attempt, AttemptKind, AttemptState, Card, Merchant, Order, Refund, RefundState, RefundWay, Transfer,
-    TransferState,
+    AppMove, AppMoveKind, Attempt, AttemptKind, AttemptState, Card, IssuingApp, Merchant, Order, Refund,
+    RefundState, RefundWay, Transfer, TransferState,
 };
 use koudai_core::time::Timestamp;
 use koudai_store::{Reader, StoreError};
@@ -65,6 +65,10 @@ pub(super) fn journal_line(
             let transfer = reader.get::<Transfer>(&id)?.ok_or_else(missing)?;
             Some(transfer_line(reader, &transfer, l)?)
         }
+        JournalKind::AppDebit | JournalKind::AppRefund | JournalKind::AppPayout => {
+            let done = reader.get::<AppMove>(&AppMoveId(journal.subject))?.ok_or_else(missing)?;
+            Some(move_line(reader, &done, l)?)
+        }
         JournalKind::CardRefundDone
         | JournalKind::CardRefundAbnormal
         | JournalKind::RefundToBalance
@@ -112,6 +116,32 @@ fn refund_line(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordLine, 
             RefundState::Processing | RefundState::Abnormal => RecordState::Pending,
             RefundState::Success => RecordState::Succeeded,
         },
+    })
+}
+
+/// What an app took, gave back or paid out.
+fn move_line(reader: &Reader, done: &AppMove, l: Lang) -> Result<RecordLine, StoreError> {
+    let app = reader.get::<IssuingApp>(&done.app)?.expect("a movement has its app");
+    let (kind, direction) = match done.kind {
+        AppMoveKind::Debit => (RecordKind::Payment, Direction::Out),
+        AppMoveKind::Refund => (RecordKind::Refund, Direction::In),
+        AppMoveKind::Payout => (RecordKind::Transfer, Direction::In),
+    };
+    let state = match done.returned.minor() {
+        0 => RecordState::Succeeded,
+        back if back == done.amount.minor() => RecordState::Refunded,
+        _ => RecordState::PartlyRefunded,
+    };
+    Ok(RecordLine {
+        id: done.id.wire(),
+        kind,
+        name: l.say(&app.name_zh, &app.name_en).to_owned(),
+        item: Some(done.description.clone()),
+        method: purse::name_of(reader, None, l)?,
+        direction,
+        amount: done.amount,
+        at: done.at,
+        state,
     })
 }
 
@@ -241,6 +271,13 @@ fn detail(reader: &Reader, person: PersonId, id: &str, l: Lang) -> Result<Option
             None => Ok(None),
         };
     }
+    if let Some(id) = AppMoveId::parse(id) {
+        let its = |done: &AppMove| done.person == Some(person) && done.refusal.is_none();
+        return match reader.get::<AppMove>(&id)?.filter(its) {
+            Some(done) => move_detail(reader, &done, l).map(Some),
+            None => Ok(None),
+        };
+    }
     let Some(id) = AttemptId::parse(id) else { return Ok(None) };
     match reader.get::<Attempt>(&id)?.filter(|a| a.person == person) {
         Some(attempt) => attempt_detail(reader, &attempt, l),
@@ -313,6 +350,23 @@ const fn refund_end(refund: &Refund) -> Event {
         RefundWay::Balance => Event::RefundInBalance,
         RefundWay::Merchant => Event::RefundByMerchant,
     }
+}
+
+fn move_detail(reader: &Reader, done: &AppMove, l: Lang) -> Result<RecordPage, StoreError> {
+    let event = match done.kind {
+        AppMoveKind::Debit => Event::Paid,
+        AppMoveKind::Refund | AppMoveKind::Payout => Event::InBalance,
+    };
+    Ok(RecordPage {
+        l,
+        line: move_line(reader, done, l)?,
+        description: Some(done.description.clone()),
+        breakdown: vec![],
+        refunded: (!done.returned.is_zero()).then_some(done.returned),
+        order_no: Some(done.number.clone()),
+        bank_reference: None,
+        timeline: vec![(done.at, event)],
+    })
 }
 
 fn transfer_detail(reader: &Reader, transfer: &Transfer, l: Lang) -> Result<RecordPage, StoreError> {

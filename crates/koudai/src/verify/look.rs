@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use koudai_core::column::Row;
 use koudai_core::id::{AttemptId, Seq};
 use koudai_core::ledger::{AccountId, Journal, JournalKind};
-use koudai_core::rows::{Attempt, AttemptKind, AttemptState, Order, Refund, Transfer};
+use koudai_core::rows::{AppMove, Attempt, AttemptKind, AttemptState, Order, Refund, Transfer};
 use koudai_core::time::Timestamp;
 use koudai_store::{Range, Reader};
 
 use super::claims::{self, Due, Entry};
 use super::orders::was_paid;
 use super::tally::Suspects;
-use super::{Wrong, broken, check};
+use super::{Wrong, broken, check, issuing};
 
 /// Rows read at once.
 const CHUNK: i64 = 4_096;
@@ -74,6 +74,15 @@ pub(super) fn look(reader: &Reader, suspects: &Suspects) -> Result<(), Wrong> {
             |facts, transfer: &Transfer| {
                 for due in claims::of_transfer(transfer).iter().flatten() {
                     facts.claim(due, || claims::transfer_name(transfer))?;
+                }
+                Ok(())
+            },
+        )?;
+        facts.each(
+            |done: &AppMove| done.id.0,
+            |facts, done: &AppMove| {
+                if let Some(due) = issuing::of_move(done) {
+                    facts.claim(&due, || issuing::move_name(done))?;
                 }
                 Ok(())
             },

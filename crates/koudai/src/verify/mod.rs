@@ -12,6 +12,7 @@
 mod attempts;
 mod claims;
 mod deliveries;
+mod issuing;
 mod look;
 mod orders;
 mod people;
@@ -53,9 +54,11 @@ pub(crate) struct Report {
     pub(crate) refunds: usize,
     /// Transfers of merchants to people.
     pub(crate) transfers: usize,
+    /// Movements of money between holders and apps, the declined ones too.
+    pub(crate) app_moves: usize,
     /// Calls to networks whose outcome is not known yet.
     pub(crate) open_attempts: usize,
-    /// Minor units owed to people and merchants.
+    /// Minor units owed to people, merchants and apps.
     pub(crate) owed_minor: i128,
     /// How long it took, in milliseconds.
     pub(crate) took_ms: u64,
@@ -106,6 +109,7 @@ enum Stage {
     Refunds,
     RefundSums,
     Transfers,
+    Issuing,
     Claims,
     Deliveries,
 }
@@ -178,6 +182,7 @@ fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 struct Newest {
     attempt: i64,
     transfer: i64,
+    app_move: i64,
 }
 
 /// What the tables of numbers say.
@@ -185,6 +190,7 @@ struct TablesOfNumbers {
     numbers: Numbers,
     top_ups: Tally,
     transfers: Tally,
+    app_moves: Tally,
 }
 
 /// What the rows say.
@@ -193,18 +199,24 @@ struct Said {
     numbers: Numbers,
     top_ups: Tally,
     transfers: Tally,
+    app_moves: Tally,
 }
 
 /// Checks everything from where the ledger stood: the journals, the rows, and the tables of numbers beside each other.
 fn check_from(database: &Database, start: Start, reader: Reader, found: &mut Found) -> Report {
     let (marks, head) = (start.marks.clone(), start.head);
-    let newest = Newest { attempt: start.newest_attempt, transfer: start.newest_transfer };
+    let newest = Newest {
+        attempt: start.newest_attempt,
+        transfer: start.newest_transfer,
+        app_move: start.newest_app_move,
+    };
     let counted = Counted::new(&start);
     let mut said = Said {
         claims: Claims::new(marks.clone(), start.at),
         numbers: Numbers::default(),
         top_ups: Tally::default(),
         transfers: Tally::default(),
+        app_moves: Tally::default(),
     };
     let mut of_rows = Found::default();
     let mut report = Report::default();
@@ -221,6 +233,7 @@ fn check_from(database: &Database, start: Start, reader: Reader, found: &mut Fou
                 numbers: beside.read(&reader)?,
                 top_ups: read_top_up_numbers(&reader, newest.attempt, &own_marks)?,
                 transfers: transfers::read_numbers(&reader, newest.transfer, &own_marks)?,
+                app_moves: issuing::read_numbers(&reader, newest.app_move, &own_marks)?,
             })
         });
         let rows = check_rows(database, &counted, &marks, newest, &mut said, &mut of_rows);
@@ -273,6 +286,8 @@ fn check_rows(
     found.note(Stage::Orders, done);
     let transfers = transfers::run(&reader, &people, &mut said.claims, newest.transfer, marks, &mut report);
     said.transfers = found.note(Stage::Transfers, transfers).unwrap_or_default();
+    let moves = issuing::run(&reader, &people, &mut said.claims, newest.app_move, marks, &mut report);
+    said.app_moves = found.note(Stage::Issuing, moves).unwrap_or_default();
     found.note(Stage::Deliveries, deliveries::run(&reader));
     report
 }
@@ -292,7 +307,7 @@ fn read_top_up_numbers(reader: &Reader, newest: i64, marks: &Marks) -> Result<Ta
 /// Holds the tables of numbers against the rows that have them, as far as those were read.
 fn compare_numbers(
     database: &Database,
-    TablesOfNumbers { numbers, top_ups, transfers }: &TablesOfNumbers,
+    TablesOfNumbers { numbers, top_ups, transfers, app_moves }: &TablesOfNumbers,
     said: &Said,
     counted: &Counted,
     newest: Newest,
@@ -320,6 +335,10 @@ fn compare_numbers(
     look(Stage::Transfers, &said.transfers, transfers, &|reader, suspects| {
         let counts = [said.transfers.count, transfers.count];
         transfers::look_at_numbers(reader, newest.transfer, suspects, counts)
+    });
+    look(Stage::Issuing, &said.app_moves, app_moves, &|reader, suspects| {
+        let counts = [said.app_moves.count, app_moves.count];
+        issuing::look_at_numbers(reader, newest.app_move, suspects, counts)
     });
 }
 

@@ -274,7 +274,7 @@ impl Replay {
             let (held, owed) = sums.entry(account.currency).or_default();
             match kind {
                 AccountKind::NetworkClearing => *held += standing,
-                AccountKind::PersonBalance | AccountKind::MerchantUnsettled => {
+                AccountKind::PersonBalance | AccountKind::MerchantUnsettled | AccountKind::AppSettlement => {
                     *owed += standing;
                     report.owed_minor += standing;
                 }

@@ -10,7 +10,7 @@ use koudai_core::id::{MchId, Seq};
 use koudai_core::ledger::AccountId;
 use koudai_core::money::Currency;
 use koudai_core::rows::{
-    Attempt, Balance, Merchant, NoticeCursor, NoticeRetry, Order, Refund, ReversedNumber, Transfer,
+    AppMove, Attempt, Balance, Merchant, NoticeCursor, NoticeRetry, Order, Refund, ReversedNumber, Transfer,
 };
 use koudai_store::Reader;
 
@@ -129,6 +129,7 @@ pub(super) struct Start {
     pub(super) newest_refund: i64,
     pub(super) newest_attempt: i64,
     pub(super) newest_transfer: i64,
+    pub(super) newest_app_move: i64,
 }
 
 impl Start {
@@ -186,6 +187,7 @@ impl Start {
             newest_refund: reader.newest_key::<Refund>()?.unwrap_or(i64::MIN),
             newest_attempt: reader.newest_key::<Attempt>()?.unwrap_or(i64::MIN),
             newest_transfer: reader.newest_key::<Transfer>()?.unwrap_or(i64::MIN),
+            newest_app_move: reader.newest_key::<AppMove>()?.unwrap_or(i64::MIN),
         })
     }
 }

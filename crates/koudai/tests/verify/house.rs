@@ -34,6 +34,7 @@ use tempfile::TempDir;
 
 use crate::books::Books;
 use crate::codes::Codes;
+use crate::issuing::Moves;
 use crate::server::Mirror;
 
 pub(crate) const BEGIN: Timestamp = Timestamp(1_795_000_000_000);
@@ -100,6 +101,8 @@ pub(crate) struct House {
     pub(crate) transfers: [TransferId; 5],
     /// Payments by the payer's codes.
     pub(crate) codes: Codes,
+    /// What an app moved of the payer's.
+    pub(crate) moves: Moves,
 }
 
 /// Runs the wallet's own commands.
@@ -361,6 +364,7 @@ impl House {
         hand.pay(payer, paying, Some(card)).await.unwrap();
 
         let codes = hand.codes(shop, payer, card).await;
+        let moves = hand.moves(payer).await;
         let crumbs = hand.order(other_shop, "crumbs", CRUMBS).await;
         hand.pay(other, crumbs, None).await;
         for n in 1..=CRUMBS {
@@ -391,6 +395,7 @@ impl House {
             paying,
             transfers,
             codes,
+            moves,
         };
         (house, hand)
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use koudai_wechatpay::authorization::Authorization;
 use serde::Serialize;
@@ -17,10 +17,11 @@ use super::bindings::{self, CodeMessage};
 use super::cards::Behaviour;
 use super::{BankError, Decision, Refused, SandboxBank, debits, now_ms, payouts, store};
 use crate::faults::{Fault, Rule};
-use crate::issuer::signing::{self, NONCE_HEADER, Received, SIGNATURE_HEADER, TIMESTAMP_HEADER};
+use crate::issuer::calls::{self, Call};
+use crate::issuer::signing::{self, Received};
 use crate::issuer::wire::{
-    BASE_PATH, BOOK_PAGE_LINES, BindRequest, ConfirmRequest, DebitRequest, ErrorReply, IssuerCode,
-    MAX_BODY_BYTES, PayoutRequest, RefundRequest, UnbindRequest,
+    BOOK_PAGE_LINES, BindRequest, ConfirmRequest, DebitRequest, IssuerCode, MAX_BODY_BYTES, PayoutRequest,
+    RefundRequest, UnbindRequest,
 };
 
 /// When an answer leaves. The work is done by then in every case.
@@ -38,88 +39,6 @@ impl Pace {
             Behaviour::Plain | Behaviour::Mismatch => Self::Prompt,
             Behaviour::Late => Self::Late,
             Behaviour::Silent => Self::Never,
-        }
-    }
-}
-
-/// A call of the protocol, with what its path says.
-#[derive(Clone, Copy, Debug)]
-enum Call<'a> {
-    Bind,
-    Resend(&'a str),
-    Confirm(&'a str),
-    Binding(&'a str),
-    Unbind,
-    Debit,
-    CloseDebit(&'a str),
-    QueryDebit(&'a str),
-    Refund,
-    QueryRefund(&'a str),
-    PayOut,
-    ClosePayOut(&'a str),
-    QueryPayOut(&'a str),
-    Books(&'a str),
-}
-
-/// The names of the calls, as faults name them.
-pub(super) const CALLS: [&str; 14] = [
-    "bind",
-    "resend",
-    "confirm",
-    "binding",
-    "unbind",
-    "debit",
-    "close_debit",
-    "query_debit",
-    "refund",
-    "query_refund",
-    "pay_out",
-    "close_pay_out",
-    "query_pay_out",
-    "books",
-];
-
-impl<'a> Call<'a> {
-    /// Which call a request is; `None` if it is none.
-    fn read(method: &str, target: &'a str) -> Option<Self> {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let mut segments = path.strip_prefix(BASE_PATH)?.split('/').skip(1);
-        let segments = [(); 4].map(|()| segments.next());
-        Some(match (method, segments) {
-            ("POST", [Some("bindings"), None, ..]) => Self::Bind,
-            ("POST", [Some("bindings"), Some(id), Some("resend"), None]) => Self::Resend(id),
-            ("POST", [Some("bindings"), Some(id), Some("confirm"), None]) => Self::Confirm(id),
-            ("GET", [Some("bindings"), Some(id), None, _]) => Self::Binding(id),
-            ("POST", [Some("tokens"), Some("unbind"), None, _]) => Self::Unbind,
-            ("POST", [Some("debits"), None, ..]) => Self::Debit,
-            ("POST", [Some("debits"), Some(id), Some("close"), None]) => Self::CloseDebit(id),
-            ("GET", [Some("debits"), Some(id), None, _]) => Self::QueryDebit(id),
-            ("POST", [Some("refunds"), None, ..]) => Self::Refund,
-            ("GET", [Some("refunds"), Some(id), None, _]) => Self::QueryRefund(id),
-            ("POST", [Some("payouts"), None, ..]) => Self::PayOut,
-            ("POST", [Some("payouts"), Some(id), Some("close"), None]) => Self::ClosePayOut(id),
-            ("GET", [Some("payouts"), Some(id), None, _]) => Self::QueryPayOut(id),
-            ("GET", [Some("books"), None, ..]) => Self::Books(query),
-            _ => return None,
-        })
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Bind => "bind",
-            Self::Resend(_) => "resend",
-            Self::Confirm(_) => "confirm",
-            Self::Binding(_) => "binding",
-            Self::Unbind => "unbind",
-            Self::Debit => "debit",
-            Self::CloseDebit(_) => "close_debit",
-            Self::QueryDebit(_) => "query_debit",
-            Self::Refund => "refund",
-            Self::QueryRefund(_) => "query_refund",
-            Self::PayOut => "pay_out",
-            Self::ClosePayOut(_) => "close_pay_out",
-            Self::QueryPayOut(_) => "query_pay_out",
-            Self::Books(_) => "books",
         }
     }
 }
@@ -184,18 +103,9 @@ pub(super) async fn answer(State(bank): State<SandboxBank>, request: Request) ->
 }
 
 fn signed(bank: &SandboxBank, nonce: &str, answer: Answer) -> Response {
-    let now_s = now_ms() / 1_000;
-    let signature = bank.bank.signer.sign_reply(now_s, nonce, &answer.body);
-    let mut response = (answer.status, answer.body).into_response();
-    let text =
-        |value: String| HeaderValue::from_str(&value).expect("visible ASCII, checked when it was read");
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(TIMESTAMP_HEADER, text(now_s.to_string()));
-    headers.insert(NONCE_HEADER, text(nonce.to_owned()));
-    headers.insert(SIGNATURE_HEADER, text(signature));
-    response
+    let mut headers = HeaderMap::new();
+    calls::sign_headers(&mut headers, &bank.bank.signer, now_ms() / 1_000, nonce, &answer.body);
+    (answer.status, headers, answer.body).into_response()
 }
 
 /// The answer to a call, with what goes wrong before the bank has done its work.
@@ -348,9 +258,7 @@ fn after_sending<R: Serialize>(bank: &SandboxBank, decided: Decision<(R, Option<
 
 fn refusal(refused: Refused) -> Answer {
     let Refused { code, tries_left } = refused;
-    let (status, message) = wording(code);
-    let reply = ErrorReply { code, message: message.to_owned(), tries_left };
-    let body = serde_json::to_vec(&reply).expect("the wire types are plain JSON");
+    let (status, body) = calls::refusal(code, tries_left);
     Answer { status, body, pace: Pace::Prompt, outcome: code.word() }
 }
 
@@ -358,41 +266,6 @@ fn broken(error: &BankError) -> Answer {
     tracing::error!(%error, "the bank could not do its work");
     let body = br#"{"message":"The bank could not do its work; ask again."}"#.to_vec();
     Answer { status: StatusCode::INTERNAL_SERVER_ERROR, body, pace: Pace::Prompt, outcome: "broken" }
-}
-
-/// Status and sentence of each code, as `docs/issuer-protocol.md` lists them.
-fn wording(code: IssuerCode) -> (StatusCode, &'static str) {
-    match code {
-        IssuerCode::BadRequest => (StatusCode::BAD_REQUEST, "A field is missing or malformed."),
-        IssuerCode::SignError => {
-            (StatusCode::UNAUTHORIZED, "The signature, its time or its sender is not right.")
-        }
-        IssuerCode::NotFound => (StatusCode::NOT_FOUND, "There is nothing under this id."),
-        IssuerCode::TokenUnknown => (StatusCode::NOT_FOUND, "The token is unknown or has been unbound."),
-        IssuerCode::IdReused => (StatusCode::CONFLICT, "The id stands for something with other content."),
-        IssuerCode::TooSoon => (StatusCode::TOO_MANY_REQUESTS, "Another code was asked for too early."),
-        IssuerCode::TooMany => (StatusCode::TOO_MANY_REQUESTS, "No more codes are sent for this binding."),
-        IssuerCode::CardUnknown => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "No card of this bank has this number.")
-        }
-        IssuerCode::DetailsMismatch => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "The details do not match the bank's record.")
-        }
-        IssuerCode::CardFrozen => (StatusCode::UNPROCESSABLE_ENTITY, "The card is lost, frozen or expired."),
-        IssuerCode::CodeWrong => (StatusCode::UNPROCESSABLE_ENTITY, "The code is wrong."),
-        IssuerCode::CodeExpired => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "The code is past its life or used up.")
-        }
-        IssuerCode::InsufficientFunds => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "The card does not cover the amount.")
-        }
-        IssuerCode::Limit => (StatusCode::UNPROCESSABLE_ENTITY, "The amount is above what is allowed."),
-        IssuerCode::NotCovered => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "The operator's account does not cover the payout.")
-        }
-        IssuerCode::Closed => (StatusCode::UNPROCESSABLE_ENTITY, "It was closed before it arrived."),
-        IssuerCode::Other => (StatusCode::UNPROCESSABLE_ENTITY, "Refused."),
-    }
 }
 
 /// A body that fails before its first byte, upon which the server closes the connection with nothing sent.

@@ -9,7 +9,7 @@ use super::store::{self, BankError, Card, Hasher};
 use super::{Bank, Decision, Refused};
 use crate::issuer::signing::random_text;
 use crate::issuer::wire::{
-    BindRequest, BindingReply, BindingState, CardFace, CardKind, IssuerCode, UnbindReply, id_ok,
+    BindRequest, BindingReply, BindingState, CardFace, CardKind, IssuerCode, UnbindReply,
 };
 
 /// Tries a code has before it is void.
@@ -42,18 +42,8 @@ pub(super) fn bind(
     now_ms: i64,
     request: &BindRequest,
 ) -> Decision<(BindingReply, Option<CodeMessage>)> {
-    let BindRequest { binding_id, card_number, name, id_number, phone, expiry, cvv } = request;
-    let digits = |text: &str, least, most| {
-        (least..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let sound = id_ok(binding_id)
-        && digits(card_number.expose(), 12, 19)
-        && (1..=128).contains(&name.expose().len())
-        && (1..=32).contains(&id_number.expose().len())
-        && digits(phone.expose(), 5, 15)
-        && expiry.as_ref().is_none_or(|text| text.expose().len() == 5)
-        && cvv.as_ref().is_none_or(|text| digits(text.expose(), 3, 3));
-    if !sound {
+    let BindRequest { binding_id, card_number, name, id_number, phone, .. } = request;
+    if !request.is_sound() {
         return Ok(Err(Refused::because(IssuerCode::BadRequest)));
     }
     // Expiry and CVV stay out of it: what is never stored can't be stored as a hash of a thousand choices either.

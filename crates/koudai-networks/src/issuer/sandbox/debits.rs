@@ -1,22 +1,17 @@
 //! What the sandbox bank decides about money: debits, their closing, and refunds.
 
-use koudai_core::secret::Secret;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::bindings::card_of_token;
 use super::cards::Behaviour;
 use super::store::{self, BankError};
 use super::{Bank, Decision, Refused};
-use crate::issuer::wire::{
-    DebitReply, DebitRequest, IssuerCode, MAX_DESCRIPTION_CHARS, Outcome, RefundReply, RefundRequest, id_ok,
-};
+use crate::issuer::wire::{DebitReply, DebitRequest, IssuerCode, Outcome, RefundReply, RefundRequest, id_ok};
 
 /// The most one debit or payout may be: ¥50,000.00.
 pub(super) const MAX_DEBIT_MINOR: i64 = 5_000_000;
-/// Beyond this an amount is malformed rather than too high.
-const MAX_AMOUNT_MINOR: i64 = 1_000_000_000_000;
 /// The one currency of this bank.
-const CURRENCY: &str = "CNY";
+pub(super) const CURRENCY: &str = "CNY";
 
 /// A debit's row.
 struct Row {
@@ -35,7 +30,7 @@ pub(super) fn debit(
     request: &DebitRequest,
 ) -> Decision<(DebitReply, Behaviour)> {
     let DebitRequest { debit_id, token, amount_minor, currency, description } = request;
-    if !sound(debit_id, token, *amount_minor, currency, description) {
+    if !request.is_sound(CURRENCY) {
         return Ok(Err(Refused::because(IssuerCode::BadRequest)));
     }
     let amount = amount_minor.to_string();
@@ -113,8 +108,8 @@ pub(super) struct RefundDone {
 
 /// Gives money back, never more than was taken. Works on after unbinding and on a frozen card: it is the holder's money.
 pub(super) fn refund(tx: &Transaction<'_>, now_ms: i64, request: &RefundRequest) -> Decision<RefundDone> {
-    let RefundRequest { refund_id, debit_id, amount_minor, currency } = request;
-    if !(id_ok(refund_id) && id_ok(debit_id) && amount_sound(*amount_minor, currency)) {
+    let RefundRequest { refund_id, debit_id, amount_minor, .. } = request;
+    if !request.is_sound(CURRENCY) {
         return Ok(Err(Refused::because(IssuerCode::BadRequest)));
     }
     let debit = row(tx, debit_id)?;
@@ -149,24 +144,6 @@ pub(super) fn refund(tx: &Transaction<'_>, now_ms: i64, request: &RefundRequest)
 /// How a refund ended.
 pub(super) fn query_refund(tx: &Transaction<'_>, refund_id: &str) -> Decision<RefundReply> {
     Ok(refund_row(tx, refund_id)?.map(|(reply, _)| reply).ok_or(Refused::because(IssuerCode::NotFound)))
-}
-
-/// Whether a debit or payout is well-formed.
-pub(super) fn sound(
-    id: &str,
-    token: &Secret<String>,
-    amount_minor: i64,
-    currency: &str,
-    description: &str,
-) -> bool {
-    id_ok(id)
-        && amount_sound(amount_minor, currency)
-        && (1..=128).contains(&token.expose().len())
-        && description.chars().count() <= MAX_DESCRIPTION_CHARS
-}
-
-fn amount_sound(amount_minor: i64, currency: &str) -> bool {
-    (1..=MAX_AMOUNT_MINOR).contains(&amount_minor) && currency == CURRENCY
 }
 
 fn row(tx: &Transaction<'_>, debit_id: &str) -> Result<Option<Row>, BankError> {

@@ -22,6 +22,7 @@ use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::net::TcpListener;
 
+use super::calls::CALLS;
 use super::signing::Signer;
 use super::wire::IssuerCode;
 use crate::faults::{Faults, Rule, RuleError};
@@ -166,7 +167,7 @@ impl SandboxBank {
     /// # Errors
     /// If a rule names a call or a code that the protocol does not have, or there are too many.
     pub fn set_faults(&self, rules: Vec<Rule>) -> Result<(), RuleError> {
-        self.bank.faults.set(rules, &api::CALLS, |code| IssuerCode::from_word(code).is_some())
+        self.bank.faults.set(rules, &CALLS, |code| IssuerCode::from_word(code).is_some())
     }
 
     /// Whether the bank's books agree with themselves: totals with journals, refunds with debits, no card overdrawn.

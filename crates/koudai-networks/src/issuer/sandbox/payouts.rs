@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::bindings::card_of_token;
 use super::cards::Behaviour;
-use super::debits::{MAX_DEBIT_MINOR, outcome, sound};
+use super::debits::{CURRENCY, MAX_DEBIT_MINOR, outcome};
 use super::store::{self, BankError};
 use super::{Bank, Decision, Refused};
 use crate::issuer::wire::{IssuerCode, PayoutReply, PayoutRequest, id_ok};
@@ -24,7 +24,7 @@ pub(super) fn pay_out(
     request: &PayoutRequest,
 ) -> Decision<(PayoutReply, Behaviour)> {
     let PayoutRequest { payout_id, token, amount_minor, currency, description } = request;
-    if !sound(payout_id, token, *amount_minor, currency, description) {
+    if !request.is_sound(CURRENCY) {
         return Ok(Err(Refused::because(IssuerCode::BadRequest)));
     }
     let amount = amount_minor.to_string();

@@ -1,0 +1,102 @@
+//! `koudai issuing-app`: the apps of others that may take money from accounts here, with their holders' consent.
+
+use koudai_core::issuing::SetIssuingApp;
+use koudai_core::rows::{IssuingApp, IssuingAppName};
+use koudai_engine::{Engine, Failed};
+use koudai_networks::platform::{Platform, SigningMode};
+use koudai_wechatpay::keys::PublicKey;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{self, IssuingAppSetArgs};
+use crate::control::{self, Request};
+use crate::failure::Failure;
+use crate::sandbox::text;
+
+/// An app to be made or changed. What is absent stays as it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Set {
+    app: String,
+    name_zh: Option<String>,
+    name_en: Option<String>,
+    key_pem: Option<String>,
+    suspended: Option<bool>,
+}
+
+/// Makes an app or changes one.
+///
+/// # Errors
+/// In words for whoever asked.
+pub(crate) async fn set(
+    engine: &Engine,
+    platform: &Platform,
+    request: Set,
+) -> Result<serde_json::Value, String> {
+    if !is_app_name(&request.app) {
+        return Err("an app's name is 1 to 32 of letters, digits, `-` and `_`".to_owned());
+    }
+    let name = request.app.clone();
+    let found = engine.read(move |r| match r.get::<IssuingAppName>(&name)? {
+        Some(known) => r.get::<IssuingApp>(&known.id),
+        None => Ok(None),
+    });
+    let old = found.await.map_err(|error| format!("the ledger: {error}"))?;
+    let missing = |what: &str| format!("there is no app {}; to make it, give {what} too", request.app);
+    let old_names = old.as_ref().map(|old| (old.name_zh.clone(), old.name_en.clone()));
+    let (old_zh, old_en) = old_names.unzip();
+    let command = SetIssuingApp {
+        app: request.app.clone(),
+        name_zh: request.name_zh.or(old_zh).ok_or_else(|| missing("--name-zh"))?,
+        name_en: request.name_en.or(old_en).ok_or_else(|| missing("--name-en"))?,
+        key_pem: request
+            .key_pem
+            .or_else(|| old.as_ref().map(|old| old.key_pem.clone()))
+            .ok_or_else(|| missing("--key"))?,
+        suspended: request.suspended.or(old.map(|old| old.suspended)).unwrap_or(false),
+    };
+    let app = match engine.submit(command).await {
+        Ok(app) => app,
+        Err(Failed::Refused(refusal)) => return Err(refusal.code().to_owned()),
+        Err(Failed::Busy) => {
+            return Err("the server has more work than it can take, or its disk is full".to_owned());
+        }
+        Err(Failed::Stopped) => return Err("the server is stopping".to_owned()),
+    };
+    let signer = platform.signer(SigningMode::PublicKey, engine.clock().now());
+    Ok(serde_json::json!({
+        "app": app.app,
+        "id": app.id.wire(),
+        "name_zh": app.name_zh,
+        "name_en": app.name_en,
+        "suspended": app.suspended,
+        "account_bin": engine.policy().account_bin,
+        "issuer_public_key_pem": signer.key.public_key().to_pem(),
+    }))
+}
+
+fn is_app_name(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// `koudai issuing-app set`.
+///
+/// # Errors
+/// See [`Failure`].
+pub(crate) async fn run(args: IssuingAppSetArgs) -> Result<(), Failure> {
+    let key_pem = match &args.key {
+        Some(path) => {
+            let key = PublicKey::from_pem(&text(path)?)
+                .map_err(|error| Failure::because(format!("the app's key {}", path.display()), &error))?;
+            Some(key.to_pem())
+        }
+        None => None,
+    };
+    for name in [&args.name_zh, &args.name_en].into_iter().flatten() {
+        cli::name(name).map_err(Failure::usage)?;
+    }
+    let (app, name_zh, name_en, suspended) = (args.app, args.name_zh, args.name_en, args.suspended);
+    let request = Set { app, name_zh, name_en, key_pem, suspended };
+    let made = control::ask(&args.data, Request::IssuingAppSet(request)).await?;
+    println!("{made:#}");
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Money between holders and apps: that each movement has its number, moved what it says, and that what came back of a debit
+//! is what stands on it.
+
+use koudai_core::ledger::{AccountId, JournalKind};
+use koudai_core::rows::{AppMove, AppMoveKey, AppMoveKind, AppMoveNumber};
+use koudai_store::Reader;
+
+use super::claims::{Claims, Due};
+use super::orders::suspected;
+use super::people::People;
+use super::start::ById;
+use super::tally::{Marks, Suspects, Tally};
+use super::{Report, Wrong, broken, check};
+
+/// Movements read at once.
+const CHUNK: i64 = 4_096;
+
+const NUMBER: &str = "a movement of an app's has one number";
+
+/// Checks every movement and says what each claims. Which of them there are.
+pub(super) fn run(
+    reader: &Reader,
+    people: &People,
+    claims: &mut Claims,
+    newest: i64,
+    marks: &Marks,
+    report: &mut Report,
+) -> Result<Tally, Wrong> {
+    let (mut numbers, mut after) = (Tally::default(), None);
+    // What the debits so far say came back, less what refunds say they brought.
+    let mut open: ById<i64> = ById::default();
+    loop {
+        // A refund and its debit change in one commit, and ids rise with time: of a debit read here no later refund counts.
+        let mut chunk: Vec<AppMove> = vec![];
+        let range = reader.each_after(after, CHUNK, |done: AppMove| {
+            chunk.push(done);
+            Ok::<_, Wrong>(())
+        })?;
+        report.app_moves += chunk.len();
+        for done in &chunk {
+            if done.id.0 <= newest {
+                numbers.add(done.id.0, mark(marks, done));
+            }
+            check_one(reader, people, done, &mut open)?;
+            if let Some(due) = of_move(done) {
+                claims.expect(&due);
+            }
+        }
+        after = range.to;
+        if after.is_none() {
+            break;
+        }
+    }
+    // A debit may have been given back more since it was read, never less.
+    let odd = open.iter().filter(|(_, left)| **left > 0).map(|(id, _)| *id).min();
+    check(odd.is_none(), "what came back of an app's debit is what its refunds brought", || {
+        odd.map_or_else(String::new, |id| format!("movement {id}"))
+    })?;
+    Ok(numbers)
+}
+
+fn check_one(reader: &Reader, people: &People, done: &AppMove, open: &mut ById<i64>) -> Result<(), Wrong> {
+    let name = || move_name(done);
+    let moved = done.refusal.is_none();
+    let somebodys = match done.person {
+        Some(person) => people.knows(reader, person)?,
+        None => false,
+    };
+    check(!moved || (somebodys && !done.amount.is_zero()), "money moves to or from somebody", name)?;
+    check(
+        done.returned.is_zero() || (moved && done.kind == AppMoveKind::Debit),
+        "only of what was taken anything comes back",
+        name,
+    )?;
+    if done.kind == AppMoveKind::Debit {
+        *open.entry(done.id.0).or_default() += done.returned.minor();
+        return Ok(());
+    }
+    let (AppMoveKind::Refund, true) = (done.kind, moved) else { return Ok(()) };
+    let original = match done.original {
+        Some(id) => reader.get::<AppMove>(&id)?,
+        None => None,
+    };
+    let fits = original.is_some_and(|debit| {
+        let same = debit.kind == AppMoveKind::Debit && (debit.app, debit.person) == (done.app, done.person);
+        same && debit.refusal.is_none() && debit.returned.checked_sub(done.amount).is_ok()
+    });
+    check(fits, "an app gives back what it took, to whom it took it from", name)?;
+    if let Some(id) = done.original {
+        *open.entry(id.0).or_default() -= done.amount.minor();
+    }
+    Ok(())
+}
+
+/// The journal that a movement stands for, if any money moved.
+pub(super) fn of_move(done: &AppMove) -> Option<Due> {
+    let holder = AccountId::person(done.person.filter(|_| done.refusal.is_none())?);
+    let app = AccountId::app(done.app);
+    let (kind, from, to) = match done.kind {
+        AppMoveKind::Debit => (JournalKind::AppDebit, holder, app),
+        AppMoveKind::Refund => (JournalKind::AppRefund, app, holder),
+        AppMoveKind::Payout => (JournalKind::AppPayout, app, holder),
+    };
+    Some(Due {
+        invariant: "a movement of an app's moves its money once, if it was not declined",
+        kind,
+        subject: done.id.0,
+        at: Some(done.at),
+        entries: vec![(from, to, done.amount)],
+        also: vec![],
+        seq: None,
+    })
+}
+
+pub(super) fn move_name(done: &AppMove) -> String {
+    format!("movement {} ({} {})", done.id.0, done.kind.word(), done.number)
+}
+
+/// The mark of an app's number that stands for a movement.
+fn mark(marks: &Marks, done: &AppMove) -> u64 {
+    number_mark(marks, &key(done), done.id.0)
+}
+
+fn number_mark(marks: &Marks, key: &AppMoveKey, id: i64) -> u64 {
+    marks.of_text(&[key.app.0, id], format!("{} {}", key.kind.word(), key.number).as_bytes())
+}
+
+fn key(done: &AppMove) -> AppMoveKey {
+    AppMoveKey { app: done.app, kind: done.kind, number: done.number.clone() }
+}
+
+/// The numbers of movements, as their table says.
+pub(super) fn read_numbers(reader: &Reader, newest: i64, marks: &Marks) -> Result<Tally, Wrong> {
+    let mut numbers = Tally::default();
+    reader.each_in_parts(|row: AppMoveNumber| {
+        if row.id.0 <= newest {
+            numbers.add(row.id.0, number_mark(marks, &row.key, row.id.0));
+        }
+        Ok::<_, Wrong>(())
+    })?;
+    Ok(numbers)
+}
+
+/// Names what is wrong with the numbers of movements.
+pub(super) fn look_at_numbers(reader: &Reader, newest: i64, suspects: &Suspects, counts: [u64; 2]) -> Wrong {
+    let is = |row: &AppMove| row.id.0 <= newest && suspects.contains(row.id.0);
+    let look = || {
+        for done in suspected(reader, is)? {
+            let row = reader.get::<AppMoveNumber>(&key(&done))?;
+            check(row.is_some_and(|row| row.id == done.id), NUMBER, || move_name(&done))?;
+        }
+        Ok(())
+    };
+    look().err().unwrap_or_else(|| broken(NUMBER, format!("{} movements, {} numbers", counts[0], counts[1])))
+}
