@@ -104,7 +104,7 @@ const NOT_CALLED: Moved = Moved::NothingDone(NetworkRefusal::Unavailable);
 
 #[async_trait]
 impl Network for Line {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.network.name()
     }
 

@@ -9,7 +9,8 @@ use std::fmt;
 use async_trait::async_trait;
 use koudai_core::attempt::Outcome;
 use koudai_core::binding::BankFace;
-use koudai_core::ledger::NetworkId;
+use koudai_core::card::CardNumber;
+use koudai_core::ledger::{ISSUER_NETWORK, NetworkId};
 use koudai_core::money::Money;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::NetworkRefusal;
@@ -128,7 +129,7 @@ pub struct BookEntry {
 #[async_trait]
 pub trait Network: fmt::Debug + Send + Sync {
     /// What operators know it by, in logs and at `/status`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// Asks for a binding: the network checks the details and sends its code to the holder.
     async fn bind(&self, number: &str, card: CardDetails) -> BindingIs;
@@ -178,19 +179,36 @@ pub trait Network: fmt::Debug + Send + Sync {
 
 /// The networks an operator has.
 #[derive(Debug, Default)]
-pub struct Outside(BTreeMap<NetworkId, Line>);
+pub struct Outside {
+    lines: BTreeMap<NetworkId, Line>,
+    /// Digits that card numbers begin with, and whose they are.
+    bins: Vec<(String, NetworkId)>,
+}
 
 impl Outside {
     /// With another network.
     #[must_use]
     pub fn with(mut self, id: NetworkId, network: impl Network + 'static) -> Self {
-        self.0.insert(id, Line::to(network));
+        self.lines.insert(id, Line::to(network));
         self
+    }
+
+    /// Has cards whose numbers begin with these digits bound by this network.
+    #[must_use]
+    pub fn with_bins(mut self, id: NetworkId, bins: impl IntoIterator<Item = String>) -> Self {
+        self.bins.extend(bins.into_iter().map(|bin| (bin, id)));
+        self
+    }
+
+    /// The network that binds a card: the one with the most of its first digits, or the first issuer.
+    pub fn of_card(&self, number: &CardNumber) -> NetworkId {
+        let its = self.bins.iter().filter(|(bin, _)| number.expose().starts_with(bin.as_str()));
+        its.max_by_key(|(bin, _)| bin.len()).map_or(ISSUER_NETWORK, |(_, id)| *id)
     }
 
     /// The network of this number, unless the operator has it no more.
     pub fn get(&self, id: NetworkId) -> Option<&Line> {
-        self.0.get(&id)
+        self.lines.get(&id)
     }
 
     /// Whether the network of this number is there and called.
@@ -200,6 +218,6 @@ impl Outside {
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = (NetworkId, &Line)> {
-        self.0.iter().map(|(id, line)| (*id, line))
+        self.lines.iter().map(|(id, line)| (*id, line))
     }
 }

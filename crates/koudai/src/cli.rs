@@ -307,6 +307,9 @@ pub(crate) struct DemoArgs {
     /// Who runs this wallet, as people read it
     #[arg(long, value_name = "NAME", default_value = "口袋", value_parser = name)]
     pub(crate) operator: String,
+    /// A file with further issuers on this machine, a line for each: `NUMBER BIN[,BIN…] URL KEY-FILE APP-ID`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) more_issuers: Option<PathBuf>,
     /// A sandbox bank that runs already, on this demo's `bank` directory; for crash tests
     #[arg(long, value_name = "URL", hide = true)]
     pub(crate) bank_url: Option<String>,
@@ -322,6 +325,7 @@ impl Default for DemoArgs {
             data: "./.koudai".into(),
             json: false,
             operator: "口袋".to_owned(),
+            more_issuers: None,
             bank_url: None,
             generation: None,
         }
@@ -377,6 +381,9 @@ pub(crate) struct ServeArgs {
     /// How many calls each merchant may make a second, such as `orders=1000,refunds=150`; 0 for no limit
     #[arg(long, value_name = "CLASS=N,…", env = "KOUDAI_GATEWAY_LIMITS")]
     pub(crate) gateway_limits: Option<String>,
+    /// A file with further issuers, a line for each: `NUMBER BIN[,BIN…] URL KEY-FILE APP-ID`
+    #[arg(long, value_name = "FILE", env = "KOUDAI_MORE_ISSUERS")]
+    pub(crate) more_issuers: Option<String>,
     /// For how many seconds a card's bank is sent a payment before the payment is withdrawn there: 10 to 3600; 90 if absent
     #[arg(long, value_name = "SECONDS", env = "KOUDAI_NETWORK_DEADLINE")]
     pub(crate) network_deadline: Option<String>,

@@ -24,6 +24,7 @@ use koudai_wechatpay::keys::PublicKey;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
+use crate::issuers::Issuer;
 use crate::keys::{self, Keys};
 use crate::{control, directory};
 
@@ -49,6 +50,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) issuer_app_id: String,
     /// Checks the issuer's replies.
     pub(crate) issuer_key: PublicKey,
+    /// Issuers beside the first.
+    pub(crate) more_issuers: Vec<Issuer>,
     /// Where messages go.
     pub(crate) sms_url: String,
     /// The bearer token for it.
@@ -100,15 +103,16 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<House, Failure> {
 /// # Errors
 /// If the ledger is in use or damaged, or an address cannot be used.
 pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result<koudai_web::App, Failure> {
-    let issuer = IssuerClient::new(
-        &plan.issuer_url,
-        &plan.issuer_app_id,
-        keys.issuer_app,
-        plan.issuer_key,
-        unix_seconds,
-        DEFAULT_TIMEOUT,
-    )
-    .map_err(|error| Failure::because("the card issuer", &error))?;
+    let client = |url: &str, app_id: &str, key| {
+        IssuerClient::new(url, app_id, keys.issuer_app.clone(), key, unix_seconds, DEFAULT_TIMEOUT)
+            .map_err(|error| Failure::because(format!("the card issuer at {url}"), &error))
+    };
+    let first = client(&plan.issuer_url, &plan.issuer_app_id, plan.issuer_key)?;
+    let mut outside = Outside::default().with(ISSUER_NETWORK, first);
+    for Issuer { network, bins, url, key, app_id } in plan.more_issuers {
+        let another = client(&url, &app_id, key)?.named(&format!("issuer-{}", network.0));
+        outside = outside.with(network, another).with_bins(network, bins);
+    }
     let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
         .map_err(|error| Failure::because("the message gateway", &error))?;
     let engine = Engine::stand_by(settings, keys.decisions, plan.policy, Clock::wall())
@@ -116,7 +120,7 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
     let networks = Networks {
         vault: Arc::new(keys.vault),
         platform: keys.platform,
-        outside: Outside::default().with(ISSUER_NETWORK, issuer),
+        outside,
         sms,
         reach: plan.reach,
         health: Health::default(),

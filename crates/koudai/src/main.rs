@@ -11,6 +11,7 @@ mod directory;
 mod durable;
 mod failure;
 mod house;
+mod issuers;
 mod issuing;
 mod keys;
 mod merchant;

@@ -19,11 +19,12 @@ use crate::directory::{self, Kind};
 use crate::durable;
 use crate::failure::Failure;
 use crate::house::{self, Plan, Server};
+use crate::issuers::{self, Issuer};
 use crate::keys;
 use crate::sandbox::text;
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "data",
     "listen",
     "origin",
@@ -38,6 +39,7 @@ const NAMES: [&str; 15] = [
     "sms-token-file",
     "allow-network",
     "gateway-limits",
+    "more-issuers",
     "network-deadline",
 ];
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
@@ -59,6 +61,7 @@ struct Settings {
     reach: Reach,
     limits: Limits,
     network_deadline_ms: i64,
+    more_issuers: Vec<Issuer>,
 }
 
 /// `koudai serve`: serves until it is told to end.
@@ -92,6 +95,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         issuer_url: settings.issuer_url,
         issuer_app_id: settings.issuer_app_id,
         issuer_key: settings.issuer_key,
+        more_issuers: settings.more_issuers,
         sms_url: settings.sms_url,
         sms_token: settings.sms_token,
         reach: settings.reach,
@@ -162,6 +166,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
         .map_or_else(|| Ok(Limits::default()), |text| Limits::parse(&text))
         .map_err(|problem| format!("gateway-limits: {problem}"));
     let limits = problems.note(limits);
+    let more_issuers = more_issuers(get("more-issuers", args.more_issuers), &mut problems);
     let network_deadline_ms =
         problems.note(network_deadline_ms(get("network-deadline", args.network_deadline)));
 
@@ -181,6 +186,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             reach,
             limits: limits?,
             network_deadline_ms: network_deadline_ms?,
+            more_issuers,
         })
     };
     match settings() {
@@ -214,6 +220,22 @@ fn read_config(path: &Path, problems: &mut Problems) -> BTreeMap<String, String>
         }
     }
     settings
+}
+
+fn more_issuers(file: Option<String>, problems: &mut Problems) -> Vec<Issuer> {
+    let Some(file) = file else { return vec![] };
+    match issuers::read(Path::new(&file)) {
+        Ok(issuers) => {
+            for issuer in &issuers {
+                problems.note(https("more-issuers", &issuer.url));
+            }
+            issuers
+        }
+        Err(wrong) => {
+            problems.0.extend(wrong.into_iter().map(|problem| format!("more-issuers {file}: {problem}")));
+            vec![]
+        }
+    }
 }
 
 fn network_deadline_ms(given: Option<String>) -> Result<i64, String> {

@@ -120,10 +120,14 @@ impl Agreement {
         }
     }
 
+    /// What was taken by it so far on the day of this moment.
+    pub fn used_on(&self, now: Timestamp) -> Money {
+        if self.used_day == now.china_day() { self.used } else { Money::zero(self.used.currency()) }
+    }
+
     /// What it may still take on a day, at this moment.
     pub(super) fn left_on(&self, now: Timestamp) -> Money {
-        let used =
-            if self.used_day == now.china_day() { self.used } else { Money::zero(self.used.currency()) };
+        let used = self.used_on(now);
         self.per_day.checked_sub(used).unwrap_or_else(|_| Money::zero(used.currency()))
     }
 }

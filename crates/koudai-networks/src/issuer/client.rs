@@ -3,6 +3,7 @@
 //! Nothing here retries. Whoever holds the intent decides when to ask again, always under the same id.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -64,6 +65,8 @@ pub enum ClientError {
 /// Speaks to one issuer as one app. Cloning shares the connections.
 #[derive(Clone)]
 pub struct IssuerClient {
+    /// What operators know it by.
+    name: Arc<str>,
     http: reqwest::Client,
     base: String,
     app_id: String,
@@ -139,6 +142,7 @@ impl IssuerClient {
         }
         let http = outward::builder(timeout, url.scheme() == "https").build().map_err(ClientError::Http)?;
         Ok(Self {
+            name: "issuer".into(),
             http,
             base: format!("{}{BASE_PATH}", url.as_str().trim_end_matches('/')),
             app_id: app_id.to_owned(),
@@ -146,6 +150,17 @@ impl IssuerClient {
             issuer_key,
             clock,
         })
+    }
+
+    /// The same, known to operators by another name than `issuer`.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// What operators know it by.
+    pub fn operators_name(&self) -> &str {
+        &self.name
     }
 
     /// Asks for a binding: the bank checks the details and sends its code to the holder.

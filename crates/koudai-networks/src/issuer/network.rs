@@ -17,8 +17,8 @@ use crate::network::{BindingIs, BookEntry, CardDetails, GiveBack, Move, Moved, N
 
 #[async_trait]
 impl Network for IssuerClient {
-    fn name(&self) -> &'static str {
-        "issuer"
+    fn name(&self) -> &str {
+        self.operators_name()
     }
 
     async fn bind(&self, number: &str, card: CardDetails) -> BindingIs {

@@ -7,7 +7,7 @@ use koudai_core::binding::{BindingAnswer, RecordBinding, RemoveCard, StartBindin
 use koudai_core::card::{CardKind, CardNumber, cvv_ok, expiry_ok};
 use koudai_core::id::{CardId, PersonId};
 use koudai_core::identity::{IdNumber, PersonName, Phone};
-use koudai_core::ledger::{ISSUER_NETWORK, NetworkId};
+use koudai_core::ledger::NetworkId;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     Binding, BindingNumber, BindingState, Card, ClientNumber, Identity, PaymentPassword,
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::answer;
-use super::fields::{Fields, Sent};
+use super::fields::{Fields, Sent, SentTo};
 use super::pages::{self, BindingPage, CardNewPage, CardPage, CardsPage, Holder};
 use super::visit::Visit;
 use crate::catalogue;
@@ -139,7 +139,7 @@ impl Typed {
         StartBinding {
             person,
             number,
-            network: ISSUER_NETWORK,
+            network: visit.app.networks.outside.of_card(&self.number),
             card_mac: card_mac(vault.compare_key(), &self.number),
             bin: self.number.bin().to_owned(),
             last4: self.number.last4().to_owned(),
@@ -420,24 +420,6 @@ pub(super) async fn resend(SentTo(visit, _, number): SentTo) -> Response {
         Some(refusal) => {
             answer::page(answer::status(refusal), &binding_page(&visit, &found, RESEND_GAP_S, Some(refusal)))
         }
-    }
-}
-
-/// A request with its fields and the one parameter of its path.
-pub(super) struct SentTo(pub(super) Visit, pub(super) Fields, pub(super) String);
-
-impl axum::extract::FromRequest<crate::App> for SentTo {
-    type Rejection = Response;
-
-    async fn from_request(request: axum::extract::Request, app: &crate::App) -> Result<Self, Response> {
-        let (mut parts, body) = request.into_parts();
-        let name = <Path<String> as axum::extract::FromRequestParts<crate::App>>::from_request_parts(
-            &mut parts, app,
-        );
-        let name = name.await.map_or_else(|_| String::new(), |Path(name)| name);
-        let Sent(visit, fields) =
-            Sent::from_request(axum::extract::Request::from_parts(parts, body), app).await?;
-        Ok(Self(visit, fields, name))
     }
 }
 

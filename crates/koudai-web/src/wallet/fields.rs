@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::to_bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -39,10 +39,24 @@ impl FromRequest<App> for Sent {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let visit =
-            <Visit as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, app).await?;
+        let visit = <Visit as FromRequestParts<App>>::from_request_parts(&mut parts, app).await?;
         let fields = Fields::read(&visit, Request::from_parts(parts, body)).await?;
         Ok(Self(visit, fields))
+    }
+}
+
+/// A request with its fields and the one parameter of its path.
+pub(super) struct SentTo(pub(super) Visit, pub(super) Fields, pub(super) String);
+
+impl FromRequest<App> for SentTo {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let name = <Path<String> as FromRequestParts<App>>::from_request_parts(&mut parts, app);
+        let name = name.await.map_or_else(|_| String::new(), |Path(name)| name);
+        let Sent(visit, fields) = Sent::from_request(Request::from_parts(parts, body), app).await?;
+        Ok(Self(visit, fields, name))
     }
 }
 

@@ -4,6 +4,7 @@
 //! writes the reply in the form that was asked for.
 
 mod answer;
+mod apps;
 pub mod barcode;
 mod bills;
 mod call_up;
@@ -53,6 +54,9 @@ pub fn router() -> Router<App> {
         .route("/cards/bindings/{id}/resend", post(cards::resend))
         .route("/cards/{id}", get(cards::card))
         .route("/cards/{id}/remove", post(cards::remove))
+        .route("/apps", get(apps::list))
+        .route("/apps/{id}", get(apps::page).post(apps::set_limits))
+        .route("/apps/{id}/end", get(apps::end_page).post(apps::end))
         .route("/top-up", get(top_up::form).post(top_up::start))
         .route("/top-up/{id}", get(top_up::result))
         .route("/scan", get(scan::page).post(scan::scan).layer(DefaultBodyLimit::max(scan::PICTURE_BYTES)))

@@ -14,6 +14,7 @@
 //! What a page needs of JavaScript it names in its `scripts` block. All pages work without: see `static/*.js`.
 
 mod accounts;
+mod apps;
 mod cards;
 mod codes;
 mod info;
@@ -23,6 +24,7 @@ mod records;
 mod transfers;
 
 pub use accounts::{HomePage, LoginPage, PaymentPasswordPage, RefundNotice};
+pub use apps::{AppEndPage, AppLine, AppPage, AppsPage};
 pub use askama::Template;
 pub use cards::{BindingPage, BindingState, CardNewPage, CardPage, CardsPage, Holder};
 pub use codes::{CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState, LastCodePayment};

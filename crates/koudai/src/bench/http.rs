@@ -96,6 +96,7 @@ pub(super) fn furnish(
         issuer_url: issuer.url,
         issuer_app_id: "bench".to_owned(),
         issuer_key: issuer.key,
+        more_issuers: vec![],
         sms_url: NOBODY.to_owned(),
         sms_token: Secret::new("bench".to_owned()),
         reach: Reach::Local,

@@ -28,6 +28,7 @@ use crate::cli::DemoArgs;
 use crate::directory::{self, Kind};
 use crate::failure::Failure;
 use crate::house::{self, Plan, Server};
+use crate::issuers::{self, Issuer};
 use crate::keys::{self, Keys, Progress};
 use crate::{durable, sandbox};
 use bank::Bank;
@@ -99,6 +100,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         issuer_app_id: APP_ID.to_owned(),
         issuer_key: PublicKey::from_pem(&sandbox::text(&data.join("bank").join(sandbox::PUBLIC_KEY))?)
             .map_err(|error| Failure::because("the bank's public key", &error))?,
+        more_issuers: more_issuers(args.more_issuers.as_deref())?,
         sms_url: post_to,
         sms_token: token,
         reach: Reach::Local,
@@ -142,6 +144,15 @@ fn start(listener: TcpListener, router: axum::Router) -> Result<Server, Failure>
 
 fn port_failure(error: &std::io::Error) -> Failure {
     Failure::because("asking for a port", error)
+}
+
+/// Issuers beside the sandbox bank, on this machine.
+fn more_issuers(file: Option<&Path>) -> Result<Vec<Issuer>, Failure> {
+    let Some(file) = file else { return Ok(vec![]) };
+    issuers::read(file).map_err(|wrong| {
+        let wrong = wrong.join("\n  - ");
+        Failure::usage(format!("--more-issuers {}:\n  - {wrong}", file.display()))
+    })
 }
 
 /// The inbox's token, which whoever posts a message has to show; beside the bank's files, for the bank posts too.

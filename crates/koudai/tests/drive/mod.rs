@@ -102,7 +102,17 @@ pub struct Demo {
 impl Demo {
     /// Starts a demo and waits for its addresses. Its log goes to `log`.
     pub fn start(data: &Path, port: u16, bank_url: Option<&str>, log: &Path) -> Self {
-        let mut process = Self::spawn(data, port, bank_url, log);
+        Self::once_it_answers(Self::spawn(data, port, bank_url, log))
+    }
+
+    /// The same, of a command of the test's own.
+    pub fn of(mut command: Command, log: &Path) -> Self {
+        let log = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
+        command.stdout(Stdio::piped()).stderr(log).stdin(Stdio::null());
+        Self::once_it_answers(Running(command.spawn().expect("the demo starts")))
+    }
+
+    fn once_it_answers(mut process: Running) -> Self {
         let mut line = String::new();
         let out = process.0.stdout.take().expect("its standard output");
         BufReader::new(out).read_line(&mut line).expect("its first line");
@@ -235,10 +245,7 @@ impl Phone {
     /// The newest code sent to this phone, once there are more than `seen` of them.
     pub async fn code(&self, seen: usize) -> String {
         for _ in 0..200 {
-            let url = format!("{}/inbox?to={}", self.inbox, self.number);
-            let messages = self.http.get(url).header("accept", "application/json").send().await;
-            let messages: Value = read(messages.expect("the inbox answers")).await.expect("the inbox's list");
-            let messages = messages.as_array().expect("a list").clone();
+            let messages = self.codes().await;
             if messages.len() > seen {
                 let newest = messages.last().expect("it is not empty");
                 return newest["code"].as_str().expect("a code").to_owned();
@@ -250,7 +257,7 @@ impl Phone {
 
     /// Binds a test card; returns its id.
     pub async fn bind(&self, card: &koudai_networks::issuer::sandbox::TestCard) -> String {
-        let seen = self.code_count().await;
+        let seen = self.codes().await.len();
         let kind = if card.cvv.is_some() { "credit" } else { "debit" };
         let mut form = json!({
             "binding_id": format!("bind-{}-{}", self.number, card.no), "number": card.number, "kind": kind,
@@ -268,11 +275,12 @@ impl Phone {
         bound["card_id"].as_str().expect("a card").to_owned()
     }
 
-    async fn code_count(&self) -> usize {
+    /// Every message to this phone, the newest last.
+    pub async fn codes(&self) -> Vec<Value> {
         let url = format!("{}/inbox?to={}", self.inbox, self.number);
         let messages = self.http.get(url).header("accept", "application/json").send().await;
         let messages: Value = read(messages.expect("the inbox answers")).await.expect("the inbox's list");
-        messages.as_array().expect("a list").len()
+        messages.as_array().expect("a list").clone()
     }
 
     /// Tops up, in yuan.
