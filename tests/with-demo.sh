@@ -1,39 +1,59 @@
 #!/bin/sh
-# Starts a demo of its own, drives it with the merchant SDKs and with a browser, and looks for secrets in its log.
+# Starts a demo of its own, and another wallet whose accounts may be bound in it, drives them with the merchant SDKs and with
+# a browser, and looks for secrets in the first one's log.
 # KOUDAI_BIN names the program, target/debug/koudai if absent.
 set -eu
 cd "$(dirname "$0")/.."
 bin="${KOUDAI_BIN:-$PWD/target/debug/koudai}"
 dir="$(mktemp -d)"
-trap 'kill "$demo" 2>/dev/null; wait "$demo" 2>/dev/null || true; rm -rf "$dir"' EXIT INT TERM
+demo=""
+friend=""
+trap 'kill $demo $friend 2>/dev/null; wait $demo $friend 2>/dev/null || true; rm -rf "$dir"' EXIT INT TERM
+
+# Waits until the demo $1 has written its addresses to $2.
+answers() {
+    tries=0
+    until [ -s "$2" ]; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 600 ] || ! kill -0 "$1" 2>/dev/null; then
+            cat "$2.log"
+            echo "the demo does not start"
+            exit 1
+        fi
+        sleep 0.1
+    done
+    cat "$2"
+}
+address() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p' "$2"; }
 
 # A merchant with a day that is over, so that it has bills.
 "$bin" bench bill --data "$dir/data" --keep --accounts 5 --orders 300 --credentials "$dir/bills.json" >/dev/null 2>&1
-"$bin" --log debug demo --json --data "$dir/data" >"$dir/addresses" 2>"$dir/log" &
+# Another operator's wallet, an issuer to the first.
+"$bin" --log debug demo --json --operator 邻里钱包 --data "$dir/friend" >"$dir/friend.addresses" 2>"$dir/friend.addresses.log" &
+friend=$!
+answers "$friend" "$dir/friend.addresses"
+"$bin" issuing-app set --data "$dir/friend" --app koudai --name-zh 口袋 --name-en Koudai --key "$dir/data/bank/app_public_key.pem" \
+    >"$dir/issuing.json"
+sed -n 's/.*"issuer_public_key_pem": "\(.*\)",*$/\1/p' "$dir/issuing.json" | sed 's/\\n/\
+/g' >"$dir/friend.pem"
+echo "2 998801 $(address wallet "$dir/friend.addresses") friend.pem koudai" >"$dir/issuers"
+"$bin" --log debug demo --json --data "$dir/data" --more-issuers "$dir/issuers" >"$dir/addresses" 2>"$dir/addresses.log" &
 demo=$!
-tries=0
-until [ -s "$dir/addresses" ]; do
-    tries=$((tries + 1))
-    if [ "$tries" -gt 600 ] || ! kill -0 "$demo" 2>/dev/null; then
-        cat "$dir/log"
-        echo "the demo does not start"
-        exit 1
-    fi
-    sleep 0.1
-done
-cat "$dir/addresses"
-address() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p' "$dir/addresses"; }
+answers "$demo" "$dir/addresses"
 
 "$bin" merchant create --data "$dir/data" --name 'SDK 食堂' --products native,jsapi,app,h5,codepay,transfer >"$dir/merchant.json"
 mchid="$(sed -n 's/.*"mchid": "\([0-9]*\)".*/\1/p' "$dir/merchant.json")"
 "$bin" merchant set --data "$dir/data" "$mchid" --h5-domain shop.example.org --transfer-scene 1000 >/dev/null
 KOUDAI_APP_SECRET="$("$bin" merchant app-secret --data "$dir/data" "$mchid" | sed -n 's/.*"app_secret": "\([0-9a-f]*\)".*/\1/p')"
 export KOUDAI_APP_SECRET
-export KOUDAI_WALLET="$(address wallet)" KOUDAI_GATEWAY="$(address gateway)" KOUDAI_SHOP="$(address shop)"
-export KOUDAI_BANK="$(address bank)" KOUDAI_INBOX="$(address inbox)"
-export KOUDAI_MERCHANT="$dir/merchant.json" KOUDAI_BILLS_MERCHANT="$dir/bills.json" KOUDAI_LOG="$dir/log" KOUDAI_SECRETS="$dir/secrets"
+for face in wallet gateway shop bank inbox; do
+    name="$(echo "$face" | tr '[:lower:]' '[:upper:]')"
+    export "KOUDAI_$name=$(address "$face" "$dir/addresses")" "KOUDAI_FRIEND_$name=$(address "$face" "$dir/friend.addresses")"
+done
+export KOUDAI_MERCHANT="$dir/merchant.json" KOUDAI_BILLS_MERCHANT="$dir/bills.json" KOUDAI_LOG="$dir/addresses.log" KOUDAI_SECRETS="$dir/secrets"
 export KOUDAI_DATA="$dir/data" KOUDAI_BIN="$bin"
 
 (cd tests/sdk && node --test --test-concurrency=1 --test-reporter=spec)
 (cd tests/e2e && node --test --test-concurrency=1 --test-reporter=spec)
 "$bin" verify --data "$dir/data"
+"$bin" verify --data "$dir/friend"

@@ -5,9 +5,11 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { chromium } from "playwright-core";
 
-export const env = Object.fromEntries(
-  ["WALLET", "SHOP", "BANK", "INBOX", "GATEWAY"].map((face) => [face.toLowerCase(), process.env[`KOUDAI_${face}`]]),
-);
+const addresses = (whose) =>
+  Object.fromEntries(["WALLET", "SHOP", "BANK", "INBOX", "GATEWAY"].map((face) => [face.toLowerCase(), process.env[`${whose}_${face}`]]));
+export const env = addresses("KOUDAI");
+/** Another operator's wallet, whose accounts may be bound here. */
+export const friend = addresses("KOUDAI_FRIEND");
 assert.ok(env.wallet, "KOUDAI_WALLET names a running demo; `sh tests/with-demo.sh` sets it");
 
 export const PIN = "738214";
@@ -69,15 +71,15 @@ export async function until(what, look, seconds = 20) {
 }
 
 /** How many messages a phone number has had. */
-export async function messages(number) {
-  const { body } = await json(`${env.inbox}/inbox?to=${number}`);
+export async function messages(number, at = env) {
+  const { body } = await json(`${at.inbox}/inbox?to=${number}`);
   return body;
 }
 
 /** The next code to a number, after the `seen` messages there were. */
-export async function nextCode(number, seen) {
+export async function nextCode(number, seen, at = env) {
   const list = await until(`a code to ${number}`, async () => {
-    const all = await messages(number);
+    const all = await messages(number, at);
     return all.length > seen ? all : null;
   });
   return secret(list.at(-1).code);
@@ -116,38 +118,38 @@ export async function bankCard(number) {
 }
 
 /** Registers over JSON; the person's token. */
-export async function register(number) {
-  const seen = (await messages(number)).length;
-  const asked = await json(`${env.wallet}/login/code`, { body: { phone: number } });
+export async function register(number, at = env) {
+  const seen = (await messages(number, at)).length;
+  const asked = await json(`${at.wallet}/login/code`, { body: { phone: number } });
   assert.equal(asked.status, 200, JSON.stringify(asked.body));
-  const code = await nextCode(number, seen);
-  const { status, body } = await json(`${env.wallet}/login`, { body: { phone: number, code, agree: "yes" } });
+  const code = await nextCode(number, seen, at);
+  const { status, body } = await json(`${at.wallet}/login`, { body: { phone: number, code, agree: "yes" } });
   assert.equal(status, 200, JSON.stringify(body));
   secret(body.token, PIN);
   if (!body.has_payment_password) {
-    await json(`${env.wallet}/payment-password`, { token: body.token, body: { payment_password: PIN } });
+    await json(`${at.wallet}/payment-password`, { token: body.token, body: { payment_password: PIN } });
   }
   return body.token;
 }
 
 /** Binds a card over JSON; its id. */
-export async function bind(token, card, kind = "debit") {
-  const seen = (await messages(card.phone)).length;
+export async function bind(token, card, kind = "debit", at = env) {
+  const seen = (await messages(card.phone, at)).length;
   secret(card.number);
-  const started = await json(`${env.wallet}/cards`, {
+  const started = await json(`${at.wallet}/cards`, {
     token,
     body: { binding_id: `bind-${Date.now()}-${card.number.slice(-4)}`, kind, ...card },
   });
   assert.equal(started.status, 200, JSON.stringify(started.body));
-  const code = await nextCode(card.phone, seen);
+  const code = await nextCode(card.phone, seen, at);
   const id = started.body.binding_id;
-  const bound = await json(`${env.wallet}/cards/bindings/${id}/confirm`, { token, body: { code } });
+  const bound = await json(`${at.wallet}/cards/bindings/${id}/confirm`, { token, body: { code } });
   assert.equal(bound.body.state, "bound", JSON.stringify(bound.body));
   return bound.body.card_id;
 }
 
-export async function topUp(token, card_id, amount) {
-  const { body } = await json(`${env.wallet}/top-up`, {
+export async function topUp(token, card_id, amount, at = env) {
+  const { body } = await json(`${at.wallet}/top-up`, {
     token,
     body: { attempt_id: `top-up-${Date.now()}`, card_id, amount, payment_password: PIN },
   });
@@ -189,8 +191,8 @@ export async function sessionOf(context) {
 }
 
 /** Signs a browser in as somebody. */
-export async function signIn(context, token) {
-  await context.addCookies([{ name: "koudai_wallet", value: token, url: env.wallet, httpOnly: true, sameSite: "Lax" }]);
+export async function signIn(context, token, at = env) {
+  await context.addCookies([{ name: "koudai_wallet", value: token, url: at.wallet, httpOnly: true, sameSite: "Lax" }]);
 }
 
 /** The path of an order's payment page. */
@@ -212,8 +214,8 @@ export async function payOnPage(page, method, pin = PIN) {
   await keyIn(page, pin);
 }
 
-export async function balance(token) {
-  return (await json(`${env.wallet}/`, { token })).body.balance.minor;
+export async function balance(token, at = env) {
+  return (await json(`${at.wallet}/`, { token })).body.balance.minor;
 }
 
 export async function payments(token) {

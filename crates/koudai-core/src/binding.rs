@@ -317,6 +317,7 @@ pub(crate) fn card_of(tx: &mut Tx<'_>, person: PersonId, card: CardId) -> Result
 pub const fn person_refusal(refusal: NetworkRefusal) -> Refusal {
     match refusal {
         NetworkRefusal::InsufficientFunds => Refusal::CardInsufficientFunds,
+        NetworkRefusal::OverLimit => Refusal::CardOverLimit,
         NetworkRefusal::CardNotUsable => Refusal::CardNotUsable,
         NetworkRefusal::Unavailable => Refusal::BankUnavailable,
         NetworkRefusal::Withdrawn | NetworkRefusal::Refused => Refusal::BankRefused,

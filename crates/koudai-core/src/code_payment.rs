@@ -55,7 +55,7 @@ impl From<NetworkRefusal> for CodeFailure {
     fn from(refusal: NetworkRefusal) -> Self {
         match refusal {
             NetworkRefusal::InsufficientFunds => Self::CardInsufficientFunds,
-            NetworkRefusal::CardNotUsable => Self::CardNotUsable,
+            NetworkRefusal::OverLimit | NetworkRefusal::CardNotUsable => Self::CardNotUsable,
             NetworkRefusal::Unavailable => Self::BankUnavailable,
             NetworkRefusal::Withdrawn | NetworkRefusal::Refused => Self::BankRefused,
         }

@@ -112,6 +112,8 @@ pub enum Refusal {
     },
     /// The bank: not enough money on the card.
     CardInsufficientFunds,
+    /// More than the bank or the holder lets the card pay.
+    CardOverLimit,
     /// The bank refused without a reason a person could use.
     BankRefused,
     /// The bank cannot be reached, and nothing was sent.
@@ -223,6 +225,7 @@ impl Refusal {
             Self::AmountOutOfRange { .. } => "AMOUNT_OUT_OF_RANGE",
             Self::InsufficientBalance { .. } => "INSUFFICIENT_BALANCE",
             Self::CardInsufficientFunds => "CARD_INSUFFICIENT_FUNDS",
+            Self::CardOverLimit => "CARD_OVER_LIMIT",
             Self::BankRefused => "BANK_REFUSED",
             Self::BankUnavailable => "BANK_UNAVAILABLE",
             Self::CodeUnreadable => "CODE_UNREADABLE",

@@ -286,6 +286,8 @@ worded! {
     NetworkRefusal {
         /// Not enough money on the card.
         InsufficientFunds = "insufficient_funds",
+        /// More than the bank or the holder lets the card pay.
+        OverLimit = "over_limit",
         /// The card is lost, frozen, expired or unbound at the bank.
         CardNotUsable = "card_not_usable",
         /// The network could not be reached, and nothing was sent.

@@ -19,12 +19,13 @@ use koudai_web::say::Lang;
 use koudai_web::wallet::barcode;
 use koudai_web::wallet::months::Month;
 use koudai_web::wallet::pages::{
-    BindingPage, BindingState, CardKind, CardLine, CardNewPage, CardPage, CardsPage, CodeOffPage, CodePage,
-    CodeRequestPage, CodeResultPage, CodeState, Direction, Event, Holder, HomePage, LandingPage,
-    LastCodePayment, LoginPage, Method, MonthOfRecords, PageOfRecords, PayPage, PayResultPage, PayState,
-    PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage, RefundNotice,
-    RefusalPage, Refused, ReturningPage, ScanPage, StatusPage, TermsPage, TopUpPage, TopUpResultPage,
-    TopUpState, TransferLine, TransferPage, TransferStanding, TransfersPage, Unusable,
+    AppEndPage, AppLine, AppPage, AppsPage, BindingPage, BindingState, CardKind, CardLine, CardNewPage,
+    CardPage, CardsPage, CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState, Direction, Event,
+    Holder, HomePage, LandingPage, LastCodePayment, LoginPage, Method, MonthOfRecords, PageOfRecords,
+    PayPage, PayResultPage, PayState, PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState,
+    RecordsPage, RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage, StatusPage, TermsPage,
+    TopUpPage, TopUpResultPage, TopUpState, TransferLine, TransferPage, TransferStanding, TransfersPage,
+    Unusable,
 };
 
 fn main() -> std::io::Result<()> {
@@ -67,6 +68,7 @@ pub fn pages(l: Lang) -> Vec<(&'static str, String)> {
     transfers(l, &mut add);
     codes(l, &mut add);
     records(l, &mut add);
+    apps(l, &mut add);
     info(l, &mut add);
     pages
 }
@@ -400,6 +402,46 @@ fn records(l: Lang, add: &mut Add) {
             ],
         },
     );
+}
+
+fn apps(l: Lang, add: &mut Add) {
+    let line = |id: &str, name: &str, lasts: bool| AppLine {
+        id: id.into(),
+        name: name.into(),
+        lasts,
+        per_payment: fen(100_000),
+        per_day: fen(500_000),
+        used_today: fen(8_800),
+        since: NOW.plus(-3 * DAY),
+        ended: (!lasts).then(|| NOW.plus(-DAY)),
+    };
+    let lines = vec![
+        line("1", l.say("校园通", "Campus"), true),
+        line(
+            "2",
+            l.say(
+                "一家名字特别特别长的自助洗衣与干洗连锁店",
+                "The Very Long Named Laundry and Dry Cleaning Company",
+            ),
+            false,
+        ),
+    ];
+    let number = "998801139123400014".to_owned();
+    add("apps-none", &AppsPage { l, number: number.clone(), proven: false, lines: vec![] });
+    add("apps", &AppsPage { l, number, proven: true, lines: lines.clone() });
+    let page = |line: &AppLine, refused| AppPage {
+        l,
+        line: line.clone(),
+        per_payment: "1000.00".into(),
+        per_day: "5000.00".into(),
+        most: fen(5_000_000),
+        refused,
+    };
+    add("app", &page(&lines[0], None));
+    add("app-ended", &page(&lines[1], None));
+    let wrong = Refusal::PaymentPasswordWrong { tries_left: 2 };
+    add("app-refused", &page(&lines[0], Some(refused(l, wrong))));
+    add("app-end", &AppEndPage { l, line: lines[0].clone(), refused: None });
 }
 
 fn info(l: Lang, add: &mut Add) {

@@ -184,6 +184,7 @@ fn title(refusal: Refusal, l: Lang) -> String {
             Lang::En => format!("Not enough balance, short by {}", figure(short_by)),
         },
         Refusal::CardInsufficientFunds => plain("银行卡余额不足", "Not enough on card"),
+        Refusal::CardOverLimit => plain("超过这张卡的付款限额", "Over this card's limit"),
         Refusal::BankRefused => plain("发卡行拒绝了这笔交易", "Your bank refused"),
         Refusal::BankUnavailable => plain("银行暂时无法连接", "The bank cannot be reached"),
         Refusal::CodeUnreadable => plain("没有识别到二维码", "No QR code found"),
@@ -283,6 +284,7 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::AmountOutOfRange { .. }
         | Refusal::InsufficientBalance { .. }
         | Refusal::CardInsufficientFunds
+        | Refusal::CardOverLimit
         | Refusal::BankRefused
         | Refusal::BankUnavailable
         | Refusal::CodeUnreadable
@@ -346,6 +348,10 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::CardNotUsable
         | Refusal::CardInsufficientFunds
         | Refusal::BankRefused => l.say("请换一张卡，或联系发卡行", "Use another card, or ask your bank"),
+        Refusal::CardOverLimit => l.say(
+            "请在发卡方调整限额，或换一种方式付款",
+            "Raise the limit where the card is from, or pay another way",
+        ),
         Refusal::CardExpiryInvalid => {
             l.say("请按卡面填写，月在前，年在后", "Write it as on the card, month before year")
         }
@@ -425,7 +431,11 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
 pub const fn is_of_the_card(refusal: Refusal) -> bool {
     matches!(
         refusal,
-        Refusal::CardInsufficientFunds | Refusal::CardNotUsable | Refusal::BankRefused | Refusal::CardUnknown
+        Refusal::CardInsufficientFunds
+            | Refusal::CardOverLimit
+            | Refusal::CardNotUsable
+            | Refusal::BankRefused
+            | Refusal::CardUnknown
     )
 }
 
@@ -488,6 +498,7 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::AmountInvalid
         | Refusal::AmountOutOfRange { .. }
         | Refusal::CardInsufficientFunds
+        | Refusal::CardOverLimit
         | Refusal::BankRefused
         | Refusal::BankUnavailable
         | Refusal::OrderBeingPaid
@@ -518,6 +529,7 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::BankCodeWrong
         | Refusal::InsufficientBalance { .. }
         | Refusal::CardInsufficientFunds
+        | Refusal::CardOverLimit
         | Refusal::BankRefused
         | Refusal::CodeNotOurs
         | Refusal::CodeSwapped
@@ -611,7 +623,7 @@ every! {
     PaymentPasswordMalformed, PaymentPasswordWeak, PaymentPasswordsDiffer, PaymentPasswordResetNeeded, NameInvalid,
     IdNumberInvalid, HolderTooYoung, NotTheSamePerson, CardNumberInvalid, CardUnsupported, CardExpiryInvalid,
     CardCvvInvalid, CardAlreadyBound, CardBoundElsewhere, TooManyCards, TooManyBindings, CardDetailsMismatch,
-    CardNotUsable, BankCodeWrong, BindingExpired, BindingUnknown, CardUnknown, AmountInvalid, CardInsufficientFunds,
+    CardNotUsable, BankCodeWrong, BindingExpired, BindingUnknown, CardUnknown, AmountInvalid, CardInsufficientFunds, CardOverLimit,
     BankRefused, BankUnavailable, CodeUnreadable, CodeNotOurs, CodeSwapped, CodeStale, OrderUnknown, OrderClosed,
     OrderExpired, OrderAlreadyPaid, OrderBeingPaid, ProductNotEnabled, MerchantSuspended, NumberReused, RecordUnknown,
     RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder, OrderForAnother, CallUpInvalid, CallUpStale,

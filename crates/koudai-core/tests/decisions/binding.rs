@@ -238,7 +238,13 @@ fn removing_a_card_takes_the_payment_password() {
 #[test]
 fn every_refusal_of_a_network_has_words_for_a_person() {
     let words: Vec<&str> = NetworkRefusal::ALL.iter().map(|r| person_refusal(*r).code()).collect();
-    let expected =
-        ["CARD_INSUFFICIENT_FUNDS", "CARD_NOT_USABLE", "BANK_UNAVAILABLE", "BANK_REFUSED", "BANK_REFUSED"];
+    let expected = [
+        "CARD_INSUFFICIENT_FUNDS",
+        "CARD_OVER_LIMIT",
+        "CARD_NOT_USABLE",
+        "BANK_UNAVAILABLE",
+        "BANK_REFUSED",
+        "BANK_REFUSED",
+    ];
     assert_eq!(words, expected);
 }

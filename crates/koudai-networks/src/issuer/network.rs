@@ -128,6 +128,7 @@ fn moved<T>(answer: Answer<T>, read: impl FnOnce(T) -> (Outcome, String)) -> Mov
 const fn money_refusal(code: IssuerCode) -> NetworkRefusal {
     match code {
         IssuerCode::InsufficientFunds => NetworkRefusal::InsufficientFunds,
+        IssuerCode::Limit => NetworkRefusal::OverLimit,
         IssuerCode::CardFrozen | IssuerCode::TokenUnknown | IssuerCode::CardUnknown => {
             NetworkRefusal::CardNotUsable
         }
@@ -137,7 +138,6 @@ const fn money_refusal(code: IssuerCode) -> NetworkRefusal {
         | IssuerCode::CodeExpired
         | IssuerCode::TooSoon
         | IssuerCode::TooMany
-        | IssuerCode::Limit
         | IssuerCode::IdReused
         | IssuerCode::NotFound
         | IssuerCode::NotCovered

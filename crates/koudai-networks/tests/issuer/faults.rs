@@ -116,7 +116,7 @@ async fn each_fault_is_met_once_and_the_next_try_finds_the_money_moved_once_or_n
     let mut f = Fixture::with(Timing { resend_gap_ms: 0, ..Timing::default() }, HASTE).await;
     let token = f.bound(1).await;
     assert_eq!(f.debit("before", &token, 10_000).await.done().outcome, Outcome::Succeeded);
-    let refused = Moved::NothingDone(NetworkRefusal::Refused);
+    let refused = Moved::NothingDone(NetworkRefusal::OverLimit);
     // What goes wrong, what the first try is taken for, and whether the bank has done it by then. `None`: it is done.
     let cases = [
         (r#""fault":"refuse","code":"LIMIT""#, Some(refused), false),
