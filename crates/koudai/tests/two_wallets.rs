@@ -4,14 +4,20 @@
 mod drive;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use drive::books::verify;
+use drive::books::{Dice, lines_of, setting, settled, succeeded, verify};
 use drive::{Demo, PIN, Phone, koudai, run};
 use koudai_core::identity::Phone as PhoneNumber;
 use koudai_core::issuing::account_number;
-use koudai_networks::issuer::sandbox::test_cards;
+use koudai_core::ledger::NetworkId;
+use koudai_networks::issuer::IssuerClient;
+use koudai_networks::issuer::sandbox::{TestCard, test_cards};
+use koudai_store::Database;
 use koudai_wechatpay::client::Client;
+use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use koudai_wechatpay::types::{RefundRequest, RefundRequestAmount};
 use serde_json::{Value, json};
 
@@ -65,10 +71,55 @@ impl Wallets {
         Self { _directory: directory, root, ports, issuer, app, client, created }
     }
 
-    /// Kills the issuer and starts it again on what it left.
-    fn kill_issuer(&mut self) {
-        self.issuer.process.kill();
+    /// Starts the issuer on what it left when it was killed.
+    fn start_issuer(&mut self) {
         self.issuer = start(&self.root.join("issuer"), self.ports[0], &self.root.join("issuer.log"), &[]);
+    }
+
+    /// The same with the wallet that people pay with.
+    fn start_app(&mut self) {
+        let more = self.root.join("issuers");
+        self.app = start(&self.root.join("app"), self.ports[1], &self.root.join("app.log"), &[&more]);
+    }
+
+    /// A holder with an account of so many yuan at the one, bound at the other: the person there, and the account's id.
+    async fn payer(&self, card: &TestCard, yuan: &str) -> (Phone, Phone, String) {
+        let holder = Phone::register(&self.issuer, &card.phone).await;
+        let bank_card = holder.bind(card).await;
+        holder.top_up("first-top-up", &bank_card, yuan).await;
+        let number = account_number(BIN, &PhoneNumber::parse(&card.phone).expect("a phone"));
+        let payer = Phone::register(&self.app, &card.phone).await;
+        let seen = holder.codes().await.len();
+        let form = json!({
+            "binding_id": "bind-account", "number": number, "kind": "debit", "name": card.name,
+            "id_number": card.id_number, "phone": card.phone,
+        });
+        let (status, binding) = payer.post("/cards", form).await.expect("an answer");
+        assert_eq!((status, &binding["state"]), (200, &json!("code_sent")), "{binding}");
+        let code = holder.code(seen).await;
+        let id = binding["binding_id"].as_str().expect("a binding");
+        let path = format!("/cards/bindings/{id}/confirm");
+        let (status, bound) = payer.post(&path, json!({"code": code})).await.expect("an answer");
+        assert_eq!(status, 200, "{bound}");
+        (holder, payer, bound["card_id"].as_str().expect("a card").to_owned())
+    }
+
+    /// What the first wallet has of network 2, and what the second says of it: the same, line by line. How many lines.
+    async fn compare(&self) -> usize {
+        let read = |name: &str| std::fs::read_to_string(self.root.join(name)).expect("a key");
+        let issuer = IssuerClient::new(
+            &self.issuer.address("wallet"),
+            "friend",
+            PrivateKey::from_pem(&read("app/keys/issuer_app_key.pem")).expect("our key"),
+            PublicKey::from_pem(&read("issuer.pem")).expect("its key"),
+            || koudai_engine::Clock::wall().now().0 / 1_000,
+            Duration::from_secs(5),
+        );
+        let theirs = lines_of(&issuer.expect("a client")).await;
+        let database = Database::Directory(self.root.join("app"));
+        let ours = succeeded(&database.reader().expect("our database"), |a| a.network == NetworkId(2));
+        assert_eq!(ours, theirs, "our books and the issuer's");
+        ours.len()
     }
 }
 
@@ -92,30 +143,12 @@ async fn balance(phone: &Phone) -> i64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_of_one_wallet_is_bound_in_another_pays_there_and_is_refunded() {
     let mut w = Wallets::start();
-    // Who has an account has proven who they are, by a card at a bank of the issuer's.
+    // Who has an account has proven who they are, by a card at a bank of the issuer's. The other wallet knows nobody yet.
     let card = test_cards().iter().find(|card| card.customer == 3).expect("an ordinary card");
-    let holder = Phone::register(&w.issuer, &card.phone).await;
-    let bank_card = holder.bind(card).await;
-    holder.top_up("first-top-up", &bank_card, "500").await;
+    let (holder, payer, account) = w.payer(card, "500").await;
     let number = account_number(BIN, &PhoneNumber::parse(&card.phone).expect("a phone"));
-
-    // The same person at the other wallet, where nobody knows them yet.
-    let payer = Phone::register(&w.app, &card.phone).await;
-    let seen = holder.codes().await.len();
-    let form = json!({
-        "binding_id": "bind-account", "number": number, "kind": "debit", "name": card.name,
-        "id_number": card.id_number, "phone": card.phone,
-    });
-    let (status, binding) = payer.post("/cards", form).await.expect("an answer");
-    assert_eq!((status, &binding["state"]), (200, &json!("code_sent")), "{binding}");
-    let code = holder.code(seen).await;
     let message = holder.codes().await.pop().expect("a message")["text"].as_str().expect("text").to_owned();
     assert!(message.contains("友邻钱包") && message.contains("Friend"), "{message}");
-    let id = binding["binding_id"].as_str().expect("a binding");
-    let path = format!("/cards/bindings/{id}/confirm");
-    let (status, bound) = payer.post(&path, json!({"code": code})).await.expect("an answer");
-    assert_eq!(status, 200, "{bound}");
-    let account = bound["card_id"].as_str().expect("a card").to_owned();
 
     // It pays a merchant of the wallet it was bound in.
     let placed = w.client.native(&drive::order(&w.created, "TWO-0001", 8_800)).await.expect("an order");
@@ -137,7 +170,7 @@ async fn an_account_of_one_wallet_is_bound_in_another_pays_there_and_is_refunded
     };
     w.issuer.process.kill();
     w.client.refund(&request).await.expect("it is taken");
-    w.kill_issuer();
+    w.start_issuer();
     let done = async || {
         let found = w.client.query_refund("TWO-R-1").await.expect("the refund");
         found.success_time.is_some().then_some(())
@@ -162,4 +195,126 @@ async fn an_account_of_one_wallet_is_bound_in_another_pays_there_and_is_refunded
     let held = verify(&w.root.join("issuer"));
     assert_eq!((&held["app_moves"], &held["open_attempts"]), (&json!(3), &json!(0)), "{held}");
     assert_eq!(verify(&w.root.join("app"))["open_attempts"], 0);
+}
+
+/// Where people pay, and until when.
+#[derive(Clone)]
+struct Till {
+    client: Arc<Client>,
+    created: Value,
+    /// Payments and refunds that are not answered yet.
+    under_way: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+}
+
+/// Counts something for as long as it lasts.
+struct Count(Arc<AtomicU64>);
+
+impl Count {
+    fn of(counter: &Arc<AtomicU64>) -> Self {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(counter))
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// People who pay by accounts of the other wallet, one order after another, and merchants who give some of it back.
+async fn pay_on(w: Till, payer: (Phone, String), name: String, mut dice: Dice) {
+    let Till { client, created, under_way, stop } = w;
+    let (phone, account) = payer;
+    for n in 0.. {
+        if stop.load(Ordering::SeqCst) {
+            return;
+        }
+        let _payment = Count::of(&under_way);
+        let number = format!("{name}-{n}");
+        let total = 1 + i64::try_from(dice.roll(300)).expect("small");
+        // Whatever is not answered, or is refused because somebody is down, may be done or not: the books will say.
+        let Ok(placed) = client.native(&drive::order(&created, &number, total)).await else { return };
+        let Ok(Some(page)) = phone.scan(&placed.code_url).await else { return };
+        let Ok((status, body)) = phone.pay(&page, &account).await else { return };
+        if status != 200 {
+            assert!(status == 503 || body["money_moved"] == "no", "{number}: {body}");
+            continue;
+        }
+        if body["state"] == "paid" && dice.roll(2) == 0 {
+            let back = 1 + i64::try_from(dice.roll(total.unsigned_abs())).expect("small");
+            let request = RefundRequest {
+                out_trade_no: Some(number.clone()),
+                out_refund_no: format!("R{number}"),
+                amount: RefundRequestAmount { refund: back, total, currency: "CNY".to_owned(), from: None },
+                ..RefundRequest::default()
+            };
+            let _answered_or_not = client.refund(&request).await;
+        }
+    }
+}
+
+/// `KOUDAI_TWO_WALLETS_ROUNDS` sets how often, `KOUDAI_TWO_WALLETS_SEED` when.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_side_is_killed_with_money_in_flight_both_books_say_the_same() {
+    let (rounds, seed) =
+        (setting("KOUDAI_TWO_WALLETS_ROUNDS", 6), setting("KOUDAI_TWO_WALLETS_SEED", 20_261_125));
+    let mut dice = Dice(seed);
+    let mut w = Wallets::start();
+    let mut payers = vec![];
+    for card in test_cards().iter().filter(|card| card.customer >= 3).take(4) {
+        let (_, payer, account) = w.payer(card, "20000").await;
+        payers.push((payer, account));
+    }
+    let mut in_flight = 0;
+    for round in 0..rounds {
+        // A network that was down is called again after a while; until then there is nothing to cut off.
+        let (watch, _) = &payers[0];
+        let up = async || {
+            let (_, status) = watch.get("/status").await.ok()?;
+            (status["networks"]["issuer-2"] == "up").then_some(())
+        };
+        until("the other wallet is called again", up).await;
+        let till = Till {
+            client: Arc::new(drive::client(&w.created, &w.app.address("gateway"))),
+            created: w.created.clone(),
+            under_way: Arc::default(),
+            stop: Arc::default(),
+        };
+        let mut streams = tokio::task::JoinSet::new();
+        for (n, payer) in payers.iter().cloned().enumerate() {
+            let dice = Dice(dice.roll(u64::MAX) | 1);
+            streams.spawn(pay_on(till.clone(), payer, format!("W{round}-{n}"), dice));
+        }
+        tokio::time::sleep(Duration::from_millis(50 + dice.roll(400))).await;
+        in_flight += till.under_way.load(Ordering::SeqCst);
+        // In turn, so that each side is killed as often as the other.
+        let issuer = round % 2 == 0;
+        if issuer {
+            w.issuer.process.kill();
+        } else {
+            w.app.process.kill();
+        }
+        till.stop.store(true, Ordering::SeqCst);
+        if issuer {
+            w.start_issuer();
+        } else {
+            w.start_app();
+        }
+        while let Some(done) = streams.join_next().await {
+            done.expect("a stream ends without a complaint");
+        }
+        verify(&w.root.join("issuer"));
+        verify(&w.root.join("app"));
+    }
+    let report = settled(&w.root.join("app")).await;
+    let lines = w.compare().await;
+    let held = verify(&w.root.join("issuer"));
+    assert!(lines > 0 && held["app_moves"].as_u64() >= Some(lines as u64), "{held}");
+    println!(
+        "two wallets: seed {seed}, {rounds} kills of either side in turn, {in_flight} payments and refunds \
+         under way at the kills, both agree on {lines} \
+         debits and refunds; {report}"
+    );
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use koudai_core::rows::{Attempt, AttemptKind, AttemptState};
 use koudai_networks::issuer::{Answer, BookKind, IssuerClient};
-use koudai_store::Database;
+use koudai_store::{Database, Reader};
 use koudai_wechatpay::client::{Client, ClientError};
 use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use koudai_wechatpay::types::{RefundRequest, RefundRequestAmount};
@@ -193,6 +193,37 @@ pub async fn check(client: &Client, books: &Mutex<Books>, seen: &mut BTreeSet<St
     }
 }
 
+/// Every line of an issuer's books, by the number we gave it.
+pub async fn lines_of(issuer: &IssuerClient) -> BTreeMap<String, (BookKind, i64)> {
+    let mut theirs = BTreeMap::new();
+    let mut after = 0;
+    loop {
+        let Answer::Done(lines) = issuer.books(after).await else { panic!("the issuer shows its books") };
+        let Some(last) = lines.last() else { return theirs };
+        after = last.no;
+        for line in lines {
+            let twice = theirs.insert(line.id.clone(), (line.kind, line.amount_minor));
+            assert!(twice.is_none(), "the issuer has {} twice", line.id);
+        }
+    }
+}
+
+/// What we have of an issuer, all of it settled: calls that moved money, by their number.
+pub fn succeeded(reader: &Reader, of: impl Fn(&Attempt) -> bool) -> BTreeMap<String, (BookKind, i64)> {
+    let mut ours = BTreeMap::new();
+    for attempt in reader.all::<Attempt>().expect("our attempts").into_iter().filter(of) {
+        assert_ne!(attempt.state, AttemptState::Open, "{} is not settled", attempt.id.wire());
+        if attempt.state == AttemptState::Succeeded {
+            let kind = match attempt.kind {
+                AttemptKind::TopUp | AttemptKind::CardPayment => BookKind::Debit,
+                AttemptKind::CardRefund => BookKind::Refund,
+            };
+            ours.insert(attempt.id.wire(), (kind, attempt.amount.minor()));
+        }
+    }
+    ours
+}
+
 /// Every line of the bank's books, by the number we gave it.
 pub async fn bank_lines(data: &Path, bank: &str) -> BTreeMap<String, (BookKind, i64)> {
     let read = |name: &str| std::fs::read_to_string(data.join(name)).expect("a key");
@@ -203,37 +234,14 @@ pub async fn bank_lines(data: &Path, bank: &str) -> BTreeMap<String, (BookKind, 
         PublicKey::from_pem(&read("bank/bank_public_key.pem")).expect("the bank's key"),
         || koudai_engine::Clock::wall().now().0 / 1_000,
         Duration::from_secs(5),
-    )
-    .expect("a client");
-    let mut theirs = BTreeMap::new();
-    let mut after = 0;
-    loop {
-        let Answer::Done(lines) = issuer.books(after).await else { panic!("the bank shows its books") };
-        let Some(last) = lines.last() else { break };
-        after = last.no;
-        for line in lines {
-            let twice = theirs.insert(line.id.clone(), (line.kind, line.amount_minor));
-            assert!(twice.is_none(), "the bank has {} twice", line.id);
-        }
-    }
-    theirs
+    );
+    lines_of(&issuer.expect("a client")).await
 }
 
 /// Both sides' books: every debit and refund the bank made is one of ours that succeeded, and the other way round.
 pub async fn compare_with_the_bank(data: &Path, database: &Database, bank: &str) -> (usize, usize) {
     let theirs = bank_lines(data, bank).await;
-    let reader = database.reader().expect("our database");
-    let mut ours = BTreeMap::new();
-    for attempt in reader.all::<Attempt>().expect("our attempts") {
-        assert_ne!(attempt.state, AttemptState::Open, "{} is not settled", attempt.id.wire());
-        if attempt.state == AttemptState::Succeeded {
-            let kind = match attempt.kind {
-                AttemptKind::TopUp | AttemptKind::CardPayment => BookKind::Debit,
-                AttemptKind::CardRefund => BookKind::Refund,
-            };
-            ours.insert(attempt.id.wire(), (kind, attempt.amount.minor()));
-        }
-    }
+    let ours = succeeded(&database.reader().expect("our database"), |_| true);
     assert_eq!(ours, theirs, "our books and the bank's");
     let debits = ours.values().filter(|(kind, _)| *kind == BookKind::Debit).count();
     (debits, ours.len() - debits)
