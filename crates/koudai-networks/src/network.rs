@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use async_trait::async_trait;
+/// What a network's `impl` of the trait below is marked with.
+pub use async_trait::async_trait;
 use koudai_core::attempt::Outcome;
 use koudai_core::binding::BankFace;
 use koudai_core::card::CardNumber;

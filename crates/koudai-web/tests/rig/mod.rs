@@ -57,6 +57,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 pub const PUBLIC_KEY_ID: &str = "PUB_KEY_ID_0119000000012026112300000000000001";
+/// Port 1 is closed on any machine that runs tests.
+const NOWHERE: &str = "http://127.0.0.1:1";
 pub const PIN: &str = "852016";
 /// What everybody has proven to be, as it stands sealed.
 pub const IDENTITY: &str = r#"{"name":"王小明","id_number":"11010519491231002X"}"#;
@@ -145,7 +147,17 @@ impl Rig {
         Self::begin(Policy::default(), Limits::NONE, reach, clock).await
     }
 
+    /// Beside networks of the test's own.
+    pub async fn start_on(outside: Outside) -> Self {
+        Self::furnish(Policy::default(), Limits::default(), Clock::wall(), networks(Reach::Local, outside))
+            .await
+    }
+
     async fn begin(policy: Policy, limits: Limits, reach: Reach, clock: Clock) -> Self {
+        Self::furnish(policy, limits, clock, networks(reach, nobody())).await
+    }
+
+    async fn furnish(policy: Policy, limits: Limits, clock: Clock, networks: Networks) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
         let engine = Engine::start(&Settings::directory(directory.path()), keys, policy, clock).unwrap();
@@ -153,7 +165,7 @@ impl Rig {
         let address = listener.local_addr().unwrap();
         let app = App {
             engine,
-            networks: Arc::new(networks(reach)),
+            networks: Arc::new(networks),
             bills: Arc::new(Bills::open(&directory.path().join("spool")).unwrap()),
             limiter: Arc::new(Limiter::new(limits)),
             origin: format!("http://{address}").into(),
@@ -236,6 +248,12 @@ impl Rig {
 
     /// A person with a bound card and a payment password, but no balance.
     pub async fn person_with_card(&self) -> (PersonId, CardId) {
+        let person = self.newcomer().await;
+        (person, self.bind(person).await)
+    }
+
+    /// A person with a payment password, who has neither a card nor a balance.
+    pub async fn newcomer(&self) -> PersonId {
         let engine = &self.app.engine;
         let no = self.people.fetch_add(1, Ordering::Relaxed);
         let phone = Phone::parse(&format!("138{no:08}")).unwrap();
@@ -248,11 +266,16 @@ impl Rig {
         let token_hash = sha256(&no.to_be_bytes());
         let person = engine.submit(SignIn { phone, code, token_hash }).await.unwrap().person;
         engine.submit(SetPaymentPassword { person, pin: Pin::parse(PIN).unwrap() }).await.unwrap();
-        (person, self.bind(person).await)
+        person
     }
 
     /// Binds a card of their own to a person.
     pub async fn bind(&self, person: PersonId) -> CardId {
+        self.bind_with(person, vec![]).await
+    }
+
+    /// The same, whose network knows it by this token.
+    pub async fn bind_with(&self, person: PersonId, token_sealed: Vec<u8>) -> CardId {
         let engine = &self.app.engine;
         let no = self.cards.fetch_add(1, Ordering::Relaxed);
         let start = StartBinding {
@@ -276,7 +299,7 @@ impl Rig {
             bank_en: "Test Bank".to_owned(),
             kind: CardKind::Debit,
         };
-        let answer = BindingAnswer::Bound { face, token_sealed: vec![] };
+        let answer = BindingAnswer::Bound { face, token_sealed };
         let bound = engine.submit(RecordBinding { binding, answer }).await.unwrap();
         bound.card.unwrap()
     }
@@ -478,7 +501,20 @@ pub fn certify(shop: &Shop) -> (Certificate, PrivateKey) {
     (AUTHORITY.issue(&shop.mchid.wire(), &key.public_key(), now_s() * 1_000, 5).unwrap(), key)
 }
 
-fn networks(reach: Reach) -> Networks {
+/// One issuer, which nobody reaches.
+fn nobody() -> Outside {
+    let issuer = IssuerClient::new(
+        NOWHERE,
+        "koudai",
+        MERCHANT_KEY.clone(),
+        MERCHANT_KEY.public_key(),
+        now_s,
+        Duration::from_secs(1),
+    );
+    Outside::default().with(ISSUER_NETWORK, issuer.unwrap())
+}
+
+fn networks(reach: Reach, outside: Outside) -> Networks {
     let (byte, now_ms) = (|byte| Secret::new([byte; 32]), now_s() * 1_000);
     let certificate = AUTHORITY.issue("Koudai platform", &CERTIFICATE_KEY.public_key(), now_ms, 5).unwrap();
     let platform = Platform::new(
@@ -487,21 +523,11 @@ fn networks(reach: Reach) -> Networks {
         (PUBLIC_KEY.clone(), PUBLIC_KEY_ID.to_owned()),
         &[7; 32],
     );
-    // Port 1 is closed on any machine that runs tests.
-    let nowhere = "http://127.0.0.1:1";
-    let issuer = IssuerClient::new(
-        nowhere,
-        "koudai",
-        MERCHANT_KEY.clone(),
-        MERCHANT_KEY.public_key(),
-        now_s,
-        Duration::from_secs(1),
-    );
     Networks {
         vault: Arc::new(Vault::new(&byte(4), byte(5), byte(6))),
         platform: platform.unwrap(),
-        outside: Outside::default().with(ISSUER_NETWORK, issuer.unwrap()),
-        sms: SmsGateway::new(nowhere, &Secret::new("token".to_owned())).unwrap(),
+        outside,
+        sms: SmsGateway::new(NOWHERE, &Secret::new("token".to_owned())).unwrap(),
         reach,
         health: Health::default(),
     }
