@@ -91,8 +91,7 @@ test("an account of another wallet is bound, pays, is refunded, is limited and i
   await there.locator('a[href$="/end"]').tap();
   await there.waitForURL(/\/end$/);
   await shot(there, "issuer-end");
-  await there.locator("[data-open]").tap();
-  await keyIn(there);
+  await there.locator("#end .go").tap();
   await there.waitForURL(`${friend.wallet}/apps`);
   await there.waitForSelector('[data-state="ended"]');
   await here.goto(`${env.wallet}${await payPath(token, dear.code_url)}`);

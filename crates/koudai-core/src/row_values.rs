@@ -105,6 +105,16 @@ compound_key! {
 }
 
 compound_key! {
+    /// An app, and a holder whose account it may take money from.
+    HolderKey {
+        /// The app.
+        app: IssuingAppId,
+        /// The holder.
+        person: PersonId,
+    }
+}
+
+compound_key! {
     /// An app's number for a movement of money.
     AppMoveKey {
         /// The app.

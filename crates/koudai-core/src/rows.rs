@@ -310,8 +310,7 @@ rows! {
         products: String,
         /// Takes no payments.
         suspended: bool,
-        /// What it pays on each payment, in parts per million. Bills of past days print it: a rate that may change has to be
-        /// kept with the days it was true on.
+        /// What it pays on each payment, in parts per million. Bills print it: one that may change needs the days it was true on.
         fee_ppm: u32,
         /// Its APIv3 key, sealed by the shell.
         apiv3_key_sealed: Vec<u8>,
@@ -321,8 +320,7 @@ rows! {
         h5_domains: String,
         /// When it was created.
         created_at: Timestamp,
-        /// What it may send people money for, numbers of scenes separated by blanks. Shared, since every payment has its
-        /// merchant at hand.
+        /// What it may send people money for: numbers of scenes separated by blanks. Shared by every payment.
         transfer_scenes: Arc<str>,
     }
 
@@ -692,7 +690,7 @@ rows! {
         app: String,
         /// As holders read it, in Chinese.
         name_zh: String,
-        /// As holders read it, in English.
+        /// The same in English.
         name_en: String,
         /// Checks its requests: a public key in PEM.
         key_pem: String,
@@ -718,7 +716,7 @@ rows! {
         app: IssuingAppId,
         /// The app's number for the binding.
         binding: String,
-        /// Keyed hash of all that the app gave, by which a repeat is known.
+        /// Keyed hash of what was asked, by which a repeat is known.
         content_mac: [u8; 32],
         /// Whose account; `None` if nobody's was asked for.
         person: Option<PersonId>,
@@ -744,6 +742,8 @@ rows! {
         used: Money,
         /// When it was asked for.
         created_at: Timestamp,
+        /// When the holder agreed.
+        bound_at: Option<Timestamp>,
         /// When it ended.
         ended_at: Option<Timestamp>,
     }
@@ -756,7 +756,15 @@ rows! {
         agreement: AgreementId,
     }
 
-    /// How often a person's account was asked for by apps on a day. Source.
+    /// The agreement that an app has with a holder, or had last. Source.
+    AgreementHolder in agreement_holder as agreement_holder {
+        /// App and holder.
+        key: HolderKey,
+        /// The agreement.
+        agreement: AgreementId,
+    }
+
+    /// How many codes apps had sent to a person on a day. Source.
     AgreementTally in agreement_tally as agreement_tally {
         /// The person.
         person: PersonId,
@@ -776,8 +784,7 @@ rows! {
         kind: AppMoveKind,
         /// The app's number for it.
         number: String,
-        /// Keyed hash of all that the app gave, by which a repeat is known; `None` for a refund, and for what was closed
-        /// before it came.
+        /// Keyed hash of what was asked, by which a repeat is known; `None` for a refund, and if closed before it came.
         content_mac: Option<[u8; 32]>,
         /// The agreement it was done by; `None` if the token stands for none.
         agreement: Option<AgreementId>,
@@ -837,8 +844,7 @@ rows! {
         replays: u16,
     }
 
-    /// One try at telling a merchant, of its newest that were answered and its newest that failed. Source, though nothing
-    /// is decided by it.
+    /// One try at telling a merchant, of its newest. Source, though nothing is decided by it.
     Delivery in delivery as delivery {
         /// Merchant and place.
         key: DeliveryKey,
@@ -876,8 +882,7 @@ rows! {
         created_at: Timestamp,
     }
 
-    /// How an account stands. Derived from the journals and written behind; an account that neither the table nor the
-    /// newest journals know stands at nothing.
+    /// How an account stands. Derived from the journals, written behind; an account that nobody knows stands at nothing.
     Balance in balance as balance derived true kept true {
         /// The account.
         account: AccountId,

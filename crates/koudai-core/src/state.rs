@@ -10,6 +10,7 @@ use sha2::Sha256;
 use crate::cache::{Absent, Cache, TableChanges, TableVisitor};
 use crate::column::Row;
 use crate::id::{IdSource, Seq};
+use crate::issuing::AccountBin;
 use crate::ledger::{AccountId, Journal, JournalKind, Line, Posting, standing};
 use crate::money::{Currency, Money, RatePpm};
 use crate::planted::{self, Bug};
@@ -194,10 +195,10 @@ pub struct Policy {
     pub reverse_after_ms: i64,
     /// Until when a code payment may be reversed, ms.
     pub reverse_within_ms: i64,
-    /// The six digits that account numbers begin with, by which apps bind accounts. Numbers of cards never begin with a 9.
-    pub account_bin: &'static str,
-    /// How often apps may ask for one account a day.
-    pub agreements_asked_a_day: u8,
+    /// What account numbers begin with, by which apps bind accounts.
+    pub account_bin: AccountBin,
+    /// How many codes apps may have sent to one holder a day.
+    pub agreement_codes_a_day: u8,
     /// What an app may take at once, until the holder says otherwise.
     pub agreement_per_payment: Money,
     /// What an app may take a day, until the holder says otherwise.
@@ -236,8 +237,8 @@ impl Default for Policy {
             confirm_within_ms: MINUTE,
             reverse_after_ms: 15 * SECOND,
             reverse_within_ms: 7 * DAY,
-            account_bin: "998801",
-            agreements_asked_a_day: 5,
+            account_bin: AccountBin::default(),
+            agreement_codes_a_day: 10,
             agreement_per_payment: fen(100_000),
             agreement_per_day: fen(500_000),
             agreement_most: fen(5_000_000),

@@ -4,6 +4,7 @@
 //! could have been refused. What was under way when it stopped stays open until it answers again.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ pub struct Line {
     network: Box<dyn Network>,
     places: Semaphore,
     breaker: Mutex<Breaker>,
+    /// It is called again, and nobody has asked yet about what was open when it went.
+    back: AtomicBool,
 }
 
 impl Line {
@@ -36,7 +39,8 @@ impl Line {
         Self {
             network: Box::new(network),
             places: Semaphore::new(PLACES),
-            breaker: Mutex::new(Breaker { state: State::Up { unanswered: 0 }, pause: PAUSE }),
+            breaker: Mutex::new(Breaker::new(now())),
+            back: AtomicBool::new(false),
         }
     }
 
@@ -55,20 +59,26 @@ impl Line {
         self.places.acquire().await.expect("it is never closed")
     }
 
-    /// Asks whether it answers, twice before it says no. True if it is called again from now on.
-    pub(crate) async fn probe(&self) -> bool {
+    /// Asks whether it answers, twice before it says no.
+    pub(crate) async fn probe(&self) {
+        let began = now();
         let answers = self.network.answers().await || self.network.answers().await;
-        self.note(|breaker| breaker.probed(answers, now()))
+        self.note(|breaker| breaker.probed(answers, began, now()));
+    }
+
+    /// Whether it came back since this was last asked.
+    pub(crate) fn came_back(&self) -> bool {
+        self.back.swap(false, Ordering::Relaxed)
     }
 
     /// `call`, unless the network is down: then `without` it. What comes of the call counts.
     async fn call<T>(&self, call: impl Future<Output = T>, answered: fn(&T) -> bool, without: T) -> T {
-        if !self.is_up() {
+        if !self.note(|breaker| breaker.admits(now())) {
             return without;
         }
         let answer = call.await;
         let answered = answered(&answer);
-        self.note(|breaker| if answered { breaker.answered() } else { breaker.unanswered(now()) });
+        self.note(|breaker| if answered { breaker.answered(now()) } else { breaker.unanswered(now()) });
         answer
     }
 
@@ -93,7 +103,10 @@ impl Line {
         let result = change(&mut breaker);
         match (before, breaker.is_up()) {
             (true, false) => tracing::warn!(network = self.network.name(), "a network is down"),
-            (false, true) => tracing::info!(network = self.network.name(), "a network answers again"),
+            (false, true) => {
+                tracing::info!(network = self.network.name(), "a network is called again");
+                self.back.store(true, Ordering::Relaxed);
+            }
             _ => {}
         }
         result
@@ -125,7 +138,9 @@ impl Network for Line {
     }
 
     async fn unbind(&self, token: Secret<String>) {
-        self.network.unbind(token).await;
+        if self.is_up() {
+            self.network.unbind(token).await;
+        }
     }
 
     async fn debit(&self, debit: Move<'_>) -> Moved {
@@ -175,29 +190,45 @@ struct Breaker {
     state: State,
     /// How long it is left alone when it goes down next.
     pause: Duration,
+    /// When a call was answered last.
+    answered_at: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// It is called; so many calls in a row had no answer.
     Up { unanswered: u32 },
-    /// It said that it is there. Whether it does what it is asked the next call will show.
+    /// It is called again after a pause. Whether it does what it is asked the next call will show.
     Trial,
-    /// It is not called, and not asked before this.
+    /// It is not called before this.
     Down { until: Instant },
     /// It is not called whatever it says.
     Held,
 }
 
 impl Breaker {
+    const fn new(now: Instant) -> Self {
+        Self { state: State::Up { unanswered: 0 }, pause: PAUSE, answered_at: now }
+    }
+
     const fn is_up(&self) -> bool {
         matches!(self.state, State::Up { .. } | State::Trial)
     }
 
+    /// Whether a call may be made. The first after the pause is the trial.
+    fn admits(&mut self, now: Instant) -> bool {
+        if let State::Down { until } = self.state
+            && until <= now
+        {
+            self.state = State::Trial;
+        }
+        self.is_up()
+    }
+
     /// A call was answered. An answer to one from before it went down shows that it is there as well.
-    fn answered(&mut self) {
+    fn answered(&mut self, now: Instant) {
         if self.state != State::Held {
-            *self = Self { state: State::Up { unanswered: 0 }, pause: PAUSE };
+            *self = Self::new(now);
         }
     }
 
@@ -212,18 +243,12 @@ impl Breaker {
         }
     }
 
-    /// It was asked whether it is there. True if it is called again from now on.
-    fn probed(&mut self, answers: bool, now: Instant) -> bool {
+    /// It was asked, from `began` on, whether it is there. Whatever was answered meanwhile says more than a silence.
+    fn probed(&mut self, answers: bool, began: Instant, now: Instant) {
         match (self.state, answers) {
-            (State::Down { until }, true) if until <= now => {
-                self.state = State::Trial;
-                true
-            }
-            (State::Up { .. } | State::Trial, false) => {
-                self.goes_down(now);
-                false
-            }
-            _ => false,
+            (State::Down { until }, true) if until <= now => self.state = State::Trial,
+            (State::Up { .. } | State::Trial, false) if self.answered_at <= began => self.goes_down(now),
+            _ => {}
         }
     }
 
@@ -241,52 +266,72 @@ fn now() -> Instant {
 mod tests {
     use super::*;
 
-    fn up() -> Breaker {
-        Breaker { state: State::Up { unanswered: 0 }, pause: PAUSE }
-    }
+    const MS: Duration = Duration::from_millis(1);
 
     #[test]
     fn three_silences_in_a_row_are_too_many_and_an_answer_begins_the_row_again() {
-        let (mut breaker, now) = (up(), now());
+        let now = now();
+        let mut breaker = Breaker::new(now);
         for _ in 0..10 {
             breaker.unanswered(now);
             breaker.unanswered(now);
-            assert!(breaker.is_up());
-            breaker.answered();
+            assert!(breaker.admits(now));
+            breaker.answered(now);
         }
         for _ in 0..3 {
             breaker.unanswered(now);
         }
-        assert!(!breaker.is_up());
+        assert!(!breaker.admits(now));
     }
 
     #[test]
     fn it_is_tried_again_after_its_pause_and_left_alone_longer_each_time_it_fails() {
-        let (mut breaker, mut now) = (up(), now());
-        assert!(!breaker.probed(false, now) && !breaker.is_up());
+        let mut now = now();
+        let mut breaker = Breaker::new(now);
+        breaker.probed(false, now, now);
         for pause in [5, 10, 20, 40, 60, 60] {
             let pause = Duration::from_secs(pause);
-            assert!(!breaker.probed(true, now + pause.mul_f32(0.99)));
+            breaker.probed(true, now, now + pause.mul_f32(0.99));
+            assert!(!breaker.admits(now + pause.mul_f32(0.99)), "not before its time, whatever it says");
             now += pause;
-            assert!(!breaker.probed(false, now) && !breaker.is_up(), "no answer changes nothing");
-            assert!(breaker.probed(true, now) && breaker.is_up());
+            breaker.probed(false, now, now);
+            assert!(!breaker.is_up(), "no answer changes nothing");
+            breaker.probed(true, now, now);
+            assert!(breaker.is_up());
             breaker.unanswered(now);
             assert!(!breaker.is_up(), "one silence is enough while it is on trial");
         }
-        assert!(breaker.probed(true, now + LONGEST_PAUSE));
-        breaker.answered();
-        assert!(!breaker.probed(false, now));
-        assert!(breaker.probed(true, now + PAUSE), "what it did well begins the pauses again");
+        now += LONGEST_PAUSE;
+        assert!(
+            breaker.admits(now),
+            "a call is a trial too, for a network that never says whether it is there"
+        );
+        breaker.answered(now);
+        breaker.probed(false, now + MS, now + MS);
+        assert!(breaker.admits(now + MS + PAUSE), "what it did well begins the pauses again");
+    }
+
+    #[test]
+    fn what_was_answered_meanwhile_says_more_than_a_silence() {
+        let now = now();
+        let mut breaker = Breaker::new(now);
+        breaker.answered(now + 2 * MS);
+        breaker.probed(false, now + MS, now + 3 * MS);
+        assert!(breaker.is_up());
+        breaker.probed(false, now + 4 * MS, now + 5 * MS);
+        assert!(!breaker.is_up());
     }
 
     #[test]
     fn a_late_answer_shows_that_it_is_there_unless_it_is_held() {
-        let (mut breaker, now) = (up(), now());
-        breaker.probed(false, now);
-        breaker.answered();
+        let now = now();
+        let mut breaker = Breaker::new(now);
+        breaker.probed(false, now, now);
+        breaker.answered(now);
         assert!(breaker.is_up());
         breaker.state = State::Held;
-        breaker.answered();
-        assert!(!breaker.probed(true, now + LONGEST_PAUSE) && !breaker.is_up());
+        breaker.answered(now);
+        breaker.probed(true, now, now + LONGEST_PAUSE);
+        assert!(!breaker.admits(now + LONGEST_PAUSE));
     }
 }

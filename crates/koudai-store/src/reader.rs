@@ -203,12 +203,12 @@ impl Reader {
         self.find("person = ?1 AND removed_at IS NULL ORDER BY id", &[Value::Int(person.0)])
     }
 
-    /// What a person lets apps do, and did, newest first. What came to nothing is left out.
+    /// What a person lets apps do, newest first, and what has ended behind that. What came to nothing is left out.
     ///
     /// # Errors
     /// As `get`.
     pub fn agreements_of(&self, person: PersonId) -> Result<Vec<Agreement>, StoreError> {
-        let sql = "person = ?1 AND state IN ('bound', 'ended') ORDER BY id DESC LIMIT 100";
+        let sql = "person = ?1 AND state IN ('bound', 'ended') ORDER BY state, id DESC LIMIT 100";
         self.find(sql, &[Value::Int(person.0)])
     }
 

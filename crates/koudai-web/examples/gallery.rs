@@ -441,7 +441,7 @@ fn apps(l: Lang, add: &mut Add) {
     add("app-ended", &page(&lines[1], None));
     let wrong = Refusal::PaymentPasswordWrong { tries_left: 2 };
     add("app-refused", &page(&lines[0], Some(refused(l, wrong))));
-    add("app-end", &AppEndPage { l, line: lines[0].clone(), refused: None });
+    add("app-end", &AppEndPage { l, line: lines[0].clone() });
 }
 
 fn info(l: Lang, add: &mut Add) {

@@ -349,8 +349,8 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::CardInsufficientFunds
         | Refusal::BankRefused => l.say("请换一张卡，或联系发卡行", "Use another card, or ask your bank"),
         Refusal::CardOverLimit => l.say(
-            "请在发卡方调整限额，或换一种方式付款",
-            "Raise the limit where the card is from, or pay another way",
+            "请向发卡方申请调整限额，或换一种方式付款",
+            "Raise the limit with the card's issuer, or pay another way",
         ),
         Refusal::CardExpiryInvalid => {
             l.say("请按卡面填写，月在前，年在后", "Write it as on the card, month before year")

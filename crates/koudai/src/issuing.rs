@@ -1,7 +1,6 @@
 //! `koudai issuing-app`: the apps of others that may take money from accounts here, with their holders' consent.
 
-use koudai_core::issuing::SetIssuingApp;
-use koudai_core::rows::{IssuingApp, IssuingAppName};
+use koudai_core::issuing::{AppIncomplete, SetIssuingApp};
 use koudai_engine::{Engine, Failed};
 use koudai_networks::platform::{Platform, SigningMode};
 use koudai_wechatpay::keys::PublicKey;
@@ -34,28 +33,13 @@ pub(crate) async fn set(
     if !is_app_name(&request.app) {
         return Err("an app's name is 1 to 32 of letters, digits, `-` and `_`".to_owned());
     }
-    let name = request.app.clone();
-    let found = engine.read(move |r| match r.get::<IssuingAppName>(&name)? {
-        Some(known) => r.get::<IssuingApp>(&known.id),
-        None => Ok(None),
-    });
-    let old = found.await.map_err(|error| format!("the ledger: {error}"))?;
-    let missing = |what: &str| format!("there is no app {}; to make it, give {what} too", request.app);
-    let old_names = old.as_ref().map(|old| (old.name_zh.clone(), old.name_en.clone()));
-    let (old_zh, old_en) = old_names.unzip();
-    let command = SetIssuingApp {
-        app: request.app.clone(),
-        name_zh: request.name_zh.or(old_zh).ok_or_else(|| missing("--name-zh"))?,
-        name_en: request.name_en.or(old_en).ok_or_else(|| missing("--name-en"))?,
-        key_pem: request
-            .key_pem
-            .or_else(|| old.as_ref().map(|old| old.key_pem.clone()))
-            .ok_or_else(|| missing("--key"))?,
-        suspended: request.suspended.or(old.map(|old| old.suspended)).unwrap_or(false),
-    };
+    let Set { app, name_zh, name_en, key_pem, suspended } = request;
+    let command = SetIssuingApp { app: app.clone(), name_zh, name_en, key_pem, suspended };
     let app = match engine.submit(command).await {
         Ok(app) => app,
-        Err(Failed::Refused(refusal)) => return Err(refusal.code().to_owned()),
+        Err(Failed::Refused(AppIncomplete)) => {
+            return Err(format!("there is no app {app}; to make it, give --name-zh, --name-en and --key"));
+        }
         Err(Failed::Busy) => {
             return Err("the server has more work than it can take, or its disk is full".to_owned());
         }
@@ -68,7 +52,7 @@ pub(crate) async fn set(
         "name_zh": app.name_zh,
         "name_en": app.name_en,
         "suspended": app.suspended,
-        "account_bin": engine.policy().account_bin,
+        "account_bin": engine.policy().account_bin.digits(),
         "issuer_public_key_pem": signer.key.public_key().to_pem(),
     }))
 }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use axum_server::tls_rustls::RustlsConfig;
+use koudai_core::issuing::AccountBin;
 use koudai_core::secret::Secret;
 use koudai_core::state::Policy;
 use koudai_core::time::SECOND;
@@ -24,7 +25,7 @@ use crate::keys;
 use crate::sandbox::text;
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "data",
     "listen",
     "origin",
@@ -39,6 +40,7 @@ const NAMES: [&str; 16] = [
     "sms-token-file",
     "allow-network",
     "gateway-limits",
+    "account-bin",
     "more-issuers",
     "network-deadline",
 ];
@@ -61,6 +63,7 @@ struct Settings {
     reach: Reach,
     limits: Limits,
     network_deadline_ms: i64,
+    account_bin: AccountBin,
     more_issuers: Vec<Issuer>,
 }
 
@@ -100,7 +103,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         sms_token: settings.sms_token,
         reach: settings.reach,
         limits: settings.limits,
-        policy: Policy { send_window_ms: settings.network_deadline_ms, ..Policy::default() },
+        policy: Policy {
+            send_window_ms: settings.network_deadline_ms,
+            account_bin: settings.account_bin,
+            ..Policy::default()
+        },
         tuning: Tuning::default(),
     };
     let house = house::open(plan, keys)?;
@@ -166,6 +173,14 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
         .map_or_else(|| Ok(Limits::default()), |text| Limits::parse(&text))
         .map_err(|problem| format!("gateway-limits: {problem}"));
     let limits = problems.note(limits);
+    let account_bin = get("account-bin", args.account_bin).map_or_else(
+        || Ok(AccountBin::default()),
+        |text| {
+            let wrong = || format!("account-bin {text:?} is not six digits of which the first is a 9");
+            AccountBin::parse(&text).ok_or_else(wrong)
+        },
+    );
+    let account_bin = problems.note(account_bin);
     let more_issuers = more_issuers(get("more-issuers", args.more_issuers), &mut problems);
     let network_deadline_ms =
         problems.note(network_deadline_ms(get("network-deadline", args.network_deadline)));
@@ -186,6 +201,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             reach,
             limits: limits?,
             network_deadline_ms: network_deadline_ms?,
+            account_bin: account_bin?,
             more_issuers,
         })
     };

@@ -125,6 +125,8 @@ fn serve_names_every_setting_that_is_missing_or_unsafe() {
         "orders=1000,gold=1",
         "--network-deadline",
         "9",
+        "--account-bin",
+        "622588",
     ]);
     assert_eq!(output.status.code(), Some(2));
     let said = said(&output);
@@ -138,6 +140,7 @@ fn serve_names_every_setting_that_is_missing_or_unsafe() {
         "issuer-app-id is missing",
         "sms-url is missing",
         "gateway-limits: \"gold\" is none of orders",
+        "account-bin \"622588\" is not six digits of which the first is a 9",
         "network-deadline \"9\" is not a number of seconds from 10 to 3600",
         "can be read by others than its owner",
     ] {

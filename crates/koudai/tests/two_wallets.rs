@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use drive::books::{Dice, lines_of, setting, settled, succeeded, verify};
-use drive::{Demo, PIN, Phone, koudai, run};
+use drive::{Demo, Phone, koudai, run};
 use koudai_core::identity::Phone as PhoneNumber;
-use koudai_core::issuing::account_number;
+use koudai_core::issuing::{AccountBin, account_number};
 use koudai_core::ledger::NetworkId;
 use koudai_networks::issuer::IssuerClient;
 use koudai_networks::issuer::sandbox::{TestCard, test_cards};
@@ -87,7 +87,8 @@ impl Wallets {
         let holder = Phone::register(&self.issuer, &card.phone).await;
         let bank_card = holder.bind(card).await;
         holder.top_up("first-top-up", &bank_card, yuan).await;
-        let number = account_number(BIN, &PhoneNumber::parse(&card.phone).expect("a phone"));
+        let number =
+            account_number(AccountBin::default(), &PhoneNumber::parse(&card.phone).expect("a phone"));
         let payer = Phone::register(&self.app, &card.phone).await;
         let seen = holder.codes().await.len();
         let form = json!({
@@ -146,7 +147,7 @@ async fn an_account_of_one_wallet_is_bound_in_another_pays_there_and_is_refunded
     // Who has an account has proven who they are, by a card at a bank of the issuer's. The other wallet knows nobody yet.
     let card = test_cards().iter().find(|card| card.customer == 3).expect("an ordinary card");
     let (holder, payer, account) = w.payer(card, "500").await;
-    let number = account_number(BIN, &PhoneNumber::parse(&card.phone).expect("a phone"));
+    let number = account_number(AccountBin::default(), &PhoneNumber::parse(&card.phone).expect("a phone"));
     let message = holder.codes().await.pop().expect("a message")["text"].as_str().expect("text").to_owned();
     assert!(message.contains("友邻钱包") && message.contains("Friend"), "{message}");
 
@@ -185,7 +186,7 @@ async fn an_account_of_one_wallet_is_bound_in_another_pays_there_and_is_refunded
     let agreement = &apps["apps"][0];
     assert_eq!((&agreement["state"], &agreement["used_today"]["minor"]), (&json!("bound"), &json!(8_800)));
     let path = format!("/apps/{}/end", agreement["id"].as_str().expect("its id"));
-    let (status, ended) = holder.post(&path, json!({"payment_password": PIN})).await.expect("an answer");
+    let (status, ended) = holder.post(&path, json!({})).await.expect("an answer");
     assert_eq!(status, 200, "{ended}");
     let placed = w.client.native(&drive::order(&w.created, "TWO-0002", 100)).await.expect("an order");
     let page = payer.scan(&placed.code_url).await.expect("an answer").expect("a page");

@@ -8,8 +8,8 @@ use crate::money::{Currency, Money};
 use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
 use crate::rows::{
-    Agreement, AgreementKey, AgreementNumber, AgreementState, AgreementTally, CodeKey, CodePurpose, Declined,
-    Message, Person,
+    Agreement, AgreementHolder, AgreementKey, AgreementNumber, AgreementState, AgreementTally, CodeKey,
+    CodePurpose, Declined, HolderKey, Message, Person,
 };
 use crate::secret::Secret;
 use crate::sign_in::{CODE_GAP_MS, CODE_LIFE_MS, CODE_TRIES, code_of, same_text};
@@ -61,17 +61,13 @@ impl Command for RequestAgreement {
             None => None,
         };
         let refusal = match &person {
+            // A number that is of the right form says nothing of whether somebody has it.
+            None if self.account.is_some() => Some(Declined::DetailsMismatch),
             None => Some(Declined::AccountUnknown),
             Some(person) => {
                 let identity = tx.rows().identity.get(&person.id).or_stop()?.map(|identity| identity.mac);
-                let day = now.china_day();
-                let tally = tx.rows().agreement_tally.get(&person.id).or_stop()?.cloned();
-                let asked = tally.filter(|tally| tally.day == day).map_or(0, |tally| tally.asked);
                 // Counted whatever comes of it: nobody tries out details of a holder's.
-                if asked >= tx.policy().agreements_asked_a_day {
-                    return Err(IssuingRefusal::TooMany.into());
-                }
-                tx.rows().agreement_tally.put(AgreementTally { person: person.id, day, asked: asked + 1 });
+                count_code(tx, person.id)?;
                 let theirs = identity.is_some() && identity == self.identity_mac;
                 if !theirs || person.phone.digits() != self.phone {
                     Some(Declined::DetailsMismatch)
@@ -100,6 +96,7 @@ impl Command for RequestAgreement {
             used_day: 0,
             used: Money::zero(Currency::Cny),
             created_at: now,
+            bound_at: None,
             ended_at: None,
         };
         if let (None, Some(person)) = (refusal, &person) {
@@ -130,6 +127,18 @@ impl Agreement {
         let used = self.used_on(now);
         self.per_day.checked_sub(used).unwrap_or_else(|_| Money::zero(used.currency()))
     }
+}
+
+/// Counts a code that is sent to a holder, or would be if the details were right.
+fn count_code(tx: &mut Tx<'_>, person: PersonId) -> Result<(), Stop<IssuingRefusal>> {
+    let day = tx.now().china_day();
+    let tally = tx.rows().agreement_tally.get(&person).or_stop()?.cloned();
+    let asked = tally.filter(|tally| tally.day == day).map_or(0, |tally| tally.asked);
+    if asked >= tx.policy().agreement_codes_a_day {
+        return Err(IssuingRefusal::TooMany.into());
+    }
+    tx.rows().agreement_tally.put(AgreementTally { person, day, asked: asked + 1 });
+    Ok(())
 }
 
 fn send_code(tx: &mut Tx<'_>, person: &Person, agreement: &Agreement) {
@@ -186,12 +195,14 @@ impl Command for ResendAgreementCode {
         if agreement.state == AgreementState::Bound {
             return Ok(agreement);
         }
+        check_active(tx, self.app)?;
         if now.since(agreement.code_at) < CODE_GAP_MS {
             return Err(IssuingRefusal::TooSoon.into());
         }
         if agreement.codes_sent >= CODES_MOST {
             return Err(IssuingRefusal::TooMany.into());
         }
+        count_code(tx, person.id)?;
         agreement.nonce = tx.random();
         agreement.code_at = now;
         agreement.tries_left = CODE_TRIES;
@@ -222,6 +233,17 @@ impl Command for ConfirmAgreement {
         if agreement.state == AgreementState::Bound {
             return Ok(agreement);
         }
+        check_active(tx, self.app)?;
+        if person.frozen {
+            return Err(IssuingRefusal::Declined(Declined::Frozen).into());
+        }
+        let holding =
+            AgreementHolder { key: HolderKey { app: self.app, person: person.id }, agreement: agreement.id };
+        let before = tx.rows().agreement_holder.get(&holding.key).or_stop()?.map(|held| held.agreement);
+        let before = match before {
+            Some(id) => tx.rows().agreement.get(&id).or_stop()?.cloned(),
+            None => None,
+        };
         if agreement.tries_left == 0 || tx.now().since(agreement.code_at) >= CODE_LIFE_MS {
             return Err(IssuingRefusal::CodeExpired.into());
         }
@@ -235,6 +257,14 @@ impl Command for ConfirmAgreement {
         }
         agreement.tries_left = 0;
         agreement.state = AgreementState::Bound;
+        agreement.bound_at = Some(tx.now());
+        // An app has one agreement with a holder. What the holder allows it, and what it took today, goes on.
+        if let Some(before) = before.filter(|before| before.state == AgreementState::Bound) {
+            (agreement.per_payment, agreement.per_day) = (before.per_payment, before.per_day);
+            (agreement.used_day, agreement.used) = (before.used_day, before.used);
+            end(tx, before);
+        }
+        tx.rows().agreement_holder.put(holding);
         tx.rows().agreement.put(agreement.clone());
         Ok(agreement)
     }
@@ -268,15 +298,14 @@ fn end(tx: &mut Tx<'_>, mut agreement: Agreement) {
     tx.rows().agreement.put(agreement);
 }
 
-/// Ends an agreement, as its holder. What the app took before can still come back.
+/// Ends an agreement, as its holder, who needs no payment password for it: one that is locked must not keep an app charging.
+/// What the app took before can still come back.
 #[derive(Clone, Debug)]
 pub struct RevokeAgreement {
     /// The holder.
     pub person: PersonId,
     /// Which.
     pub agreement: AgreementId,
-    /// The payment password.
-    pub pin: Pin,
 }
 
 impl Command for RevokeAgreement {
@@ -285,7 +314,6 @@ impl Command for RevokeAgreement {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let agreement = own_agreement(tx, self.person, self.agreement)?;
-        payment_password::check(tx, self.person, &self.pin)?;
         end(tx, agreement);
         Ok(())
     }

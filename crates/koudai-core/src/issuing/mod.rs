@@ -49,68 +49,94 @@ pub enum IssuingRefusal {
     NotCovered,
 }
 
-/// The number of digits of a `bin` that account numbers begin with.
-pub const BIN_DIGITS: usize = 6;
+/// Six digits, the first one a 9, as no card's is: what this operator's account numbers begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountBin([u8; 6]);
+
+impl Default for AccountBin {
+    fn default() -> Self {
+        Self(*b"998801")
+    }
+}
+
+impl AccountBin {
+    /// Reads six digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: [u8; 6] = text.as_bytes().try_into().ok()?;
+        (digits[0] == b'9' && digits.iter().all(u8::is_ascii_digit)).then_some(Self(digits))
+    }
+
+    /// The six digits.
+    pub fn digits(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits are ASCII")
+    }
+}
 
 /// The number by which apps bind an account: the operator's six digits, the phone, and a check digit.
-pub fn account_number(bin: &str, phone: &Phone) -> String {
-    let mut number = format!("{bin}{}", phone.digits());
+pub fn account_number(bin: AccountBin, phone: &Phone) -> String {
+    let mut number = format!("{}{}", bin.digits(), phone.digits());
     number.push(luhn_digit(&number));
     number
 }
 
 /// Whose account a number is; `None` if it is none of this operator's.
-pub fn phone_of_account(bin: &str, number: &str) -> Option<Phone> {
-    let digits = number.strip_prefix(bin)?;
+pub fn phone_of_account(bin: AccountBin, number: &str) -> Option<Phone> {
+    let digits = number.strip_prefix(bin.digits())?;
     let phone = Phone::parse(digits.get(..digits.len().checked_sub(1)?)?)?;
     (account_number(bin, &phone) == number).then_some(phone)
 }
 
-/// Lets an app of another's bind accounts here, or gives one that is here another key or another name.
+/// Lets an app of another's bind accounts here, or changes one that is here. What is absent stays as it is.
 #[derive(Clone, Debug)]
 pub struct SetIssuingApp {
     /// What it signs its requests as: 1 to 32 of `0-9 A-Z a-z _ -`.
     pub app: String,
     /// As holders read it, in Chinese.
-    pub name_zh: String,
+    pub name_zh: Option<String>,
     /// As holders read it, in English.
-    pub name_en: String,
+    pub name_en: Option<String>,
     /// Checks its requests: a public key in PEM.
-    pub key_pem: String,
+    pub key_pem: Option<String>,
     /// Whether it is kept from binding and from taking money. What it owes it may still give.
-    pub suspended: bool,
+    pub suspended: Option<bool>,
 }
+
+/// A new app needs both names and a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppIncomplete;
 
 impl Command for SetIssuingApp {
     type Reply = IssuingApp;
-    type Refusal = Refusal;
+    type Refusal = AppIncomplete;
 
-    fn decide(&self, tx: &mut Tx<'_>) -> Result<IssuingApp, Stop<Refusal>> {
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<IssuingApp, Stop<AppIncomplete>> {
         let known = tx.rows().issuing_app_name.get(&self.app).or_stop()?.map(|name| name.id);
-        let old = match known {
-            Some(id) => tx.rows().issuing_app.get(&id).or_stop()?.cloned(),
-            None => None,
-        };
-        let fresh = old.is_none();
-        let (id, created_at) = match old {
-            Some(old) => (old.id, old.created_at),
-            None => (IssuingAppId(tx.fresh_id()), tx.now()),
+        let set = |to: &mut String, from: &Option<String>| from.iter().for_each(|text| to.clone_from(text));
+        if let Some(id) = known {
+            let mut app =
+                tx.rows().issuing_app.get(&id).or_stop()?.cloned().expect("a name stands for an app");
+            set(&mut app.name_zh, &self.name_zh);
+            set(&mut app.name_en, &self.name_en);
+            set(&mut app.key_pem, &self.key_pem);
+            app.suspended = self.suspended.unwrap_or(app.suspended);
+            tx.rows().issuing_app.put(app.clone());
+            return Ok(app);
+        }
+        let (Some(name_zh), Some(name_en), Some(key_pem)) = (&self.name_zh, &self.name_en, &self.key_pem)
+        else {
+            return Err(AppIncomplete.into());
         };
         let app = IssuingApp {
-            id,
+            id: IssuingAppId(tx.fresh_id()),
             app: self.app.clone(),
-            name_zh: self.name_zh.clone(),
-            name_en: self.name_en.clone(),
-            key_pem: self.key_pem.clone(),
-            suspended: self.suspended,
-            created_at,
+            name_zh: name_zh.clone(),
+            name_en: name_en.clone(),
+            key_pem: key_pem.clone(),
+            suspended: self.suspended.unwrap_or(false),
+            created_at: tx.now(),
         };
-        if fresh {
-            tx.rows().issuing_app_name.put(IssuingAppName { app: self.app.clone(), id });
-            tx.rows().issuing_app.insert(app.clone());
-        } else {
-            tx.rows().issuing_app.put(app.clone());
-        }
+        tx.rows().issuing_app_name.put(IssuingAppName { app: self.app.clone(), id: app.id });
+        tx.rows().issuing_app.insert(app.clone());
         Ok(app)
     }
 }
@@ -175,11 +201,19 @@ mod tests {
     #[test]
     fn an_account_number_is_its_phones_and_nobody_elses() {
         let phone = Phone::parse("13912340001").unwrap();
-        let number = account_number("998801", &phone);
+        let number = account_number(AccountBin::default(), &phone);
         assert_eq!(number, "998801139123400014");
-        assert_eq!(phone_of_account("998801", &number), Some(phone));
+        assert_eq!(phone_of_account(AccountBin::default(), &number), Some(phone));
         for wrong in ["998801139123400018", "998802139123400014", "99880113912340001", "", "998801"] {
-            assert_eq!(phone_of_account("998801", wrong), None, "{wrong}");
+            assert_eq!(phone_of_account(AccountBin::default(), wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn no_cards_digits_are_an_operators() {
+        assert_eq!(AccountBin::parse("912345").unwrap().digits(), "912345");
+        for wrong in ["622588", "91234", "9123456", "91234x", ""] {
+            assert_eq!(AccountBin::parse(wrong), None, "{wrong}");
         }
     }
 

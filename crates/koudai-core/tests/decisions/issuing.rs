@@ -4,9 +4,9 @@
 use koudai_core::id::{AgreementId, AppMoveId, IssuingAppId, PersonId};
 use koudai_core::identity::Phone;
 use koudai_core::issuing::{
-    CloseAppMove, ConfirmAgreement, EndAgreement, GiveBackToHolder, IssuingRefusal, PayOutToHolder,
-    RequestAgreement, ResendAgreementCode, RevokeAgreement, SetAgreementLimits, SetIssuingApp,
-    TakeFromHolder, token_of,
+    AppIncomplete, CloseAppMove, ConfirmAgreement, EndAgreement, GiveBackToHolder, IssuingRefusal,
+    PayOutToHolder, RequestAgreement, ResendAgreementCode, RevokeAgreement, SetAgreementLimits,
+    SetIssuingApp, TakeFromHolder, token_of,
 };
 use koudai_core::ledger::{AccountId, JournalKind};
 use koudai_core::money::Money;
@@ -33,10 +33,10 @@ struct Issuer {
 fn app(name: &str, suspended: bool) -> SetIssuingApp {
     SetIssuingApp {
         app: name.to_owned(),
-        name_zh: "校园通".to_owned(),
-        name_en: "Campus".to_owned(),
-        key_pem: "a key".to_owned(),
-        suspended,
+        name_zh: Some("校园通".to_owned()),
+        name_en: Some("Campus".to_owned()),
+        key_pem: Some("a key".to_owned()),
+        suspended: Some(suspended),
     }
 }
 
@@ -206,7 +206,7 @@ fn only_the_holders_own_details_bind_and_each_refusal_is_for_good() {
     type Change = fn(&mut RequestAgreement);
     let cases: [(Change, Declined); 5] = [
         (|r| r.account = None, Declined::AccountUnknown),
-        (|r| r.account = Phone::parse("13900139000"), Declined::AccountUnknown),
+        (|r| r.account = Phone::parse("13900139000"), Declined::DetailsMismatch),
         (|r| r.identity_mac = Some([9; 32]), Declined::DetailsMismatch),
         (|r| r.identity_mac = None, Declined::DetailsMismatch),
         (|r| r.phone = "13800138001".to_owned(), Declined::DetailsMismatch),
@@ -237,14 +237,21 @@ fn only_the_holders_own_details_bind_and_each_refusal_is_for_good() {
 }
 
 #[test]
-fn an_account_is_asked_for_five_times_a_day_right_or_wrong() {
+fn a_holder_is_sent_ten_codes_a_day_at_most_and_wrong_details_count() {
     let mut i = Issuer::new();
-    for n in 0..5 {
+    for n in 0..8 {
         let mut request = i.request(&format!("b{n}"));
         request.identity_mac = Some([n; 32]);
         assert_eq!(i.ledger.submit(&request).unwrap_err(), declined(Declined::DetailsMismatch));
     }
-    let request = i.request("b5");
+    let request = i.request("b8");
+    i.ledger.submit(&request).unwrap();
+    let resend = ResendAgreementCode { app: i.app, binding: "b8".to_owned() };
+    i.ledger.advance(MINUTE);
+    i.ledger.submit(&resend).unwrap();
+    i.ledger.advance(MINUTE);
+    assert_eq!(i.ledger.refusal(&resend), IssuingRefusal::TooMany);
+    let request = i.request("b9");
     assert_eq!(i.ledger.refusal(&request), IssuingRefusal::TooMany);
     i.ledger.advance(DAY);
     assert_eq!(i.ledger.submit(&request).unwrap().state, AgreementState::CodeSent);
@@ -386,13 +393,11 @@ fn an_agreement_that_ended_takes_nothing_and_gives_back_all_the_same() {
     assert_eq!(i.ledger.refusal(&confirm), IssuingRefusal::TokenUnknown);
 
     let (second, token) = i.bound("b2");
-    let revoke = |person, password| RevokeAgreement { person, agreement: second.id, pin: pin(password) };
-    assert_eq!(i.ledger.refusal(&revoke(PersonId(16), PIN)), Refusal::RecordUnknown);
-    let wrong = i.ledger.submit(&revoke(i.holder, WRONG));
-    assert!(matches!(wrong, Err(Refusal::PaymentPasswordWrong { .. })));
-    i.ledger.submit(&revoke(i.holder, PIN)).unwrap();
+    let revoke = |person| RevokeAgreement { person, agreement: second.id };
+    assert_eq!(i.ledger.refusal(&revoke(PersonId(16))), Refusal::RecordUnknown);
+    i.ledger.submit(&revoke(i.holder)).unwrap();
     assert_eq!(i.taken(&token, 1), Some(Declined::TokenUnknown));
-    assert_eq!(i.ledger.refusal(&revoke(i.holder, PIN)), Refusal::RecordUnknown, "it is over");
+    assert_eq!(i.ledger.refusal(&revoke(i.holder)), Refusal::RecordUnknown, "it is over");
     let unknown = EndAgreement { app: i.app, token: Secret::new("nothing".to_owned()) };
     assert_eq!(i.ledger.refusal(&unknown), IssuingRefusal::TokenUnknown);
 }
@@ -426,9 +431,15 @@ fn an_app_that_was_stopped_takes_nothing_new_and_may_give_back() {
     let (_, token) = i.bound("b1");
     let debit = i.debit("d1", &token, 1_000);
     i.ledger.submit(&debit).unwrap();
+    let open = i.request("open");
+    i.ledger.submit(&open).unwrap();
     i.ledger.submit(&app("campus", true)).unwrap();
     let (request, more, payout) = (i.request("b2"), i.debit("d2", &token, 1), i.payout("p1", &token, 1));
     assert_eq!(i.ledger.refusal(&request), IssuingRefusal::Suspended);
+    let resend = ResendAgreementCode { app: i.app, binding: "open".to_owned() };
+    assert_eq!(i.ledger.refusal(&resend), IssuingRefusal::Suspended);
+    let confirm = i.confirm("open", Secret::new("000000".to_owned()));
+    assert_eq!(i.ledger.refusal(&confirm), IssuingRefusal::Suspended);
     assert_eq!(i.ledger.refusal(&more), IssuingRefusal::Suspended);
     assert_eq!(i.ledger.refusal(&payout), IssuingRefusal::Suspended);
     assert_eq!(i.ledger.submit(&debit).unwrap().refusal, None, "what was done is told");
@@ -438,4 +449,43 @@ fn an_app_that_was_stopped_takes_nothing_new_and_may_give_back() {
     assert_eq!(same.id, i.app, "an app keeps its number and its account");
     assert_eq!(i.ledger.submit(&more).unwrap().refusal, None);
     assert_eq!(i.ledger.all::<AppMove>().iter().map(|done| done.id).collect::<Vec<AppMoveId>>().len(), 3);
+}
+
+#[test]
+fn an_app_has_one_agreement_with_a_holder_and_its_limits_go_on() {
+    let mut i = Issuer::new();
+    let (first, old) = i.bound("b1");
+    let limits = SetAgreementLimits {
+        person: i.holder,
+        agreement: first.id,
+        per_payment: fen(500),
+        per_day: fen(700),
+        pin: pin(PIN),
+    };
+    i.ledger.submit(&limits).unwrap();
+    assert_eq!(i.taken(&old, 500), None);
+    let (second, new) = i.bound("b2");
+    assert_eq!(i.agreement(first.id).state, AgreementState::Ended);
+    assert_eq!((second.per_payment, second.per_day, second.used), (fen(500), fen(700), fen(500)));
+    assert_eq!(i.taken(&old, 1), Some(Declined::TokenUnknown));
+    assert_eq!((i.taken(&new, 201), i.taken(&new, 200)), (Some(Declined::Limit), None));
+    // Once it has ended, the next begins anew.
+    i.ledger.submit(&RevokeAgreement { person: i.holder, agreement: second.id }).unwrap();
+    let (third, _) = i.bound("b3");
+    assert_eq!(third.per_payment, fen(100_000));
+}
+
+#[test]
+fn an_app_needs_names_and_a_key_and_each_can_be_changed_alone() {
+    let mut ledger = Ledger::new();
+    let mut set = app("campus", false);
+    set.key_pem = None;
+    assert_eq!(ledger.refusal(&set), AppIncomplete);
+    let made = ledger.submit(&app("campus", true)).unwrap();
+    set.name_en = None;
+    set.suspended = None;
+    set.name_zh = Some("新名字".to_owned());
+    let changed = ledger.submit(&set).unwrap();
+    assert_eq!((changed.id, &*changed.name_zh, &*changed.name_en), (made.id, "新名字", "Campus"));
+    assert!(changed.suspended && changed.key_pem == made.key_pem);
 }

@@ -16,8 +16,9 @@ use crate::vault::Sealed;
 
 impl Courier {
     pub(super) async fn look_for_attempts(&self) -> Result<(), StoreError> {
-        let now = self.engine.now();
-        for due in self.engine.read(move |r| r.due_attempts(now, TAKE)).await? {
+        // Those that wait for a place at their network stay due; behind them are those of the others.
+        let (now, most) = (self.engine.now(), TAKE + self.under_way.attempts.count().min(16 * TAKE));
+        for due in self.engine.read(move |r| r.due_attempts(now, most)).await? {
             self.take_attempt(due.attempt);
         }
         Ok(())

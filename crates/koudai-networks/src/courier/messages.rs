@@ -1,6 +1,7 @@
 //! One-time codes on their way to phones. A code is derived when it is sent and stands nowhere before.
 
 use koudai_core::id::AgreementId;
+use koudai_core::issuing::account_number;
 use koudai_core::rows::{Agreement, CodeKey, CodePurpose, IssuingApp, Message};
 use koudai_core::sign_in::{CODE_LIFE_MS, MessageDone, MessageFailed, code_of};
 use koudai_core::time::MINUTE;
@@ -42,6 +43,8 @@ impl Courier {
         }
         let key = CodeKey { phone: message.phone, purpose: message.purpose };
         let code = code_of(self.engine.keys(), &key, &message.nonce);
+        let number = account_number(self.engine.policy().account_bin, &key.phone);
+        let tail = &number[number.len() - 4..];
         let app = match message.agreement {
             Some(agreement) => self.app_of(agreement).await,
             None => None,
@@ -49,8 +52,8 @@ impl Courier {
         let (zh, en) = match (key.purpose, &app) {
             (CodePurpose::SignIn, _) => ("登录".to_owned(), "sign-in".to_owned()),
             (CodePurpose::Agreement, Some(app)) => (
-                format!("授权{}从你的零钱扣款", app.name_zh),
-                format!("letting {} charge your balance", app.name_en),
+                format!("授权{}从你尾号 {tail} 的账户扣款", app.name_zh),
+                format!("letting {} charge your account ending {tail}", app.name_en),
             ),
             // The database could not be read; the next look tries again.
             (CodePurpose::Agreement, None) => {

@@ -43,7 +43,7 @@ const PROBE_EVERY: u32 = 20;
 /// The most of one kind taken up at one look.
 const TAKE: i64 = 256;
 /// The most open attempts asked about at once when a network is back; the others follow when they are due.
-const TAKE_BACK: i64 = 4_096;
+const TAKE_BACK: i64 = 512;
 
 /// The courier's working parts; cheap to clone.
 #[derive(Clone)]
@@ -81,6 +81,12 @@ impl<T: Clone + Eq + Hash> Claims<T> {
     /// Claims one; false if somebody has it.
     fn claim(&self, thing: &T) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(thing.clone())
+    }
+
+    /// How many there are.
+    fn count(&self) -> i64 {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).len();
+        i64::try_from(all).unwrap_or(i64::MAX)
     }
 
     fn free(&self, thing: &T) {
@@ -126,6 +132,7 @@ impl Courier {
                 }
                 _ = look.tick() => if self.engine.is_owner() {
                     self.note(self.look_for_attempts().await, "looking for attempts");
+                    self.note(self.look_for_networks_that_are_back().await, "looking for what is open at a network");
                     self.note(self.look_for_messages().await, "looking for messages");
                     self.note(self.look_for_retries().await, "looking for notices to retry");
                     self.note(self.close_overdue_transfers().await, "closing overdue transfers");
@@ -141,8 +148,17 @@ impl Courier {
         }
     }
 
-    /// Asks the networks whether they answer, each beside the others. What is open at one that is back is asked about at
-    /// once: people wait for it.
+    /// What is open at a network that is back is asked about at once: people wait for it.
+    async fn look_for_networks_that_are_back(&self) -> Result<(), StoreError> {
+        for (id, line) in self.networks.outside.all() {
+            if line.came_back() {
+                self.take_all_at(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the networks whether they answer, each beside the others.
     fn probe_networks(&self) {
         for (id, _) in self.networks.outside.all() {
             if !self.under_way.probes.claim(&id) {
@@ -151,9 +167,7 @@ impl Courier {
             let courier = self.clone();
             tokio::spawn(async move {
                 let line = courier.networks.outside.get(id).expect("no network goes while this runs");
-                if line.probe().await {
-                    courier.note(courier.take_all_at(id).await, "looking for what is open at a network");
-                }
+                line.probe().await;
                 courier.under_way.probes.free(&id);
             });
         }

@@ -2,8 +2,9 @@
 //! signed.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use koudai_wechatpay::keys::PrivateKey;
 
-use super::signing::{NONCE_HEADER, SIGNATURE_HEADER, Signer, TIMESTAMP_HEADER};
+use super::signing::{self, NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use super::wire::{BASE_PATH, ErrorReply, IssuerCode};
 
 /// A call of the protocol, with what its path says.
@@ -149,12 +150,15 @@ pub fn refusal(code: IssuerCode, tries_left: Option<u8>) -> (StatusCode, Vec<u8>
     (status, serde_json::to_vec(&reply).expect("the wire types are plain JSON"))
 }
 
-/// Adds to an answer's headers what makes it the answer to the request with this nonce, and to no other. The nonce is
-/// visible ASCII, as [`verify_request`](super::signing::verify_request) has found it, or `-`.
-pub fn sign_headers(headers: &mut HeaderMap, signer: &Signer, now_s: i64, nonce: &str, body: &[u8]) {
-    let signature = signer.sign_reply(now_s, nonce, body);
+/// The headers of an answer. `nonce` is that of a request whose sender is proven, as
+/// [`verify_request`](super::signing::verify_request) gives it: the answer is signed over it and is the answer to no other
+/// request. Nobody else's answer is signed, or anybody could have a refusal signed for a nonce they have seen.
+pub fn headers(key: &PrivateKey, now_s: i64, nonce: Option<&str>, body: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let Some(nonce) = nonce else { return headers };
+    let signature = signing::sign_reply(key, now_s, nonce, body);
     for (name, value) in [
         (TIMESTAMP_HEADER, now_s.to_string()),
         (NONCE_HEADER, nonce.to_owned()),
@@ -164,4 +168,5 @@ pub fn sign_headers(headers: &mut HeaderMap, signer: &Signer, now_s: i64, nonce:
             headers.insert(name, value);
         }
     }
+    headers
 }

@@ -118,9 +118,10 @@ fn moved<T>(answer: Answer<T>, read: impl FnOnce(T) -> (Outcome, String)) -> Mov
             (Outcome::Refused { code }, _) => Moved::Ended(Ended::Failed(money_refusal(code))),
         },
         Answer::Refused { code: IssuerCode::NotFound, .. } => Moved::NotThere,
+        // Its clock or ours is wrong, or a key: that says nothing of the money.
+        Answer::Refused { code: IssuerCode::SignError, .. } | Answer::Unknown => Moved::Unknown,
         Answer::Refused { code, .. } => Moved::NothingDone(money_refusal(code)),
         Answer::NotSent => Moved::NothingDone(NetworkRefusal::Unavailable),
-        Answer::Unknown => Moved::Unknown,
     }
 }
 

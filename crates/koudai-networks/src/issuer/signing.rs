@@ -40,7 +40,7 @@ pub enum SigningError {
     Signature,
 }
 
-/// One side's identity: the app's, or the issuer's.
+/// The app's identity.
 #[derive(Clone, Debug)]
 pub struct Signer {
     key: PrivateKey,
@@ -67,11 +67,11 @@ impl Signer {
         Authorization::sign(&self.key, app_id, &self.serial, method, target, now_s, nonce, body)
             .header_value_scheme(SCHEME)
     }
+}
 
-    /// The signature of a reply to the request with `nonce`.
-    pub fn sign_reply(&self, now_s: i64, nonce: &str, body: &[u8]) -> String {
-        self.key.sign(&message::response(now_s, nonce, body))
-    }
+/// The signature of a reply to the request with `nonce`.
+pub fn sign_reply(key: &PrivateKey, now_s: i64, nonce: &str, body: &[u8]) -> String {
+    key.sign(&message::response(now_s, nonce, body))
 }
 
 /// A request as it arrived, for checking.
@@ -197,8 +197,8 @@ mod tests {
     #[test]
     fn a_reply_holds_for_its_own_request_only() {
         let key = PrivateKey::generate();
-        let (public, signer) = (key.public_key(), Signer::new(key));
-        let signature = signer.sign_reply(1_000, "n1", b"{}");
+        let public = key.public_key();
+        let signature = sign_reply(&key, 1_000, "n1", b"{}");
         let good = ReplyHeaders { timestamp: Some("1000"), nonce: Some("n1"), signature: Some(&signature) };
         let check = |headers, now, nonce, body| verify_reply(headers, &public, now, nonce, body);
         assert_eq!(check(good, 1_000, "n1", b"{}"), Ok(()));

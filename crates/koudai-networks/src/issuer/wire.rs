@@ -37,6 +37,7 @@ fn move_ok(id: &str, token: &Secret<String>, description: &str) -> bool {
     id_ok(id)
         && (1..=128).contains(&token.expose().len())
         && description.chars().count() <= MAX_DESCRIPTION_CHARS
+        && !description.chars().any(char::is_control)
 }
 
 /// Why the issuer refused. Stable, never renamed; in the body of every 4xx and in each refused debit, refund or payout.

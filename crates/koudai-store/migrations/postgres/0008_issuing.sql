@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS agreement (
     used_minor           BIGINT NOT NULL CHECK (used_minor >= 0),
     used_currency        TEXT NOT NULL,
     created_at           BIGINT NOT NULL,
+    bound_at             BIGINT,
     ended_at             BIGINT
 );
 CREATE INDEX IF NOT EXISTS agreement_by_person ON agreement (person, id) WHERE person IS NOT NULL;
@@ -47,7 +48,14 @@ CREATE TABLE IF NOT EXISTS agreement_number (
     PRIMARY KEY (app, binding)
 );
 
--- How often apps asked for a person's account on a day.
+CREATE TABLE IF NOT EXISTS agreement_holder (
+    app       BIGINT NOT NULL,
+    person    BIGINT NOT NULL,
+    agreement BIGINT NOT NULL,
+    PRIMARY KEY (app, person)
+);
+
+-- How many codes apps had sent to a person on a day.
 CREATE TABLE IF NOT EXISTS agreement_tally (
     person BIGINT NOT NULL PRIMARY KEY,
     day    BIGINT NOT NULL,

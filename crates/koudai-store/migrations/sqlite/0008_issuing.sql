@@ -36,6 +36,7 @@ CREATE TABLE agreement (
     used_minor           INTEGER NOT NULL CHECK (used_minor >= 0),
     used_currency        TEXT    NOT NULL,
     created_at           INTEGER NOT NULL,
+    bound_at             INTEGER,
     ended_at             INTEGER
 ) STRICT;
 CREATE INDEX agreement_by_person ON agreement (person, id) WHERE person IS NOT NULL;
@@ -47,7 +48,14 @@ CREATE TABLE agreement_number (
     PRIMARY KEY (app, binding)
 ) STRICT, WITHOUT ROWID;
 
--- How often apps asked for a person's account on a day.
+CREATE TABLE agreement_holder (
+    app       INTEGER NOT NULL,
+    person    INTEGER NOT NULL,
+    agreement INTEGER NOT NULL,
+    PRIMARY KEY (app, person)
+) STRICT, WITHOUT ROWID;
+
+-- How many codes apps had sent to a person on a day.
 CREATE TABLE agreement_tally (
     person INTEGER NOT NULL PRIMARY KEY,
     day    INTEGER NOT NULL,

@@ -4,8 +4,8 @@ use koudai_core::binding::identity_mac;
 use koudai_core::id::{AppMoveId, PersonId, Seq};
 use koudai_core::identity::{IdNumber, PersonName};
 use koudai_core::issuing::{
-    CloseAppMove, ConfirmAgreement, EndAgreement, GiveBackToHolder, PayOutToHolder, RequestAgreement,
-    ResendAgreementCode, TakeFromHolder, account_number, phone_of_account, token_of,
+    AccountBin, CloseAppMove, ConfirmAgreement, EndAgreement, GiveBackToHolder, PayOutToHolder,
+    RequestAgreement, ResendAgreementCode, TakeFromHolder, account_number, phone_of_account, token_of,
 };
 use koudai_core::ledger::{AccountId, JournalKind};
 use koudai_core::money::{Currency, Money};
@@ -85,7 +85,7 @@ impl Here<'_> {
         keyed_mac(self.app.networks.vault.compare_key().expose(), parts)
     }
 
-    fn bin(&self) -> &'static str {
+    fn bin(&self) -> AccountBin {
         self.app.engine.policy().account_bin
     }
 
@@ -229,7 +229,9 @@ impl Here<'_> {
     }
 
     async fn close(&self, kind: AppMoveKind, id: &str) -> Result<Vec<u8>, Trouble> {
-        let command = CloseAppMove { app: self.theirs.id, kind, number: checked(id)? };
+        // A number that cannot be anything's is not made final, either.
+        let number = if id_ok(id) { id.to_owned() } else { return Err(malformed()) };
+        let command = CloseAppMove { app: self.theirs.id, kind, number };
         let done = self.app.engine.submit(command).await?;
         self.move_reply(done).await
     }
@@ -263,7 +265,8 @@ impl Here<'_> {
     }
 
     async fn books(&self, query: &str) -> Result<Vec<u8>, Trouble> {
-        let after = query.strip_prefix("after=").and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
+        let after = query.strip_prefix("after=").and_then(|text| text.parse().ok());
+        let after = after.filter(|after| (0..i64::MAX).contains(after)).ok_or_else(malformed)?;
         let account = AccountId::app(self.theirs.id);
         Ok(said(&self.app.engine.read(move |r| lines(r, account, Seq(after))).await?))
     }

@@ -1,7 +1,7 @@
 //! The issuer's side of the issuer protocol, `/issuer/v1`: apps of others bind accounts of this wallet, and take money from
 //! them with their holders' consent (`docs/issuer-protocol.md`).
 //!
-//! Who asks is proven over the raw bytes before anything looks at them, and every answer is signed, refusals too. What this
+//! Who asks is proven over the raw bytes before anything looks at them, and every answer to an app is signed, refusals too. What this
 //! face must never do: decide anything about money (the core does), or let a name, a number, a code or a token into a log.
 
 mod calls;
@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use koudai_core::issuing::IssuingRefusal;
 use koudai_core::rows::{Declined, IssuingApp, IssuingAppName};
 use koudai_engine::Failed;
 use koudai_networks::issuer::calls::{self as protocol, Call};
-use koudai_networks::issuer::signing::{self, Received, Signer};
+use koudai_networks::issuer::signing::{self, Received};
 use koudai_networks::issuer::wire::{IssuerCode, MAX_BODY_BYTES};
 use koudai_networks::platform::SigningMode;
 use koudai_store::StoreError;
@@ -106,11 +106,16 @@ async fn answer(State(app): State<App>, request: Request) -> Response {
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let header = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
     let call = Call::read(head.method.as_str(), target);
+    // Whose sender is not proven has no nonce to answer to.
+    let mut nonce = None;
     let done = match tokio::time::timeout(BODY_WITHIN, to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => {
             let received = Received { method: head.method.as_str(), target, body: &body };
             match authenticate(&app, header, received).await {
-                Ok(theirs) => calls::answer(&app, &theirs, call, &body).await,
+                Ok((theirs, proven)) => {
+                    nonce = Some(proven);
+                    calls::answer(&app, &theirs, call, &body).await
+                }
                 Err(trouble) => Err(trouble),
             }
         }
@@ -129,18 +134,18 @@ async fn answer(State(app): State<App>, request: Request) -> Response {
     };
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(call = call.map_or("-", Call::name), outcome, elapsed_ms, "an app's call");
-    // A request whose header cannot be read has no nonce to answer to; its sender will find the reply unknown.
-    let nonce = Authorization::parse_scheme(signing::SCHEME, header)
-        .map_or_else(|_| "-".to_owned(), |found| found.nonce_str);
     let now = app.engine.clock().now();
-    let signer = Signer::new(app.networks.platform.signer(SigningMode::PublicKey, now).key.clone());
-    let mut headers = HeaderMap::new();
-    protocol::sign_headers(&mut headers, &signer, now.0.div_euclid(1_000), &nonce, &body);
+    let signer = app.networks.platform.signer(SigningMode::PublicKey, now);
+    let headers = protocol::headers(&signer.key, now.0.div_euclid(1_000), nonce.as_deref(), &body);
     (status, headers, body).into_response()
 }
 
-/// The app that signed a request.
-async fn authenticate(app: &App, header: &str, received: Received<'_>) -> Result<IssuingApp, Trouble> {
+/// The app that signed a request, and the request's nonce.
+async fn authenticate(
+    app: &App,
+    header: &str,
+    received: Received<'_>,
+) -> Result<(IssuingApp, String), Trouble> {
     let stranger = || Trouble::because(IssuerCode::SignError);
     let claimed = Authorization::parse_scheme(signing::SCHEME, header).map_err(|_| stranger())?.mchid;
     let name = claimed.clone();
@@ -151,9 +156,9 @@ async fn authenticate(app: &App, header: &str, received: Received<'_>) -> Result
     let theirs = found.await?.ok_or_else(stranger)?;
     let key = key_of(&theirs.key_pem).map_err(|_| stranger())?;
     let now_s = app.engine.clock().now().0.div_euclid(1_000);
-    signing::verify_request(header, &claimed, &key, now_s, received).map_err(|why| {
+    let nonce = signing::verify_request(header, &claimed, &key, now_s, received).map_err(|why| {
         tracing::warn!(%why, app = theirs.app, "an app's signature was refused");
         stranger()
     })?;
-    Ok(theirs)
+    Ok((theirs, nonce))
 }

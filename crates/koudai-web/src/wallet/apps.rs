@@ -29,7 +29,7 @@ fn line(reader: &Reader, agreement: &Agreement, now: Timestamp, l: Lang) -> Resu
         per_payment: agreement.per_payment,
         per_day: agreement.per_day,
         used_today: agreement.used_on(now),
-        since: agreement.created_at,
+        since: agreement.bound_at.unwrap_or(agreement.created_at),
         ended: agreement.ended_at,
     })
 }
@@ -126,28 +126,16 @@ pub(super) async fn set_limits(SentTo(visit, fields, id): SentTo) -> Response {
 }
 
 pub(super) async fn end_page(visit: Visit, Path(id): Path<String>) -> Response {
-    let result = own(&visit, &id).await.map(|(_, _, line)| ending(&visit, line, None));
+    let result = own(&visit, &id).await.map(|(_, _, line)| answer::ok(&AppEndPage { l: visit.l, line }));
     visit.settle(result)
 }
 
-fn ending(visit: &Visit, line: AppLine, refusal: Option<Refusal>) -> Response {
-    let page = AppEndPage { l: visit.l, line, refused: refusal.map(|r| answer::refused(visit, r)) };
-    answer::page(refusal.map_or(StatusCode::OK, answer::status), &page)
-}
-
-pub(super) async fn end(SentTo(visit, fields, id): SentTo) -> Response {
-    let (person, agreement, line) = match own(&visit, &id).await {
-        Ok(own) => own,
-        Err(refusal) => return visit.refuse(refusal),
-    };
+pub(super) async fn end(SentTo(visit, _, id): SentTo) -> Response {
     let ended = async {
-        let pin = fields.pin("payment_password")?;
-        visit.submit(RevokeAgreement { person, agreement, pin }).await
+        let (person, agreement, _) = own(&visit, &id).await?;
+        visit.submit(RevokeAgreement { person, agreement }).await?;
+        Ok(if visit.json { answer::data(json!({})) } else { answer::go("/apps") })
     };
-    match ended.await {
-        Ok(()) if visit.json => answer::data(json!({})),
-        Ok(()) => answer::go("/apps"),
-        Err(refusal) if visit.json => visit.refuse(refusal),
-        Err(refusal) => ending(&visit, line, Some(refusal)),
-    }
+    let ended = ended.await;
+    visit.settle(ended)
 }

@@ -175,6 +175,11 @@ pub(super) async fn bind(Sent(visit, fields): Sent) -> Response {
         let binding = if fresh {
             // Recorded first, sent second. Without an answer it stays "asked", and looking at it asks the bank again.
             let answer = network(&visit, &binding)?.bind(&binding.id.wire(), typed.details()).await;
+            // Only of this very call it is known that the bank never got it.
+            let answer = match answer {
+                BindingIs::NotSent => BindingIs::Refused(Refusal::BankUnavailable),
+                answer => answer,
+            };
             record(&visit, binding, answer).await?
         } else {
             binding
@@ -231,9 +236,6 @@ async fn record(visit: &Visit, binding: Binding, answer: BindingIs) -> Result<Bi
             BindingAnswer::Bound { face, token_sealed }
         }
         BindingIs::Refused(refusal) => BindingAnswer::Failed(refusal),
-        BindingIs::NotSent if binding.state == BindingState::Asked => {
-            BindingAnswer::Failed(Refusal::BankUnavailable)
-        }
         // The bank may only be slow to begin: nothing certain about this binding.
         BindingIs::CodeWrong | BindingIs::NotThere | BindingIs::NotSent | BindingIs::Unknown => {
             return Ok(binding);

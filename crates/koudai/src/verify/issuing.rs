@@ -1,8 +1,11 @@
 //! Money between holders and apps: that each movement has its number, moved what it says, and that what came back of a debit
 //! is what stands on it.
 
+use koudai_core::id::AppMoveId;
 use koudai_core::ledger::{AccountId, JournalKind};
-use koudai_core::rows::{AppMove, AppMoveKey, AppMoveKind, AppMoveNumber};
+use koudai_core::rows::{
+    Agreement, AgreementKey, AgreementNumber, AgreementState, AppMove, AppMoveKey, AppMoveKind, AppMoveNumber,
+};
 use koudai_store::Reader;
 
 use super::claims::{Claims, Due};
@@ -26,11 +29,11 @@ pub(super) fn run(
     marks: &Marks,
     report: &mut Report,
 ) -> Result<Tally, Wrong> {
+    check_agreements(reader)?;
     let (mut numbers, mut after) = (Tally::default(), None);
-    // What the debits so far say came back, less what refunds say they brought.
-    let mut open: ById<i64> = ById::default();
+    // Of each debit of which anything came back: what it says came back, and what refunds say they brought.
+    let mut back: ById<[i64; 2]> = ById::default();
     loop {
-        // A refund and its debit change in one commit, and ids rise with time: of a debit read here no later refund counts.
         let mut chunk: Vec<AppMove> = vec![];
         let range = reader.each_after(after, CHUNK, |done: AppMove| {
             chunk.push(done);
@@ -41,7 +44,7 @@ pub(super) fn run(
             if done.id.0 <= newest {
                 numbers.add(done.id.0, mark(marks, done));
             }
-            check_one(reader, people, done, &mut open)?;
+            check_one(reader, people, done, &mut back)?;
             if let Some(due) = of_move(done) {
                 claims.expect(&due);
             }
@@ -51,15 +54,43 @@ pub(super) fn run(
             break;
         }
     }
-    // A debit may have been given back more since it was read, never less.
-    let odd = open.iter().filter(|(_, left)| **left > 0).map(|(id, _)| *id).min();
-    check(odd.is_none(), "what came back of an app's debit is what its refunds brought", || {
-        odd.map_or_else(String::new, |id| format!("movement {id}"))
-    })?;
+    for (id, [said, brought]) in back.into_iter().filter(|(_, [said, brought])| said != brought) {
+        // A refund and its debit change in one commit: a debit that is read again has every refund that was read before.
+        let debit = reader.get::<AppMove>(&AppMoveId(id))?;
+        let since = debit.map_or(0, |debit| debit.returned.minor());
+        let fits = said < brought && since >= brought;
+        check(fits, "what came back of an app's debit is what its refunds brought", || {
+            format!("movement {id}")
+        })?;
+    }
     Ok(numbers)
 }
 
-fn check_one(reader: &Reader, people: &People, done: &AppMove, open: &mut ById<i64>) -> Result<(), Wrong> {
+/// Each agreement has its number, and each number its agreement. Such pairs are added and never change.
+fn check_agreements(reader: &Reader) -> Result<(), Wrong> {
+    const NUMBER: &str = "an agreement with an app has one number";
+    reader.each_in_parts(|agreement: Agreement| {
+        let key = AgreementKey { app: agreement.app, binding: agreement.binding.clone() };
+        let number = reader.get::<AgreementNumber>(&key)?;
+        let name = || format!("agreement {} ({})", agreement.id.0, agreement.binding);
+        check(number.is_some_and(|number| number.agreement == agreement.id), NUMBER, name)?;
+        let agreed = matches!(agreement.state, AgreementState::Bound | AgreementState::Ended);
+        let whole = !agreed || (agreement.person.is_some() && agreement.refusal.is_none());
+        check(whole, "an agreement that was made has its holder and no refusal", name)
+    })?;
+    reader.each_in_parts(|number: AgreementNumber| {
+        let agreement = reader.get::<Agreement>(&number.agreement)?;
+        let fits = agreement.is_some_and(|a| (a.app, &a.binding) == (number.key.app, &number.key.binding));
+        check(fits, NUMBER, || format!("agreement {}", number.agreement.0))
+    })
+}
+
+fn check_one(
+    reader: &Reader,
+    people: &People,
+    done: &AppMove,
+    back: &mut ById<[i64; 2]>,
+) -> Result<(), Wrong> {
     let name = || move_name(done);
     let moved = done.refusal.is_none();
     let somebodys = match done.person {
@@ -67,27 +98,42 @@ fn check_one(reader: &Reader, people: &People, done: &AppMove, open: &mut ById<i
         None => false,
     };
     check(!moved || (somebodys && !done.amount.is_zero()), "money moves to or from somebody", name)?;
+    let returned = done.returned.minor();
     check(
-        done.returned.is_zero() || (moved && done.kind == AppMoveKind::Debit),
+        returned == 0 || (moved && done.kind == AppMoveKind::Debit),
         "only of what was taken anything comes back",
         name,
     )?;
-    if done.kind == AppMoveKind::Debit {
-        *open.entry(done.id.0).or_default() += done.returned.minor();
+    if !moved {
         return Ok(());
     }
-    let (AppMoveKind::Refund, true) = (done.kind, moved) else { return Ok(()) };
-    let original = match done.original {
-        Some(id) => reader.get::<AppMove>(&id)?,
+    let agreement = match done.agreement {
+        Some(id) => reader.get::<Agreement>(&id)?,
         None => None,
     };
-    let fits = original.is_some_and(|debit| {
-        let same = debit.kind == AppMoveKind::Debit && (debit.app, debit.person) == (done.app, done.person);
-        same && debit.refusal.is_none() && debit.returned.checked_sub(done.amount).is_ok()
+    let agreed = agreement.is_some_and(|a| {
+        let made = matches!(a.state, AgreementState::Bound | AgreementState::Ended);
+        made && (a.app, a.person) == (done.app, done.person)
     });
-    check(fits, "an app gives back what it took, to whom it took it from", name)?;
-    if let Some(id) = done.original {
-        *open.entry(id.0).or_default() -= done.amount.minor();
+    check(agreed, "an app moves money only by an agreement of its own with the holder", name)?;
+    match done.kind {
+        AppMoveKind::Debit if returned > 0 => back.entry(done.id.0).or_default()[0] += returned,
+        AppMoveKind::Debit | AppMoveKind::Payout => {}
+        AppMoveKind::Refund => {
+            let original = match done.original {
+                Some(id) => reader.get::<AppMove>(&id)?,
+                None => None,
+            };
+            let fits = original.is_some_and(|debit| {
+                let theirs = (debit.app, debit.person, debit.agreement);
+                let same = theirs == (done.app, done.person, done.agreement);
+                same && debit.kind == AppMoveKind::Debit && debit.refusal.is_none()
+            });
+            check(fits, "an app gives back what it took, to whom it took it from", name)?;
+            if let Some(id) = done.original {
+                back.entry(id.0).or_default()[1] += done.amount.minor();
+            }
+        }
     }
     Ok(())
 }

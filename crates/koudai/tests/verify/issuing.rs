@@ -35,10 +35,10 @@ impl Hand {
         let names = ("校园通".to_owned(), "Campus".to_owned());
         let set = SetIssuingApp {
             app: "campus".to_owned(),
-            name_zh: names.0,
-            name_en: names.1,
-            key_pem: String::new(),
-            suspended: false,
+            name_zh: Some(names.0),
+            name_en: Some(names.1),
+            key_pem: Some(String::new()),
+            suspended: None,
         };
         let app = done!(self, set).id;
         let phone = Phone::parse("13800000001").unwrap();
@@ -98,6 +98,7 @@ fn movements_of_apps_that_do_not_fit_are_found() {
     let set = |id: AppMoveId, set: &str| format!("UPDATE app_move SET {set} WHERE id = {}", id.0);
     let finds = |invariant: &str, sql: String| house.finds_sql(invariant, &sql);
 
+    let consent = "an app moves money only by an agreement of its own with the holder";
     let somebody = "money moves to or from somebody";
     finds(somebody, set(moves.debit, "person = NULL"));
     finds(somebody, set(moves.payout, "person = 16"));
@@ -108,11 +109,25 @@ fn movements_of_apps_that_do_not_fit_are_found() {
     let whom = "an app gives back what it took, to whom it took it from";
     finds(whom, set(moves.refund, "original = NULL"));
     finds(whom, set(moves.refund, &format!("original = {}", moves.payout.0)));
-    finds(whom, set(moves.refund, &format!("person = {}", house.other.0)));
-    finds(whom, set(moves.debit, "returned_minor = 299"));
+    finds(consent, set(moves.refund, &format!("person = {}", house.other.0)));
     let brought = "what came back of an app's debit is what its refunds brought";
     finds(brought, set(moves.debit, "returned_minor = 301"));
+    finds(brought, set(moves.debit, "returned_minor = 299"));
+    finds(brought, set(moves.debit, "returned_minor = 0"));
     finds(brought, set(moves.refund, "refusal = 'limit'"));
+
+    finds(consent, set(moves.debit, "agreement = NULL"));
+    finds(consent, set(moves.payout, "app = app + 16"));
+    finds(consent, "UPDATE agreement SET state = 'code_sent'".to_owned());
+    finds(consent, format!("UPDATE agreement SET person = {}", house.other.0));
+    let made = "an agreement that was made has its holder and no refusal";
+    finds(made, "UPDATE agreement SET person = NULL".to_owned());
+    finds(made, "UPDATE agreement SET refusal = 'frozen'".to_owned());
+    let agreed = "an agreement with an app has one number";
+    finds(agreed, "DELETE FROM agreement_number".to_owned());
+    finds(agreed, "UPDATE agreement SET binding = 'b2'".to_owned());
+    let more = "INSERT INTO agreement_number SELECT app, 'more', agreement FROM agreement_number";
+    finds(agreed, more.to_owned());
 
     let number = "a movement of an app's has one number";
     let (id, app) = (moves.debit.0, moves.app.0);

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use koudai_wechatpay::authorization::Authorization;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -66,13 +65,18 @@ pub(super) async fn answer(State(bank): State<SandboxBank>, request: Request) ->
         tracing::info!(method, target, outcome = "down", "bank call");
         return (StatusCode::SERVICE_UNAVAILABLE, "no server is available").into_response();
     }
+    // Whose sender is not proven has no nonce to answer to.
+    let mut nonce = None;
     let mut answer = match axum::body::to_bytes(body, MAX_BODY_BYTES).await {
         Err(_) => refusal(Refused::because(IssuerCode::BadRequest)),
         Ok(body) => {
             let received = Received { method, target: &target, body: &body };
             let app = &bank.bank.app;
             match signing::verify_request(authorization, &app.id, &app.key, now_ms() / 1_000, received) {
-                Ok(_) => meet(&bank, call, fault.as_ref(), body).await,
+                Ok(proven) => {
+                    nonce = Some(proven);
+                    meet(&bank, call, fault.as_ref(), body).await
+                }
                 Err(why) => {
                     tracing::warn!(%why, "the bank refused a request's signature");
                     refusal(Refused::because(IssuerCode::SignError))
@@ -96,15 +100,7 @@ pub(super) async fn answer(State(bank): State<SandboxBank>, request: Request) ->
             return Body::new(HangUp).into_response();
         }
     }
-    // A request that cannot be read has no nonce to answer to; its sender will find the reply unknown.
-    let nonce = Authorization::parse_scheme(signing::SCHEME, authorization)
-        .map_or("-".into(), |found| found.nonce_str);
-    signed(&bank, &nonce, answer)
-}
-
-fn signed(bank: &SandboxBank, nonce: &str, answer: Answer) -> Response {
-    let mut headers = HeaderMap::new();
-    calls::sign_headers(&mut headers, &bank.bank.signer, now_ms() / 1_000, nonce, &answer.body);
+    let headers = calls::headers(&bank.bank.key, now_ms() / 1_000, nonce.as_deref(), &answer.body);
     (answer.status, headers, answer.body).into_response()
 }
 

@@ -23,7 +23,6 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::net::TcpListener;
 
 use super::calls::CALLS;
-use super::signing::Signer;
 use super::wire::IssuerCode;
 use crate::faults::{Faults, Rule, RuleError};
 use crate::sms::SmsGateway;
@@ -108,7 +107,8 @@ type Decision<T> = Result<Result<T, Refused>, BankError>;
 
 /// What decisions need beside the database.
 struct Bank {
-    signer: Signer,
+    /// Signs its replies.
+    key: PrivateKey,
     app: App,
     sms: Option<SmsGateway>,
     inbox_url: Option<String>,
@@ -139,8 +139,7 @@ impl SandboxBank {
     pub fn open(dir: &Path, settings: BankSettings) -> Result<Self, BankError> {
         let (connection, hasher) = store::open(dir, now_ms())?;
         let BankSettings { key, app, sms, inbox_url, timing } = settings;
-        let bank =
-            Bank { signer: Signer::new(key), app, sms, inbox_url, timing, hasher, faults: Faults::default() };
+        let bank = Bank { key, app, sms, inbox_url, timing, hasher, faults: Faults::default() };
         Ok(Self { bank: Arc::new(bank), store: Arc::new(Mutex::new(connection)) })
     }
 

@@ -74,7 +74,7 @@ pub struct AppPage {
     pub refused: Option<Refused>,
 }
 
-/// `GET /apps/{id}/end`, and a refused `POST`.
+/// `GET /apps/{id}/end`.
 #[derive(Template)]
 #[template(path = "app_end.html")]
 pub struct AppEndPage {
@@ -82,6 +82,4 @@ pub struct AppEndPage {
     pub l: Lang,
     /// The app.
     pub line: AppLine,
-    /// What was refused.
-    pub refused: Option<Refused>,
 }
