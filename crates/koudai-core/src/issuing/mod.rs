@@ -11,7 +11,7 @@ pub use agreement::{
     CODES_MOST, ConfirmAgreement, EndAgreement, RequestAgreement, ResendAgreementCode, RevokeAgreement,
     SetAgreementLimits,
 };
-pub use moves::{CloseAppMove, GiveBackToHolder, PayOutToHolder, TakeFromHolder};
+pub use moves::{ByToken, CloseAppMove, GiveBackToHolder, MoveByToken};
 
 use crate::id::{AgreementId, IssuingAppId, PersonId};
 use crate::identity::Phone;

@@ -9,11 +9,32 @@ use crate::rows::{Agreement, AgreementState, AppMove, AppMoveKey, AppMoveKind, A
 use crate::secret::Secret;
 use crate::state::{Command, OrStop, Stop, Tx};
 
-/// Takes money from a holder for an app.
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByToken {
+    /// Takes money from the holder for the app, within what the holder lets it.
+    Debit,
+    /// Pays money of the app's out to the holder.
+    Payout,
+}
+
+impl ByToken {
+    /// As it stands in rows.
+    pub const fn kind(self) -> AppMoveKind {
+        match self {
+            Self::Debit => AppMoveKind::Debit,
+            Self::Payout => AppMoveKind::Payout,
+        }
+    }
+}
+
+/// Moves money between an app and the holder of its token.
 #[derive(Clone, Debug)]
-pub struct TakeFromHolder {
+pub struct MoveByToken {
     /// Which app.
     pub app: IssuingAppId,
+    /// Which way.
+    pub way: ByToken,
     /// Its number for it.
     pub number: String,
     /// Keyed hash of all it gave, by which a repeat is known.
@@ -26,39 +47,21 @@ pub struct TakeFromHolder {
     pub description: String,
 }
 
-impl Command for TakeFromHolder {
+impl Command for MoveByToken {
     type Reply = AppMove;
     type Refusal = IssuingRefusal;
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<AppMove, Stop<IssuingRefusal>> {
-        let key = key(self.app, AppMoveKind::Debit, &self.number);
+        let key = key(self.app, self.way.kind(), &self.number);
         if let Some(known) = known(tx, &key, &self.content_mac)? {
             return Ok(known);
         }
         check_active(tx, self.app)?;
-        let now = tx.now();
         let agreement = token_holder(tx, self.app, &self.token)?;
         let lasting = agreement.clone().filter(|agreement| agreement.state == AgreementState::Bound);
         let refusal = match &lasting {
             None => Some(Declined::TokenUnknown),
-            Some(agreement) => {
-                let holder = agreement.person.expect("what was bound has its holder");
-                let person = tx.rows().person.get(&holder).or_stop()?.expect("a holder has their row");
-                let frozen = person.frozen;
-                let (payer, payee) = (AccountId::person(holder), AccountId::app(self.app));
-                tx.prepare(&[payer, payee]).or_stop()?;
-                let balance = tx.standing(payer, self.amount.currency()).or_stop()?;
-                let within = |limit: Money| limit.checked_sub(self.amount).is_ok();
-                if frozen {
-                    Some(Declined::Frozen)
-                } else if !within(agreement.per_payment) || !within(agreement.left_on(now)) {
-                    Some(Declined::Limit)
-                } else if !within(balance) {
-                    Some(Declined::InsufficientFunds)
-                } else {
-                    None
-                }
-            }
+            Some(agreement) => self.refusal(tx, agreement)?,
         };
         let done = AppMove {
             content_mac: Some(self.content_mac),
@@ -70,12 +73,40 @@ impl Command for TakeFromHolder {
             ..blank(tx, &key)
         };
         if let (None, Some(mut agreement)) = (refusal, lasting) {
-            agreement.count(self.amount, now.china_day());
-            tx.rows().agreement.put(agreement);
-            post(tx, JournalKind::AppDebit, &done);
+            if self.way == ByToken::Debit {
+                agreement.count(self.amount, tx.now().china_day());
+                tx.rows().agreement.put(agreement);
+            }
+            post(tx, &done);
         }
         record(tx, key, done.clone());
         Ok(done)
+    }
+}
+
+impl MoveByToken {
+    /// Why it is declined under an agreement that lasts. Loads what moving the money needs.
+    fn refusal(
+        &self,
+        tx: &mut Tx<'_>,
+        agreement: &Agreement,
+    ) -> Result<Option<Declined>, Stop<IssuingRefusal>> {
+        let holder = agreement.person.expect("what was bound has its holder");
+        let person = tx.rows().person.get(&holder).or_stop()?.expect("a holder has their row");
+        let frozen = person.frozen;
+        let (theirs, apps) = (AccountId::person(holder), AccountId::app(self.app));
+        tx.prepare(&[theirs, apps]).or_stop()?;
+        let payer = if self.way == ByToken::Debit { theirs } else { apps };
+        let funds = tx.standing(payer, self.amount.currency()).or_stop()?;
+        let within = |limit: Money| limit.checked_sub(self.amount).is_ok();
+        let allowed = within(agreement.per_payment) && within(agreement.left_on(tx.now()));
+        Ok(match self.way {
+            _ if frozen => Some(Declined::Frozen),
+            ByToken::Debit if !allowed => Some(Declined::Limit),
+            ByToken::Debit if !within(funds) => Some(Declined::InsufficientFunds),
+            ByToken::Payout if !within(funds) => Some(Declined::NotCovered),
+            ByToken::Debit | ByToken::Payout => None,
+        })
     }
 }
 
@@ -136,69 +167,7 @@ impl Command for GiveBackToHolder {
         if refusal.is_none() {
             debit.returned = debit.returned.checked_add(self.amount).expect("no more than was taken");
             tx.rows().app_move.put(debit);
-            post(tx, JournalKind::AppRefund, &done);
-        }
-        record(tx, key, done.clone());
-        Ok(done)
-    }
-}
-
-/// Pays money of an app's out to a holder.
-#[derive(Clone, Debug)]
-pub struct PayOutToHolder {
-    /// Which app.
-    pub app: IssuingAppId,
-    /// Its number for it.
-    pub number: String,
-    /// Keyed hash of all it gave, by which a repeat is known.
-    pub content_mac: [u8; 32],
-    /// Its token.
-    pub token: Secret<String>,
-    /// How much: above zero.
-    pub amount: Money,
-    /// What the holder reads.
-    pub description: String,
-}
-
-impl Command for PayOutToHolder {
-    type Reply = AppMove;
-    type Refusal = IssuingRefusal;
-
-    fn decide(&self, tx: &mut Tx<'_>) -> Result<AppMove, Stop<IssuingRefusal>> {
-        let key = key(self.app, AppMoveKind::Payout, &self.number);
-        if let Some(known) = known(tx, &key, &self.content_mac)? {
-            return Ok(known);
-        }
-        check_active(tx, self.app)?;
-        let agreement = token_holder(tx, self.app, &self.token)?;
-        let lasting = agreement.as_ref().filter(|agreement| agreement.state == AgreementState::Bound);
-        let refusal = match lasting {
-            None => Some(Declined::TokenUnknown),
-            Some(agreement) => {
-                let holder = agreement.person.expect("what was bound has its holder");
-                let person = tx.rows().person.get(&holder).or_stop()?.expect("a holder has their row");
-                let frozen = person.frozen;
-                let (payer, payee) = (AccountId::app(self.app), AccountId::person(holder));
-                tx.prepare(&[payer, payee]).or_stop()?;
-                let covered = tx.standing(payer, self.amount.currency()).or_stop()?;
-                if frozen {
-                    Some(Declined::Frozen)
-                } else {
-                    covered.checked_sub(self.amount).is_err().then_some(Declined::NotCovered)
-                }
-            }
-        };
-        let done = AppMove {
-            content_mac: Some(self.content_mac),
-            agreement: agreement.as_ref().map(|agreement| agreement.id),
-            person: agreement.as_ref().and_then(|agreement| agreement.person),
-            amount: self.amount,
-            description: self.description.clone(),
-            refusal,
-            ..blank(tx, &key)
-        };
-        if refusal.is_none() {
-            post(tx, JournalKind::AppPayout, &done);
+            post(tx, &done);
         }
         record(tx, key, done.clone());
         Ok(done)
@@ -211,7 +180,7 @@ pub struct CloseAppMove {
     /// Which app.
     pub app: IssuingAppId,
     /// Debit or payout.
-    pub kind: AppMoveKind,
+    pub way: ByToken,
     /// Its number for it.
     pub number: String,
 }
@@ -221,7 +190,7 @@ impl Command for CloseAppMove {
     type Refusal = IssuingRefusal;
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<AppMove, Stop<IssuingRefusal>> {
-        let key = key(self.app, self.kind, &self.number);
+        let key = key(self.app, self.way.kind(), &self.number);
         if let Some(old) = find(tx, &key)? {
             return Ok(old);
         }
@@ -276,10 +245,14 @@ fn blank(tx: &mut Tx<'_>, key: &AppMoveKey) -> AppMove {
 }
 
 /// Moves the money, whose accounts are prepared.
-fn post(tx: &mut Tx<'_>, kind: JournalKind, done: &AppMove) {
-    let (app, holder) = (AccountId::app(done.app), done.person.expect("money moves to or from somebody"));
-    let holder = AccountId::person(holder);
-    let (debit, credit) = if done.kind == AppMoveKind::Debit { (holder, app) } else { (app, holder) };
+fn post(tx: &mut Tx<'_>, done: &AppMove) {
+    let holder = AccountId::person(done.person.expect("money moves to or from somebody"));
+    let app = AccountId::app(done.app);
+    let (kind, debit, credit) = match done.kind {
+        AppMoveKind::Debit => (JournalKind::AppDebit, holder, app),
+        AppMoveKind::Refund => (JournalKind::AppRefund, app, holder),
+        AppMoveKind::Payout => (JournalKind::AppPayout, app, holder),
+    };
     let posting = Posting { debit, credit, amount: done.amount };
     tx.post(kind, done.id.0, done.amount.currency(), vec![posting], &[]);
 }

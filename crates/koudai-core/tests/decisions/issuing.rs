@@ -4,15 +4,15 @@
 use koudai_core::id::{AgreementId, AppMoveId, IssuingAppId, PersonId};
 use koudai_core::identity::Phone;
 use koudai_core::issuing::{
-    AppIncomplete, CloseAppMove, ConfirmAgreement, EndAgreement, GiveBackToHolder, IssuingRefusal,
-    PayOutToHolder, RequestAgreement, ResendAgreementCode, RevokeAgreement, SetAgreementLimits,
-    SetIssuingApp, TakeFromHolder, token_of,
+    AppIncomplete, ByToken, CloseAppMove, ConfirmAgreement, EndAgreement, GiveBackToHolder, IssuingRefusal,
+    MoveByToken, RequestAgreement, ResendAgreementCode, RevokeAgreement, SetAgreementLimits, SetIssuingApp,
+    token_of,
 };
 use koudai_core::ledger::{AccountId, JournalKind};
 use koudai_core::money::Money;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
-    Agreement, AgreementState, AppMove, AppMoveKind, CodeKey, CodePurpose, Declined, Identity, Message,
+    Agreement, AgreementState, AppMove, CodeKey, CodePurpose, Declined, Identity, Message,
 };
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::code_of;
@@ -90,9 +90,10 @@ impl Issuer {
         (bound, token)
     }
 
-    fn debit(&self, number: &str, token: &Secret<String>, minor: i64) -> TakeFromHolder {
-        TakeFromHolder {
+    fn debit(&self, number: &str, token: &Secret<String>, minor: i64) -> MoveByToken {
+        MoveByToken {
             app: self.app,
+            way: ByToken::Debit,
             number: number.to_owned(),
             content_mac: content(minor),
             token: token.clone(),
@@ -110,9 +111,10 @@ impl Issuer {
         }
     }
 
-    fn payout(&self, number: &str, token: &Secret<String>, minor: i64) -> PayOutToHolder {
-        PayOutToHolder {
+    fn payout(&self, number: &str, token: &Secret<String>, minor: i64) -> MoveByToken {
+        MoveByToken {
             app: self.app,
+            way: ByToken::Payout,
             number: number.to_owned(),
             content_mac: content(minor),
             token: token.clone(),
@@ -342,7 +344,7 @@ fn what_is_not_there_is_not_taken() {
     assert_eq!(i.taken(&Secret::new("nothing".to_owned()), 1), Some(Declined::TokenUnknown));
     // Another app's token is no token.
     let other = i.ledger.submit(&app("other", false)).unwrap().id;
-    let theirs = TakeFromHolder { app: other, ..i.debit("d1", &token, 1) };
+    let theirs = MoveByToken { app: other, ..i.debit("d1", &token, 1) };
     assert_eq!(i.ledger.submit(&theirs).unwrap().refusal, Some(Declined::TokenUnknown));
     i.ledger.submit(&Freeze(i.holder)).unwrap();
     assert_eq!(i.taken(&token, 1), Some(Declined::Frozen));
@@ -406,8 +408,8 @@ fn an_agreement_that_ended_takes_nothing_and_gives_back_all_the_same() {
 fn a_closed_number_never_moves_money_and_a_done_one_stays_done() {
     let mut i = Issuer::new();
     let (_, token) = i.bound("b1");
-    for kind in [AppMoveKind::Debit, AppMoveKind::Payout] {
-        let close = |i: &Issuer, number: &str| CloseAppMove { app: i.app, kind, number: number.to_owned() };
+    for way in [ByToken::Debit, ByToken::Payout] {
+        let close = |i: &Issuer, number: &str| CloseAppMove { app: i.app, way, number: number.to_owned() };
         let first = close(&i, "late");
         let closed = i.ledger.submit(&first).unwrap();
         assert_eq!(closed.refusal, Some(Declined::Closed));
@@ -418,7 +420,7 @@ fn a_closed_number_never_moves_money_and_a_done_one_stays_done() {
     assert_eq!(i.ledger.submit(&payout).unwrap().refusal, Some(Declined::Closed));
     let paid = i.debit("paid", &token, 5);
     let paid = i.ledger.submit(&paid).unwrap();
-    let close = CloseAppMove { app: i.app, kind: AppMoveKind::Debit, number: "paid".to_owned() };
+    let close = CloseAppMove { app: i.app, way: ByToken::Debit, number: "paid".to_owned() };
     assert_eq!(i.ledger.submit(&close).unwrap(), paid);
     let refund = i.refund("r1", "late", 1);
     assert_eq!(i.ledger.refusal(&refund), IssuingRefusal::NotFound, "nothing was taken");

@@ -4,8 +4,8 @@ use koudai_core::binding::identity_mac;
 use koudai_core::id::{AppMoveId, PersonId, Seq};
 use koudai_core::identity::{IdNumber, PersonName};
 use koudai_core::issuing::{
-    AccountBin, CloseAppMove, ConfirmAgreement, EndAgreement, GiveBackToHolder, PayOutToHolder,
-    RequestAgreement, ResendAgreementCode, TakeFromHolder, account_number, phone_of_account, token_of,
+    AccountBin, ByToken, CloseAppMove, ConfirmAgreement, EndAgreement, GiveBackToHolder, MoveByToken,
+    RequestAgreement, ResendAgreementCode, account_number, phone_of_account, token_of,
 };
 use koudai_core::ledger::{AccountId, JournalKind};
 use koudai_core::money::{Currency, Money};
@@ -13,6 +13,7 @@ use koudai_core::rows::{
     Agreement, AgreementKey, AgreementNumber, AgreementState, AppMove, AppMoveKey, AppMoveKind,
     AppMoveNumber, IssuingApp, Person,
 };
+use koudai_core::secret::Secret;
 use koudai_core::state::keyed_mac;
 use koudai_networks::issuer::calls::Call;
 use koudai_networks::issuer::wire::{
@@ -46,12 +47,12 @@ pub(super) async fn answer(
         Call::Binding(id) => here.binding(id).await,
         Call::Unbind => here.unbind(read(body)?).await,
         Call::Debit => here.debit(read(body)?).await,
-        Call::CloseDebit(id) => here.close(AppMoveKind::Debit, id).await,
+        Call::CloseDebit(id) => here.close(ByToken::Debit, id).await,
         Call::QueryDebit(id) => here.query(AppMoveKind::Debit, id).await,
         Call::Refund => here.refund(read(body)?).await,
         Call::QueryRefund(id) => here.query(AppMoveKind::Refund, id).await,
         Call::PayOut => here.pay_out(read(body)?).await,
-        Call::ClosePayOut(id) => here.close(AppMoveKind::Payout, id).await,
+        Call::ClosePayOut(id) => here.close(ByToken::Payout, id).await,
         Call::QueryPayOut(id) => here.query(AppMoveKind::Payout, id).await,
         Call::Books(query) => here.books(query).await,
     }
@@ -175,43 +176,41 @@ impl Here<'_> {
     }
 
     async fn debit(&self, request: DebitRequest) -> Result<Vec<u8>, Trouble> {
-        if !request.is_sound(CURRENCY.code()) {
-            return Err(malformed());
-        }
-        let content_mac =
-            self.content(b"app debit", request.token.expose(), request.amount_minor, &request.description);
-        let command = TakeFromHolder {
-            app: self.theirs.id,
-            number: request.debit_id,
-            content_mac,
-            token: request.token,
-            amount: money(request.amount_minor)?,
-            description: request.description,
-        };
-        let done = self.app.engine.submit(command).await?;
-        self.move_reply(done).await
+        let sound = request.is_sound(CURRENCY.code());
+        let DebitRequest { debit_id, token, amount_minor, description, .. } = request;
+        self.by_token(ByToken::Debit, sound, debit_id, token, amount_minor, description).await
     }
 
     async fn pay_out(&self, request: PayoutRequest) -> Result<Vec<u8>, Trouble> {
-        if !request.is_sound(CURRENCY.code()) {
-            return Err(malformed());
-        }
-        let content_mac =
-            self.content(b"app payout", request.token.expose(), request.amount_minor, &request.description);
-        let command = PayOutToHolder {
-            app: self.theirs.id,
-            number: request.payout_id,
-            content_mac,
-            token: request.token,
-            amount: money(request.amount_minor)?,
-            description: request.description,
-        };
-        let done = self.app.engine.submit(command).await?;
-        self.move_reply(done).await
+        let sound = request.is_sound(CURRENCY.code());
+        let PayoutRequest { payout_id, token, amount_minor, description, .. } = request;
+        self.by_token(ByToken::Payout, sound, payout_id, token, amount_minor, description).await
     }
 
-    fn content(&self, what: &[u8], token: &str, amount_minor: i64, description: &str) -> [u8; 32] {
-        self.mac(&[what, token.as_bytes(), &amount_minor.to_be_bytes(), description.as_bytes()])
+    async fn by_token(
+        &self,
+        way: ByToken,
+        sound: bool,
+        number: String,
+        token: Secret<String>,
+        amount_minor: i64,
+        description: String,
+    ) -> Result<Vec<u8>, Trouble> {
+        if !sound {
+            return Err(malformed());
+        }
+        let parts: [&[u8]; 5] = [
+            b"app move",
+            way.kind().word().as_bytes(),
+            token.expose().as_bytes(),
+            &amount_minor.to_be_bytes(),
+            description.as_bytes(),
+        ];
+        let (content_mac, amount) = (self.mac(&parts), money(amount_minor)?);
+        let app = self.theirs.id;
+        let command = MoveByToken { app, way, number, content_mac, token, amount, description };
+        let done = self.app.engine.submit(command).await?;
+        self.move_reply(done).await
     }
 
     async fn refund(&self, request: RefundRequest) -> Result<Vec<u8>, Trouble> {
@@ -228,10 +227,10 @@ impl Here<'_> {
         self.move_reply(done).await
     }
 
-    async fn close(&self, kind: AppMoveKind, id: &str) -> Result<Vec<u8>, Trouble> {
+    async fn close(&self, way: ByToken, id: &str) -> Result<Vec<u8>, Trouble> {
         // A number that cannot be anything's is not made final, either.
         let number = if id_ok(id) { id.to_owned() } else { return Err(malformed()) };
-        let command = CloseAppMove { app: self.theirs.id, kind, number };
+        let command = CloseAppMove { app: self.theirs.id, way, number };
         let done = self.app.engine.submit(command).await?;
         self.move_reply(done).await
     }

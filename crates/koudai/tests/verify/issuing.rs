@@ -3,11 +3,11 @@
 use koudai_core::id::{AppMoveId, IssuingAppId, PersonId};
 use koudai_core::identity::Phone;
 use koudai_core::issuing::{
-    CloseAppMove, ConfirmAgreement, GiveBackToHolder, PayOutToHolder, RequestAgreement, SetIssuingApp,
-    TakeFromHolder, token_of,
+    ByToken, CloseAppMove, ConfirmAgreement, GiveBackToHolder, MoveByToken, RequestAgreement, SetIssuingApp,
+    token_of,
 };
 use koudai_core::ledger::{AccountId, JournalKind, Posting};
-use koudai_core::rows::{Agreement, AppMove, AppMoveKind, CodeKey, CodePurpose};
+use koudai_core::rows::{Agreement, AppMove, CodeKey, CodePurpose};
 use koudai_core::sign_in::code_of;
 use koudai_core::time::SECOND;
 
@@ -57,8 +57,9 @@ impl Hand {
         let code = code_of(self.engine.keys(), &key, &row.nonce);
         done!(self, ConfirmAgreement { app, binding: "b1".to_owned(), code });
         let token = token_of(self.engine.keys(), id);
-        let take = |number: &str, minor: i64| TakeFromHolder {
+        let take = |number: &str, minor: i64| MoveByToken {
             app,
+            way: ByToken::Debit,
             number: number.to_owned(),
             content_mac: [2; 32],
             token: token.clone(),
@@ -74,8 +75,9 @@ impl Hand {
         };
         let refund = done!(self, back("r1", 300));
         done!(self, back("r2", 401));
-        let out = PayOutToHolder {
+        let out = MoveByToken {
             app,
+            way: ByToken::Payout,
             number: "p1".to_owned(),
             content_mac: [3; 32],
             token: token.clone(),
@@ -84,7 +86,7 @@ impl Hand {
         };
         let payout = done!(self, out);
         let declined = done!(self, take("d2", 100_001));
-        let closed = done!(self, CloseAppMove { app, kind: AppMoveKind::Debit, number: "d3".to_owned() });
+        let closed = done!(self, CloseAppMove { app, way: ByToken::Debit, number: "d3".to_owned() });
         let [debit, refund, payout, declined, closed] =
             [debit, refund, payout, declined, closed].map(|done| done.id);
         Moves { app, debit, refund, payout, declined, closed }
