@@ -8,6 +8,7 @@ pub mod faults;
 pub mod issuer;
 pub mod line;
 pub mod network;
+pub mod outside;
 mod outward;
 pub mod platform;
 pub mod prepay;
@@ -22,7 +23,7 @@ pub mod vault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use network::Outside;
+use outside::Outside;
 use platform::Platform;
 use sms::SmsGateway;
 use vault::Vault;

@@ -18,8 +18,9 @@ use koudai_core::rows::{Attempt, AttemptState, NetworkRefusal};
 use koudai_core::secret::Secret;
 use koudai_networks::courier;
 use koudai_networks::network::{
-    BindingIs, BookEntry, CardDetails, GiveBack, Move, Moved, Network, Outside, Way, async_trait,
+    BindingIs, BookEntry, CardDetails, GiveBack, Move, Moved, Network, Way, async_trait,
 };
+use koudai_networks::outside::Outside;
 use koudai_networks::vault::Sealed;
 use rig::{Rig, order, refund, until};
 use serde::{Deserialize, Serialize};

@@ -14,7 +14,7 @@ use koudai_core::state::Policy;
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::issuer::IssuerClient;
 use koudai_networks::issuer::client::DEFAULT_TIMEOUT;
-use koudai_networks::network::Outside;
+use koudai_networks::outside::Outside;
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::{Health, Networks, Reach, courier};
 use koudai_store::{Database, DirectoryLock, Tuning};

@@ -34,7 +34,7 @@ use koudai_core::time::{DAY, Timestamp};
 use koudai_core::top_up::StartTopUp;
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::issuer::IssuerClient;
-use koudai_networks::network::Outside;
+use koudai_networks::outside::Outside;
 use koudai_networks::platform::{Platform, PlatformKey, SigningMode};
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::vault::{Sealed, Vault};
