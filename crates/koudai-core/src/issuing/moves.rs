@@ -1,5 +1,5 @@
 //! Money between a holder and an app: taken, given back, paid out. Each happens once under the app's number for it, and
-//! whatever it was asked again under that number, it is told how it ended.
+//! however often the app asks under that number, it is told how it ended.
 
 use super::{IssuingRefusal, check_active, token_holder};
 use crate::id::{AppMoveId, IssuingAppId};
