@@ -8,6 +8,7 @@ use crate::money::{Currency, Money};
 use crate::rows::{Agreement, AgreementState, AppMove, AppMoveKey, AppMoveKind, AppMoveNumber, Declined};
 use crate::secret::Secret;
 use crate::state::{Command, OrStop, Stop, Tx};
+use crate::time::Timestamp;
 
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl Command for MoveByToken {
         };
         if let (None, Some(mut agreement)) = (refusal, lasting) {
             if self.way == ByToken::Debit {
-                agreement.count(self.amount, tx.now().china_day());
+                agreement.count(self.amount, tx.now());
                 tx.rows().agreement.put(agreement);
             }
             post(tx, &done);
@@ -111,12 +112,10 @@ impl MoveByToken {
 }
 
 impl Agreement {
-    /// Counts what was taken on a day.
-    fn count(&mut self, amount: Money, day: i64) {
-        if self.used_day != day {
-            (self.used_day, self.used) = (day, Money::zero(amount.currency()));
-        }
-        self.used = self.used.checked_add(amount).expect("within the day's limit");
+    /// Counts what was taken at this moment.
+    fn count(&mut self, amount: Money, now: Timestamp) {
+        self.used = self.used_on(now).checked_add(amount).expect("within the day's limit");
+        self.used_day = now.china_day();
     }
 }
 
