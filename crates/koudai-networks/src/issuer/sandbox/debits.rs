@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::bindings::card_of_token;
 use super::cards::Behaviour;
-use super::store::{self, BankError};
+use super::store::{self, BankError, Posting};
 use super::{Bank, Decision, Refused};
 use crate::issuer::wire::{DebitReply, DebitRequest, IssuerCode, Outcome, RefundReply, RefundRequest, id_ok};
 
@@ -54,7 +54,7 @@ pub(super) fn debit(
             } else if *amount_minor > card.available_minor {
                 Some(IssuerCode::InsufficientFunds)
             } else {
-                store::post_debit(tx, debit_id, no, *amount_minor, now_ms)?;
+                store::post(tx, Posting::debit(debit_id, no, *amount_minor), now_ms)?;
                 None
             }
         }
@@ -130,7 +130,7 @@ pub(super) fn refund(tx: &Transaction<'_>, now_ms: i64, request: &RefundRequest)
     } else {
         tx.prepare_cached("UPDATE debit SET refunded_minor = refunded_minor + ?2 WHERE debit_id = ?1")?
             .execute(params![debit_id, amount_minor])?;
-        store::post_refund(tx, refund_id, card_no, *amount_minor, now_ms)?;
+        store::post(tx, Posting::refund(refund_id, card_no, *amount_minor), now_ms)?;
         None
     };
     tx.prepare_cached(

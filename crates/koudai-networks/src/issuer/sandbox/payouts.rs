@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use super::bindings::card_of_token;
 use super::cards::Behaviour;
 use super::debits::{CURRENCY, MAX_DEBIT_MINOR, outcome};
-use super::store::{self, BankError};
+use super::store::{self, BankError, Posting};
 use super::{Bank, Decision, Refused};
 use crate::issuer::wire::{IssuerCode, PayoutReply, PayoutRequest, id_ok};
 
@@ -43,7 +43,7 @@ pub(super) fn pay_out(
         Some(_) if *amount_minor > MAX_DEBIT_MINOR => Some(IssuerCode::Limit),
         Some(_) if *amount_minor > store::operators_money(tx)? => Some(IssuerCode::NotCovered),
         Some(no) => {
-            store::post_payout(tx, payout_id, no, *amount_minor, now_ms)?;
+            store::post(tx, Posting::payout(payout_id, no, *amount_minor), now_ms)?;
             None
         }
     };

@@ -235,7 +235,7 @@ fn seed(tx: &Transaction<'_>, now_ms: i64) -> Result<(), BankError> {
 
 /// One movement of money, both ends at once.
 #[derive(Clone, Copy)]
-struct Posting<'a> {
+pub(super) struct Posting<'a> {
     kind: &'static str,
     id: &'a str,
     debit: i64,
@@ -244,7 +244,25 @@ struct Posting<'a> {
     amount_minor: i64,
 }
 
-fn post(tx: &Transaction<'_>, posting: Posting<'_>, at_ms: i64) -> Result<(), BankError> {
+impl<'a> Posting<'a> {
+    /// Takes money from a card.
+    pub(super) fn debit(id: &'a str, card_no: i64, amount_minor: i64) -> Self {
+        Self { kind: "debit", id, debit: card_no, credit: SETTLEMENT, amount_minor }
+    }
+
+    /// Gives money back to a card.
+    pub(super) fn refund(id: &'a str, card_no: i64, amount_minor: i64) -> Self {
+        Self { kind: "refund", id, debit: SETTLEMENT, credit: card_no, amount_minor }
+    }
+
+    /// Pays the operator's money out to a card.
+    pub(super) fn payout(id: &'a str, card_no: i64, amount_minor: i64) -> Self {
+        Self { kind: "payout", id, debit: SETTLEMENT, credit: card_no, amount_minor }
+    }
+}
+
+/// Writes a movement to the journal and to both accounts.
+pub(super) fn post(tx: &Transaction<'_>, posting: Posting<'_>, at_ms: i64) -> Result<(), BankError> {
     let Posting { kind, id, debit, credit, amount_minor } = posting;
     tx.prepare_cached(
         "INSERT INTO journal (kind, id, debit_account, credit_account, amount_minor, at_ms)
@@ -256,39 +274,6 @@ fn post(tx: &Transaction<'_>, posting: Posting<'_>, at_ms: i64) -> Result<(), Ba
     tx.prepare_cached("UPDATE account SET credits_minor = credits_minor + ?2 WHERE account_no = ?1")?
         .execute([credit, amount_minor])?;
     Ok(())
-}
-
-/// Takes money from a card.
-pub(super) fn post_debit(
-    tx: &Transaction<'_>,
-    id: &str,
-    card_no: i64,
-    amount_minor: i64,
-    at_ms: i64,
-) -> Result<(), BankError> {
-    post(tx, Posting { kind: "debit", id, debit: card_no, credit: SETTLEMENT, amount_minor }, at_ms)
-}
-
-/// Gives money back to a card.
-pub(super) fn post_refund(
-    tx: &Transaction<'_>,
-    id: &str,
-    card_no: i64,
-    amount_minor: i64,
-    at_ms: i64,
-) -> Result<(), BankError> {
-    post(tx, Posting { kind: "refund", id, debit: SETTLEMENT, credit: card_no, amount_minor }, at_ms)
-}
-
-/// Pays the operator's money out to a card.
-pub(super) fn post_payout(
-    tx: &Transaction<'_>,
-    id: &str,
-    card_no: i64,
-    amount_minor: i64,
-    at_ms: i64,
-) -> Result<(), BankError> {
-    post(tx, Posting { kind: "payout", id, debit: SETTLEMENT, credit: card_no, amount_minor }, at_ms)
 }
 
 /// What the operator has at the bank, in fen. Refunds may take it below zero, payouts may not.
