@@ -159,8 +159,8 @@ impl Network for Line {
         self.about_money(self.network.refund(back)).await
     }
 
-    async fn query_refund(&self, number: &str) -> Moved {
-        self.about_money(self.network.query_refund(number)).await
+    async fn query_refund(&self, back: GiveBack<'_>) -> Moved {
+        self.about_money(self.network.query_refund(back)).await
     }
 
     async fn pay_out(&self, payout: Move<'_>) -> Moved {

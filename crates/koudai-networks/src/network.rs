@@ -22,6 +22,8 @@ pub const RESEND_GAP_S: u32 = 60;
 pub enum Moved {
     /// How it ended, for good.
     Ended(Outcome),
+    /// The network has it and has not decided. It answered; ask again.
+    UnderWay,
     /// The network has nothing under this number. No proof that it never will: a call may still be on its way.
     NotThere,
     /// This call did nothing. An earlier one under the same number may have.
@@ -91,7 +93,11 @@ pub struct GiveBack<'a> {
     pub number: &'a str,
     /// The number of the debit it is part of.
     pub debit: &'a str,
-    /// How much.
+    /// The network's own number for that debit.
+    pub debit_ref: &'a str,
+    /// How much was debited.
+    pub debited: Money,
+    /// How much of it goes back.
     pub amount: Money,
 }
 
@@ -155,7 +161,7 @@ pub trait Network: fmt::Debug + Send + Sync {
     async fn refund(&self, back: GiveBack<'_>) -> Moved;
 
     /// Asks how a refund ended.
-    async fn query_refund(&self, number: &str) -> Moved;
+    async fn query_refund(&self, back: GiveBack<'_>) -> Moved;
 
     /// Pays money out to a holder.
     async fn pay_out(&self, payout: Move<'_>) -> Moved;

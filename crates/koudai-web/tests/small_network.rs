@@ -132,8 +132,8 @@ impl Network for Counter {
         self.write(back.number, true, back.amount.minor()).await
     }
 
-    async fn query_refund(&self, number: &str) -> Moved {
-        self.look(number).await
+    async fn query_refund(&self, back: GiveBack<'_>) -> Moved {
+        self.look(back.number).await
     }
 
     async fn pay_out(&self, _payout: Move<'_>) -> Moved {

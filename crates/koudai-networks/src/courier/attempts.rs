@@ -72,9 +72,10 @@ impl Courier {
                 }
                 None => None,
             };
-            Ok(Some((open, attempt, card, merchant)))
+            let original = attempt.original.map_or(Ok(None), |id| r.get::<Attempt>(&id))?;
+            Ok(Some((open, attempt, card, merchant, original)))
         });
-        let Some((open, attempt, card, merchant)) = read.await? else { return Ok(()) };
+        let Some((open, attempt, card, merchant, original)) = read.await? else { return Ok(()) };
         if attempt.state != AttemptState::Open {
             return Ok(());
         }
@@ -93,7 +94,10 @@ impl Courier {
             (Some(network), AttemptKind::TopUp | AttemptKind::CardPayment) => {
                 self.debit(network, first, &open, &attempt, &card, merchant).await
             }
-            (Some(network), AttemptKind::CardRefund) => refund(network, first, &attempt).await,
+            (Some(network), AttemptKind::CardRefund) => {
+                let original = original.expect("a refund names the debit it gives back");
+                refund(network, first, &attempt, &original).await
+            }
         };
         let outcome = match found {
             Moved::Ended(outcome) => Some(outcome),
@@ -101,7 +105,7 @@ impl Courier {
             Moved::NothingDone(refusal) if first && attempt.kind != AttemptKind::CardRefund => {
                 Some(Outcome::Failed(refusal))
             }
-            Moved::NothingDone(_) | Moved::NotThere | Moved::Unknown => None,
+            Moved::NothingDone(_) | Moved::UnderWay | Moved::NotThere | Moved::Unknown => None,
         };
         tracing::info!(
             attempt = %id.wire(),
@@ -154,14 +158,19 @@ impl Courier {
     }
 }
 
-async fn refund(network: &dyn Network, first: bool, attempt: &Attempt) -> Moved {
-    let number = attempt.id.wire();
-    let debit = attempt.original.expect("a refund names the debit it gives back").wire();
+async fn refund(network: &dyn Network, first: bool, attempt: &Attempt, original: &Attempt) -> Moved {
+    let back = GiveBack {
+        number: &attempt.id.wire(),
+        debit: &original.id.wire(),
+        debit_ref: original.network_ref.as_deref().expect("only what succeeded is given back"),
+        debited: original.amount,
+        amount: attempt.amount,
+    };
     if !first {
-        match network.query_refund(&number).await {
+        match network.query_refund(back).await {
             Moved::NotThere => {}
             known => return known,
         }
     }
-    network.refund(GiveBack { number: &number, debit: &debit, amount: attempt.amount }).await
+    network.refund(back).await
 }

@@ -61,8 +61,8 @@ impl Network for IssuerClient {
         refunded(Self::refund(self, back.number, back.debit, back.amount).await)
     }
 
-    async fn query_refund(&self, number: &str) -> Moved {
-        refunded(Self::query_refund(self, number).await)
+    async fn query_refund(&self, back: GiveBack<'_>) -> Moved {
+        refunded(Self::query_refund(self, back.number).await)
     }
 
     async fn pay_out(&self, payout: Move<'_>) -> Moved {

@@ -97,7 +97,7 @@ impl Moves {
         let what = Move { number, token, amount: fen(100), what_for: "测试" };
         match self {
             Self::Debit => network.debit(what).await,
-            Self::Refund => network.refund(GiveBack { number, debit: "before", amount: fen(100) }).await,
+            Self::Refund => network.refund(back(number)).await,
             Self::PayOut => network.pay_out(what).await,
         }
     }
@@ -105,10 +105,14 @@ impl Moves {
     async fn query(self, network: &dyn Network, number: &str) -> Moved {
         match self {
             Self::Debit => network.query_debit(number).await,
-            Self::Refund => network.query_refund(number).await,
+            Self::Refund => network.query_refund(back(number)).await,
             Self::PayOut => network.query_pay_out(number).await,
         }
     }
+}
+
+fn back(number: &str) -> GiveBack<'_> {
+    GiveBack { number, debit: "before", debit_ref: "", debited: fen(10_000), amount: fen(100) }
 }
 
 #[tokio::test]
