@@ -111,6 +111,11 @@ impl AccountKind {
     pub const fn is_debit_normal(self) -> bool {
         matches!(self, Self::NetworkClearing)
     }
+
+    /// Whether it may stand on either side. A network owes the operator, or is owed what it paid out beyond what it took.
+    pub const fn may_run_either_way(self) -> bool {
+        matches!(self, Self::NetworkClearing)
+    }
 }
 
 /// A debit of one account and a credit of another by one amount: an unbalanced pair has no spelling.
@@ -436,7 +441,7 @@ impl Seal {
 /// How an account stands, from its two totals.
 ///
 /// # Errors
-/// `Negative` when the account stands on the wrong side, which no account here may.
+/// `Negative` when the account stands on the wrong side, which only some may ([`AccountKind::may_run_either_way`]).
 pub fn standing(
     account: AccountId,
     debits: i64,
