@@ -454,6 +454,31 @@ async fn the_page_of_a_code_is_opened_and_not_answered_so_going_back_to_it_asks_
 }
 
 #[tokio::test]
+async fn the_bank_of_a_card_is_named_from_its_first_digits_to_whoever_is_signed_in() {
+    let wallet = Wallet::start().await;
+    let (token, _) = wallet.newcomer("13912340001").await;
+    let ask = async |query: &str, token: &str| {
+        let asked = wallet.http.get(wallet.url(&format!("/cards/bank?{query}"))).bearer_auth(token);
+        let reply = asked.header("accept", "application/json").send().await.unwrap();
+        let status = reply.status().as_u16();
+        (status, serde_json::from_slice::<Value>(&reply.bytes().await.unwrap()).unwrap_or_default())
+    };
+    let (status, known) = ask("digits=622303&length=16", &token).await;
+    assert_eq!(
+        (status, &known["bank"]["code"], &known["bank"]["kind"]),
+        (200, &json!("NJCB"), &json!("credit"))
+    );
+    assert_eq!(ask("digits=622303&length=6", &token).await, (200, json!({"bank": null})), "two banks' cards");
+    assert_eq!(
+        ask("digits=62230300000&length=16", &token).await,
+        (200, json!({"bank": null})),
+        "too many digits"
+    );
+    assert_eq!(ask("digits=622303", &token).await.0, 400);
+    assert_eq!(ask("digits=622303&length=16", &"A".repeat(43)).await.0, 401);
+}
+
+#[tokio::test]
 async fn a_card_form_that_was_refused_keeps_what_was_typed_but_never_expiry_and_cvv() {
     let wallet = Wallet::start().await;
     let (token, _) = wallet.newcomer("13912340001").await;

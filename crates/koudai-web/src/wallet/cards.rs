@@ -14,6 +14,7 @@ use koudai_core::rows::{
 };
 use koudai_core::secret::Secret;
 use koudai_core::time::{SECOND, Timestamp};
+use koudai_networks::bins;
 use koudai_networks::network::{BindingIs, CardDetails, Network, RESEND_GAP_S};
 use koudai_networks::vault::Sealed;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,28 @@ pub(super) async fn form(visit: Visit) -> Response {
         Ok(answer::ok(&empty_form(&visit, person).await?))
     };
     let result = result.await;
+    visit.settle(result)
+}
+
+/// The beginning of a card number that is being typed, and how much of it is there. Never more than ten digits, and in no log.
+#[derive(Deserialize)]
+pub(super) struct Beginning {
+    digits: String,
+    length: usize,
+}
+
+/// Whose card a number is that begins like this: a hint for the form.
+pub(super) async fn bank(visit: Visit, Query(Beginning { digits, length }): Query<Beginning>) -> Response {
+    let result = visit.person().map(|_| {
+        let bank = bins::hint(&digits, length).map(|bin| {
+            json!({
+                "code": bin.bank_code,
+                "name": visit.l.say(bin.bank_zh, bin.bank_en),
+                "kind": bin.card_type.kind().word(),
+            })
+        });
+        answer::data(json!({ "bank": bank }))
+    });
     visit.settle(result)
 }
 

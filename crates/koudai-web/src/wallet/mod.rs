@@ -49,6 +49,7 @@ pub fn router() -> Router<App> {
         .route("/payment-password", get(home::payment_password).post(home::set_payment_password))
         .route("/cards", get(cards::list).post(cards::bind))
         .route("/cards/new", get(cards::form))
+        .route("/cards/bank", get(cards::bank))
         .route("/cards/bindings/{id}", get(cards::binding))
         .route("/cards/bindings/{id}/confirm", post(cards::confirm))
         .route("/cards/bindings/{id}/resend", post(cards::resend))
