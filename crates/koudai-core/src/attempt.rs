@@ -201,3 +201,27 @@ impl Command for AttemptUnknown {
         Ok(())
     }
 }
+
+/// Asks how an attempt went now instead of when it is due: the network has said that it has news. One that has ended is left as
+/// it is.
+#[derive(Clone, Debug)]
+pub struct HearOfAttempt {
+    /// Which.
+    pub attempt: AttemptId,
+}
+
+impl Command for HearOfAttempt {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        let now = tx.now();
+        let open = tx.rows().open_attempt.get(&self.attempt).or_stop()?.cloned();
+        if let Some(mut open) = open.filter(|open| open.next_at > now) {
+            open.next_at = now;
+            tx.announce(Event::AttemptOpened(self.attempt));
+            tx.rows().open_attempt.put(open);
+        }
+        Ok(())
+    }
+}

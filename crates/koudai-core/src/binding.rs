@@ -150,8 +150,8 @@ pub enum BindingAnswer {
     CodeSent(BankFace),
     /// It bound the card.
     Bound {
-        /// The bank and the card's kind.
-        face: BankFace,
+        /// The bank and the card's kind; `None` if they are as it said before.
+        face: Option<BankFace>,
         /// The network's token, sealed by the shell.
         token_sealed: Vec<u8>,
     },
@@ -205,15 +205,17 @@ impl Command for RecordBinding {
                 fail(&mut binding, &mut person, now, Refusal::TooManyCards);
             }
             BindingAnswer::Bound { face, token_sealed } => {
-                face.show_on(&mut binding);
+                if let Some(face) = face {
+                    face.show_on(&mut binding);
+                }
                 let card = Card {
                     id: CardId(tx.fresh_id()),
                     person: binding.person,
                     network: binding.network,
                     number_mac: binding.number_mac,
-                    bank_zh: face.bank_zh.clone(),
-                    bank_en: face.bank_en.clone(),
-                    kind: face.kind,
+                    bank_zh: binding.bank_zh.clone(),
+                    bank_en: binding.bank_en.clone(),
+                    kind: binding.kind,
                     bin: binding.bin.clone(),
                     last4: binding.last4.clone(),
                     token_sealed: token_sealed.clone(),

@@ -14,12 +14,15 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(pub i64);
 
-/// A network outside, by number: 1 is the first issuer. 0 to 999.
+/// A network outside, by number: issuers have 1 to 999, and 1 is the first of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkId(pub i64);
 
 /// The first issuer network, which speaks the issuer protocol.
 pub const ISSUER_NETWORK: NetworkId = NetworkId(1);
+
+/// UnionPay.
+pub const UNIONPAY_NETWORK: NetworkId = NetworkId(1_001);
 
 /// What an account is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -86,6 +86,8 @@ pub enum Refusal {
     CardDetailsMismatch,
     /// The bank: the card is lost, frozen or expired.
     CardNotUsable,
+    /// The bank: the card is not opened for paying without it.
+    CardNotOpened,
     /// The bank: its verification code was wrong.
     BankCodeWrong,
     /// The binding is over: its ten minutes have passed, or it has ended.
@@ -217,6 +219,7 @@ impl Refusal {
             Self::TooManyBindings => "TOO_MANY_BINDINGS",
             Self::CardDetailsMismatch => "CARD_DETAILS_MISMATCH",
             Self::CardNotUsable => "CARD_NOT_USABLE",
+            Self::CardNotOpened => "CARD_NOT_OPENED",
             Self::BankCodeWrong => "BANK_CODE_WRONG",
             Self::BindingExpired => "BINDING_EXPIRED",
             Self::BindingUnknown => "BINDING_UNKNOWN",

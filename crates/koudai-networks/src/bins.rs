@@ -137,7 +137,8 @@ static TABLE: LazyLock<HashMap<&'static str, Vec<Bin>>> = LazyLock::new(|| {
     table
 });
 
-fn rows() -> impl Iterator<Item = &'static Bin> {
+/// Every row.
+pub fn rows() -> impl Iterator<Item = &'static Bin> {
     TABLE.values().flatten()
 }
 

@@ -17,8 +17,10 @@ pub mod probe;
 pub mod protocol;
 mod reach;
 mod returning;
+mod sandbox;
 pub mod sms;
 pub mod telling;
+pub mod unionpay;
 pub mod vault;
 
 use std::sync::Arc;

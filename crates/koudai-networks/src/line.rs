@@ -182,6 +182,10 @@ impl Network for Line {
     async fn answers(&self) -> bool {
         self.network.answers().await
     }
+
+    fn read_notice(&self, body: &[u8]) -> Option<String> {
+        self.network.read_notice(body)
+    }
 }
 
 /// How a network did of late.

@@ -39,8 +39,8 @@ pub enum BindingIs {
     CodeSent(BankFace),
     /// The holder agreed.
     Bound {
-        /// What may be shown.
-        face: BankFace,
+        /// What may be shown; `None` if it is as it said before.
+        face: Option<BankFace>,
         /// Moves money from then on, either way.
         token: Secret<String>,
     },
@@ -177,4 +177,10 @@ pub trait Network: fmt::Debug + Send + Sync {
 
     /// Whether it answers at all.
     async fn answers(&self) -> bool;
+
+    /// The number that a notice of its is about, if it sends notices and this is one. What the notice says besides counts for
+    /// nothing: how the money went is asked.
+    fn read_notice(&self, _body: &[u8]) -> Option<String> {
+        None
+    }
 }

@@ -170,6 +170,7 @@ fn title(refusal: Refusal, l: Lang) -> String {
             plain("银行预留信息不符，请核对姓名、证件号、手机号", "Details do not match your bank's record")
         }
         Refusal::CardNotUsable => plain("卡片状态异常（挂失、冻结或过期）", "Card lost, frozen or expired"),
+        Refusal::CardNotOpened => plain("该卡未开通无卡支付", "This card is not set up for online payment"),
         Refusal::BankCodeWrong => plain("验证码错误或已失效", "Wrong or expired code"),
         Refusal::BindingExpired => plain("本次绑卡已超时", "This took too long and has ended"),
         Refusal::BindingUnknown => plain("没有找到这次绑卡", "We cannot find this card request"),
@@ -279,6 +280,7 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::PaymentPasswordLocked { .. }
         | Refusal::PaymentPasswordResetNeeded
         | Refusal::CardNotUsable
+        | Refusal::CardNotOpened
         | Refusal::CardUnknown
         | Refusal::AmountInvalid
         | Refusal::AmountOutOfRange { .. }
@@ -348,6 +350,10 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::CardNotUsable
         | Refusal::CardInsufficientFunds
         | Refusal::BankRefused => l.say("请换一张卡，或联系发卡行", "Use another card, or ask your bank"),
+        Refusal::CardNotOpened => l.say(
+            "请先在发卡行 App 或云闪付开通银联无卡支付，再添加此卡",
+            "Set it up in your bank's app or UnionPay's, then add the card",
+        ),
         Refusal::CardOverLimit => l.say(
             "请向发卡方申请调整限额，或换一种方式付款",
             "Raise the limit with the card's issuer, or pay another way",
@@ -494,6 +500,7 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::CardCvvInvalid
         | Refusal::CardDetailsMismatch
         | Refusal::CardNotUsable
+        | Refusal::CardNotOpened
         | Refusal::BankCodeWrong
         | Refusal::AmountInvalid
         | Refusal::AmountOutOfRange { .. }
@@ -526,6 +533,7 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::NotTheSamePerson
         | Refusal::CardDetailsMismatch
         | Refusal::CardNotUsable
+        | Refusal::CardNotOpened
         | Refusal::BankCodeWrong
         | Refusal::InsufficientBalance { .. }
         | Refusal::CardInsufficientFunds
@@ -623,7 +631,7 @@ every! {
     PaymentPasswordMalformed, PaymentPasswordWeak, PaymentPasswordsDiffer, PaymentPasswordResetNeeded, NameInvalid,
     IdNumberInvalid, HolderTooYoung, NotTheSamePerson, CardNumberInvalid, CardUnsupported, CardExpiryInvalid,
     CardCvvInvalid, CardAlreadyBound, CardBoundElsewhere, TooManyCards, TooManyBindings, CardDetailsMismatch,
-    CardNotUsable, BankCodeWrong, BindingExpired, BindingUnknown, CardUnknown, AmountInvalid, CardInsufficientFunds, CardOverLimit,
+    CardNotUsable, CardNotOpened, BankCodeWrong, BindingExpired, BindingUnknown, CardUnknown, AmountInvalid, CardInsufficientFunds, CardOverLimit,
     BankRefused, BankUnavailable, CodeUnreadable, CodeNotOurs, CodeSwapped, CodeStale, OrderUnknown, OrderClosed,
     OrderExpired, OrderAlreadyPaid, OrderBeingPaid, ProductNotEnabled, MerchantSuspended, NumberReused, RecordUnknown,
     RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder, OrderForAnother, CallUpInvalid, CallUpStale,

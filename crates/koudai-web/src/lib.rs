@@ -1,4 +1,4 @@
-//! The wallet, the merchants' gateway and the issuer's side for other apps, over HTTP.
+//! The wallet, the merchants' gateway, the issuer's side for other apps and what networks tell, over HTTP.
 //!
 //! What it must never do: decide about money, write past the engine, or let one face import another. Each face words
 //! every refusal once.
@@ -8,6 +8,7 @@ pub mod assets;
 pub mod bills;
 pub mod catalogue;
 pub mod gateway;
+pub mod heard;
 pub mod issuing;
 mod known_keys;
 pub mod say;
@@ -17,9 +18,10 @@ use std::fmt::Write as _;
 
 pub use app::App;
 
-/// The whole server: the wallet's pages and JSON, the merchants' gateway under `/v3`, and `/issuer/v1` for other apps.
+/// The whole server: the wallet's pages and JSON, the merchants' gateway under `/v3`, `/issuer/v1` for
+/// other apps, and `/networks` for networks' notices.
 pub fn router(app: App) -> axum::Router {
-    gateway::router().merge(issuing::router()).merge(wallet::router()).with_state(app)
+    gateway::router().merge(issuing::router()).merge(heard::router()).merge(wallet::router()).with_state(app)
 }
 
 /// Bytes in lower-case hexadecimal digits.

@@ -99,7 +99,7 @@ impl Network for Counter {
             BankFace {
                 bank_zh: "押金柜台".to_owned(), bank_en: "Counter".to_owned(), kind: CardKind::Debit
             };
-        BindingIs::Bound { face, token: Secret::new(number.to_owned()) }
+        BindingIs::Bound { face: Some(face), token: Secret::new(number.to_owned()) }
     }
 
     async fn resend(&self, _number: &str) -> BindingIs {

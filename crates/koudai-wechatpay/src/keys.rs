@@ -95,7 +95,7 @@ impl PrivateKey {
     }
 
     /// PKCS#8 DER, wiped when dropped.
-    pub(crate) fn pkcs8(&self) -> Zeroizing<Vec<u8>> {
+    pub fn pkcs8(&self) -> Zeroizing<Vec<u8>> {
         let der: Pkcs8V1Der<'_> = self.0.as_der().expect("a valid key has a PKCS#8 form");
         Zeroizing::new(der.as_ref().to_vec())
     }
@@ -181,7 +181,7 @@ impl PublicKey {
     }
 
     /// `SubjectPublicKeyInfo` DER.
-    pub(crate) fn spki(&self) -> &[u8] {
+    pub fn spki(&self) -> &[u8] {
         &self.0.spki
     }
 }

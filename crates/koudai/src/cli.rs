@@ -294,7 +294,7 @@ pub(crate) struct RestoreArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Where the wallet and the gateway listen; shop, bank and inbox take the next free ports
+    /// Where the wallet and the gateway listen; shop, bank, inbox and UnionPay take the next free ports
     /// [default: 127.0.0.1:8080, or the next free port]
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     pub(crate) listen: Option<SocketAddr>,
@@ -313,6 +313,9 @@ pub(crate) struct DemoArgs {
     /// A sandbox bank that runs already, on this demo's `bank` directory; for crash tests
     #[arg(long, value_name = "URL", hide = true)]
     pub(crate) bank_url: Option<String>,
+    /// A sandbox UnionPay that runs already, on this demo's `unionpay` directory; for crash tests
+    #[arg(long, value_name = "URL", hide = true)]
+    pub(crate) unionpay_url: Option<String>,
     /// Journals between two turns of what is written behind; for crash tests, which see too few to wait for the usual
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) generation: Option<i64>,
@@ -327,6 +330,7 @@ impl Default for DemoArgs {
             operator: "口袋".to_owned(),
             more_issuers: None,
             bank_url: None,
+            unionpay_url: None,
             generation: None,
         }
     }
@@ -387,6 +391,13 @@ pub(crate) struct ServeArgs {
     /// A file with further issuers, a line for each: `NUMBER BIN[,BIN…] URL KEY-FILE APP-ID`
     #[arg(long, value_name = "FILE", env = "KOUDAI_MORE_ISSUERS")]
     pub(crate) more_issuers: Option<String>,
+    /// What the first issuer's card numbers begin with, such as `629999,62888`: needed beside UnionPay, which takes what begins
+    /// with 62 otherwise
+    #[arg(long, value_name = "DIGITS,…", env = "KOUDAI_ISSUER_BINS")]
+    pub(crate) issuer_bins: Option<String>,
+    /// A file with the contract with UnionPay, see docs/unionpay.md
+    #[arg(long, value_name = "FILE", env = "KOUDAI_UNIONPAY")]
+    pub(crate) unionpay: Option<String>,
     /// For how many seconds a card's bank is sent a payment before the payment is withdrawn there: 10 to 3600; 90 if absent
     #[arg(long, value_name = "SECONDS", env = "KOUDAI_NETWORK_DEADLINE")]
     pub(crate) network_deadline: Option<String>,
@@ -396,6 +407,31 @@ pub(crate) struct ServeArgs {
 pub(crate) enum SandboxCommand {
     /// A bank with numbered test customers and cards
     Bank(BankArgs),
+    /// A UnionPay with test cards, its codes, its notices and its daily file
+    #[command(name = "unionpay")]
+    UnionPay(UnionPayArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnionPayArgs {
+    /// Its own directory, which its certificates and the merchant's are made in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Where to listen; this machine only
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
+    pub(crate) listen: SocketAddr,
+    /// Where its messages are posted; without it nobody can open a card
+    #[arg(long, value_name = "URL", requires = "sms_token_file")]
+    pub(crate) sms_url: Option<String>,
+    /// The file with the bearer token for it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sms_token_file: Option<PathBuf>,
+    /// Where people read those messages
+    #[arg(long, value_name = "URL")]
+    pub(crate) inbox_url: Option<String>,
+    /// End when standard input ends, which is how the demo's goes with the demo
+    #[arg(long, hide = true)]
+    pub(crate) while_stdin: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
-use koudai_core::ledger::ISSUER_NETWORK;
+use koudai_core::ledger::{ISSUER_NETWORK, UNIONPAY_NETWORK};
 use koudai_core::secret::Secret;
 use koudai_core::state::Policy;
 use koudai_engine::{Clock, Engine, Settings};
@@ -16,6 +16,7 @@ use koudai_networks::issuer::IssuerClient;
 use koudai_networks::issuer::client::DEFAULT_TIMEOUT;
 use koudai_networks::outside::Outside;
 use koudai_networks::sms::SmsGateway;
+use koudai_networks::unionpay::{self, UnionPay};
 use koudai_networks::{Health, Networks, Reach, courier};
 use koudai_store::{Database, DirectoryLock, Tuning};
 use koudai_web::bills::Bills;
@@ -26,6 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::failure::Failure;
 use crate::issuers::Issuer;
 use crate::keys::{self, Keys};
+use crate::unionpay::Contract;
 use crate::{control, directory};
 
 /// How long a client may take to send the head of a request.
@@ -40,6 +42,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) data: &'a Path,
     /// The public origin, without a slash at its end.
     pub(crate) origin: String,
+    /// Where networks reach it with their notices: the origin, or on this machine an address of its own.
+    pub(crate) notices_at: String,
     /// Who runs this wallet, as people read it.
     pub(crate) operator: String,
     /// How people reach them, as people read it.
@@ -52,6 +56,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) issuer_key: PublicKey,
     /// Issuers beside the first.
     pub(crate) more_issuers: Vec<Issuer>,
+    /// What the first issuer's cards begin with; what no other network's cards begin with if there are none.
+    pub(crate) issuer_bins: Vec<String>,
+    /// The contract with UnionPay, if there is one.
+    pub(crate) unionpay: Option<Contract>,
     /// Where messages go.
     pub(crate) sms_url: String,
     /// The bearer token for it.
@@ -108,10 +116,16 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
             .map_err(|error| Failure::because(format!("the card issuer at {url}"), &error))
     };
     let first = client(&plan.issuer_url, &plan.issuer_app_id, plan.issuer_key)?;
-    let mut outside = Outside::default().with(ISSUER_NETWORK, first);
+    let mut outside =
+        Outside::default().with(ISSUER_NETWORK, first).with_bins(ISSUER_NETWORK, plan.issuer_bins);
     for Issuer { network, bins, url, key, app_id } in plan.more_issuers {
         let another = client(&url, &app_id, key)?.named(&format!("issuer-{}", network.0));
         outside = outside.with(network, another).with_bins(network, bins);
+    }
+    if let Some(contract) = plan.unionpay {
+        let settings = contract.settings(&plan.notices_at, UNIONPAY_NETWORK.0, milliseconds);
+        let client = UnionPay::new(settings).map_err(|error| Failure::because("UnionPay", &error))?;
+        outside = outside.with(UNIONPAY_NETWORK, client).with_bins(UNIONPAY_NETWORK, unionpay::card_bins());
     }
     let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
         .map_err(|error| Failure::because("the message gateway", &error))?;
@@ -151,6 +165,11 @@ fn hold_courier(data: &Path, networks: &Networks) {
     );
     networks.outside.all().for_each(|(_, line)| line.hold());
     networks.health.messages_answered(false);
+}
+
+/// Milliseconds since 1970, for the clients that want them.
+fn milliseconds() -> i64 {
+    Clock::wall().now().0
 }
 
 /// Unix seconds, for the clients that sign.

@@ -59,6 +59,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Issuer>, Vec<String>> {
     if wrong.is_empty() { Ok(issuers) } else { Err(wrong) }
 }
 
+/// Whether this is what card numbers may begin with: 4 to 9 digits.
+pub(crate) fn is_bin(text: &str) -> bool {
+    (4..=9).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// `NUMBER BINS URL KEY-FILE APP-ID`
 fn parse(line: &str, folder: &Path) -> Result<Issuer, String> {
     let fields: Vec<&str> = line.split_whitespace().collect();
@@ -68,7 +73,6 @@ fn parse(line: &str, folder: &Path) -> Result<Issuer, String> {
     let network = number.parse().ok().filter(|n| (ISSUER_NETWORK.0 + 1..=999).contains(n));
     let network = NetworkId(network.ok_or_else(|| format!("{number} is not a number from 2 to 999"))?);
     let bins: Vec<String> = bins.split(',').map(str::to_owned).collect();
-    let is_bin = |bin: &String| (4..=9).contains(&bin.len()) && bin.bytes().all(|b| b.is_ascii_digit());
     if let Some(wrong) = bins.iter().find(|bin| !is_bin(bin)) {
         return Err(format!("{wrong:?} is not 4 to 9 digits that card numbers begin with"));
     }

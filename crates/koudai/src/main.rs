@@ -20,6 +20,7 @@ mod process;
 mod sandbox;
 mod serve;
 mod staff;
+mod unionpay;
 pub mod verify;
 
 use std::io::IsTerminal as _;
@@ -75,6 +76,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Demo(args) => demo::run(args, log).await,
             Command::Serve(args) => serve::run(*args).await,
             Command::Sandbox(SandboxCommand::Bank(args)) => sandbox::run(args).await,
+            Command::Sandbox(SandboxCommand::UnionPay(args)) => sandbox::run_unionpay(args).await,
             Command::Keys(cli::KeysCommand::Create(args)) => keys::run(&args),
             Command::Keys(cli::KeysCommand::Rotate(args)) => keys::rotate::run_rotate(&args).await,
             Command::Keys(cli::KeysCommand::Retire(args)) => keys::rotate::run_retire(&args).await,

@@ -1,15 +1,20 @@
-//! `koudai sandbox bank`: the sandbox bank as a server of its own, which lives on when the wallet is killed.
+//! `koudai sandbox`: a bank, or a UnionPay, as a server of its own, which lives on when the wallet is killed.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use koudai_core::secret::Secret;
+use koudai_core::time::SECOND;
 use koudai_networks::issuer::sandbox::{self, App, BankSettings, SandboxBank, Timing};
+use koudai_networks::network::RESEND_GAP_S;
 use koudai_networks::sms::SmsGateway;
+use koudai_networks::unionpay::CLEARING_CUT_MS;
+use koudai_networks::unionpay::sandbox::{self as unionpay, SandboxSettings, SandboxUnionPay};
 use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::cli::BankArgs;
+use crate::cli::{BankArgs, UnionPayArgs};
 use crate::durable;
 use crate::failure::Failure;
 use crate::house::stop_signal;
@@ -26,14 +31,7 @@ pub(crate) const APP_KEY: &str = "app_public_key.pem";
 /// # Errors
 /// If its directory, its port or its settings cannot be used.
 pub(crate) async fn run(args: BankArgs) -> Result<(), Failure> {
-    if !args.listen.ip().is_loopback() {
-        return Err(Failure::usage(format!(
-            "--listen {}: the sandbox bank has no TLS and hands out its test cards to anyone, so it listens on \
-             this machine only; use 127.0.0.1:{}",
-            args.listen,
-            args.listen.port()
-        )));
-    }
+    of_this_machine(args.listen)?;
     let app_key = args.app_key.unwrap_or_else(|| args.data.join(APP_KEY));
     let app_key = PublicKey::from_pem(&text(&app_key)?)
         .map_err(|error| Failure::because(format!("the app's key {}", app_key.display()), &error))?;
@@ -43,23 +41,65 @@ pub(crate) async fn run(args: BankArgs) -> Result<(), Failure> {
     let path = args.data.join(KEY);
     let key = PrivateKey::from_pem(&text(&path)?)
         .map_err(|error| Failure::because(format!("the bank's key {}", path.display()), &error))?;
-    let sms = match (&args.sms_url, &args.sms_token_file) {
-        (Some(url), Some(file)) => {
-            let token = Secret::new(text(file)?.trim().to_owned());
-            Some(SmsGateway::new(url, &token).map_err(|error| Failure::because("--sms-url", &error))?)
-        }
-        _ => None,
-    };
+    let sms = gateway(args.sms_url.as_deref(), args.sms_token_file.as_deref())?;
     let app = App { id: args.app_id, name_zh: args.app_name.clone(), name_en: args.app_name, key: app_key };
     let settings = BankSettings { key, app, sms, inbox_url: args.inbox_url, timing: Timing::default() };
     let bank = SandboxBank::open(&args.data, settings)
         .map_err(|error| Failure::because(format!("opening {}", args.data.display()), &error))?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| Failure::because(format!("listening on {}", args.listen), &error))?;
+    let listener = listening(args.listen).await?;
     tracing::info!(listen = %args.listen, "the sandbox bank is open");
+    until_end(args.while_stdin, sandbox::serve(listener, bank)).await
+}
+
+/// `koudai sandbox unionpay`: serves until it is told to end.
+///
+/// # Errors
+/// If its directory, its port or its settings cannot be used.
+pub(crate) async fn run_unionpay(args: UnionPayArgs) -> Result<(), Failure> {
+    of_this_machine(args.listen)?;
+    let settings = SandboxSettings {
+        sms: gateway(args.sms_url.as_deref(), args.sms_token_file.as_deref())?,
+        inbox_url: args.inbox_url,
+        clearing_cut_ms: CLEARING_CUT_MS,
+        resend_gap_ms: i64::from(RESEND_GAP_S) * SECOND,
+    };
+    let network = SandboxUnionPay::open(&args.data, settings)
+        .map_err(|error| Failure::because(format!("opening {}", args.data.display()), &error))?;
+    let listener = listening(args.listen).await?;
+    tracing::info!(listen = %args.listen, "the sandbox UnionPay is open");
+    until_end(args.while_stdin, unionpay::serve(listener, network)).await
+}
+
+/// A sandbox has no TLS and hands out its test cards to anyone.
+fn of_this_machine(listen: SocketAddr) -> Result<(), Failure> {
+    if listen.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "--listen {listen}: a sandbox has no TLS and hands out its test cards to anyone, so it listens on this machine only; \
+         use 127.0.0.1:{}",
+        listen.port()
+    )))
+}
+
+fn gateway(url: Option<&str>, token: Option<&Path>) -> Result<Option<SmsGateway>, Failure> {
+    let (Some(url), Some(token)) = (url, token) else { return Ok(None) };
+    let token = Secret::new(text(token)?.trim().to_owned());
+    SmsGateway::new(url, &token).map(Some).map_err(|error| Failure::because("--sms-url", &error))
+}
+
+async fn listening(at: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(at).await.map_err(|error| Failure::because(format!("listening on {at}"), &error))
+}
+
+/// Serves until it is told to end, or its standard input ends. Whatever is cut off then was committed before it was answered,
+/// and will be asked again.
+async fn until_end(
+    while_stdin: bool,
+    serving: impl Future<Output = std::io::Result<()>>,
+) -> Result<(), Failure> {
     let end = async {
-        if args.while_stdin {
+        if while_stdin {
             let mut nothing = [0; 64];
             while tokio::io::stdin().read(&mut nothing).await.is_ok_and(|read| read > 0) {}
         } else {
@@ -67,8 +107,7 @@ pub(crate) async fn run(args: BankArgs) -> Result<(), Failure> {
         }
     };
     tokio::select! {
-        served = sandbox::serve(listener, bank) => served.map_err(|error| Failure::because("serving the bank", &error)),
-        // Whatever is cut off here was committed before it was answered, and will be asked again.
+        served = serving => served.map_err(|error| Failure::because("serving a sandbox", &error)),
         () = end => Ok(()),
     }
 }

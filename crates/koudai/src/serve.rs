@@ -23,9 +23,10 @@ use crate::house::{self, Plan, Server};
 use crate::issuers::{self, Issuer};
 use crate::keys;
 use crate::sandbox::text;
+use crate::unionpay::{self, Contract};
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 19] = [
     "data",
     "listen",
     "origin",
@@ -42,6 +43,8 @@ const NAMES: [&str; 17] = [
     "gateway-limits",
     "account-bin",
     "more-issuers",
+    "issuer-bins",
+    "unionpay",
     "network-deadline",
 ];
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
@@ -65,6 +68,8 @@ struct Settings {
     network_deadline_ms: i64,
     account_bin: AccountBin,
     more_issuers: Vec<Issuer>,
+    issuer_bins: Vec<String>,
+    unionpay: Option<Contract>,
 }
 
 /// `koudai serve`: serves until it is told to end.
@@ -93,12 +98,15 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let plan = Plan {
         data: &settings.data,
         origin: settings.origin.clone(),
+        notices_at: settings.origin.clone(),
         operator: settings.operator,
         contact: settings.contact,
         issuer_url: settings.issuer_url,
         issuer_app_id: settings.issuer_app_id,
         issuer_key: settings.issuer_key,
         more_issuers: settings.more_issuers,
+        issuer_bins: settings.issuer_bins,
+        unionpay: settings.unionpay,
         sms_url: settings.sms_url,
         sms_token: settings.sms_token,
         reach: settings.reach,
@@ -182,6 +190,8 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
     );
     let account_bin = problems.note(account_bin);
     let more_issuers = more_issuers(get("more-issuers", args.more_issuers), &mut problems);
+    let issuer_bins = issuer_bins(get("issuer-bins", args.issuer_bins), &mut problems);
+    let unionpay = unionpay(get("unionpay", args.unionpay), &mut problems);
     let network_deadline_ms =
         problems.note(network_deadline_ms(get("network-deadline", args.network_deadline)));
 
@@ -203,6 +213,8 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             network_deadline_ms: network_deadline_ms?,
             account_bin: account_bin?,
             more_issuers,
+            issuer_bins,
+            unionpay,
         })
     };
     match settings() {
@@ -211,31 +223,58 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
     }
 }
 
-/// The settings of a file: `name = value` a line, `#` before a remark.
 fn read_config(path: &Path, problems: &mut Problems) -> BTreeMap<String, String> {
-    let mut settings = BTreeMap::new();
-    let Some(text) = problems.note(text(path).map_err(|failure| format!("config: {failure}"))) else {
-        return settings;
+    let (settings, wrong) = settings_of(path, &NAMES);
+    problems.0.extend(wrong.into_iter().map(|problem| format!("config {problem}")));
+    settings
+}
+
+/// The settings of a file: `name = value` a line, `#` before a remark. And what is wrong with it.
+pub(crate) fn settings_of(path: &Path, names: &[&str]) -> (BTreeMap<String, String>, Vec<String>) {
+    let (mut settings, mut wrong) = (BTreeMap::new(), vec![]);
+    let text = match text(path) {
+        Ok(text) => text,
+        Err(failure) => return (settings, vec![failure.to_string()]),
     };
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let at = format!("config {}, line {number}", path.display());
+        let at = format!("{}, line {number}", path.display());
         match line.split_once('=').map(|(name, value)| (name.trim(), value.trim())) {
-            None => problems.add(format!("{at}: write `name = value`")),
-            Some((name, _)) if !NAMES.contains(&name) => {
-                problems.add(format!("{at}: there is no setting `{name}`; there are {}", NAMES.join(", ")));
+            None => wrong.push(format!("{at}: write `name = value`")),
+            Some((name, _)) if !names.contains(&name) => {
+                wrong.push(format!("{at}: there is no setting `{name}`; there are {}", names.join(", ")));
             }
             Some((name, value)) => {
                 if settings.insert(name.to_owned(), value.to_owned()).is_some() {
-                    problems.add(format!("{at}: `{name}` stands here twice"));
+                    wrong.push(format!("{at}: `{name}` stands here twice"));
                 }
             }
         }
     }
-    settings
+    (settings, wrong)
+}
+
+fn unionpay(file: Option<String>, problems: &mut Problems) -> Option<Contract> {
+    let file = file?;
+    let wrong = match unionpay::read(Path::new(&file)) {
+        Ok(contract) => return Some(contract),
+        Err(wrong) => wrong,
+    };
+    problems.0.extend(wrong.into_iter().map(|problem| format!("unionpay {file}: {problem}")));
+    None
+}
+
+/// What the numbers of the first issuer's cards begin with, for whom other networks would take them otherwise.
+fn issuer_bins(given: Option<String>, problems: &mut Problems) -> Vec<String> {
+    let Some(text) = given else { return vec![] };
+    let bins: Vec<String> = text.split(',').map(|bin| bin.trim().to_owned()).collect();
+    for wrong in bins.iter().filter(|bin| !issuers::is_bin(bin)) {
+        problems.add(format!("issuer-bins: {wrong:?} is not 4 to 9 digits that card numbers begin with"));
+    }
+    bins
 }
 
 fn more_issuers(file: Option<String>, problems: &mut Problems) -> Vec<Issuer> {
@@ -331,7 +370,7 @@ fn origin(text: &str) -> Result<String, String> {
     Ok(text)
 }
 
-fn https(name: &str, text: &str) -> Result<String, String> {
+pub(crate) fn https(name: &str, text: &str) -> Result<String, String> {
     let host = text.strip_prefix("https://").ok_or_else(|| format!("{name} {text:?} is not https"))?;
     let plain = !host.is_empty() && !host.starts_with(['/', ':', '?', '#']);
     if !plain || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -370,7 +409,7 @@ fn token(name: &str, path: &str) -> Result<Secret<String>, String> {
     Ok(Secret::new(token.to_owned()))
 }
 
-fn secret_file_problem(name: &str, path: &str) -> Option<String> {
+pub(crate) fn secret_file_problem(name: &str, path: &str) -> Option<String> {
     match durable::is_open_to_others(path.as_ref()) {
         Ok(false) => None,
         Ok(true) => Some(format!("{name} {path} can be read by others than its owner: chmod 600 {path}")),

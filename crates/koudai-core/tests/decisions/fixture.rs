@@ -402,7 +402,7 @@ pub(crate) fn face() -> BankFace {
 }
 
 pub(crate) fn bound() -> BindingAnswer {
-    BindingAnswer::Bound { face: face(), token_sealed: vec![9; 4] }
+    BindingAnswer::Bound { face: Some(face()), token_sealed: vec![9; 4] }
 }
 
 /// The intent to bind the card of a number; everybody is one and the same identity per person.

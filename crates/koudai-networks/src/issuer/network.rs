@@ -153,7 +153,7 @@ fn binding_is(answer: Answer<BindingReply>) -> BindingIs {
     match answer {
         Answer::Done(reply) => match reply.state {
             BindingState::CodeSent(card) => BindingIs::CodeSent(face(card)),
-            BindingState::Bound { token, card } => BindingIs::Bound { face: face(card), token },
+            BindingState::Bound { token, card } => BindingIs::Bound { face: Some(face(card)), token },
             BindingState::Failed { code } => BindingIs::Refused(binding_refusal(code)),
         },
         // After the last try the binding is over.

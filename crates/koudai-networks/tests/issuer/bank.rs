@@ -5,7 +5,8 @@ use koudai_networks::issuer::sandbox::{App, BankError, BankSettings, SandboxBank
 use koudai_networks::issuer::{BindingState, IssuerCode, Outcome};
 use koudai_networks::sms::{SmsError, SmsGateway};
 
-use crate::rig::{APP, Expect, Fixture, INBOX_TOKEN, card, inbox, listen, request, token};
+use crate::inbox::{INBOX_TOKEN, inbox, listen};
+use crate::rig::{APP, Expect, Fixture, card, request, token};
 
 #[tokio::test]
 async fn the_bank_keeps_everything_over_a_restart() {

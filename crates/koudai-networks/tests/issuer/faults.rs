@@ -10,7 +10,8 @@ use koudai_networks::network::{GiveBack, Move, Moved, Network};
 use koudai_wechatpay::keys::PrivateKey;
 use std::time::{Duration, Instant};
 
-use crate::rig::{Expect, Fixture, HASTE, PATIENCE, client, fen, listen};
+use crate::inbox::listen;
+use crate::rig::{Expect, Fixture, HASTE, PATIENCE, client, fen};
 
 #[tokio::test]
 async fn the_silent_card_does_the_work_and_never_answers() {

@@ -4,6 +4,8 @@
 mod bank;
 mod bindings;
 mod faults;
+#[path = "../inbox/mod.rs"]
+mod inbox;
 mod money;
 mod rig;
 mod wire;

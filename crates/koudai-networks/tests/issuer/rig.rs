@@ -1,8 +1,5 @@
 //! A bank over a socket, an inbox for its codes, and the app's client.
 
-use axum::Json;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
 use koudai_core::money::Money;
 use koudai_core::secret::Secret;
 use koudai_networks::issuer::sandbox;
@@ -13,59 +10,21 @@ use koudai_networks::issuer::{
 };
 use koudai_networks::sms::SmsGateway;
 use koudai_wechatpay::keys::PrivateKey;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+
+use crate::inbox::{INBOX_TOKEN, Message, inbox, listen};
 
 pub(crate) const APP: &str = "koudai";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) const HASTE: Duration = Duration::from_millis(400);
-pub(crate) const INBOX_TOKEN: &str = "inbox-token-of-the-test";
 
 #[expect(clippy::disallowed_methods, reason = "a test of the wire, where both sides have a clock")]
 pub(crate) fn now_s() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
-}
-
-/// A message as the inbox got it.
-pub(crate) struct Message {
-    pub(crate) to: String,
-    pub(crate) text: String,
-}
-
-impl Message {
-    /// The first run of six digits.
-    pub(crate) fn code(&self) -> String {
-        let digits = self.text.split(|c: char| !c.is_ascii_digit());
-        digits.into_iter().find(|run| run.len() == 6).unwrap().to_owned()
-    }
-}
-
-pub(crate) async fn inbox() -> (String, mpsc::UnboundedReceiver<Message>) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let take = async |State(sender): State<mpsc::UnboundedSender<Message>>,
-                      headers: HeaderMap,
-                      Json(body): Json<serde_json::Value>| {
-        if headers["authorization"] != format!("Bearer {INBOX_TOKEN}") {
-            return StatusCode::UNAUTHORIZED;
-        }
-        let text = |name: &str| body[name].as_str().unwrap().to_owned();
-        sender.send(Message { to: text("to"), text: text("text") }).ok();
-        StatusCode::OK
-    };
-    let router = axum::Router::new().route("/messages", axum::routing::post(take)).with_state(sender);
-    let (address, listener) = listen().await;
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (format!("http://{address}/messages"), receiver)
-}
-
-pub(crate) async fn listen() -> (SocketAddr, TcpListener) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    (listener.local_addr().unwrap(), listener)
 }
 
 /// A bank with its file, an inbox for its codes, and the app's client.

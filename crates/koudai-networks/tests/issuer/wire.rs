@@ -13,7 +13,8 @@ use koudai_wechatpay::keys::PrivateKey;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use crate::rig::{APP, Expect, Fixture, INBOX_TOKEN, PATIENCE, card, client, listen, now_s, request, token};
+use crate::inbox::{INBOX_TOKEN, listen};
+use crate::rig::{APP, Expect, Fixture, PATIENCE, card, client, now_s, request, token};
 
 /// Sends one request as it is given, signed or not.
 async fn raw(method: &str, url: &str, authorization: Option<String>, body: &str) -> (u16, serde_json::Value) {

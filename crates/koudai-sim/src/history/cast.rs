@@ -121,7 +121,7 @@ pub(super) fn person(engine: &mut ByHand, number: u8, pin_text: &str, minor: i64
         bank_en: "Harbour Bank".to_owned(),
         kind: CardKind::Debit,
     };
-    let answer = BindingAnswer::Bound { face, token_sealed: vec![9; 4] };
+    let answer = BindingAnswer::Bound { face: Some(face), token_sealed: vec![9; 4] };
     let card = must(engine, RecordBinding { binding, answer }).card.expect("a bound binding has its card");
     let top_up =
         StartTopUp { person: id, number: "first".to_owned(), card, amount: fen(minor), pin: pin(pin_text) };

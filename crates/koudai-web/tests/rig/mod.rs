@@ -299,7 +299,7 @@ impl Rig {
             bank_en: "Test Bank".to_owned(),
             kind: CardKind::Debit,
         };
-        let answer = BindingAnswer::Bound { face, token_sealed };
+        let answer = BindingAnswer::Bound { face: Some(face), token_sealed };
         let bound = engine.submit(RecordBinding { binding, answer }).await.unwrap();
         bound.card.unwrap()
     }

@@ -1,10 +1,10 @@
-//! `koudai demo`: everything on this machine. The wallet and the gateway, a bank as a process of its own, a shop that
-//! orders through the gateway like any merchant, and an inbox where the codes arrive.
+//! `koudai demo`: everything on this machine. The wallet and the gateway, a bank and a UnionPay as processes of their own, a
+//! shop that orders through the gateway like any merchant, and an inbox where the codes arrive.
 
-mod bank;
 mod face;
 mod inbox;
 mod ports;
+mod sandboxes;
 mod shop;
 mod welcome;
 
@@ -20,6 +20,8 @@ use koudai_core::secret::Secret;
 use koudai_core::state::Policy;
 use koudai_engine::{Clock, Standing};
 use koudai_networks::Reach;
+use koudai_networks::issuer::sandbox::BIN;
+use koudai_networks::unionpay::sandbox::Papers;
 use koudai_store::Tuning;
 use koudai_web::gateway::limits::Limits;
 use koudai_wechatpay::keys::PublicKey;
@@ -30,10 +32,13 @@ use crate::failure::Failure;
 use crate::house::{self, Plan, Server};
 use crate::issuers::{self, Issuer};
 use crate::keys::{self, Keys, Progress};
+use crate::unionpay::Contract;
 use crate::{durable, sandbox};
-use bank::Bank;
 use ports::Ports;
+use sandboxes::Sandbox;
 
+/// The sandbox, and its directory.
+const UNIONPAY: &str = "unionpay";
 /// What the bank knows the demo's wallet as.
 const APP_ID: &str = "koudai-demo";
 /// How long everything may take to answer.
@@ -47,9 +52,11 @@ struct Addresses {
     shop: String,
     bank: String,
     inbox: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unionpay: Option<String>,
 }
 
-/// `koudai demo`: runs until it is told to end. `log` is the filter the bank's process logs by.
+/// `koudai demo`: runs until it is told to end. `log` is the filter the sandboxes log by.
 ///
 /// # Errors
 /// If a port, the data directory or one of the servers cannot be used.
@@ -72,21 +79,15 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
     let inbox = ports::address(&ports.inbox)?;
     let post_to = format!("{}/messages", ports::internal(&ports.inbox)?);
     let inbox_server = start(ports.inbox, inbox::router(token.clone()))?;
-    let mut bank = match &args.bank_url {
-        Some(url) => Bank::running(url),
-        None => {
-            let settings = bank::Settings {
-                directory: data.join("bank"),
-                app_id: APP_ID,
-                app_name: args.operator.clone(),
-                sms_url: post_to.clone(),
-                sms_token_file: data.join(INBOX_TOKEN),
-                inbox_url: inbox.clone(),
-                log,
-            };
-            Bank::start(settings, ip, ports.bank).await?
-        }
+    let with = sandboxes::Shared {
+        data,
+        ip,
+        sms_url: post_to.clone(),
+        sms_token_file: data.join(INBOX_TOKEN),
+        inbox_url: inbox.clone(),
+        log,
     };
+    let mut outside = Outsiders::start(&args, &with, [ports.bank, ports.unionpay]).await?;
     let wallet = ports::address(&ports.wallet)?;
     let shop = ports::address(&ports.shop)?;
     let gateway = ports::internal(&ports.wallet)?;
@@ -94,13 +95,16 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
     let plan = Plan {
         data,
         origin: wallet.clone(),
+        notices_at: gateway.clone(),
         operator: args.operator,
         contact: None,
-        issuer_url: bank.internal().to_owned(),
+        issuer_url: outside.bank.internal().to_owned(),
         issuer_app_id: APP_ID.to_owned(),
         issuer_key: PublicKey::from_pem(&sandbox::text(&data.join("bank").join(sandbox::PUBLIC_KEY))?)
             .map_err(|error| Failure::because("the bank's public key", &error))?,
         more_issuers: more_issuers(args.more_issuers.as_deref())?,
+        issuer_bins: vec![BIN.to_owned()],
+        unionpay: outside.contract(data)?,
         sms_url: post_to,
         sms_token: token,
         reach: Reach::Local,
@@ -117,25 +121,77 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         _ = standing.wait_for(|standing| *standing == Standing::Owner) => {}
         () = house::stop_signal() => {
             tokio::join!(wallet_server.stop(), inbox_server.stop());
-            bank.stop().await;
+            outside.stop().await;
             return Ok(());
         }
     }
     let shop_server = start(ports.shop, shop::open(data, &engine, &networks, &gateway, notify).await?)?;
 
-    let addresses =
-        Addresses { gateway: wallet.clone(), wallet, shop, bank: bank.address().to_owned(), inbox };
-    wait_for_answers(&addresses, bank.internal()).await?;
+    let addresses = Addresses {
+        gateway: wallet.clone(),
+        wallet,
+        shop,
+        bank: outside.bank.address().to_owned(),
+        inbox,
+        unionpay: outside.unionpay.as_ref().map(|at| at.address().to_owned()),
+    };
+    wait_for_answers(&addresses, outside.bank.internal()).await?;
     welcome(&addresses, data, args.json)?;
 
     house::stop_signal().await;
     tokio::join!(shop_server.stop(), wallet_server.stop(), inbox_server.stop());
-    bank.stop().await;
+    outside.stop().await;
     let said =
         writeln!(std::io::stderr(), "\n  已停止，数据在 {0} · Stopped; the data is in {0}", data.display());
     // Whoever closed the terminal does not read it.
     drop(said);
     Ok(())
+}
+
+/// The networks outside, each a sandbox.
+struct Outsiders {
+    bank: Sandbox,
+    unionpay: Option<Sandbox>,
+}
+
+impl Outsiders {
+    /// Starts those that nobody else runs, on the first free ports from these on.
+    async fn start(
+        args: &DemoArgs,
+        with: &sandboxes::Shared<'_>,
+        [bank_port, unionpay_port]: [u16; 2],
+    ) -> Result<Self, Failure> {
+        let bank = match &args.bank_url {
+            Some(url) => Sandbox::running(url),
+            None => {
+                let app = ["--app-id", APP_ID, "--app-name", &args.operator].map(str::to_owned);
+                Sandbox::start(with.of("bank", app.into()), with.ip, bank_port).await?
+            }
+        };
+        // Whoever runs the bank by themselves runs UnionPay by themselves too, or has none.
+        let unionpay = match (&args.unionpay_url, &args.bank_url) {
+            (Some(url), _) => Some(Sandbox::running(url)),
+            (None, Some(_)) => None,
+            (None, None) => Some(Sandbox::start(with.of(UNIONPAY, vec![]), with.ip, unionpay_port).await?),
+        };
+        Ok(Self { bank, unionpay })
+    }
+
+    /// The contract with UnionPay, by the papers it made when it started.
+    fn contract(&self, data: &Path) -> Result<Option<Contract>, Failure> {
+        let Some(unionpay) = &self.unionpay else { return Ok(None) };
+        let directory = data.join(UNIONPAY);
+        let papers = Papers::open(&directory, Clock::wall().now().0)
+            .map_err(|error| Failure::because(format!("opening {}", directory.display()), &error))?;
+        Contract::with_sandbox(unionpay.internal(), &papers).map(Some)
+    }
+
+    async fn stop(&mut self) {
+        self.bank.stop().await;
+        if let Some(unionpay) = &mut self.unionpay {
+            unionpay.stop().await;
+        }
+    }
 }
 
 fn start(listener: TcpListener, router: axum::Router) -> Result<Server, Failure> {

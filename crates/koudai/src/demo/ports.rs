@@ -1,5 +1,5 @@
-//! The demo's four ports. All are held from the start, so that nobody takes one in between; only the bank's, which the
-//! bank's own process has to bind, is looked for when it starts.
+//! The demo's five ports. They are held from the start, so that nobody takes one in between; only those of the sandboxes, which
+//! processes of their own have to bind, are looked for when they start.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -20,6 +20,8 @@ pub(super) struct Ports {
     /// From here on the bank looks for a free one.
     pub(super) bank: u16,
     pub(super) inbox: TcpListener,
+    /// From here on UnionPay looks for a free one.
+    pub(super) unionpay: u16,
 }
 
 impl Ports {
@@ -39,7 +41,8 @@ impl Ports {
         let bank_holder = next_free(at.ip(), bank)?;
         let inbox = next_free(at.ip(), after(&bank_holder)?)?;
         let bank = after(&bank_holder)? - 1;
-        Ok(Self { wallet, shop, bank, inbox })
+        let unionpay = after(&inbox)?;
+        Ok(Self { wallet, shop, bank, inbox, unionpay })
     }
 }
 
@@ -101,10 +104,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_faces_get_four_ports_in_order() {
+    fn the_faces_get_five_ports_in_order() {
         let ports = Ports::take(None).unwrap();
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
-        let all = [port(&ports.wallet), port(&ports.shop), ports.bank, port(&ports.inbox)];
+        let all = [port(&ports.wallet), port(&ports.shop), ports.bank, port(&ports.inbox), ports.unionpay];
         assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
         assert_eq!(address(&ports.wallet).unwrap(), format!("http://localhost:{}", all[0]));
     }

@@ -14,8 +14,8 @@ const FEATURED: usize = 8;
 
 /// The table.
 pub(super) fn table(addresses: &Addresses, data: &Path) -> String {
-    let Addresses { wallet, shop, bank, inbox, .. } = addresses;
-    let rows = [
+    let Addresses { wallet, shop, bank, inbox, unionpay, .. } = addresses;
+    let mut rows = vec![
         (
             "口袋 Wallet",
             wallet,
@@ -25,9 +25,12 @@ pub(super) fn table(addresses: &Addresses, data: &Path) -> String {
         ("收件箱 Inbox", inbox, "短信验证码 · every code that is sent arrives here"),
         ("银行 Bank", bank, "全部测试卡 · all test cards, and the bank's books"),
     ];
+    if let Some(unionpay) = unionpay {
+        rows.push(("银联 UnionPay", unionpay, "银联测试卡 · cards of the UnionPay network"));
+    }
     let mut text = String::from("\n  口袋已就绪 · Koudai is ready\n\n");
     for (name, address, about) in rows {
-        let _ = writeln!(text, "  {}  {}  {about}", padded(name, 12), padded(address, 22));
+        let _ = writeln!(text, "  {}  {}  {about}", padded(name, 13), padded(address, 22));
     }
     let holder = &test_cards()[0];
     let _ = writeln!(
@@ -85,6 +88,7 @@ mod tests {
             shop: at(8081),
             bank: at(8082),
             inbox: at(8083),
+            unionpay: Some(at(8084)),
         };
         let text = table(&addresses, Path::new("./.koudai"));
         for needed in [
@@ -92,6 +96,7 @@ mod tests {
             "http://localhost:8081",
             "http://localhost:8082",
             "http://localhost:8083",
+            "http://localhost:8084",
             &test_cards()[0].name,
             &test_cards()[0].id_number,
             &test_cards()[0].phone,

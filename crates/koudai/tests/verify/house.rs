@@ -155,7 +155,7 @@ impl Hand {
             bank_en: "Test Bank".to_owned(),
             kind: CardKind::Debit,
         };
-        let answer = BindingAnswer::Bound { face, token_sealed: vec![] };
+        let answer = BindingAnswer::Bound { face: Some(face), token_sealed: vec![] };
         done!(self, RecordBinding { binding, answer }).card.unwrap()
     }
 

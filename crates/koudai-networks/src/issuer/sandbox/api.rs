@@ -1,11 +1,9 @@
 //! The protocol's edge of the sandbox bank: signatures in and out, calls to decisions, refusals to statuses.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -14,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::bindings::{self, CodeMessage};
 use super::cards::Behaviour;
-use super::{BankError, Decision, Refused, SandboxBank, debits, now_ms, payouts, store};
+use super::{BankError, Decision, Refused, SandboxBank, debits, payouts, store};
 use crate::faults::{Fault, Rule};
 use crate::issuer::calls::{self, Call};
 use crate::issuer::signing::{self, Received};
@@ -22,6 +20,7 @@ use crate::issuer::wire::{
     BOOK_PAGE_LINES, BindRequest, ConfirmRequest, DebitRequest, IssuerCode, MAX_BODY_BYTES, PayoutRequest,
     RefundRequest, UnbindRequest,
 };
+use crate::sandbox::{HangUp, now_ms};
 
 /// When an answer leaves. The work is done by then in every case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,19 +261,4 @@ fn broken(error: &BankError) -> Answer {
     tracing::error!(%error, "the bank could not do its work");
     let body = br#"{"message":"The bank could not do its work; ask again."}"#.to_vec();
     Answer { status: StatusCode::INTERNAL_SERVER_ERROR, body, pace: Pace::Prompt, outcome: "broken" }
-}
-
-/// A body that fails before its first byte, upon which the server closes the connection with nothing sent.
-struct HangUp;
-
-impl HttpBody for HangUp {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
-        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionAborted.into())))
-    }
 }

@@ -1,16 +1,18 @@
 //! What the sandbox bank decides about bindings: whose card it is, the code it sends, the token it gives.
 
-use aws_lc_rs::{constant_time, rand};
+use aws_lc_rs::constant_time;
 use koudai_core::secret::Secret;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::cards::Behaviour;
-use super::store::{self, BankError, Card, Hasher};
+use super::store::{self, BankError, Card};
 use super::{Bank, Decision, Refused};
 use crate::issuer::signing::random_text;
 use crate::issuer::wire::{
     BindRequest, BindingReply, BindingState, CardFace, CardKind, IssuerCode, UnbindReply,
 };
+use crate::sandbox::file::Hasher;
+use crate::sandbox::fresh_code;
 
 /// Tries a code has before it is void.
 const TRIES: u8 = 5;
@@ -67,7 +69,7 @@ pub(super) fn bind(
             return Ok(Err(Refused::because(code)));
         }
     };
-    let (code, hash) = fresh_code(&bank.hasher, binding_id);
+    let (code, hash) = code_for(&bank.hasher, binding_id);
     let expires_ms = now_ms.saturating_add(bank.timing.code_life_ms);
     tx.prepare_cached("INSERT INTO binding VALUES (?1, ?2, ?3, NULL, ?4, ?5, ?6, 1, ?7)")?
         .execute(params![binding_id, content, i64::from(card.printed.no), hash, expires_ms, TRIES, now_ms])?;
@@ -115,7 +117,7 @@ pub(super) fn resend(
         return Ok(Err(Refused::because(IssuerCode::TooSoon)));
     }
     let card = card_of(tx, &row)?;
-    let (code, hash) = fresh_code(&bank.hasher, binding_id);
+    let (code, hash) = code_for(&bank.hasher, binding_id);
     tx.prepare_cached(
         "UPDATE binding SET code_hash = ?2, code_expires_ms = ?3, tries_left = ?4, codes_sent = codes_sent + 1,
          code_sent_ms = ?5 WHERE binding_id = ?1",
@@ -251,19 +253,10 @@ fn last4(number: &str) -> &str {
 }
 
 /// Six digits and their keyed hash. The digits live as long as the message that carries them.
-fn fresh_code(hasher: &Hasher, binding_id: &str) -> (Secret<String>, Vec<u8>) {
-    // Bytes that would favour low numbers are drawn again.
-    let number = loop {
-        let mut bytes = [0; 4];
-        rand::fill(&mut bytes).expect("the system's random source works");
-        let drawn = u32::from_be_bytes(bytes);
-        if drawn < 4_294_000_000 {
-            break drawn % 1_000_000;
-        }
-    };
-    let code = format!("{number:06}");
-    let hash = hasher.hash("code", &[binding_id, &code]);
-    (Secret::new(code), hash)
+fn code_for(hasher: &Hasher, binding_id: &str) -> (Secret<String>, Vec<u8>) {
+    let code = fresh_code();
+    let hash = hasher.hash("code", &[binding_id, code.expose()]);
+    (code, hash)
 }
 
 fn message(bank: &Bank, card: &Card, code: &Secret<String>) -> CodeMessage {

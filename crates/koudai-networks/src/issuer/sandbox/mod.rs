@@ -13,22 +13,24 @@ mod payouts;
 mod store;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get};
 use koudai_wechatpay::keys::{PrivateKey, PublicKey};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction};
 use tokio::net::TcpListener;
 
 use super::calls::CALLS;
 use super::wire::IssuerCode;
 use crate::faults::{Faults, Rule, RuleError};
+use crate::sandbox::file::Hasher;
+use crate::sandbox::{self, now_ms};
 use crate::sms::SmsGateway;
 
+pub use crate::sandbox::SandboxError as BankError;
 pub use cards::{Behaviour, CUSTOMERS, TestCard, test_cards};
-pub use store::BankError;
 
 /// The bank's name in Chinese.
 pub const NAME_ZH: &str = "沙盒银行";
@@ -113,7 +115,7 @@ struct Bank {
     sms: Option<SmsGateway>,
     inbox_url: Option<String>,
     timing: Timing,
-    hasher: store::Hasher,
+    hasher: Hasher,
     faults: Faults,
 }
 
@@ -182,16 +184,8 @@ impl SandboxBank {
         &self,
         work: impl FnOnce(&Transaction<'_>, &Bank) -> Result<T, BankError> + Send + 'static,
     ) -> Result<T, BankError> {
-        let (bank, store) = (Arc::clone(&self.bank), Arc::clone(&self.store));
-        let task = tokio::task::spawn_blocking(move || {
-            // A panic rolled its transaction back, so the connection behind a poisoned lock is sound.
-            let mut connection = store.lock().unwrap_or_else(PoisonError::into_inner);
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let done = work(&tx, &bank)?;
-            tx.commit()?;
-            Ok(done)
-        });
-        task.await.map_err(|_| BankError::Stopped)?
+        let bank = Arc::clone(&self.bank);
+        sandbox::run(&self.store, move |tx| work(tx, &bank)).await
     }
 }
 
@@ -201,12 +195,4 @@ impl SandboxBank {
 /// As the listener's.
 pub async fn serve(listener: TcpListener, bank: SandboxBank) -> std::io::Result<()> {
     axum::serve(listener, bank.router()).await
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> i64 {
-    #[expect(clippy::disallowed_methods, reason = "the bank is a program of its own with a clock of its own")]
-    let now = std::time::SystemTime::now();
-    let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,18 +1,13 @@
 //! The sandbox bank's own file: what it knows, and books in double entry.
-//!
-//! One SQLite file in WAL mode with full synchronisation, one connection behind a lock. The bank answers only after its
-//! commit, so whatever it said is still so after a crash.
 
-use std::fs::{self, OpenOptions};
-use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::time::Duration;
 
-use aws_lc_rs::{hmac, rand};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::cards::{Behaviour, TestCard, test_card, test_cards};
 use crate::issuer::wire::{BookKind, BookLine, IssuerCode};
+pub(super) use crate::sandbox::SandboxError as BankError;
+use crate::sandbox::file::{self, Hasher};
 
 /// The version of the tables below.
 const VERSION: i64 = 2;
@@ -105,26 +100,6 @@ CREATE TABLE payout (
 ) STRICT;
 ";
 
-/// Why the bank could not do its work. The other side learns nothing but a 500, which is an unknown outcome.
-#[derive(Debug, thiserror::Error)]
-pub enum BankError {
-    /// The directory or a file in it.
-    #[error("the sandbox bank's directory: {0}")]
-    Io(#[from] std::io::Error),
-    /// The database.
-    #[error("the sandbox bank's database: {0}")]
-    Store(#[from] rusqlite::Error),
-    /// The file was written by another version of the bank.
-    #[error("the sandbox bank's file has version {0}, this program knows {VERSION}")]
-    Version(i64),
-    /// A value the bank never writes.
-    #[error("the sandbox bank's file is damaged: {0}")]
-    Corrupt(&'static str),
-    /// The bank is stopping.
-    #[error("the sandbox bank is stopping")]
-    Stopped,
-}
-
 /// A card as the bank keeps it, with what is printed on it.
 pub(super) struct Card {
     pub(super) printed: &'static TestCard,
@@ -133,73 +108,24 @@ pub(super) struct Card {
     pub(super) available_minor: i64,
 }
 
-/// Keyed hashes of codes and of the content of requests: neither can be guessed from a copy of the file alone.
-pub(super) struct Hasher(hmac::Key);
-
-impl Hasher {
-    /// Over a purpose and parts, each with its length, so that no two lists of parts read the same.
-    pub(super) fn hash(&self, purpose: &str, parts: &[&str]) -> Vec<u8> {
-        let mut context = hmac::Context::with_key(&self.0);
-        for part in std::iter::once(&purpose).chain(parts) {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        context.sign().as_ref().to_vec()
-    }
-}
-
 /// Opens or creates the bank in `dir`. Another process with the same directory is refused.
 pub(super) fn open(dir: &Path, now_ms: i64) -> Result<(Connection, Hasher), BankError> {
-    fs::create_dir_all(dir)?;
-    let hasher = hasher(&dir.join("bank.key"))?;
-    let mut connection = Connection::open(dir.join("bank.db"))?;
-    // Long enough for a bank in this process that is just being dropped.
-    connection.busy_timeout(Duration::from_secs(1))?;
-    connection.execute_batch(
-        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-         PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
-    )?;
-    connection.set_prepared_statement_cache_capacity(64);
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    match tx.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
-        0 => {
-            tx.execute_batch(&format!("{SCHEMA}{JOURNAL}{PAYOUT}"))?;
-            seed(&tx, now_ms)?;
-            tx.pragma_update(None, "user_version", VERSION)?;
-        }
-        // Before there were payouts.
-        1 => {
-            tx.execute_batch(&format!(
+    file::open(dir, "bank", |tx, stands| {
+        match stands {
+            0 => {
+                tx.execute_batch(&format!("{SCHEMA}{JOURNAL}{PAYOUT}"))?;
+                seed(tx, now_ms)?;
+            }
+            // Before there were payouts.
+            1 => tx.execute_batch(&format!(
                 "ALTER TABLE journal RENAME TO journal_before; {JOURNAL}
                  INSERT INTO journal SELECT * FROM journal_before; DROP TABLE journal_before; {PAYOUT}"
-            ))?;
-            tx.pragma_update(None, "user_version", VERSION)?;
+            ))?,
+            VERSION => {}
+            other => return Err(BankError::Version(other)),
         }
-        VERSION => {}
-        other => return Err(BankError::Version(other)),
-    }
-    tx.commit()?;
-    Ok((connection, hasher))
-}
-
-fn hasher(path: &Path) -> Result<Hasher, BankError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    let mut key = Vec::with_capacity(32);
-    file.read_to_end(&mut key)?;
-    if key.is_empty() {
-        key.resize(32, 0);
-        rand::fill(&mut key).expect("the system's random source works");
-        file.write_all(&key)?;
-        file.sync_all()?;
-    }
-    if key.len() != 32 {
-        return Err(BankError::Corrupt("bank.key"));
-    }
-    Ok(Hasher(hmac::Key::new(hmac::HMAC_SHA256, &key)))
+        Ok(VERSION)
+    })
 }
 
 fn seed(tx: &Transaction<'_>, now_ms: i64) -> Result<(), BankError> {

@@ -1,4 +1,4 @@
-//! The sandbox bank as a process of its own: started, watched, started again when it dies, and ended with the demo.
+//! A sandbox as a process of its own: started, watched, started again when it dies, and ended with the demo.
 //!
 //! The child ends when its standard input does, so it goes with the demo even if the demo is killed.
 
@@ -14,55 +14,83 @@ use tokio::task::JoinHandle;
 use super::{host, ports};
 use crate::failure::Failure;
 
-/// How long a bank may take to answer for the first time.
+/// How long a sandbox may take to answer for the first time.
 const START_WITHIN: Duration = Duration::from_secs(15);
 /// How long it may take to end before it is killed.
 const END_WITHIN: Duration = Duration::from_secs(3);
-/// The pause before a bank that died is started again.
+/// The pause before a sandbox that died is started again.
 const PAUSE: Duration = Duration::from_millis(300);
-/// How often a start is tried: the bank of a demo that was just killed may still hold the file for a moment.
+/// How often a start is tried: the sandbox of a demo that was just killed may still hold the file for a moment.
 const TRIES: u32 = 10;
 
-/// What a bank is started with.
+/// What a sandbox is started with.
 #[derive(Debug)]
 pub(super) struct Settings {
+    /// Which: `bank` or `unionpay`.
+    pub(super) name: &'static str,
     pub(super) directory: PathBuf,
-    pub(super) app_id: &'static str,
-    pub(super) app_name: String,
+    /// Beside those that every sandbox takes.
+    pub(super) arguments: Vec<String>,
     pub(super) sms_url: String,
     pub(super) sms_token_file: PathBuf,
     pub(super) inbox_url: String,
     pub(super) log: String,
 }
 
-/// A bank that answers.
+/// What all sandboxes of a demo have in common.
 #[derive(Debug)]
-pub(super) struct Bank {
+pub(super) struct Shared<'a> {
+    pub(super) data: &'a Path,
+    pub(super) ip: IpAddr,
+    pub(super) sms_url: String,
+    pub(super) sms_token_file: PathBuf,
+    pub(super) inbox_url: String,
+    pub(super) log: String,
+}
+
+impl Shared<'_> {
+    /// What one of them is started with; its directory has its name.
+    pub(super) fn of(&self, name: &'static str, arguments: Vec<String>) -> Settings {
+        Settings {
+            name,
+            directory: self.data.join(name),
+            arguments,
+            sms_url: self.sms_url.clone(),
+            sms_token_file: self.sms_token_file.clone(),
+            inbox_url: self.inbox_url.clone(),
+            log: self.log.clone(),
+        }
+    }
+}
+
+/// A sandbox that answers.
+#[derive(Debug)]
+pub(super) struct Sandbox {
     address: String,
     internal: String,
     watch: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
-impl Bank {
-    /// A bank that somebody else runs.
+impl Sandbox {
+    /// One that somebody else runs.
     pub(super) fn running(url: &str) -> Self {
         let url = url.trim_end_matches('/').to_owned();
         Self { address: url.clone(), internal: url, watch: None }
     }
 
-    /// Starts a bank on the first free port from `from` on, and waits until it answers.
+    /// Starts one on the first free port from `from` on, and waits until it answers.
     ///
     /// # Errors
     /// If it does not come up.
     pub(super) async fn start(settings: Settings, ip: IpAddr, from: u16) -> Result<Self, Failure> {
         let program = std::env::current_exe()
-            .map_err(|error| Failure::because("finding this program for the bank's process", &error))?;
+            .map_err(|error| Failure::because("finding this program for a sandbox's process", &error))?;
         for _ in 0..TRIES {
             let probe = ports::next_free(ip, from)?;
             let listen = probe.local_addr().map_err(|error| super::port_failure(&error))?;
             drop(probe);
             let mut running = Running::spawn(&program, &settings, listen)
-                .map_err(|error| Failure::because("starting the bank's process", &error))?;
+                .map_err(|error| Failure::because("starting a sandbox's process", &error))?;
             if answers(&mut running.child, listen).await {
                 let (stop, stopped) = oneshot::channel();
                 let watch = tokio::spawn(watch(program, settings, listen, running, stopped));
@@ -72,7 +100,8 @@ impl Bank {
             tokio::time::sleep(PAUSE).await;
         }
         Err(Failure::new(format!(
-            "the sandbox bank does not start on {}; what it says stands above",
+            "the sandbox {} does not start on {}; what it says stands above",
+            settings.name,
             settings.directory.display()
         )))
     }
@@ -96,7 +125,7 @@ impl Bank {
     }
 }
 
-/// The bank's process, with the standard input that keeps it alive held apart: waiting for a child closes its own.
+/// The process, with the standard input that keeps it alive held apart: waiting for a child closes its own.
 struct Running {
     child: Child,
     input: Option<ChildStdin>,
@@ -113,14 +142,15 @@ impl Running {
 fn command(program: &Path, settings: &Settings, listen: SocketAddr) -> Command {
     let mut command = Command::new(program);
     command
-        .args(["--log", &settings.log, "sandbox", "bank", "--while-stdin", "--app-id", settings.app_id])
-        .args(["--app-name", &settings.app_name, "--listen", &listen.to_string()])
+        .args(["--log", &settings.log, "sandbox", settings.name, "--while-stdin"])
+        .args(["--listen", &listen.to_string()])
+        .args(&settings.arguments)
         .args(["--sms-url", &settings.sms_url, "--inbox-url", &settings.inbox_url])
         .arg("--sms-token-file")
         .arg(&settings.sms_token_file)
         .arg("--data")
         .arg(&settings.directory)
-        // A Ctrl-C in the terminal is for the demo, which then ends its bank itself.
+        // A Ctrl-C in the terminal is for the demo, which then ends its sandboxes itself.
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -128,7 +158,7 @@ fn command(program: &Path, settings: &Settings, listen: SocketAddr) -> Command {
     command
 }
 
-/// Whether a bank came up: it accepts a connection before it ends.
+/// Whether it came up: it accepts a connection before it ends.
 async fn answers(child: &mut Child, listen: SocketAddr) -> bool {
     let connects = async {
         while tokio::net::TcpStream::connect(listen).await.is_err() {
@@ -141,33 +171,33 @@ async fn answers(child: &mut Child, listen: SocketAddr) -> bool {
     }
 }
 
-/// Starts the bank again whenever it ends, on the same port, until it is to stop.
+/// Starts it again whenever it ends, on the same port, until it is to stop.
 async fn watch(
     program: PathBuf,
     settings: Settings,
     listen: SocketAddr,
-    mut bank: Running,
+    mut running: Running,
     mut stopped: oneshot::Receiver<()>,
 ) {
     loop {
         tokio::select! {
             _ = &mut stopped => {
-                drop(bank.input);
-                if tokio::time::timeout(END_WITHIN, bank.child.wait()).await.is_err() {
-                    let _gone = bank.child.kill().await;
+                drop(running.input);
+                if tokio::time::timeout(END_WITHIN, running.child.wait()).await.is_err() {
+                    let _gone = running.child.kill().await;
                 }
                 return;
             }
-            ended = bank.child.wait() => tracing::warn!(?ended, "the sandbox bank ended; starting it again"),
+            ended = running.child.wait() => tracing::warn!(?ended, name = settings.name, "a sandbox ended; starting it again"),
         }
-        bank = loop {
+        running = loop {
             tokio::select! {
                 _ = &mut stopped => return,
                 () = tokio::time::sleep(PAUSE) => {}
             }
             match Running::spawn(&program, &settings, listen) {
-                Ok(bank) => break bank,
-                Err(error) => tracing::error!(%error, "the sandbox bank does not start"),
+                Ok(again) => break again,
+                Err(error) => tracing::error!(%error, name = settings.name, "a sandbox does not start"),
             }
         };
     }
