@@ -14,6 +14,8 @@ pub struct Outside {
     lines: BTreeMap<NetworkId, Line>,
     /// Digits that card numbers begin with, and whose they are.
     bins: Vec<(String, NetworkId)>,
+    /// The same, for numbers that nobody's digits above begin.
+    general: Vec<(String, NetworkId)>,
 }
 
 impl Outside {
@@ -31,10 +33,21 @@ impl Outside {
         self
     }
 
+    /// The same, of cards that no other network was given: what an operator says of their own networks counts before what is
+    /// known of cards in general.
+    #[must_use]
+    pub fn with_general_bins(mut self, id: NetworkId, bins: impl IntoIterator<Item = String>) -> Self {
+        self.general.extend(bins.into_iter().map(|bin| (bin, id)));
+        self
+    }
+
     /// The network that binds a card: the one with the most of its first digits, or the first issuer.
     pub fn of_card(&self, number: &CardNumber) -> NetworkId {
-        let its = self.bins.iter().filter(|(bin, _)| number.expose().starts_with(bin.as_str()));
-        its.max_by_key(|(bin, _)| bin.len()).map_or(ISSUER_NETWORK, |(_, id)| *id)
+        let longest = |bins: &[(String, NetworkId)]| {
+            let its = bins.iter().filter(|(bin, _)| number.expose().starts_with(bin.as_str()));
+            its.max_by_key(|(bin, _)| bin.len()).map(|(_, id)| *id)
+        };
+        longest(&self.bins).or_else(|| longest(&self.general)).unwrap_or(ISSUER_NETWORK)
     }
 
     /// The network of this number, unless the operator has it no more.
@@ -50,5 +63,23 @@ impl Outside {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = (NetworkId, &Line)> {
         self.lines.iter().map(|(id, line)| (*id, line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_says_of_a_card_counts_before_what_is_known_of_cards_in_general() {
+        let owned = |bins: &[&str]| bins.iter().map(|bin| (*bin).to_owned()).collect::<Vec<_>>();
+        let outside = Outside::default()
+            .with_bins(NetworkId(2), owned(&["6216", "62162"]))
+            .with_bins(NetworkId(3), owned(&["621626"]))
+            .with_general_bins(NetworkId(4), owned(&["62", "6216261", "6217"]));
+        let of = |number: &str| outside.of_card(&CardNumber::parse(number).unwrap()).0;
+        assert_eq!(of("6216261000000000018"), 3, "the longest of the operator's");
+        assert_eq!(of("6217000012345678907"), 4);
+        assert_eq!(of("4111111111111111"), ISSUER_NETWORK.0);
     }
 }

@@ -125,7 +125,8 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
     if let Some(contract) = plan.unionpay {
         let settings = contract.settings(&plan.notices_at, UNIONPAY_NETWORK.0, milliseconds);
         let client = UnionPay::new(settings).map_err(|error| Failure::because("UnionPay", &error))?;
-        outside = outside.with(UNIONPAY_NETWORK, client).with_bins(UNIONPAY_NETWORK, unionpay::card_bins());
+        outside =
+            outside.with(UNIONPAY_NETWORK, client).with_general_bins(UNIONPAY_NETWORK, unionpay::card_bins());
     }
     let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
         .map_err(|error| Failure::because("the message gateway", &error))?;

@@ -1,7 +1,7 @@
-//! A network that fails, with the real program in front of it: what the person and the merchant are told at each moment, and
+//! Networks that fail, with the real program in front of it: what the person and the merchant are told at each moment, and
 //! what both sides' books say in the end.
 //!
-//! The table of it in `docs/networks.md` is what these tests saw; `KOUDAI_WRITE_TABLE=1` writes it there.
+//! The tables of it in `docs/networks.md` is what these tests saw; `KOUDAI_WRITE_TABLE=1` writes it there.
 
 mod drive;
 
@@ -9,16 +9,55 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use drive::books::{bank_lines, compare_with_the_bank, settled};
-use drive::{Demo, PIN, Phone, Running, koudai, run};
+use drive::books::{bank_lines, compare_with_the_bank, settled, succeeded, unionpay_lines};
+use drive::{Demo, PIN, Phone, Running, Typed, koudai, run};
+use koudai_core::ledger::UNIONPAY_NETWORK;
+use koudai_core::rows::Attempt;
 use koudai_networks::issuer::BookKind;
 use koudai_networks::issuer::sandbox::test_cards;
+use koudai_networks::unionpay::sandbox as unionpay;
 use koudai_store::Database;
 use koudai_wechatpay::client::Client;
 use koudai_wechatpay::types::{RefundRequest, RefundRequestAmount};
 use serde_json::{Value, json};
 
-/// A wallet, a bank of its own, a merchant, and somebody with a card.
+/// The network under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outsider {
+    Issuer,
+    UnionPay,
+}
+
+impl Outsider {
+    /// The name of its sandbox, and of the directory of it.
+    const fn sandbox(self) -> &'static str {
+        match self {
+            Self::Issuer => "bank",
+            Self::UnionPay => "unionpay",
+        }
+    }
+
+    /// An ordinary card of its.
+    fn card(self) -> Typed {
+        match self {
+            Self::Issuer => test_cards().iter().find(|card| card.customer == 3).expect("one").into(),
+            Self::UnionPay => {
+                unionpay::test_cards().iter().find(|card| card.customer == 3).expect("one").into()
+            }
+        }
+    }
+
+    /// The operations that it does by different calls.
+    fn operations(self) -> Vec<Operation> {
+        let mut all = vec![Operation::Payment, Operation::TopUp, Operation::Refund];
+        if self == Self::UnionPay {
+            all.push(Operation::PartRefund);
+        }
+        all
+    }
+}
+
+/// A wallet, a bank of its own, perhaps another network, a merchant, and somebody with a card.
 struct World {
     _directory: tempfile::TempDir,
     root: PathBuf,
@@ -26,6 +65,10 @@ struct World {
     bank: Option<Running>,
     bank_port: u16,
     bank_url: String,
+    outsider: Outsider,
+    /// The sandbox of the network under test, and where it is.
+    _other: Option<Running>,
+    url: String,
     inbox: String,
     _demo: Demo,
     client: Client,
@@ -36,18 +79,26 @@ struct World {
 }
 
 impl World {
-    async fn new() -> Self {
+    async fn new(outsider: Outsider) -> Self {
         let (directory, root) = drive::scratch();
         let data = root.join("data");
         assert!(run(koudai().args(["keys", "create", "--demo", "--data"]).arg(&data)).status.success());
-        let [port, bank_port] = drive::rows_of_ports();
+        let [port, bank_port, other_port] = drive::rows_of_ports();
         let inbox = format!("http://127.0.0.1:{}", port + 3);
         let (bank, bank_url) = drive::start_bank(&data, bank_port, &inbox, &root.join("bank.log"));
-        let demo = Demo::start(&data, port, Some(&bank_url), &root.join("demo.log"));
+        let mut demo = Demo::command(&data, port, Some(&bank_url), &root.join("demo.log"));
+        let (mut other, mut url) = (None, bank_url.clone());
+        if outsider != Outsider::Issuer {
+            let (log, name) = (root.join("other.log"), outsider.sandbox());
+            let (running, at) = drive::start_sandbox(name, &data, other_port, &inbox, &log);
+            demo.arg(format!("--{name}-url")).arg(&at);
+            (other, url) = (Some(running), at);
+        }
+        let demo = Demo::of(demo, &root.join("demo.log"));
         let (client, created) = drive::merchant(&data, &format!("http://127.0.0.1:{port}"));
-        let card = test_cards().iter().find(|card| card.customer == 3).expect("an ordinary card");
+        let card = outsider.card();
         let phone = Phone::register(&demo, &card.phone).await;
-        let card = phone.bind(card).await;
+        let card = phone.bind_card(&card).await;
         let (bank, orders) = (Some(bank), 0);
         Self {
             _directory: directory,
@@ -56,6 +107,9 @@ impl World {
             bank,
             bank_port,
             bank_url,
+            outsider,
+            _other: other,
+            url,
             inbox,
             _demo: demo,
             client,
@@ -72,7 +126,7 @@ impl World {
     }
 
     async fn faults(&self, rules: &Value) {
-        let told = drive::http().put(format!("{}/faults", self.bank_url));
+        let told = drive::http().put(format!("{}/faults", self.url));
         let told = told.header("content-type", "application/json").body(rules.to_string()).send().await;
         assert!(told.expect("the bank hears it").status().is_success(), "{rules}");
     }
@@ -127,6 +181,8 @@ enum Operation {
     Payment,
     TopUp,
     Refund,
+    /// Of half of a payment: some networks take all of one back by another call.
+    PartRefund,
 }
 
 /// How one operation went under one fault.
@@ -137,18 +193,19 @@ struct Seen {
 }
 
 impl Operation {
-    const ALL: [Self; 3] = [Self::Payment, Self::TopUp, Self::Refund];
-
-    /// The call of the network that does it, and a code it may be refused with.
-    const fn call(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Payment | Self::TopUp => ("debit", "INSUFFICIENT_FUNDS"),
-            Self::Refund => ("refund", "LIMIT"),
+    /// The call of a network that does it, and a code it may be refused with.
+    const fn call(self, outsider: Outsider) -> (&'static str, &'static str) {
+        match (outsider, self) {
+            (Outsider::Issuer, Self::Payment | Self::TopUp) => ("debit", "INSUFFICIENT_FUNDS"),
+            (Outsider::Issuer, Self::Refund | Self::PartRefund) => ("refund", "LIMIT"),
+            (Outsider::UnionPay, Self::Payment | Self::TopUp) => ("pay", "64"),
+            (Outsider::UnionPay, Self::Refund) => ("void", "36"),
+            (Outsider::UnionPay, Self::PartRefund) => ("refund", "33"),
         }
     }
 
     async fn run(self, world: &mut World, fault: &Value, fen: i64) -> Seen {
-        let (call, code) = self.call();
+        let (call, code) = self.call(world.outsider);
         let mut rule = fault.clone();
         rule["call"] = call.into();
         rule["times"] = 1.into();
@@ -158,7 +215,8 @@ impl Operation {
         match self {
             Self::Payment => pay(world, &rule, fen).await,
             Self::TopUp => top_up(world, &rule, fen).await,
-            Self::Refund => refund(world, &rule, fen).await,
+            Self::Refund => refund(world, &rule, [fen, fen]).await,
+            Self::PartRefund => refund(world, &rule, [2 * fen, fen]).await,
         }
     }
 }
@@ -191,8 +249,8 @@ async fn top_up(world: &World, rule: &Value, fen: i64) -> Seen {
     Seen { operation: "top-up", person: [at_once, person.await], merchant: ["–".into(), "–".into()] }
 }
 
-async fn refund(world: &mut World, rule: &Value, fen: i64) -> Seen {
-    let (order, page) = world.order(fen).await;
+async fn refund(world: &mut World, rule: &Value, [total, fen]: [i64; 2]) -> Seen {
+    let (order, page) = world.order(total).await;
     let paid = told(world.phone.pay(&page, &world.card).await.expect("an answer"));
     assert_eq!(paid, "paid", "before anything goes wrong");
     world.faults(&json!([rule])).await;
@@ -200,7 +258,7 @@ async fn refund(world: &mut World, rule: &Value, fen: i64) -> Seen {
     let request = RefundRequest {
         out_trade_no: Some(order.clone()),
         out_refund_no: number.clone(),
-        amount: RefundRequestAmount { refund: fen, total: fen, currency: "CNY".to_owned(), from: None },
+        amount: RefundRequestAmount { refund: fen, total, currency: "CNY".to_owned(), from: None },
         ..RefundRequest::default()
     };
     let at_once = word(&world.client.refund(&request).await.expect("it is taken").status);
@@ -210,7 +268,8 @@ async fn refund(world: &mut World, rule: &Value, fen: i64) -> Seen {
         (status != "PROCESSING").then_some(status)
     });
     let merchant = [at_once, in_the_end.await];
-    Seen { operation: "card refund", person: [person, refund_record(world, fen).await], merchant }
+    let operation = if fen == total { "card refund" } else { "card refund in part" };
+    Seen { operation, person: [person, refund_record(world, fen).await], merchant }
 }
 
 /// How a refund stands among a person's records.
@@ -254,27 +313,31 @@ fn table(rows: &[(&str, Seen, usize)]) -> String {
     text
 }
 
+/// What stands behind a table.
+const END: &str = "<!-- end of the table -->\n";
+
 /// Compares a table with the one between the two marks in the documentation, or writes it there.
-fn documented(text: &str) {
+fn documented(text: &str, mark: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/networks.md");
     let page = std::fs::read_to_string(&path).expect("the page");
-    let (before, rest) = page.split_once("<!-- table -->\n").expect("where it begins");
-    let (stands, after) = rest.split_once("<!-- end of the table -->\n").expect("where it ends");
+    let begins = format!("<!-- {mark} -->\n");
+    let (before, rest) = page.split_once(&begins).expect("where it begins");
+    let (stands, after) = rest.split_once(END).expect("where it ends");
     if std::env::var_os("KOUDAI_WRITE_TABLE").is_some() {
-        let page = format!("{before}<!-- table -->\n{text}<!-- end of the table -->\n{after}");
+        let page = format!("{before}{begins}{text}{END}{after}");
         return std::fs::write(&path, page).expect("the page is written");
     }
     assert_eq!(stands, text, "docs/networks.md says otherwise; KOUDAI_WRITE_TABLE=1 mends it");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_goes_wrong_money_moves_once_or_not_at_all_and_everybody_hears_what_is_so() {
-    let mut world = World::new().await;
+/// Runs every operation of a network under every fault, and holds what was seen against the table.
+async fn every_fault_at_every_operation(outsider: Outsider, mark: &str) {
+    let mut world = World::new(outsider).await;
     let mut fen = 10_000;
     let mut seen = Vec::new();
     for (name, fault) in FAULTS {
         let fault: Value = serde_json::from_str(fault).expect("a fault");
-        for operation in Operation::ALL {
+        for operation in outsider.operations() {
             // No two move the same, so that the bank's lines tell them apart.
             fen += 1;
             seen.push((name, fen, operation.run(&mut world, &fault, fen).await));
@@ -283,18 +346,41 @@ async fn whatever_goes_wrong_money_moves_once_or_not_at_all_and_everybody_hears_
     settled(&world.data).await;
     let database = Database::Directory(world.data.clone());
     compare_with_the_bank(&world.data, &database, &world.bank_url).await;
-    let theirs = bank_lines(&world.data, &world.bank_url).await;
+    let theirs = match outsider {
+        Outsider::Issuer => bank_lines(&world.data, &world.bank_url).await,
+        Outsider::UnionPay => {
+            let theirs = unionpay_lines(&world.url).await;
+            let its = |attempt: &Attempt| attempt.network == UNIONPAY_NETWORK;
+            assert_eq!(
+                succeeded(&database.reader().expect("our database"), its),
+                theirs,
+                "both sides' books"
+            );
+            theirs
+        }
+    };
     let rows = seen.into_iter().map(|(name, fen, seen)| {
-        let kind = if seen.operation == "card refund" { BookKind::Refund } else { BookKind::Debit };
+        let back = seen.operation.starts_with("card refund");
+        let kind = if back { BookKind::Refund } else { BookKind::Debit };
         let moved = theirs.values().filter(|line| **line == (kind, fen)).count();
         (name, seen, moved)
     });
-    documented(&table(&rows.collect::<Vec<_>>()));
+    documented(&table(&rows.collect::<Vec<_>>()), mark);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_goes_wrong_money_moves_once_or_not_at_all_and_everybody_hears_what_is_so() {
+    every_fault_at_every_operation(Outsider::Issuer, "table").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_through_unionpay() {
+    every_fault_at_every_operation(Outsider::UnionPay, "table of UnionPay").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_network_that_is_down_is_greyed_out_refuses_at_once_and_is_caught_up_with() {
-    let mut world = World::new().await;
+    let mut world = World::new(Outsider::Issuer).await;
     let (paid, page) = world.order(8_800).await;
     assert_eq!(told(world.phone.pay(&page, &world.card).await.expect("an answer")), "paid");
     let (_, page) = world.order(6_600).await;

@@ -7,15 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use koudai_core::ledger::ISSUER_NETWORK;
 use koudai_core::rows::{Attempt, AttemptKind, AttemptState};
 use koudai_networks::issuer::{Answer, BookKind, IssuerClient};
+use koudai_networks::unionpay::sandbox::Movement;
 use koudai_store::{Database, Reader};
 use koudai_wechatpay::client::{Client, ClientError};
 use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use koudai_wechatpay::types::{RefundRequest, RefundRequestAmount};
 use serde_json::Value;
 
-use super::{Phone, koudai, order, run};
+use super::{Phone, http, koudai, order, run};
 
 /// What the test knows, from the outside.
 #[derive(Default)]
@@ -238,10 +240,31 @@ pub async fn bank_lines(data: &Path, bank: &str) -> BTreeMap<String, (BookKind, 
     lines_of(&issuer.expect("a client")).await
 }
 
+/// All money that the sandbox UnionPay moved, by the number we gave it.
+pub async fn unionpay_lines(url: &str) -> BTreeMap<String, (BookKind, i64)> {
+    let books = http().get(format!("{url}/books")).send().await.expect("UnionPay answers");
+    let books = books.bytes().await.expect("its books");
+    let movements: Vec<Movement> = serde_json::from_slice(&books).expect("a list");
+    let mut theirs = BTreeMap::new();
+    for Movement { order_id, call, amount_minor } in movements {
+        let kind = match call.as_str() {
+            "pay" => BookKind::Debit,
+            "pay_out" => BookKind::Payout,
+            _ => BookKind::Refund,
+        };
+        // A void has its refund's number and a mark.
+        let number = order_id.trim_end_matches('V').to_owned();
+        let twice = theirs.insert(number, (kind, amount_minor));
+        assert!(twice.is_none(), "UnionPay has {order_id} twice");
+    }
+    theirs
+}
+
 /// Both sides' books: every debit and refund the bank made is one of ours that succeeded, and the other way round.
 pub async fn compare_with_the_bank(data: &Path, database: &Database, bank: &str) -> (usize, usize) {
     let theirs = bank_lines(data, bank).await;
-    let ours = succeeded(&database.reader().expect("our database"), |_| true);
+    let its = |attempt: &Attempt| attempt.network == ISSUER_NETWORK;
+    let ours = succeeded(&database.reader().expect("our database"), its);
     assert_eq!(ours, theirs, "our books and the bank's");
     let debits = ours.values().filter(|(kind, _)| *kind == BookKind::Debit).count();
     (debits, ours.len() - debits)

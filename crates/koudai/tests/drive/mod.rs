@@ -123,6 +123,11 @@ impl Demo {
 
     /// Starts a demo and waits for nothing. It prints its addresses once it is the owner of its ledger.
     pub fn spawn(data: &Path, port: u16, bank_url: Option<&str>, log: &Path) -> Running {
+        Running(Self::command(data, port, bank_url, log).spawn().expect("the demo starts"))
+    }
+
+    /// The command that starts one.
+    pub fn command(data: &Path, port: u16, bank_url: Option<&str>, log: &Path) -> Command {
         let log = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
         let mut command = koudai();
         command.args([
@@ -139,7 +144,7 @@ impl Demo {
             // Some journals are written behind in each round, and some are not.
             command.args(["--bank-url", url, "--generation", "40"]);
         }
-        Running(command.spawn().expect("the demo starts"))
+        command
     }
 
     pub fn address(&self, face: &str) -> String {
@@ -149,21 +154,26 @@ impl Demo {
 
 /// Starts the sandbox bank on its own, so that it lives on when the demo is killed.
 pub fn start_bank(data: &Path, port: u16, inbox: &str, log: &Path) -> (Running, String) {
+    start_sandbox("bank", data, port, inbox, log)
+}
+
+/// Starts a sandbox on its own, `bank` or `unionpay`.
+pub fn start_sandbox(name: &str, data: &Path, port: u16, inbox: &str, log: &Path) -> (Running, String) {
     let log = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
-    let (directory, url) = (data.join("bank"), format!("http://127.0.0.1:{port}"));
+    let (directory, url) = (data.join(name), format!("http://127.0.0.1:{port}"));
     let mut command = koudai();
     command
-        .args(["--log", "debug", "sandbox", "bank", "--listen", &format!("127.0.0.1:{port}"), "--data"])
+        .args(["--log", "debug", "sandbox", name, "--listen", &format!("127.0.0.1:{port}"), "--data"])
         .arg(&directory)
         .args(["--sms-url", &format!("{inbox}/messages"), "--sms-token-file"])
-        .arg(directory.join("inbox_token"))
+        .arg(data.join("bank").join("inbox_token"))
         .stdout(Stdio::null())
         .stderr(log)
         .stdin(Stdio::null());
-    let child = Running(command.spawn().expect("the bank starts"));
+    let child = Running(command.spawn().expect("the sandbox starts"));
     let began = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(began.elapsed() < Duration::from_secs(20), "the bank does not answer");
+        assert!(began.elapsed() < Duration::from_secs(20), "the sandbox does not answer");
         std::thread::sleep(Duration::from_millis(20));
     }
     (child, url)
@@ -204,6 +214,32 @@ pub fn order(created: &Value, out_trade_no: &str, total: i64) -> NativeOrder {
         notify_url: "http://127.0.0.1:9/notify".to_owned(),
         amount: OrderAmount { total, currency: Some("CNY".to_owned()) },
         ..NativeOrder::default()
+    }
+}
+
+/// What a holder types of a card.
+pub struct Typed {
+    pub number: String,
+    pub name: String,
+    pub id_number: String,
+    pub phone: String,
+    pub expiry: Option<&'static str>,
+    pub cvv: Option<&'static str>,
+}
+
+impl From<&koudai_networks::issuer::sandbox::TestCard> for Typed {
+    fn from(card: &koudai_networks::issuer::sandbox::TestCard) -> Self {
+        let [number, name, id_number, phone] =
+            [&card.number, &card.name, &card.id_number, &card.phone].map(String::clone);
+        Self { number, name, id_number, phone, expiry: card.expiry, cvv: card.cvv }
+    }
+}
+
+impl From<&koudai_networks::unionpay::sandbox::TestCard> for Typed {
+    fn from(card: &koudai_networks::unionpay::sandbox::TestCard) -> Self {
+        let [number, name, id_number, phone] =
+            [&card.number, &card.name, &card.id_number, &card.phone].map(String::clone);
+        Self { number, name, id_number, phone, expiry: card.expiry, cvv: card.cvv }
     }
 }
 
@@ -255,12 +291,18 @@ impl Phone {
         panic!("no code came to {}", self.number);
     }
 
-    /// Binds a test card; returns its id.
+    /// Binds a test card of the sandbox bank; returns its id.
     pub async fn bind(&self, card: &koudai_networks::issuer::sandbox::TestCard) -> String {
+        self.bind_card(&Typed::from(card)).await
+    }
+
+    /// Binds a card; returns its id.
+    pub async fn bind_card(&self, card: &Typed) -> String {
         let seen = self.codes().await.len();
         let kind = if card.cvv.is_some() { "credit" } else { "debit" };
+        let tail = &card.number[card.number.len() - 6..];
         let mut form = json!({
-            "binding_id": format!("bind-{}-{}", self.number, card.no), "number": card.number, "kind": kind,
+            "binding_id": format!("bind-{}-{tail}", self.number), "number": card.number, "kind": kind,
             "name": card.name, "id_number": card.id_number, "phone": card.phone,
         });
         if let (Some(expiry), Some(cvv)) = (card.expiry, card.cvv) {
