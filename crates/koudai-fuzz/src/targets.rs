@@ -15,6 +15,7 @@ use koudai_core::time::Timestamp;
 use koudai_networks::platform::{parse_token, token_text};
 use koudai_networks::prepay::is_appid;
 use koudai_networks::telling::{Mark, notice_id, parse_notice_id};
+use koudai_networks::unionpay::fuzzing as unionpay;
 use koudai_networks::vault::Vault;
 use koudai_networks::{Reach, reach_allows, return_address, with_parameters};
 use koudai_web::bills::{Token, TokenError};
@@ -47,6 +48,9 @@ pub fn targets() -> Vec<Target> {
         Target { name: "der", run: der },
         Target { name: "words", run: words },
         Target { name: "tokens", run: tokens },
+        Target { name: "unionpay-message", run: unionpay::message },
+        Target { name: "unionpay-holder", run: unionpay_holder },
+        Target { name: "unionpay-file", run: unionpay::day },
     ];
     let bodies = koudai_web::gateway::fuzzing::BODIES.iter().map(|(name, run)| Target { name, run: *run });
     ours.into_iter().chain(bodies).collect()
@@ -199,6 +203,11 @@ fn tokens(input: &[u8]) {
     assert_eq!(vault.h5_until(&[7; 16], &text), None, "nobody has a MAC by chance");
     assert_eq!(vault.open_login_code(appid, &text), None, "nobody has a MAC by chance");
     assert_eq!(vault.person_of(appid, &text), None, "nobody has a MAC by chance");
+}
+
+/// What is known of a card's holder, for whoever has the key.
+fn unionpay_holder(input: &[u8]) {
+    unionpay::holder(&KEYS.private, input);
 }
 
 /// Single values, as they stand in paths, queries, links and forms.

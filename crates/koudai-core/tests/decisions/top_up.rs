@@ -1,6 +1,6 @@
 //! Topping up, and the outcomes of calls to networks.
 
-use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
+use koudai_core::attempt::{AttemptUnknown, EndAttempt, HearOfAttempt, Outcome};
 use koudai_core::binding::RemoveCard;
 use koudai_core::id::{AttemptId, CardId, PersonId};
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK, JournalKind};
@@ -172,4 +172,20 @@ fn a_top_up_takes_the_payment_password() {
     let start = StartTopUp { person, number: "top-up-1".to_owned(), card, amount: fen(100), pin: pin(WRONG) };
     assert_eq!(ledger.submit(&start), Err(Refusal::PaymentPasswordWrong { tries_left: 4 }));
     assert!(ledger.all::<OpenAttempt>().is_empty());
+}
+
+#[test]
+fn an_attempt_that_its_network_has_news_of_is_asked_about_at_once_unless_it_is_over() {
+    let mut ledger = Ledger::new();
+    let (person, card) = holder(&mut ledger);
+    let attempt = ledger.submit(&top_up(person, card, "top-up-1", 100)).unwrap().id;
+    let hear = HearOfAttempt { attempt };
+    assert!(!ledger.effect(&hear).1, "it is due as it is");
+    ledger.submit(&AttemptUnknown { attempt }).unwrap();
+    assert_eq!(ledger.all::<OpenAttempt>()[0].next_at, ledger.now.plus(1_000));
+    ledger.submit(&hear).unwrap();
+    assert_eq!(ledger.all::<OpenAttempt>()[0].next_at, ledger.now);
+    ledger.succeed(attempt);
+    assert!(!ledger.effect(&hear).1, "what is over stays so");
+    assert!(!ledger.effect(&HearOfAttempt { attempt: AttemptId(16) }).1);
 }

@@ -79,13 +79,13 @@ impl Fields {
         pairs.join("&")
     }
 
-    /// Reads a request or a notice; `None` if it is no form or names a field twice.
+    /// Reads a request or a notice; `None` if it is no form, says nothing, or names a field twice.
     pub(crate) fn from_form(body: &[u8]) -> Option<Self> {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(body).ok()?;
         Self::collected(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
-    /// Reads a reply; `None` if it is none, or names a field twice.
+    /// Reads a reply; `None` if it is none, says nothing, or names a field twice.
     pub(crate) fn from_reply(body: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?;
         Self::collected(pairs(text)?)
@@ -101,7 +101,7 @@ impl Fields {
                 return None;
             }
         }
-        Some(Self(fields))
+        (!fields.is_empty()).then_some(Self(fields))
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!((token.get("token"), token.get("trId")), (Some("6235"), Some("62")));
         assert_eq!(inner("{}"), Some(Fields::default()));
         assert_eq!(Fields::from_reply(read.to_reply().as_bytes()), Some(read));
-        for bad in ["a", "a=1&&b=2", "a={b", "a=}", "a=1&a=2", ""] {
+        for bad in ["a", "a=1&&b=2", "a={b", "a=}", "a=1&a=2", "", "a="] {
             assert_eq!(Fields::from_reply(bad.as_bytes()), None, "{bad}");
         }
         assert_eq!((inner("token=1"), inner("{token"), Fields::from_reply(&[0xFF])), (None, None, None));

@@ -117,14 +117,17 @@ fn write_line(line: &Line) -> String {
 
 /// Packs the lines of a day as the network does.
 pub(crate) fn pack(name: &str, lines: &[Line]) -> Result<String, FileError> {
+    let text: String = lines.iter().map(|line| write_line(line) + "\r\n").collect();
+    pack_text(name, text.as_bytes())
+}
+
+/// Packs a file.
+pub(crate) fn pack_text(name: &str, text: &[u8]) -> Result<String, FileError> {
     let packing = |_: std::io::Error| FileError::Packing;
     let mut archive = ZipWriter::new(Cursor::new(vec![]));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
     archive.start_file(name, options).map_err(|_| FileError::Packing)?;
-    for line in lines {
-        archive.write_all(write_line(line).as_bytes()).map_err(packing)?;
-        archive.write_all(b"\r\n").map_err(packing)?;
-    }
+    archive.write_all(text).map_err(packing)?;
     let archive = archive.finish().map_err(|_| FileError::Packing)?.into_inner();
     let mut deflated = ZlibEncoder::new(vec![], Compression::fast());
     deflated.write_all(&archive).map_err(packing)?;

@@ -11,6 +11,8 @@ pub mod client;
 mod codes;
 mod fields;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod network;
 pub mod sandbox;
 mod signing;

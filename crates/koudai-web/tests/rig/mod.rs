@@ -15,7 +15,7 @@ use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, StartBinding}
 use koudai_core::card::CardKind;
 use koudai_core::id::{CardId, MchId, OrderId, PersonId, RefundId};
 use koudai_core::identity::Phone;
-use koudai_core::ledger::{AccountId, ISSUER_NETWORK};
+use koudai_core::ledger::{AccountId, ISSUER_NETWORK, NetworkId};
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::money::Money;
 use koudai_core::order::PlaceOrder;
@@ -276,12 +276,17 @@ impl Rig {
 
     /// The same, whose network knows it by this token.
     pub async fn bind_with(&self, person: PersonId, token_sealed: Vec<u8>) -> CardId {
+        self.bind_at(person, ISSUER_NETWORK, token_sealed).await
+    }
+
+    /// The same at a network of the test's own.
+    pub async fn bind_at(&self, person: PersonId, network: NetworkId, token_sealed: Vec<u8>) -> CardId {
         let engine = &self.app.engine;
         let no = self.cards.fetch_add(1, Ordering::Relaxed);
         let start = StartBinding {
             person,
             number: "binding-1".to_owned(),
-            network: ISSUER_NETWORK,
+            network,
             card_mac: sha256(format!("card {no}").as_bytes()),
             bin: "629999".to_owned(),
             last4: format!("{no:04}"),
