@@ -46,7 +46,7 @@ mchid="$(sed -n 's/.*"mchid": "\([0-9]*\)".*/\1/p' "$dir/merchant.json")"
 "$bin" merchant set --data "$dir/data" "$mchid" --h5-domain shop.example.org --transfer-scene 1000 >/dev/null
 KOUDAI_APP_SECRET="$("$bin" merchant app-secret --data "$dir/data" "$mchid" | sed -n 's/.*"app_secret": "\([0-9a-f]*\)".*/\1/p')"
 export KOUDAI_APP_SECRET
-for face in wallet gateway shop bank inbox; do
+for face in wallet gateway shop bank inbox unionpay; do
     name="$(echo "$face" | tr '[:lower:]' '[:upper:]')"
     export "KOUDAI_$name=$(address "$face" "$dir/addresses")" "KOUDAI_FRIEND_$name=$(address "$face" "$dir/friend.addresses")"
 done
