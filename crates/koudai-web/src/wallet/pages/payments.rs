@@ -203,6 +203,8 @@ pub enum Unusable {
     CardNotUsable,
     /// The merchant takes no credit cards.
     NoCreditCards,
+    /// Money is withdrawn to debit cards only.
+    DebitOnly,
     /// More than one payment with it may be.
     OverLimit(Money),
 }
@@ -217,6 +219,7 @@ impl Unusable {
             Self::NoCreditCards => {
                 l.say("商户不支持信用卡", "Merchant does not take credit cards").to_owned()
             }
+            Self::DebitOnly => l.say("不能提现到信用卡", "No withdrawals to credit cards").to_owned(),
             Self::OverLimit(most) => {
                 let sign = most.currency().sign();
                 match l {

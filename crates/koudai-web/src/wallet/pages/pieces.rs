@@ -96,6 +96,8 @@ pub enum Icon {
     PayCode,
     /// A coin going in: top up.
     TopUp,
+    /// A coin going out: withdraw.
+    Withdraw,
     /// A bank card.
     Card,
     /// A list on a slip: bills.
