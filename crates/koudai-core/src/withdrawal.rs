@@ -9,7 +9,7 @@ use crate::cache::Absent;
 use crate::card::CardKind;
 use crate::id::{CardId, PersonId, WithdrawalId};
 use crate::ledger::{AccountId, JournalKind, Posting};
-use crate::money::Money;
+use crate::money::{Money, RatePpm};
 use crate::money_tally::{self, Passage};
 use crate::payment::push_posting;
 use crate::payment_password::{self, Pin};
@@ -26,13 +26,18 @@ use crate::time::DAY;
 pub const NEXT_DAY_MS: i64 = DAY;
 
 impl Policy {
+    /// What a withdrawal of a speed costs, as a part of its amount.
+    pub const fn withdrawal_rate(&self, speed: Speed) -> RatePpm {
+        match speed {
+            Speed::RealTime => self.withdraw_fee,
+            Speed::NextDay => self.withdraw_next_day_fee,
+        }
+    }
+
     /// What withdrawing this much costs, on top of it: the rate of the speed, rounded half up to whole minor units, and no
     /// less than the least fee. Where the rate is zero it costs nothing.
     pub fn withdrawal_fee(&self, speed: Speed, amount: Money) -> Money {
-        let rate = match speed {
-            Speed::RealTime => self.withdraw_fee,
-            Speed::NextDay => self.withdraw_next_day_fee,
-        };
+        let rate = self.withdrawal_rate(speed);
         if rate.ppm() == 0 {
             return Money::zero(amount.currency());
         }

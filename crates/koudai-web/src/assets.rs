@@ -20,13 +20,14 @@ struct Asset {
 }
 
 /// In order of use: a script comes after those it imports, whose served names are written into it.
-const SOURCES: [(&str, &str); 9] = [
+const SOURCES: [(&str, &str); 10] = [
     ("app.css", include_str!("../static/app.css")),
     ("mark.svg", include_str!("../static/mark.svg")),
     ("say.js", include_str!("../static/say.js")),
     ("app.js", include_str!("../static/app.js")),
     ("keypad.js", include_str!("../static/keypad.js")),
     ("careful.js", include_str!("../static/careful.js")),
+    ("withdraw.js", include_str!("../static/withdraw.js")),
     ("scan.js", include_str!("../static/scan.js")),
     ("code.css", include_str!("../static/code.css")),
     ("code.js", include_str!("../static/code.js")),

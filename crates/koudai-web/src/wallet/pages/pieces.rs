@@ -181,6 +181,15 @@ impl CardLine {
         self.unusable.is_none()
     }
 
+    /// Whether a form begins with this card: the one chosen before, if it can be used, or the first that can.
+    pub(super) fn is_chosen_of(cards: &[Self], chosen: Option<&str>, card: &Self) -> bool {
+        let usable = |id: &&str| cards.iter().any(|c| c.is_usable() && c.card_id == *id);
+        match chosen.filter(usable) {
+            Some(id) => card.card_id == id,
+            None => cards.iter().find(|c| c.is_usable()).is_some_and(|c| c.card_id == card.card_id),
+        }
+    }
+
     /// How people tell it from others: `招商银行 储蓄卡 (1234)`.
     pub fn name(&self, l: Lang) -> String {
         format!("{} {} ({})", self.bank, l.card_word(self.kind), self.last4)
