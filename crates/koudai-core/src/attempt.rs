@@ -5,7 +5,8 @@ use crate::code_payment;
 use crate::id::AttemptId;
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::Money;
-use crate::payment::settle;
+use crate::money_tally::{self, Passage};
+use crate::payment::{push_posting, settle};
 use crate::refund::{Elsewhere, send_elsewhere};
 use crate::refusal::Refusal;
 use crate::rows::{
@@ -13,6 +14,7 @@ use crate::rows::{
 };
 use crate::state::{Command, Event, OrStop, Stop, Tx};
 use crate::time::{MINUTE, SECOND};
+use crate::withdrawal;
 
 /// An attempt at a card, not recorded yet.
 pub(crate) fn new(tx: &mut Tx<'_>, kind: AttemptKind, card: &Card, amount: Money) -> Attempt {
@@ -32,6 +34,8 @@ pub(crate) fn new(tx: &mut Tx<'_>, kind: AttemptKind, card: &Card, amount: Money
         created_at: tx.now(),
         ended_at: None,
         epoch: tx.epoch(),
+        withdrawal: None,
+        fee: Money::zero(amount.currency()),
     }
 }
 
@@ -89,6 +93,13 @@ impl Command for EndAttempt {
             AttemptKind::TopUp => self.end_top_up(tx, &attempt)?,
             AttemptKind::CardPayment => self.end_payment(tx, &attempt)?,
             AttemptKind::CardRefund => self.end_refund(tx, &attempt)?,
+            AttemptKind::Payout => {
+                let refusal = match self.outcome {
+                    Outcome::Succeeded { .. } => None,
+                    Outcome::Failed(refusal) => Some(refusal),
+                };
+                withdrawal::end_payout(tx, &attempt, refusal)?;
+            }
         }
         attempt.ended_at = Some(tx.now());
         match &self.outcome {
@@ -115,10 +126,15 @@ impl EndAttempt {
 
     fn end_top_up(&self, tx: &mut Tx<'_>, attempt: &Attempt) -> Result<(), Stop<Refusal>> {
         let (source, balance) = (AccountId::clearing(attempt.network), AccountId::person(attempt.person));
-        tx.prepare(&[source, balance]).or_stop()?;
+        tx.prepare(&[source, balance, AccountId::fees()]).or_stop()?;
+        money_tally::prepare(tx, attempt.person).or_stop()?;
         if self.succeeded() {
-            let posting = Posting { debit: source, credit: balance, amount: attempt.amount };
-            tx.post(JournalKind::TopUp, attempt.id.0, attempt.amount.currency(), vec![posting], &[]);
+            let mut postings = vec![Posting { debit: source, credit: balance, amount: attempt.amount }];
+            push_posting(&mut postings, balance, AccountId::fees(), attempt.fee);
+            tx.post(JournalKind::TopUp, attempt.id.0, attempt.amount.currency(), postings, &[]);
+        } else {
+            let (person, asked_at) = (attempt.person, attempt.created_at);
+            money_tally::give_back(tx, person, Passage::TopUp, attempt.amount, asked_at);
         }
         Ok(())
     }

@@ -221,6 +221,7 @@ impl Command for RecordBinding {
                     token_sealed: token_sealed.clone(),
                     bound_at: now,
                     removed_at: None,
+                    withdrawals: 0,
                 };
                 binding.state = BindingState::Bound;
                 binding.card = Some(card.id);
@@ -276,7 +277,8 @@ fn fail(binding: &mut Binding, person: &mut Person, now: Timestamp, refusal: Ref
     }
 }
 
-/// Takes a card out of a wallet. Refunds of what it paid still reach it.
+/// Takes a card out of a wallet. Refunds of what it paid still reach it; what is withdrawn would not, since the network is
+/// given its token back, so it stays until no withdrawal is on its way to it.
 #[derive(Debug)]
 pub struct RemoveCard {
     /// Whose.
@@ -295,6 +297,9 @@ impl Command for RemoveCard {
         let mut card = card_of(tx, self.person, self.card)?;
         let mut person = tx.rows().person.get(&self.person).or_stop()?.cloned().ok_or(Refusal::SignedOut)?;
         tx.rows().card_owner.get(&card.number_mac).or_stop()?;
+        if card.withdrawals > 0 {
+            return Err(Refusal::CardAwaitsMoney.into());
+        }
         payment_password::check(tx, self.person, &self.pin)?;
         let owner = CardOwner { number_mac: card.number_mac, person: self.person, card: None };
         card.removed_at = Some(tx.now());
@@ -322,6 +327,7 @@ pub const fn person_refusal(refusal: NetworkRefusal) -> Refusal {
         NetworkRefusal::OverLimit => Refusal::CardOverLimit,
         NetworkRefusal::CardNotUsable => Refusal::CardNotUsable,
         NetworkRefusal::Unavailable => Refusal::BankUnavailable,
+        NetworkRefusal::NotCovered => Refusal::WithdrawalNotCovered,
         NetworkRefusal::Withdrawn | NetworkRefusal::Refused => Refusal::BankRefused,
     }
 }

@@ -57,7 +57,9 @@ impl From<NetworkRefusal> for CodeFailure {
             NetworkRefusal::InsufficientFunds => Self::CardInsufficientFunds,
             NetworkRefusal::OverLimit | NetworkRefusal::CardNotUsable => Self::CardNotUsable,
             NetworkRefusal::Unavailable => Self::BankUnavailable,
-            NetworkRefusal::Withdrawn | NetworkRefusal::Refused => Self::BankRefused,
+            NetworkRefusal::NotCovered | NetworkRefusal::Withdrawn | NetworkRefusal::Refused => {
+                Self::BankRefused
+            }
         }
     }
 }

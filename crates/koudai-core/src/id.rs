@@ -128,6 +128,8 @@ ids! {
     AgreementId = 6300;
     /// Money between a holder and an app.
     AppMoveId = 6400;
+    /// Money of a person's on its way to a card of theirs.
+    WithdrawalId = 7300;
     /// A message on its way to a phone.
     MessageId = 7200;
     /// One of the operator's staff.

@@ -41,9 +41,11 @@ pub enum AccountKind {
     TransferInFlight,
     /// What is owed to an app that takes money from accounts here.
     AppSettlement,
+    /// People's withdrawals that are on their way to cards.
+    WithdrawalInFlight,
 }
 
-const KINDS: [(i64, AccountKind); 7] = [
+const KINDS: [(i64, AccountKind); 8] = [
     (1, AccountKind::PersonBalance),
     (2, AccountKind::MerchantUnsettled),
     (3, AccountKind::Fees),
@@ -51,6 +53,7 @@ const KINDS: [(i64, AccountKind); 7] = [
     (5, AccountKind::RefundInFlight),
     (6, AccountKind::TransferInFlight),
     (7, AccountKind::AppSettlement),
+    (8, AccountKind::WithdrawalInFlight),
 ];
 
 const KIND_BITS: i64 = 4;
@@ -85,6 +88,11 @@ impl AccountId {
     /// A merchant's transfers that nobody has received yet.
     pub const fn transfers_in_flight(id: MchId) -> Self {
         Self((id.0 << KIND_BITS) | 6)
+    }
+
+    /// People's withdrawals on their way through a network.
+    pub const fn withdrawals_in_flight(network: NetworkId) -> Self {
+        Self((network.0 << KIND_BITS) | 8)
     }
 
     /// What is owed to an app.
@@ -166,6 +174,12 @@ pub enum JournalKind {
     AppRefund,
     /// An app paid a holder out. Subject: the movement.
     AppPayout,
+    /// A person's money was held for a card of theirs, with its fee. Subject: the withdrawal.
+    WithdrawalHeld,
+    /// What was held reached the card, and its fee the operator. Subject: the withdrawal.
+    WithdrawalPaid,
+    /// What was held came back to the person, the fee too. Subject: the withdrawal.
+    WithdrawalReturned,
 }
 
 impl JournalKind {
@@ -187,6 +201,9 @@ impl JournalKind {
             Self::AppDebit => 13,
             Self::AppRefund => 14,
             Self::AppPayout => 15,
+            Self::WithdrawalHeld => 16,
+            Self::WithdrawalPaid => 17,
+            Self::WithdrawalReturned => 18,
         }
     }
 
@@ -208,6 +225,9 @@ impl JournalKind {
             Self::AppDebit,
             Self::AppRefund,
             Self::AppPayout,
+            Self::WithdrawalHeld,
+            Self::WithdrawalPaid,
+            Self::WithdrawalReturned,
         ]
         .into_iter()
         .find(|kind| kind.number() == number)
@@ -230,7 +250,10 @@ impl JournalKind {
             | Self::TransferHeld
             | Self::AppDebit
             | Self::AppRefund
-            | Self::AppPayout => false,
+            | Self::AppPayout
+            | Self::WithdrawalHeld
+            | Self::WithdrawalPaid
+            | Self::WithdrawalReturned => false,
         }
     }
 }
@@ -270,7 +293,7 @@ pub struct Journal {
     pub at: Timestamp,
     /// What it states.
     pub kind: JournalKind,
-    /// The order, refund, transfer or attempt it is about.
+    /// The order, refund, transfer, withdrawal or attempt it is about.
     pub subject: i64,
     /// The currency of every posting.
     pub currency: Currency,
@@ -490,6 +513,7 @@ mod tests {
             AccountId::clearing(ISSUER_NETWORK),
             AccountId::refund_in_flight(ISSUER_NETWORK),
             AccountId::transfers_in_flight(MchId::FIRST),
+            AccountId::withdrawals_in_flight(ISSUER_NETWORK),
         ];
         for (i, a) in all.iter().enumerate() {
             assert!(a.kind().is_some());

@@ -94,19 +94,46 @@ pub enum Refusal {
     BindingExpired,
     /// No such binding for this person.
     BindingUnknown,
+    /// A withdrawal is on its way to the card.
+    CardAwaitsMoney,
     /// No such card for this person, or it is no longer bound.
     CardUnknown,
 
     // Money.
     /// Not an amount of money.
     AmountInvalid,
-    /// Outside what one top-up may be.
+    /// Outside what one top-up or withdrawal may be.
     AmountOutOfRange {
         /// The least that is allowed.
         least: Money,
         /// The most that is allowed.
         most: Money,
     },
+    /// More than may be topped up on one day.
+    DayTopUpsReached {
+        /// The most a day.
+        most: Money,
+        /// What is left of it.
+        left: Money,
+    },
+    /// More than may be withdrawn on one day.
+    DayWithdrawalsReached {
+        /// The most a day.
+        most: Money,
+        /// What is left of it.
+        left: Money,
+    },
+    /// No more withdrawals on this day.
+    TooManyWithdrawals {
+        /// How many a day.
+        most: u8,
+    },
+    /// Money is withdrawn to debit cards only.
+    DebitCardsOnly,
+    /// The withdrawal has been sent or has ended, so it cannot be taken back.
+    WithdrawalSent,
+    /// The operator's account at the network does not cover it at present.
+    WithdrawalNotCovered,
     /// The balance does not cover the amount.
     InsufficientBalance {
         /// What is missing.
@@ -223,9 +250,16 @@ impl Refusal {
             Self::BankCodeWrong => "BANK_CODE_WRONG",
             Self::BindingExpired => "BINDING_EXPIRED",
             Self::BindingUnknown => "BINDING_UNKNOWN",
+            Self::CardAwaitsMoney => "CARD_AWAITS_MONEY",
             Self::CardUnknown => "CARD_UNKNOWN",
             Self::AmountInvalid => "AMOUNT_INVALID",
             Self::AmountOutOfRange { .. } => "AMOUNT_OUT_OF_RANGE",
+            Self::DayTopUpsReached { .. } => "DAY_TOP_UPS_REACHED",
+            Self::DayWithdrawalsReached { .. } => "DAY_WITHDRAWALS_REACHED",
+            Self::TooManyWithdrawals { .. } => "TOO_MANY_WITHDRAWALS",
+            Self::DebitCardsOnly => "DEBIT_CARDS_ONLY",
+            Self::WithdrawalSent => "WITHDRAWAL_SENT",
+            Self::WithdrawalNotCovered => "WITHDRAWAL_NOT_COVERED",
             Self::InsufficientBalance { .. } => "INSUFFICIENT_BALANCE",
             Self::CardInsufficientFunds => "CARD_INSUFFICIENT_FUNDS",
             Self::CardOverLimit => "CARD_OVER_LIMIT",

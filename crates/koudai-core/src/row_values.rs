@@ -276,6 +276,8 @@ worded! {
         CardPayment = "card_payment",
         /// Credit a card from a merchant's money.
         CardRefund = "card_refund",
+        /// Credit a card from its holder's balance.
+        Payout = "payout",
     }
 }
 
@@ -302,10 +304,38 @@ worded! {
         CardNotUsable = "card_not_usable",
         /// The network could not be reached, and nothing was sent.
         Unavailable = "unavailable",
+        /// The operator's account there does not cover it.
+        NotCovered = "not_covered",
         /// It was withdrawn before the bank did it.
         Withdrawn = "withdrawn",
         /// Anything else.
         Refused = "refused",
+    }
+}
+
+worded! {
+    /// When a withdrawal is sent.
+    Speed {
+        /// At once.
+        RealTime = "real_time",
+        /// A day after it was asked for.
+        NextDay = "next_day",
+    }
+}
+
+worded! {
+    /// How far a withdrawal is.
+    WithdrawalState {
+        /// Its money is held, and it has not left.
+        Waiting = "waiting",
+        /// The network is being asked to pay it out.
+        Sending = "sending",
+        /// It is at the card.
+        Paid = "paid",
+        /// It came to nothing, and the person has all of it back.
+        Failed = "failed",
+        /// The person took it back.
+        Cancelled = "cancelled",
     }
 }
 

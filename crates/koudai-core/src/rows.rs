@@ -10,7 +10,7 @@ use crate::code_payment::CodeFailure;
 use crate::column::{Cells, Column, Fields, Row, Shape, Value};
 use crate::id::{
     AgreementId, AppMoveId, AttemptId, BindingId, CardId, IssuingAppId, MchId, MessageId, OrderId, PersonId,
-    RefundId, Seq, StaffId, TransferId,
+    RefundId, Seq, StaffId, TransferId, WithdrawalId,
 };
 use crate::identity::Phone;
 use crate::ledger::{AccountId, NetworkId};
@@ -234,6 +234,8 @@ rows! {
         bound_at: Timestamp,
         /// When it was removed; refunds still find it.
         removed_at: Option<Timestamp>,
+        /// How many withdrawals are on their way to it.
+        withdrawals: u32,
     }
 
     /// Who holds a card number at present. Source.
@@ -640,6 +642,10 @@ rows! {
         ended_at: Option<Timestamp>,
         /// The owner's epoch it was recorded in: the process that recorded it knows whether it was ever sent.
         epoch: i64,
+        /// The withdrawal it pays out.
+        withdrawal: Option<WithdrawalId>,
+        /// Of a top-up, what the operator takes of it when it has arrived.
+        fee: Money,
     }
 
     /// A person's number for a top-up. Source.
@@ -660,6 +666,70 @@ rows! {
         tries: u32,
         /// From then on it is withdrawn at the network instead of sent.
         send_until: Timestamp,
+    }
+
+    /// Money of a person's on its way to a card of theirs. Source.
+    Withdrawal in withdrawal as withdrawal {
+        /// The withdrawal.
+        id: WithdrawalId,
+        /// Whose.
+        person: PersonId,
+        /// The device's number for it.
+        number: String,
+        /// The card.
+        card: CardId,
+        /// The network that reaches its bank.
+        network: NetworkId,
+        /// What arrives.
+        amount: Money,
+        /// What it costs on top.
+        fee: Money,
+        /// When it is sent.
+        speed: Speed,
+        /// How far it is.
+        state: WithdrawalState,
+        /// The call that pays it out, once there is one.
+        attempt: Option<AttemptId>,
+        /// Why its network refused it. One that failed without was not sent: its person was frozen when it was due.
+        refusal: Option<NetworkRefusal>,
+        /// When it was asked for.
+        created_at: Timestamp,
+        /// From when on it is sent.
+        due_at: Timestamp,
+        /// When it was paid, failed or was taken back.
+        ended_at: Option<Timestamp>,
+    }
+
+    /// A person's number for a withdrawal. Source.
+    WithdrawalNumber in withdrawal_number as withdrawal_number {
+        /// Person and number.
+        key: ClientNumber,
+        /// The withdrawal.
+        withdrawal: WithdrawalId,
+    }
+
+    /// A withdrawal that has not left yet. Source; deleted when it is sent or taken back.
+    WaitingWithdrawal in waiting_withdrawal as waiting_withdrawal {
+        /// The withdrawal.
+        withdrawal: WithdrawalId,
+        /// From when on it is sent.
+        due_at: Timestamp,
+    }
+
+    /// What a person topped up and withdrew on a day. Source.
+    MoneyTally in money_tally as money_tally {
+        /// The person.
+        person: PersonId,
+        /// The day in China that the rest counts.
+        day: i64,
+        /// The first moment on that day that is counted.
+        since: Timestamp,
+        /// What was topped up, or is being.
+        topped_up: Money,
+        /// What was withdrawn, or is being, without fees.
+        withdrawn: Money,
+        /// In how many withdrawals.
+        withdrawals: u8,
     }
 
     /// A message on its way to a phone; its code is derived when it is sent. Source; deleted once sent or stale.

@@ -151,6 +151,24 @@ pub struct Policy {
     pub top_up_least: Money,
     /// The most one top-up may be.
     pub top_up_most: Money,
+    /// The most a person may top up a day.
+    pub top_up_day_most: Money,
+    /// What a top-up costs, of what arrives.
+    pub top_up_fee: RatePpm,
+    /// The least one withdrawal may be.
+    pub withdraw_least: Money,
+    /// The most one withdrawal may be.
+    pub withdraw_most: Money,
+    /// The most a person may withdraw a day.
+    pub withdraw_day_most: Money,
+    /// How many withdrawals a person may ask for a day.
+    pub withdrawals_a_day: u8,
+    /// What a withdrawal that is sent at once costs, on top of it.
+    pub withdraw_fee: RatePpm,
+    /// What a withdrawal that is sent a day later costs, on top of it.
+    pub withdraw_next_day_fee: RatePpm,
+    /// The least fee of a withdrawal that costs anything.
+    pub withdraw_fee_least: Money,
     /// Youngest age of a holder in whole years.
     pub minimum_age: i64,
     /// How many cards a person may bind.
@@ -215,6 +233,15 @@ impl Default for Policy {
             fee: RatePpm::new(6_000).expect("below one million"),
             top_up_least: fen(1),
             top_up_most: fen(5_000_000),
+            top_up_day_most: fen(10_000_000),
+            top_up_fee: RatePpm::new(0).expect("below one million"),
+            withdraw_least: fen(100),
+            withdraw_most: fen(500_000),
+            withdraw_day_most: fen(1_000_000),
+            withdrawals_a_day: 5,
+            withdraw_fee: RatePpm::new(1_000).expect("below one million"),
+            withdraw_next_day_fee: RatePpm::new(0).expect("below one million"),
+            withdraw_fee_least: fen(10),
             minimum_age: 14,
             cards_most: 10,
             failed_bindings_most: 5,

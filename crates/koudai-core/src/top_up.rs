@@ -4,10 +4,19 @@ use crate::attempt;
 use crate::binding::card_of;
 use crate::id::{CardId, PersonId};
 use crate::money::Money;
+use crate::money_tally::{self, Passage};
 use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
 use crate::rows::{Attempt, AttemptKind, AttemptNumber, ClientNumber};
-use crate::state::{Command, OrStop, Stop, Tx};
+use crate::state::{Command, OrStop, Policy, Stop, Tx};
+
+impl Policy {
+    /// What topping up this much costs, of what arrives, rounded half up to whole minor units. Nothing unless the operator
+    /// sets a rate.
+    pub fn top_up_fee(&self, amount: Money) -> Money {
+        amount.rate_half_up(self.top_up_fee)
+    }
+}
 
 /// Asks a card's bank for money for the balance.
 #[derive(Debug)]
@@ -45,9 +54,12 @@ impl Command for StartTopUp {
             return Err(Refusal::AmountOutOfRange { least, most }.into());
         }
         let card = card_of(tx, self.person, self.card)?;
+        let tally = money_tally::with(tx, self.person, Passage::TopUp, self.amount)?;
         payment_password::check(tx, self.person, &self.pin)?;
-        let attempt = attempt::new(tx, AttemptKind::TopUp, &card, self.amount);
+        let mut attempt = attempt::new(tx, AttemptKind::TopUp, &card, self.amount);
+        attempt.fee = tx.policy().top_up_fee(self.amount);
         attempt::open(tx, attempt.clone());
+        tx.rows().money_tally.put(tally);
         tx.rows().attempt_number.put(AttemptNumber { key, attempt: attempt.id });
         Ok(attempt)
     }

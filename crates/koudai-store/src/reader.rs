@@ -14,7 +14,7 @@ use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
     Agreement, Attempt, Balance, Card, CodePayment, Delivery, DeliveryKey, DeliveryOutcome,
     MerchantCertificate, Message, NoticeCursor, NoticeKey, NoticeRetry, NoticeTally, OpenAttempt, OrderCode,
-    PayerCode, Refund, UsedLoginCode, WaitingTransfer,
+    PayerCode, Refund, UsedLoginCode, WaitingTransfer, WaitingWithdrawal,
 };
 use koudai_core::time::Timestamp;
 
@@ -566,6 +566,14 @@ impl Reader {
     /// As `get`.
     pub fn overdue_transfers(&self, now: Timestamp, limit: i64) -> Result<Vec<WaitingTransfer>, StoreError> {
         self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Withdrawals that are to be sent, the longest due first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn due_withdrawals(&self, now: Timestamp, limit: i64) -> Result<Vec<WaitingWithdrawal>, StoreError> {
+        self.find("due_at <= ?1 ORDER BY due_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
     }
 
     /// Merchants whose cursor lies behind the newest journal of their history.

@@ -11,8 +11,9 @@
 
 use std::path::{Path, PathBuf};
 
-use koudai_core::money::Money;
+use koudai_core::money::{Money, RatePpm};
 use koudai_core::refusal::Refusal;
+use koudai_core::rows::Speed;
 use koudai_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use koudai_web::assets;
 use koudai_web::say::Lang;
@@ -23,9 +24,9 @@ use koudai_web::wallet::pages::{
     CardPage, CardsPage, CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState, Direction, Event,
     Holder, HomePage, LandingPage, LastCodePayment, LoginPage, Method, MonthOfRecords, PageOfRecords,
     PayPage, PayResultPage, PayState, PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState,
-    RecordsPage, RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage, StatusPage, TermsPage,
-    TopUpPage, TopUpResultPage, TopUpState, TransferLine, TransferPage, TransferStanding, TransfersPage,
-    Unusable,
+    RecordsPage, RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage, SpeedLine, StatusPage,
+    TermsPage, TopUpPage, TopUpResultPage, TopUpState, TransferLine, TransferPage, TransferStanding,
+    TransfersPage, Unusable, WithdrawPage, WithdrawResultPage, WithdrawState,
 };
 
 fn main() -> std::io::Result<()> {
@@ -64,6 +65,7 @@ pub fn pages(l: Lang) -> Vec<(&'static str, String)> {
     accounts(l, &mut add);
     cards(l, &mut add);
     top_ups(l, &mut add);
+    withdrawals(l, &mut add);
     payments(l, &mut add);
     transfers(l, &mut add);
     codes(l, &mut add);
@@ -223,6 +225,8 @@ fn top_ups(l: Lang, add: &mut Add) {
         balance: fen(123_456),
         least: fen(100),
         most: fen(5_000_000),
+        day_left: fen(9_800_000),
+        fee: RatePpm::new(0).expect("below one million"),
         has_payment_password: true,
         refused,
     };
@@ -235,6 +239,7 @@ fn top_ups(l: Lang, add: &mut Add) {
         attempt_id: REFERENCE.into(),
         state,
         amount: fen(20_000),
+        fee: fen(0),
         card: card_lines(l)[0].name(l),
         at: NOW,
     };
@@ -242,6 +247,54 @@ fn top_ups(l: Lang, add: &mut Add) {
     add("top-up-succeeded", &result(done));
     add("top-up-pending", &result(TopUpState::Pending { since: NOW }));
     add("top-up-failed", &result(TopUpState::Failed(refused(l, Refusal::CardInsufficientFunds))));
+}
+
+fn withdrawals(l: Lang, add: &mut Add) {
+    let speed = |speed, ppm, most: Option<i64>, fee: Option<i64>| SpeedLine {
+        speed,
+        rate: RatePpm::new(ppm).expect("below one million"),
+        least_fee: fen(10),
+        most: most.map(fen),
+        fee: fee.map(fen),
+    };
+    let form = |cards, amount: &str, fees: [Option<i64>; 2], refused| WithdrawPage {
+        l,
+        number: REFERENCE.into(),
+        cards,
+        chosen: None,
+        amount: amount.into(),
+        speed: Speed::RealTime,
+        speeds: vec![
+            speed(Speed::RealTime, 1_000, Some(123_332), fees[0]),
+            speed(Speed::NextDay, 0, Some(123_456), fees[1]),
+        ],
+        balance: fen(123_456),
+        least: fen(100),
+        most: fen(500_000),
+        day_left: fen(980_000),
+        times_left: 4,
+        has_payment_password: true,
+        refused,
+    };
+    add("withdraw", &form(card_lines(l), "200.00", [Some(20), Some(0)], None));
+    add("withdraw-no-card", &form(Vec::new(), "", [None, None], None));
+    let day = Refusal::DayWithdrawalsReached { most: fen(1_000_000), left: fen(980_000) };
+    add("withdraw-refused", &form(card_lines(l), "80000", [None, None], Some(refused(l, day))));
+    let result = |state| WithdrawResultPage {
+        l,
+        number: REFERENCE.into(),
+        state,
+        amount: fen(20_000),
+        fee: fen(20),
+        card: card_lines(l)[0].name(l),
+        at: NOW,
+    };
+    add("withdraw-waiting", &result(WithdrawState::Waiting { due: NOW.plus(86_400_000), refused: None }));
+    add("withdraw-sending", &result(WithdrawState::Sending { since: NOW }));
+    let (record_id, balance) = (REFERENCE.to_owned(), fen(103_436));
+    add("withdraw-paid", &result(WithdrawState::Paid { record_id: record_id.clone(), balance }));
+    add("withdraw-cancelled", &result(WithdrawState::Cancelled { record_id, balance }));
+    add("withdraw-failed", &result(WithdrawState::Failed(refused(l, Refusal::CardNotUsable))));
 }
 
 fn payments(l: Lang, add: &mut Add) {

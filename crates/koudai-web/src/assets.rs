@@ -27,6 +27,7 @@ const SOURCES: [(&str, &str); 10] = [
     ("app.js", include_str!("../static/app.js")),
     ("keypad.js", include_str!("../static/keypad.js")),
     ("careful.js", include_str!("../static/careful.js")),
+    ("withdraw.js", include_str!("../static/withdraw.js")),
     ("scan.js", include_str!("../static/scan.js")),
     ("card-bank.js", include_str!("../static/card-bank.js")),
     ("code.css", include_str!("../static/code.css")),

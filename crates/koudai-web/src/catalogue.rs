@@ -174,12 +174,35 @@ fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::BankCodeWrong => plain("验证码错误或已失效", "Wrong or expired code"),
         Refusal::BindingExpired => plain("本次绑卡已超时", "This took too long and has ended"),
         Refusal::BindingUnknown => plain("没有找到这次绑卡", "We cannot find this card request"),
+        Refusal::CardAwaitsMoney => {
+            plain("有提现正在到这张卡的途中", "A withdrawal is on its way to this card")
+        }
         Refusal::CardUnknown => plain("没有找到这张银行卡", "We cannot find this card"),
         Refusal::AmountInvalid => plain("金额格式不正确", "That is not an amount"),
         Refusal::AmountOutOfRange { least, most } => match l {
-            Lang::Zh => format!("单笔充值金额须在 {} 至 {} 之间", figure(least), figure(most)),
-            Lang::En => format!("A top-up is {} to {}", figure(least), figure(most)),
+            Lang::Zh => format!("单笔金额须在 {} 至 {} 之间", figure(least), figure(most)),
+            Lang::En => format!("The amount has to be {} to {}", figure(least), figure(most)),
         },
+        Refusal::DayTopUpsReached { most, left } => match l {
+            Lang::Zh => format!("每天最多充值 {}，今天还可充值 {}", figure(most), figure(left)),
+            Lang::En => format!("Top-ups are {} a day at most, {} left today", figure(most), figure(left)),
+        },
+        Refusal::DayWithdrawalsReached { most, left } => match l {
+            Lang::Zh => format!("每天最多提现 {}，今天还可提现 {}", figure(most), figure(left)),
+            Lang::En => {
+                format!("Withdrawals are {} a day at most, {} left today", figure(most), figure(left))
+            }
+        },
+        Refusal::TooManyWithdrawals { most } => match l {
+            Lang::Zh => format!("每天最多提现 {most} 次，今天已用完"),
+            Lang::En => format!("You have had today's {most} withdrawals"),
+        },
+        Refusal::DebitCardsOnly => plain("只能提现到储蓄卡", "Withdrawals go to debit cards only"),
+        Refusal::WithdrawalSent => plain(
+            "这笔提现已发出或已结束，不能取消",
+            "It has been sent or is over, so it cannot be cancelled",
+        ),
+        Refusal::WithdrawalNotCovered => plain("暂时无法提现", "Withdrawals are not possible just now"),
         Refusal::InsufficientBalance { short_by } => match l {
             Lang::Zh => format!("零钱不足，差 {}", figure(short_by)),
             Lang::En => format!("Not enough balance, short by {}", figure(short_by)),
@@ -269,6 +292,12 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::TransferUnknown
         | Refusal::TransferOverdue
         | Refusal::TransferWithdrawn
+        | Refusal::CardAwaitsMoney
+        | Refusal::DayTopUpsReached { .. }
+        | Refusal::DayWithdrawalsReached { .. }
+        | Refusal::TooManyWithdrawals { .. }
+        | Refusal::DebitCardsOnly
+        | Refusal::WithdrawalSent
         | Refusal::RecordUnknown
         | Refusal::RequestMalformed
         | Refusal::RequestTooLarge
@@ -289,6 +318,7 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::CardOverLimit
         | Refusal::BankRefused
         | Refusal::BankUnavailable
+        | Refusal::WithdrawalNotCovered
         | Refusal::CodeUnreadable
         | Refusal::CodeNotOurs
         | Refusal::CodeSwapped
@@ -317,7 +347,9 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
             l.say("请输入 11 位中国大陆手机号", "Enter a mainland China number of 11 digits")
         }
         Refusal::CodeTooSoon { .. } => l.say("请稍等，先查看短信", "Wait a moment and look at your messages"),
-        Refusal::TooManyCodes { .. } | Refusal::Busy => l.say("请稍后再试", "Try again later"),
+        Refusal::TooManyCodes { .. } | Refusal::WithdrawalNotCovered | Refusal::Busy => {
+            l.say("请稍后再试", "Try again later")
+        }
         Refusal::CodeWrong { tries_left: 0 } | Refusal::CodeExpired => {
             l.say("请重新获取验证码", "Ask for a new code")
         }
@@ -379,6 +411,15 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         Refusal::CardUnknown => l.say("请换一张卡", "Choose another card"),
         Refusal::AmountInvalid => l.say("请输入金额，最多两位小数", "Enter an amount, at most two decimals"),
         Refusal::AmountOutOfRange { .. } => l.say("请修改金额", "Change the amount"),
+        Refusal::DayTopUpsReached { .. } | Refusal::DayWithdrawalsReached { .. } => {
+            l.say("请修改金额，或明天再来", "Change the amount, or come back tomorrow")
+        }
+        Refusal::TooManyWithdrawals { .. } => l.say("请明天再来", "Come back tomorrow"),
+        Refusal::DebitCardsOnly => l.say("请选择一张储蓄卡", "Choose a debit card"),
+        Refusal::WithdrawalSent => l.say("请在账单中查看结果", "See your bills for how it went"),
+        Refusal::CardAwaitsMoney => {
+            l.say("请等它到账，或先取消提现", "Wait until it has arrived, or cancel it first")
+        }
         Refusal::InsufficientBalance { .. } => {
             l.say("请用银行卡付款，或先充值", "Pay by card, or top up first")
         }
@@ -460,7 +501,10 @@ pub fn step(refusal: Refusal) -> Step {
         Refusal::CardBoundElsewhere | Refusal::BindingExpired | Refusal::BindingUnknown => Step::AddCard,
         Refusal::InsufficientBalance { .. } => Step::TopUp,
         Refusal::CodeUnreadable | Refusal::CodeStale | Refusal::OrderUnknown => Step::Scan,
-        Refusal::OrderAlreadyPaid | Refusal::RecordUnknown => Step::Records,
+        Refusal::OrderAlreadyPaid
+        | Refusal::RecordUnknown
+        | Refusal::WithdrawalSent
+        | Refusal::CardAwaitsMoney => Step::Records,
         Refusal::AccountFrozen
         | Refusal::PaymentPasswordAlreadySet
         | Refusal::PaymentPasswordLocked { .. }
@@ -504,6 +548,11 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::BankCodeWrong
         | Refusal::AmountInvalid
         | Refusal::AmountOutOfRange { .. }
+        | Refusal::DayTopUpsReached { .. }
+        | Refusal::DayWithdrawalsReached { .. }
+        | Refusal::TooManyWithdrawals { .. }
+        | Refusal::DebitCardsOnly
+        | Refusal::WithdrawalNotCovered
         | Refusal::CardInsufficientFunds
         | Refusal::CardOverLimit
         | Refusal::BankRefused
@@ -568,6 +617,8 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::PayerCodeOff
         | Refusal::TransferOverdue
         | Refusal::TransferWithdrawn
+        | Refusal::WithdrawalSent
+        | Refusal::CardAwaitsMoney
         | Refusal::NumberReused => 409,
         Refusal::RequestTooLarge => 413,
         Refusal::PhoneInvalid
@@ -582,10 +633,16 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::CardCvvInvalid
         | Refusal::AmountInvalid
         | Refusal::AmountOutOfRange { .. }
+        | Refusal::DayTopUpsReached { .. }
+        | Refusal::DayWithdrawalsReached { .. }
+        | Refusal::DebitCardsOnly
         | Refusal::CodeUnreadable => 422,
-        Refusal::CodeTooSoon { .. } | Refusal::TooManyCodes { .. } | Refusal::TooManyBindings => 429,
+        Refusal::CodeTooSoon { .. }
+        | Refusal::TooManyCodes { .. }
+        | Refusal::TooManyBindings
+        | Refusal::TooManyWithdrawals { .. } => 429,
         Refusal::OutOfOrder => 500,
-        Refusal::BankUnavailable | Refusal::Busy => 503,
+        Refusal::BankUnavailable | Refusal::WithdrawalNotCovered | Refusal::Busy => 503,
     }
 }
 
@@ -635,7 +692,8 @@ every! {
     BankRefused, BankUnavailable, CodeUnreadable, CodeNotOurs, CodeSwapped, CodeStale, OrderUnknown, OrderClosed,
     OrderExpired, OrderAlreadyPaid, OrderBeingPaid, ProductNotEnabled, MerchantSuspended, NumberReused, RecordUnknown,
     RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder, OrderForAnother, CallUpInvalid, CallUpStale,
-    AppUnknown, DomainNotRegistered, OrderReversed, PayerCodeOff, TransferUnknown, TransferOverdue, TransferWithdrawn;
+    AppUnknown, DomainNotRegistered, OrderReversed, PayerCodeOff, TransferUnknown, TransferOverdue, TransferWithdrawn, CardAwaitsMoney, DebitCardsOnly,
+    WithdrawalSent, WithdrawalNotCovered;
     Refusal::CodeTooSoon { .. } => Refusal::CodeTooSoon { wait_s: 42 },
     Refusal::TooManyCodes { .. } => Refusal::TooManyCodes { wait_s: 900 },
     Refusal::CodeWrong { .. } => Refusal::CodeWrong { tries_left: 3 },
@@ -645,6 +703,9 @@ every! {
     },
     Refusal::AmountOutOfRange { .. } => Refusal::AmountOutOfRange { least: yuan(1), most: yuan(50_000) },
     Refusal::InsufficientBalance { .. } => Refusal::InsufficientBalance { short_by: yuan(12) },
+    Refusal::DayTopUpsReached { .. } => Refusal::DayTopUpsReached { most: yuan(100_000), left: yuan(20) },
+    Refusal::DayWithdrawalsReached { .. } => Refusal::DayWithdrawalsReached { most: yuan(10_000), left: yuan(20) },
+    Refusal::TooManyWithdrawals { .. } => Refusal::TooManyWithdrawals { most: 5 },
 }
 
 fn yuan(yuan: i64) -> Money {

@@ -1,4 +1,4 @@
-// Sends a payment or a top-up over a network that may fail at any moment, and always says truthfully whether it went
+// Sends a payment, a top-up or a withdrawal over a network that may fail at any moment, and always says truthfully whether it went
 // out. The server knows one payment by its number, so looking again and sending again never charge twice; all state is
 // there, so a reload at any moment shows where it stands. The payment password is never kept for a second try.
 import { look, say, wait, waitOrOnline, within } from "./say.js";
@@ -12,10 +12,27 @@ let sending = false;
 // Whether a try has left this phone without a certain answer: it may yet arrive.
 let astray = false;
 
-const topUp = form?.id === "top-up";
-const checking = topUp
-  ? say("正在确认充值结果，请勿重复充值", "Checking the result, do not top up again")
-  : say("正在确认支付结果，请勿重复付款", "Checking the result, do not pay again");
+// What is said of each: while its answer is awaited, without a network, and when it has not arrived.
+const WORDS = {
+  "top-up": [
+    say("正在确认充值结果，请勿重复充值", "Checking the result, do not top up again"),
+    say("网络不可用，充值未提交，未扣款", "No network. Not sent, not charged"),
+    say("还没有收到这次充值，未扣款", "This top‑up has not arrived and you have not been charged"),
+  ],
+  withdraw: [
+    say("正在确认提现结果，请勿重复提现", "Checking the result, do not withdraw again"),
+    say("网络不可用，提现未提交，零钱未变动", "No network. Not sent, your balance is as it was"),
+    say("还没有收到这次提现，零钱未变动", "This withdrawal has not arrived, your balance is as it was"),
+  ],
+  pay: [
+    say("正在确认支付结果，请勿重复付款", "Checking the result, do not pay again"),
+    say("网络不可用，付款未提交，未扣款", "No network. Not sent, not charged"),
+    say("还没有收到这次付款，未扣款", "This payment has not arrived and you have not been charged"),
+  ],
+};
+// A payment's order is there before it is paid; a top-up or withdrawal that was never sent has no state to look at yet.
+const isNew = ["top-up", "withdraw"].includes(form?.id);
+const [checking, noNetwork, notArrived] = WORDS[form?.id] ?? WORDS.pay;
 
 form?.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -38,17 +55,14 @@ async function send(fields) {
   // Before sending: is anybody there? If not, nothing has left this phone, and we can say so.
   try {
     if (!navigator.onLine) throw new TypeError("offline");
-    // A top-up that was never sent has no state to look at yet.
-    const { body } = await look(topUp && !astray ? "/status" : state);
+    const { body } = await look(isNew && !astray ? "/status" : state);
     // An answer that is not ours comes from something in between, such as a café's sign-in page.
     if (!body) throw new TypeError("not ours");
     if (isSettled(body)) return location.replace(state);
   } catch {
     if (astray) return check();
     return refuse({
-      title: topUp
-        ? say("网络不可用，充值未提交，未扣款", "No network. Not sent, not charged")
-        : say("网络不可用，付款未提交，未扣款", "No network. Not sent, not charged"),
+      title: noNetwork,
       code: "NO_NETWORK",
       next: say("网络恢复后再试一次", "Try again when the network is back"),
     });
@@ -116,9 +130,7 @@ async function check() {
       if (isSettled(body) || status === 401) return location.replace(state);
       if (status === 404 || body?.state === "payable") {
         // It may still be on its way, so we go on looking while the person decides.
-        title.textContent = topUp
-          ? say("还没有收到这次充值，未扣款", "This top‑up has not arrived and you have not been charged")
-          : say("还没有收到这次付款，未扣款", "This payment has not arrived and you have not been charged");
+        title.textContent = notArrived;
         then.textContent = say("可以再试，不会重复扣款", "You can retry; you will never be charged twice");
         choices.hidden = false;
         continue;

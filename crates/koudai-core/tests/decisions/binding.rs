@@ -243,6 +243,7 @@ fn every_refusal_of_a_network_has_words_for_a_person() {
         "CARD_OVER_LIMIT",
         "CARD_NOT_USABLE",
         "BANK_UNAVAILABLE",
+        "WITHDRAWAL_NOT_COVERED",
         "BANK_REFUSED",
         "BANK_REFUSED",
     ];

@@ -21,8 +21,9 @@ use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::refusal::{MerchantRefusal, Refusal};
 use koudai_core::rows::{
-    Attempt, Balance, CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, Order, Person, Product, Refund,
-    Rows, Transfer, TransferState, WaitingTransfer,
+    Attempt, Balance, Card, CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, Order, Person, Product,
+    Refund, Rows, Speed, Transfer, TransferState, WaitingTransfer, WaitingWithdrawal, Withdrawal,
+    WithdrawalState,
 };
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{RequestCode, SignIn, code_of};
@@ -30,6 +31,7 @@ use koudai_core::state::{Batch, Command, Event, Keys, OrStop, Policy, State, Sto
 use koudai_core::time::Timestamp;
 use koudai_core::top_up::StartTopUp;
 use koudai_core::transfer::CreateTransfer;
+use koudai_core::withdrawal::StartWithdrawal;
 
 /// 2026-11-18, early in the morning in China.
 pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000);
@@ -374,6 +376,7 @@ impl Ledger {
             }
         }
         assert!(in_flight.is_empty(), "whatever waits is in flight: {in_flight:?}");
+        self.audit_withdrawals(&books);
         let refunds = self.all::<Refund>();
         for order in self.all::<Order>() {
             assert!(order.refunded.minor() <= order.amount.minor());
@@ -382,6 +385,29 @@ impl Ledger {
             let sum = own.fold((0, 0), |s, r| (s.0 + r.amount.minor(), s.1 + r.fee_returned.minor()));
             assert_eq!(sum, (order.refunded.minor(), order.fee_returned.minor()));
         }
+    }
+
+    /// What is in flight to cards is what waits or is being sent, each card counts its own, and whatever waits is due.
+    fn audit_withdrawals(&mut self, books: &BTreeMap<AccountId, (i64, i64, Seq)>) {
+        let (mut in_flight, mut to): (BTreeMap<_, i64>, BTreeMap<_, u32>) = Default::default();
+        let withdrawals = self.all::<Withdrawal>();
+        for open in withdrawals.iter().filter(|w| w.is_open()) {
+            *in_flight.entry(AccountId::withdrawals_in_flight(open.network)).or_default() +=
+                open.held().minor();
+            *to.entry(open.card).or_default() += 1;
+        }
+        for (account, (debits, credits, _)) in books {
+            if account.kind() == Some(AccountKind::WithdrawalInFlight) {
+                assert_eq!(credits - debits, in_flight.remove(account).unwrap_or(0), "what is in flight");
+            }
+        }
+        assert!(in_flight.is_empty(), "whatever is open is in flight: {in_flight:?}");
+        for card in self.all::<Card>() {
+            assert_eq!(card.withdrawals, to.get(&card.id).copied().unwrap_or(0), "what a card waits for");
+        }
+        let waiting = withdrawals.iter().filter(|w| w.state == WithdrawalState::Waiting).map(|w| w.id);
+        let due: Vec<_> = self.all::<WaitingWithdrawal>().into_iter().map(|row| row.withdrawal).collect();
+        assert_eq!(waiting.collect::<Vec<_>>(), due, "what waits is due, and nothing else");
     }
 }
 
@@ -428,6 +454,16 @@ pub(crate) fn start_binding(person: PersonId, number: &str, card: u8) -> StartBi
 
 pub(crate) fn top_up(person: PersonId, card: CardId, number: &str, minor: i64) -> StartTopUp {
     StartTopUp { person, number: number.to_owned(), card, amount: fen(minor), pin: pin(PIN) }
+}
+
+pub(crate) fn withdrawal(
+    person: PersonId,
+    card: CardId,
+    number: &str,
+    minor: i64,
+    speed: Speed,
+) -> StartWithdrawal {
+    StartWithdrawal { person, number: number.to_owned(), card, amount: fen(minor), speed, pin: pin(PIN) }
 }
 
 pub(crate) fn place(mchid: MchId, number: &str, minor: i64) -> PlaceOrder {

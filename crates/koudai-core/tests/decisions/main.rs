@@ -20,3 +20,4 @@ mod secrets;
 mod sign_in;
 mod top_up;
 mod transfer;
+mod withdrawal;

@@ -23,17 +23,18 @@ use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
 use koudai_core::reversal::ReverseOrder;
 use koudai_core::rows::{
     Attempt, BindingNumber, ClientNumber, CodeKey, CodePurpose, Message, NetworkRefusal, NoticeKey,
-    OneTimeCode, Order, PayerCode, Product, Refund, StaffRole, Transfer,
+    OneTimeCode, Order, PayerCode, Product, Refund, Speed, StaffRole, Transfer, Withdrawal,
 };
 use koudai_core::sign_in::{MessageDone, MessageFailed, RequestCode, SignIn, SignOut};
 use koudai_core::state::Command;
 use koudai_core::time::Timestamp;
 use koudai_core::transfer::{CancelTransfer, CloseOverdue, ReceiveTransfer};
+use koudai_core::withdrawal::{CancelWithdrawal, SendWithdrawals};
 use proptest::prelude::*;
 
 use crate::fixture::{
     Habit, Ledger, PIN, START, WRONG, appid, bound, fen, pin, place, set, start_binding, take, top_up,
-    transfer,
+    transfer, withdrawal,
 };
 use crate::notice::tried;
 
@@ -132,6 +133,17 @@ enum Op {
         number: u8,
     },
     CloseOverdue,
+    Withdraw {
+        person: usize,
+        number: u8,
+        minor: i64,
+        next_day: bool,
+    },
+    TakeBack {
+        person: usize,
+        number: u8,
+    },
+    SendDue,
     /// A command of another kind.
     Other {
         kind: u8,
@@ -177,6 +189,10 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0..PERSONS, 0..4_usize).prop_map(|(person, transfer)| Op::Receive { person, transfer }),
         2 => (merchant, 0..6_u8).prop_map(|(merchant, number)| Op::Cancel { merchant, number }),
         1 => Just(Op::CloseOverdue),
+        5 => (0..PERSONS, 0..6_u8, 100..400_i64, any::<bool>())
+            .prop_map(|(person, number, minor, next_day)| Op::Withdraw { person, number, minor, next_day }),
+        2 => (0..PERSONS, 0..6_u8).prop_map(|(person, number)| Op::TakeBack { person, number }),
+        2 => Just(Op::SendDue),
         8 => (0..OTHERS, 0..PERSONS, 0..MERCHANTS, 0..4_u8)
             .prop_map(|(kind, person, merchant, number)| Op::Other { kind, person, merchant, number }),
     ]
@@ -309,7 +325,27 @@ impl World {
                 let transfers = self.ledger.all::<Transfer>().into_iter().map(|t| t.id).collect();
                 self.say(&CloseOverdue { transfers })
             }
+            Op::Withdraw { .. } | Op::TakeBack { .. } | Op::SendDue => self.run_withdrawal(op),
             Op::Other { kind, person, merchant, number } => self.run_other(kind, person, merchant, number),
+        }
+    }
+
+    fn run_withdrawal(&mut self, op: &Op) -> String {
+        match *op {
+            Op::Withdraw { person, number, minor, next_day } => {
+                let (person, card) = self.persons[person];
+                let speed = if next_day { Speed::NextDay } else { Speed::RealTime };
+                self.say(&withdrawal(person, card, &format!("number-{number}"), minor, speed))
+            }
+            Op::TakeBack { person, number } => {
+                let person = self.persons[person].0;
+                self.say(&CancelWithdrawal { person, number: format!("number-{number}") })
+            }
+            Op::SendDue => {
+                let withdrawals = self.ledger.all::<Withdrawal>().into_iter().map(|w| w.id).collect();
+                self.say(&SendWithdrawals { withdrawals })
+            }
+            _ => unreachable!("an op about withdrawals"),
         }
     }
 

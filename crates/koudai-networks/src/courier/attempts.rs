@@ -7,6 +7,7 @@ use koudai_core::ledger::NetworkId;
 use koudai_core::rows::{
     Attempt, AttemptKind, AttemptState, Card, Merchant, NetworkRefusal, OpenAttempt, Order,
 };
+use koudai_core::secret::Secret;
 use koudai_core::time::Timestamp;
 use koudai_store::StoreError;
 
@@ -94,6 +95,9 @@ impl Courier {
             (Some(network), AttemptKind::TopUp | AttemptKind::CardPayment) => {
                 self.debit(network, first, &open, &attempt, &card, merchant).await
             }
+            (Some(network), AttemptKind::Payout) => {
+                self.pay_out(network, first, &open, &attempt, &card).await
+            }
             (Some(network), AttemptKind::CardRefund) => {
                 let original = original.expect("a refund names the debit it gives back");
                 refund(network, first, &attempt, &original).await
@@ -101,7 +105,7 @@ impl Courier {
         };
         let outcome = match found {
             Moved::Ended(outcome) => Some(outcome),
-            // A debit that was never made may be given up; a refund is owed, and goes on until the bank has an answer.
+            // A debit or payout that was never made may be given up; a refund is owed, and goes on until the bank has an answer.
             Moved::NothingDone(refusal) if first && attempt.kind != AttemptKind::CardRefund => {
                 Some(Outcome::Failed(refusal))
             }
@@ -118,6 +122,13 @@ impl Courier {
             },
             "bank asked"
         );
+        if outcome == Some(Outcome::Failed(NetworkRefusal::NotCovered)) {
+            tracing::warn!(
+                network = attempt.network.0,
+                attempt = %id.wire(),
+                "the operator's account at a network does not cover a payout: pay money in there"
+            );
+        }
         // A busy engine leaves the attempt open; the next look takes it up.
         match outcome {
             Some(outcome) => {
@@ -149,12 +160,42 @@ impl Courier {
                 known => return known,
             }
         }
-        let Ok(token) = self.networks.vault.open_text(Sealed::CardToken, &card.token_sealed) else {
-            tracing::error!(card = card.id.0, "a card's token does not open with the operator's keys");
-            return Moved::NothingDone(NetworkRefusal::Refused);
-        };
+        let Some(token) = self.token(card) else { return Moved::NothingDone(NetworkRefusal::Refused) };
         let what: String = merchant.unwrap_or_else(|| self.operator.to_string()).chars().take(120).collect();
         network.debit(Move { number: &number, token, amount: attempt.amount, what_for: &what }).await
+    }
+
+    /// By the rules of a debit: it is the holder's money that a second call under another number would pay twice.
+    async fn pay_out(
+        &self,
+        network: &dyn Network,
+        first: bool,
+        open: &OpenAttempt,
+        attempt: &Attempt,
+        card: &Card,
+    ) -> Moved {
+        let number = attempt.id.wire();
+        if self.engine.now() >= open.send_until {
+            return network.close_pay_out(&number).await;
+        }
+        if !first {
+            match network.query_pay_out(&number).await {
+                Moved::NotThere => {}
+                known => return known,
+            }
+        }
+        let Some(token) = self.token(card) else { return Moved::NothingDone(NetworkRefusal::Refused) };
+        let what: String = self.operator.chars().take(120).collect();
+        network.pay_out(Move { number: &number, token, amount: attempt.amount, what_for: &what }).await
+    }
+
+    /// What the card's network knows it by.
+    fn token(&self, card: &Card) -> Option<Secret<String>> {
+        let token = self.networks.vault.open_text(Sealed::CardToken, &card.token_sealed).ok();
+        if token.is_none() {
+            tracing::error!(card = card.id.0, "a card's token does not open with the operator's keys");
+        }
+        token
     }
 }
 

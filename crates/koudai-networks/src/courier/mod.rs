@@ -11,6 +11,7 @@ mod notices;
 pub(crate) mod post;
 mod retries;
 mod transfers;
+mod withdrawals;
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -136,6 +137,7 @@ impl Courier {
                     self.note(self.look_for_messages().await, "looking for messages");
                     self.note(self.look_for_retries().await, "looking for notices to retry");
                     self.note(self.close_overdue_transfers().await, "closing overdue transfers");
+                    self.note(self.send_due_withdrawals().await, "sending withdrawals that are due");
                     if looks.is_multiple_of(PROBE_EVERY) {
                         self.probe_networks();
                     }

@@ -333,7 +333,10 @@ pub(crate) fn event(
         | JournalKind::TransferHeld
         | JournalKind::AppDebit
         | JournalKind::AppRefund
-        | JournalKind::AppPayout => {
+        | JournalKind::AppPayout
+        | JournalKind::WithdrawalHeld
+        | JournalKind::WithdrawalPaid
+        | JournalKind::WithdrawalReturned => {
             unreachable!("nobody is told of these")
         }
     };

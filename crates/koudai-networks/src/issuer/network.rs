@@ -133,6 +133,7 @@ const fn money_refusal(code: IssuerCode) -> NetworkRefusal {
         IssuerCode::CardFrozen | IssuerCode::TokenUnknown | IssuerCode::CardUnknown => {
             NetworkRefusal::CardNotUsable
         }
+        IssuerCode::NotCovered => NetworkRefusal::NotCovered,
         IssuerCode::Closed => NetworkRefusal::Withdrawn,
         IssuerCode::DetailsMismatch
         | IssuerCode::CodeWrong
@@ -141,7 +142,6 @@ const fn money_refusal(code: IssuerCode) -> NetworkRefusal {
         | IssuerCode::TooMany
         | IssuerCode::IdReused
         | IssuerCode::NotFound
-        | IssuerCode::NotCovered
         | IssuerCode::SignError
         | IssuerCode::AppSuspended
         | IssuerCode::BadRequest

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use koudai_core::id::{OrderId, PersonId, RefundId, Seq, TransferId};
-use koudai_core::ledger::{AccountId, AccountKind, Journal, JournalKind};
+use koudai_core::id::{OrderId, PersonId, RefundId, Seq, TransferId, WithdrawalId};
+use koudai_core::ledger::{AccountId, AccountKind, ISSUER_NETWORK, Journal, JournalKind};
 use koudai_core::rows::Refund;
 use koudai_store::Reader;
 
@@ -45,6 +45,23 @@ pub(super) struct Sent {
     pub(super) end: SentEnd,
 }
 
+/// How a withdrawal stands by its journals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OutEnd {
+    UnderWay,
+    Paid,
+    Returned,
+}
+
+/// A withdrawal by its journals.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Out {
+    /// What was held, the fee included.
+    pub(super) amount: i64,
+    person: AccountId,
+    pub(super) end: OutEnd,
+}
+
 /// The books.
 #[derive(Default)]
 pub(super) struct Books {
@@ -59,6 +76,8 @@ pub(super) struct Books {
     redirected: HashSet<RefundId>,
     /// Transfers, and how each stands.
     pub(super) transfers: HashMap<TransferId, Sent>,
+    /// Withdrawals, and how each stands.
+    pub(super) withdrawals: HashMap<WithdrawalId, Out>,
     /// What merchants have to be told: merchant's account and journal.
     pub(super) to_tell: Vec<(AccountId, Seq)>,
 }
@@ -129,7 +148,8 @@ impl Books {
             check(line.number == number, || name("a line has another's number"))?;
             let asset = line.account.kind() == Some(AccountKind::NetworkClearing);
             let (more, less) = if asset { (debits, credits) } else { (credits, debits) };
-            check(more >= less, || name(&format!("account {} is overdrawn", line.account.0)))?;
+            // What a network paid out beyond what it took, it is owed.
+            check(asset || more >= less, || name(&format!("account {} is overdrawn", line.account.0)))?;
         }
         self.take_fact(refund.as_ref(), journal).map_err(|what| name(&what))?;
         if journal.kind.is_told() {
@@ -176,6 +196,9 @@ impl Books {
             JournalKind::TransferHeld | JournalKind::TransferPaid | JournalKind::TransferReturned => {
                 self.take_transfer(journal)
             }
+            JournalKind::WithdrawalHeld | JournalKind::WithdrawalPaid | JournalKind::WithdrawalReturned => {
+                self.take_withdrawal(journal)
+            }
             JournalKind::AppDebit | JournalKind::AppRefund | JournalKind::AppPayout => {
                 Err("nobody in a history binds an account to an app".to_owned())
             }
@@ -213,6 +236,39 @@ impl Books {
         let waits: i64 = open.map(|sent| sent.amount).sum();
         let stands = self.accounts.get(&way).map_or(0, |a| a.credits - a.debits);
         check(stands == waits, || format!("{stands} are in flight and {waits} wait"))
+    }
+
+    /// A withdrawal is held once and ends once, with all that was held. What is held and has not ended is all that is in
+    /// flight.
+    fn take_withdrawal(&mut self, journal: &Journal) -> Result<(), Finding> {
+        let id = WithdrawalId(journal.subject);
+        let amount = journal.postings.iter().map(|p| p.amount.minor()).sum();
+        let Some(first) = journal.postings.first() else {
+            return Err("a withdrawal moves nothing".to_owned());
+        };
+        let person = |account: AccountId| account.kind() == Some(AccountKind::PersonBalance);
+        let before = self.withdrawals.get(&id).copied();
+        let after = match (journal.kind, before) {
+            (JournalKind::WithdrawalHeld, None) if person(first.debit) => {
+                Out { amount, person: first.debit, end: OutEnd::UnderWay }
+            }
+            (JournalKind::WithdrawalPaid, Some(out)) if out.amount == amount && !person(first.credit) => {
+                Out { end: OutEnd::Paid, ..out }
+            }
+            (JournalKind::WithdrawalReturned, Some(out))
+                if out.amount == amount && first.credit == out.person =>
+            {
+                Out { end: OutEnd::Returned, ..out }
+            }
+            _ => return Err("a withdrawal begins or ends wrongly".to_owned()),
+        };
+        check(before.is_none_or(|out| out.end == OutEnd::UnderWay), || "a withdrawal ends twice".to_owned())?;
+        self.withdrawals.insert(id, after);
+        let open = self.withdrawals.values().filter(|out| out.end == OutEnd::UnderWay);
+        let held: i64 = open.map(|out| out.amount).sum();
+        let in_flight = self.accounts.get(&AccountId::withdrawals_in_flight(ISSUER_NETWORK));
+        let stands = in_flight.map_or(0, |a| a.credits - a.debits);
+        check(stands == held, || format!("{stands} are in flight to cards and {held} are held"))
     }
 
     /// How a person's account stands, in minor units.

@@ -3,7 +3,7 @@
 use koudai_core::id::Seq;
 use koudai_core::ledger::AccountId;
 use koudai_core::rows::{Attempt, AttemptState, OrderState};
-use koudai_core::time::HOUR;
+use koudai_core::time::{HOUR, Timestamp};
 use koudai_engine::by_hand::Step;
 
 use super::History;
@@ -18,6 +18,7 @@ impl History {
             self.tell()?;
             self.retry()?;
             self.close_overdue()?;
+            self.send_due_withdrawals()?;
             for step in [Step::Decide, Step::Load, Step::Bring, Step::Commit] {
                 self.step(step)?;
             }
@@ -35,6 +36,7 @@ impl History {
             Ok(!r.due_attempts(late, 1)?.is_empty()
                 || !r.due_retries(late, 1)?.is_empty()
                 || !r.overdue_transfers(late, 1)?.is_empty()
+                || !r.due_withdrawals(Timestamp(i64::MAX), 1)?.is_empty()
                 || !r.merchants_behind()?.is_empty())
         })?;
         Ok(open == Some(false))
@@ -84,6 +86,7 @@ impl History {
             })?;
         }
         self.close_the_books_of_transfers()?;
+        self.close_the_books_of_withdrawals()?;
         for (id, minor) in self.outside.succeeded() {
             let row = read(engine.read(|r| r.get::<Attempt>(&id)))?;
             let agrees = row.is_some_and(|a| a.state == AttemptState::Succeeded && a.amount.minor() == minor);

@@ -7,10 +7,11 @@ use koudai_core::order::PlaceOrder;
 use koudai_core::payment::Pay;
 use koudai_core::refund::RequestRefund;
 use koudai_core::refusal::{MerchantRefusal, Refusal};
-use koudai_core::rows::{Attempt, Order, Refund, Transfer};
+use koudai_core::rows::{Attempt, Order, Refund, Transfer, Withdrawal};
 use koudai_core::state::Command;
 use koudai_core::top_up::StartTopUp;
 use koudai_core::transfer::{CancelTransfer, CloseOverdue, CreateTransfer, ReceiveTransfer};
+use koudai_core::withdrawal::{CancelWithdrawal, SendWithdrawals, StartWithdrawal};
 use koudai_engine::Failed;
 use koudai_engine::by_hand::ByHand;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -26,6 +27,9 @@ pub(super) enum About {
     Receive(usize),
     Cancel(usize),
     CloseOverdue,
+    Withdraw(usize),
+    TakeBack(usize),
+    SendDue,
     End(AttemptId),
     Unknown(AttemptId),
     Told(MchId),
@@ -39,6 +43,7 @@ pub(super) enum Said {
     Refund(Box<Refund>),
     Attempt(Box<Attempt>),
     Transfer(Box<Transfer>),
+    Withdrawal(Box<Withdrawal>),
     Done,
     Refused(Why),
     /// Nothing was done.
@@ -118,6 +123,9 @@ known! {
     ReceiveTransfer: transfer => Said::Transfer(Box::new(transfer));
     CancelTransfer: transfer => Said::Transfer(Box::new(transfer));
     CloseOverdue: () => Said::Done;
+    StartWithdrawal: withdrawal => Said::Withdrawal(Box::new(withdrawal));
+    CancelWithdrawal: withdrawal => Said::Withdrawal(Box::new(withdrawal));
+    SendWithdrawals: () => Said::Done;
     AttemptUnknown: () => Said::Done;
     RecordTold: () => Said::Done;
     RecordRetry: () => Said::Done;

@@ -44,7 +44,8 @@ impl History {
             About::Refund(n) => self.judge_refund(*n, said),
             About::TopUp(n) => self.judge_top_up(*n, said),
             About::Transfer(n) | About::Receive(n) | About::Cancel(n) => self.judge_transfer(*n, about, said),
-            About::CloseOverdue => Ok(()),
+            About::Withdraw(n) | About::TakeBack(n) => self.judge_withdrawal(*n, about, said),
+            About::CloseOverdue | About::SendDue => Ok(()),
             About::End(id) | About::Unknown(id) => {
                 self.outside.calling.remove(id);
                 self.judge_outcome(said)

@@ -14,6 +14,7 @@ mod outside;
 mod play;
 mod transfers;
 mod trouble;
+mod withdrawals;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,6 +36,7 @@ use faulty::{Faulty, Shared};
 use flight::Flight;
 use outside::Outside;
 use transfers::Slip;
+use withdrawals::Request;
 
 /// 2026-11-18, early in the morning in China.
 const START: Timestamp = Timestamp(1_795_000_000_000);
@@ -144,6 +146,7 @@ struct History {
     refunds: Vec<Refund>,
     top_ups: Vec<TopUp>,
     transfers: Vec<Slip>,
+    withdrawals: Vec<Request>,
     flights: Vec<Flight>,
     /// What ids stand for.
     ids: HashMap<i64, String>,
@@ -182,6 +185,7 @@ impl History {
             refunds: vec![],
             top_ups: vec![],
             transfers: vec![],
+            withdrawals: vec![],
             flights: vec![],
             ids: HashMap::new(),
             books: Books::default(),

@@ -27,7 +27,8 @@ impl History {
             return Ok(());
         }
         match self.dice.below(40) {
-            0..9 => self.place(),
+            0..8 => self.place(),
+            8 => return self.withdraw(),
             9 => return self.transfer(),
             10..30 => self.pay(),
             30..33 => self.refund(),

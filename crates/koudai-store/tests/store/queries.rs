@@ -144,6 +144,7 @@ fn card(n: i64, person: i64) -> Card {
         token_sealed: vec![],
         bound_at: START,
         removed_at: (n == 48).then_some(START),
+        withdrawals: 0,
     }
 }
 
@@ -164,6 +165,8 @@ fn attempt(n: i64, person: i64) -> Attempt {
         created_at: START,
         ended_at: None,
         epoch: 1,
+        withdrawal: None,
+        fee: Money::fen(0).expect("it is there"),
     }
 }
 

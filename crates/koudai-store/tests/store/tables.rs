@@ -7,8 +7,8 @@ use koudai_core::column::{Cells, Row, Value};
 use koudai_core::id::OrderId;
 use koudai_core::rows::{
     AgreementState, App, AppMoveKind, AttemptKind, AttemptState, BindingState, CodePurpose, Declined,
-    DeliveryOutcome, NetworkRefusal, Order, OrderState, Product, RefundState, RefundWay, Rows, StaffRole,
-    TransferFailure, TransferState,
+    DeliveryOutcome, NetworkRefusal, Order, OrderState, Product, RefundState, RefundWay, Rows, Speed,
+    StaffRole, TransferFailure, TransferState, WithdrawalState,
 };
 use koudai_store::{Reader, StoreError, Tuning};
 
@@ -151,7 +151,7 @@ fn candidates(column: &str, gaps: bool) -> Vec<Value> {
         };
     }
     words!(AttemptKind AttemptState BindingState CardKind CodeFailure CodePurpose DeliveryOutcome NetworkRefusal OrderState AgreementState Declined AppMoveKind);
-    words!(Product RefundState RefundWay StaffRole TransferFailure TransferState);
+    words!(Product RefundState RefundWay Speed StaffRole TransferFailure TransferState WithdrawalState);
     all.extend([Value::Bytes(vec![]), Value::Bytes(vec![0xFF; 16]), Value::Bytes(vec![0; 32])]);
     all.insert(if gaps { 0 } else { all.len() }, Value::Null);
     // Numbers that the schema binds to others, and the one row that is always number 1.

@@ -24,6 +24,7 @@ mod sign_in;
 mod top_up;
 mod transfers;
 mod visit;
+mod withdraw;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -60,6 +61,9 @@ pub fn router() -> Router<App> {
         .route("/apps/{id}/end", get(apps::end_page).post(apps::end))
         .route("/top-up", get(top_up::form).post(top_up::start))
         .route("/top-up/{id}", get(top_up::result))
+        .route("/withdraw", get(withdraw::form).post(withdraw::start))
+        .route("/withdraw/{id}", get(withdraw::result))
+        .route("/withdraw/{id}/cancel", post(withdraw::cancel))
         .route("/scan", get(scan::page).post(scan::scan).layer(DefaultBodyLimit::max(scan::PICTURE_BYTES)))
         .route("/q/{token}", get(scan::landing))
         .route("/pay/{token}", get(pay::page).post(pay::pay))

@@ -22,6 +22,7 @@ mod payments;
 mod pieces;
 mod records;
 mod transfers;
+mod withdrawals;
 
 pub use accounts::{HomePage, LoginPage, PaymentPasswordPage, RefundNotice};
 pub use apps::{AppEndPage, AppLine, AppPage, AppsPage};
@@ -40,6 +41,7 @@ pub use records::{
     RecordsPage,
 };
 pub use transfers::{TransferLine, TransferPage, TransferStanding, TransfersPage};
+pub use withdrawals::{SpeedLine, WithdrawPage, WithdrawResultPage, WithdrawState};
 
 #[cfg(doc)]
 use koudai_core::{money::Money, time::Timestamp};

@@ -2,12 +2,12 @@
 
 use axum::extract::Path;
 use axum::response::Response;
-use koudai_core::id::{AppMoveId, AttemptId, MchId, OrderId, PersonId, RefundId, TransferId};
+use koudai_core::id::{AppMoveId, AttemptId, MchId, OrderId, PersonId, RefundId, TransferId, WithdrawalId};
 use koudai_core::ledger::{Journal, JournalKind};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     AppMove, AppMoveKind, Attempt, AttemptKind, AttemptState, Card, IssuingApp, Merchant, Order, Refund,
-    RefundState, RefundWay, Transfer, TransferState,
+    RefundState, RefundWay, Transfer, TransferState, Withdrawal, WithdrawalState,
 };
 use koudai_core::time::Timestamp;
 use koudai_store::{Reader, StoreError};
@@ -29,7 +29,7 @@ pub(super) fn merchant_name(reader: &Reader, mchid: MchId) -> Result<String, Sto
     Ok(reader.get::<Merchant>(&mchid)?.expect("what names a merchant has it").name)
 }
 
-/// The record a journal stands for; the later steps of a refund belong to the record of its first.
+/// The record a journal stands for; the later steps of a refund or withdrawal belong to the record of its first.
 pub(super) fn journal_line(
     reader: &Reader,
     journal: &Journal,
@@ -69,12 +69,19 @@ pub(super) fn journal_line(
             let done = reader.get::<AppMove>(&AppMoveId(journal.subject))?.ok_or_else(missing)?;
             Some(move_line(reader, &done, l)?)
         }
+        JournalKind::WithdrawalHeld => {
+            let id = WithdrawalId(journal.subject);
+            let withdrawal = reader.get::<Withdrawal>(&id)?.ok_or_else(missing)?;
+            Some(withdrawal_line(reader, &withdrawal, l)?)
+        }
         JournalKind::CardRefundDone
         | JournalKind::CardRefundAbnormal
         | JournalKind::RefundToBalance
         | JournalKind::RefundToMerchant
         | JournalKind::TransferHeld
-        | JournalKind::TransferReturned => None,
+        | JournalKind::TransferReturned
+        | JournalKind::WithdrawalPaid
+        | JournalKind::WithdrawalReturned => None,
     })
 }
 
@@ -160,6 +167,26 @@ fn transfer_line(reader: &Reader, transfer: &Transfer, l: Lang) -> Result<Record
     })
 }
 
+/// What left the balance for a card, with its fee.
+fn withdrawal_line(reader: &Reader, withdrawal: &Withdrawal, l: Lang) -> Result<RecordLine, StoreError> {
+    let card = reader.get::<Card>(&withdrawal.card)?.expect("a withdrawal has its card");
+    Ok(RecordLine {
+        id: withdrawal.id.wire(),
+        kind: RecordKind::Withdrawal,
+        name: l.say(&card.bank_zh, &card.bank_en).to_owned(),
+        item: None,
+        method: purse::name_of(reader, Some(withdrawal.card), l)?,
+        direction: Direction::Out,
+        amount: withdrawal.held(),
+        at: withdrawal.created_at,
+        state: match withdrawal.state {
+            WithdrawalState::Waiting | WithdrawalState::Sending => RecordState::Pending,
+            WithdrawalState::Paid => RecordState::Succeeded,
+            WithdrawalState::Failed | WithdrawalState::Cancelled => RecordState::Returned,
+        },
+    })
+}
+
 pub(super) fn attempt_line(
     reader: &Reader,
     attempt: &Attempt,
@@ -172,7 +199,7 @@ pub(super) fn attempt_line(
             let name = merchant_name(reader, order.mchid)?;
             (RecordKind::Payment, name, Some(order.description.to_string()), Direction::Out)
         }
-        (AttemptKind::CardPayment | AttemptKind::CardRefund, _) => return Ok(None),
+        (AttemptKind::CardPayment | AttemptKind::CardRefund | AttemptKind::Payout, _) => return Ok(None),
     };
     Ok(Some(RecordLine {
         id: attempt.id.wire(),
@@ -199,6 +226,7 @@ pub(super) fn line_json(line: &RecordLine, l: Lang) -> Value {
             RecordKind::TopUp => "top_up",
             RecordKind::Refund => "refund",
             RecordKind::Transfer => "transfer",
+            RecordKind::Withdrawal => "withdrawal",
         },
         "name": line.name,
         "description": line.item,
@@ -212,6 +240,7 @@ pub(super) fn line_json(line: &RecordLine, l: Lang) -> Value {
             RecordState::Failed => "failed",
             RecordState::PartlyRefunded => "partly_refunded",
             RecordState::Refunded => "refunded",
+            RecordState::Returned => "returned",
         },
         "state_text": line.state.word(l),
     })
@@ -275,6 +304,12 @@ fn detail(reader: &Reader, person: PersonId, id: &str, l: Lang) -> Result<Option
         let its = |done: &AppMove| done.person == Some(person) && done.refusal.is_none();
         return match reader.get::<AppMove>(&id)?.filter(its) {
             Some(done) => move_detail(reader, &done, l).map(Some),
+            None => Ok(None),
+        };
+    }
+    if let Some(id) = WithdrawalId::parse(id) {
+        return match reader.get::<Withdrawal>(&id)?.filter(|w| w.person == person) {
+            Some(withdrawal) => withdrawal_detail(reader, &withdrawal, l).map(Some),
             None => Ok(None),
         };
     }
@@ -382,6 +417,31 @@ fn transfer_detail(reader: &Reader, transfer: &Transfer, l: Lang) -> Result<Reco
     })
 }
 
+fn withdrawal_detail(reader: &Reader, withdrawal: &Withdrawal, l: Lang) -> Result<RecordPage, StoreError> {
+    let attempt = attempt_of(reader, withdrawal.attempt)?;
+    let mut timeline = vec![(withdrawal.created_at, Event::WithdrawalAsked)];
+    timeline.extend(attempt.as_ref().map(|attempt| (attempt.created_at, Event::SentToBank)));
+    let end = match withdrawal.state {
+        WithdrawalState::Cancelled => Event::WithdrawalCancelled,
+        WithdrawalState::Failed => Event::WithdrawalReturned,
+        _ => Event::AtTheCard,
+    };
+    timeline.extend(withdrawal.ended_at.map(|at| (at, end)));
+    Ok(RecordPage {
+        l,
+        line: withdrawal_line(reader, withdrawal, l)?,
+        description: None,
+        breakdown: vec![
+            (l.say("到账金额", "To the card").to_owned(), withdrawal.amount),
+            (l.say("手续费", "Fee").to_owned(), withdrawal.fee),
+        ],
+        refunded: None,
+        order_no: None,
+        bank_reference: attempt.and_then(|a| a.network_ref),
+        timeline,
+    })
+}
+
 fn attempt_detail(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<RecordPage>, StoreError> {
     let Some(line) = attempt_line(reader, attempt, l)? else { return Ok(None) };
     let order = match attempt.order {
@@ -401,7 +461,11 @@ fn attempt_detail(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<
         l,
         line,
         description: order.as_ref().map(|o| o.description.to_string()),
-        breakdown: vec![],
+        breakdown: if attempt.fee.is_zero() {
+            vec![]
+        } else {
+            vec![(l.say("其中手续费", "Of it, fee").to_owned(), attempt.fee)]
+        },
         refunded: None,
         order_no: order.map(|o| o.out_trade_no.to_string()),
         bank_reference: attempt.network_ref.clone(),

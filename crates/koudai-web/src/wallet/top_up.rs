@@ -9,7 +9,9 @@ use koudai_core::binding::person_refusal;
 use koudai_core::id::AttemptId;
 use koudai_core::ledger::AccountId;
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Attempt, AttemptNumber, AttemptState, Card, ClientNumber, PaymentPassword};
+use koudai_core::rows::{
+    Attempt, AttemptNumber, AttemptState, Card, ClientNumber, MoneyTally, PaymentPassword,
+};
 use koudai_core::state::Event;
 use koudai_core::top_up::StartTopUp;
 use serde_json::{Value, json};
@@ -36,10 +38,12 @@ async fn form_page(
     refusal: Option<Refusal>,
 ) -> Result<Response, Refusal> {
     let person = visit.person()?;
-    let (cards, balance, password) = visit
+    let now = visit.now();
+    let (cards, balance, password, tally) = visit
         .read(move |r| {
             let password = r.get::<PaymentPassword>(&person)?.is_some();
-            Ok((r.cards_of(person)?, balance(r, AccountId::person(person))?, password))
+            let tally = MoneyTally::at(r.get::<MoneyTally>(&person)?.as_ref(), person, now);
+            Ok((r.cards_of(person)?, balance(r, AccountId::person(person))?, password, tally))
         })
         .await?;
     let policy = visit.app.engine.policy();
@@ -52,6 +56,8 @@ async fn form_page(
         balance,
         least: policy.top_up_least,
         most: policy.top_up_most,
+        day_left: tally.top_up_left(policy.top_up_day_most),
+        fee: policy.top_up_fee,
         has_payment_password: password,
         refused: refusal.map(|r| answer::refused(visit, r)),
     };
@@ -128,6 +134,7 @@ async fn top_up_json(visit: &Visit, number: &str, attempt: &Attempt) -> Value {
         "attempt_id": number,
         "state": state_word(attempt.state),
         "amount": answer::money(attempt.amount),
+        "fee": answer::money(attempt.fee),
         "card": card.map(|card| answer::card_json(&card, visit.l)),
         "since_ms": attempt.created_at.0,
         "record": format!("/records/{}", attempt.id.wire()),
@@ -167,6 +174,7 @@ pub(super) async fn result(visit: Visit, Path(number): Path<String>) -> Response
             attempt_id: number.clone(),
             state,
             amount: attempt.amount,
+            fee: attempt.fee,
             card: answer::card_line(&card, visit.l).name(visit.l),
             at: attempt.created_at,
         }))

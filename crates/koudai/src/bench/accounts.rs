@@ -92,6 +92,7 @@ impl Command for OpenAccount {
             token_sealed: self.token_sealed.clone(),
             bound_at: now,
             removed_at: None,
+            withdrawals: 0,
         });
         Ok((person, card))
     }

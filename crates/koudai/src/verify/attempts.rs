@@ -4,7 +4,7 @@ use koudai_core::id::{AttemptId, PersonId};
 use koudai_core::ledger::NetworkId;
 use koudai_core::rows::{
     Attempt, AttemptKind, AttemptNumber, AttemptState, OpenAttempt, Order, OrderState, Refund, RefundState,
-    RefundWay,
+    RefundWay, Withdrawal,
 };
 use koudai_store::{Range, Reader};
 
@@ -26,6 +26,7 @@ struct Known {
     attempts: ById<Attempt>,
     orders: ById<Order>,
     refunds: ById<Refund>,
+    withdrawals: ById<Withdrawal>,
     open: Ids,
 }
 
@@ -54,6 +55,8 @@ impl Known {
         let refunded = known.refunds.values().filter_map(|refund| known.orders.get(&refund.order.0));
         let wanted = distinct(refunded.filter_map(|order| order.attempt).map(|id| id.0));
         known.attempts.extend(reader.those::<Attempt>(&wanted)?.into_iter().map(|row| (row.id.0, row)));
+        let wanted = distinct(of(AttemptKind::Payout).filter_map(|a| a.withdrawal).map(|id| id.0));
+        known.withdrawals.extend(reader.those::<Withdrawal>(&wanted)?.into_iter().map(|row| (row.id.0, row)));
         Ok(known)
     }
 }
@@ -133,6 +136,11 @@ pub(super) fn look_at_numbers(reader: &Reader, newest: i64, suspects: &Suspects,
     look().err().unwrap_or_else(|| broken(NUMBER, format!("{} top-ups, {} numbers", counts[0], counts[1])))
 }
 
+/// Whether a call is about no order, refund or other call.
+const fn is_alone(attempt: &Attempt) -> bool {
+    attempt.order.is_none() && attempt.refund.is_none() && attempt.original.is_none()
+}
+
 impl Known {
     fn check(&self, attempt: &Attempt, card: Option<(PersonId, NetworkId)>) -> Result<(), Wrong> {
         let name = || attempt_name(attempt);
@@ -148,14 +156,27 @@ impl Known {
         check(fits, "an ended attempt has its time and its outcome", name)?;
         let fits = card == Some((attempt.person, attempt.network));
         check(fits, "an attempt is made at its person's card and the card's network", name)?;
+        let belongs = attempt.withdrawal.is_some() == (attempt.kind == AttemptKind::Payout)
+            && (attempt.fee.is_zero() || attempt.kind == AttemptKind::TopUp);
+        check(belongs, "only a payout has a withdrawal, and only a top-up a fee", name)?;
         match attempt.kind {
             AttemptKind::TopUp => {
-                let alone = attempt.order.is_none() && attempt.refund.is_none() && attempt.original.is_none();
-                check(alone, "a top-up is about no order", name)
+                check(is_alone(attempt), "a top-up is about no order", name)?;
+                let covered = attempt.fee.minor() <= attempt.amount.minor();
+                check(covered, "a top-up's fee is part of what arrives", name)
             }
+            AttemptKind::Payout => self.check_payout(attempt),
             AttemptKind::CardPayment => self.check_card_payment(attempt),
             AttemptKind::CardRefund => self.check_card_refund(attempt),
         }
+    }
+
+    fn check_payout(&self, attempt: &Attempt) -> Result<(), Wrong> {
+        let name = || attempt_name(attempt);
+        check(is_alone(attempt), "a payout is about no order", name)?;
+        let withdrawal = attempt.withdrawal.and_then(|id| self.withdrawals.get(&id.0));
+        let has_it = withdrawal.is_some_and(|withdrawal| withdrawal.attempt == Some(attempt.id));
+        check(has_it, "a payout has its withdrawal", name)
     }
 
     fn check_card_payment(&self, attempt: &Attempt) -> Result<(), Wrong> {

@@ -10,7 +10,8 @@ use koudai_core::id::Seq;
 use koudai_core::ledger::{AccountId, Journal, JournalKind};
 use koudai_core::money::Money;
 use koudai_core::rows::{
-    Attempt, Order, Refund, RefundState, RefundWay, Transfer, TransferFailure, TransferState,
+    Attempt, Order, Refund, RefundState, RefundWay, Transfer, TransferFailure, TransferState, Withdrawal,
+    WithdrawalState,
 };
 use koudai_core::time::Timestamp;
 use koudai_store::{Range, Reader};
@@ -166,16 +167,15 @@ pub(super) fn differing(
 
 /// What a top-up that the bank paid stands for.
 pub(super) fn of_top_up(attempt: &Attempt) -> Due {
+    let balance = AccountId::person(attempt.person);
+    let mut entries = vec![(AccountId::clearing(attempt.network), balance, attempt.amount)];
+    push(&mut entries, (balance, AccountId::fees(), attempt.fee));
     Due {
         invariant: "a top-up is credited once, if the bank paid it",
         kind: JournalKind::TopUp,
         subject: attempt.id.0,
         at: attempt.ended_at,
-        entries: vec![(
-            AccountId::clearing(attempt.network),
-            AccountId::person(attempt.person),
-            attempt.amount,
-        )],
+        entries,
         also: vec![],
         seq: None,
     }
@@ -292,6 +292,45 @@ pub(super) fn of_transfer(transfer: &Transfer) -> [Option<Due>; 2] {
     [held, Some(ended)]
 }
 
+/// What a withdrawal stands for: that its person's money and fee were held, and that it ended.
+pub(super) fn of_withdrawal(withdrawal: &Withdrawal) -> [Option<Due>; 2] {
+    let (person, way) =
+        (AccountId::person(withdrawal.person), AccountId::withdrawals_in_flight(withdrawal.network));
+    let both = withdrawal.amount.minor().checked_add(withdrawal.fee.minor());
+    let both = both.and_then(|minor| Money::new(minor, withdrawal.amount.currency()).ok());
+    let Some(both) = both else { return [None, None] };
+    let held = Due {
+        invariant: "a withdrawal holds its amount and its fee once",
+        kind: JournalKind::WithdrawalHeld,
+        subject: withdrawal.id.0,
+        at: Some(withdrawal.created_at),
+        entries: vec![(person, way, both)],
+        also: vec![],
+        seq: None,
+    };
+    let (kind, entries) = match withdrawal.state {
+        WithdrawalState::Waiting | WithdrawalState::Sending => return [Some(held), None],
+        WithdrawalState::Paid => {
+            let mut entries = vec![(way, AccountId::clearing(withdrawal.network), withdrawal.amount)];
+            push(&mut entries, (way, AccountId::fees(), withdrawal.fee));
+            (JournalKind::WithdrawalPaid, entries)
+        }
+        WithdrawalState::Failed | WithdrawalState::Cancelled => {
+            (JournalKind::WithdrawalReturned, vec![(way, person, both)])
+        }
+    };
+    let ended = Due {
+        invariant: "a withdrawal that ended moves what it held once, to the card or all of it back",
+        kind,
+        subject: withdrawal.id.0,
+        at: withdrawal.ended_at,
+        entries,
+        also: vec![],
+        seq: None,
+    };
+    [Some(held), Some(ended)]
+}
+
 /// A posting moves money or is absent.
 fn push(entries: &mut Vec<Entry>, entry: Entry) {
     if !entry.2.is_zero() {
@@ -309,6 +348,10 @@ pub(super) fn order_name(order: &Order) -> String {
 
 pub(super) fn refund_name(refund: &Refund) -> String {
     format!("refund {} ({})", refund.id.0, refund.out_refund_no)
+}
+
+pub(super) fn withdrawal_name(withdrawal: &Withdrawal) -> String {
+    format!("withdrawal {} ({})", withdrawal.id.0, withdrawal.number)
 }
 
 pub(super) fn transfer_name(transfer: &Transfer) -> String {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use koudai_core::column::Row;
 use koudai_core::id::{AttemptId, Seq};
 use koudai_core::ledger::{AccountId, Journal, JournalKind};
-use koudai_core::rows::{AppMove, Attempt, AttemptKind, AttemptState, Order, Refund, Transfer};
+use koudai_core::rows::{AppMove, Attempt, AttemptKind, AttemptState, Order, Refund, Transfer, Withdrawal};
 use koudai_core::time::Timestamp;
 use koudai_store::{Range, Reader};
 
@@ -74,6 +74,15 @@ pub(super) fn look(reader: &Reader, suspects: &Suspects) -> Result<(), Wrong> {
             |facts, transfer: &Transfer| {
                 for due in claims::of_transfer(transfer).iter().flatten() {
                     facts.claim(due, || claims::transfer_name(transfer))?;
+                }
+                Ok(())
+            },
+        )?;
+        facts.each(
+            |withdrawal: &Withdrawal| withdrawal.id.0,
+            |facts, withdrawal: &Withdrawal| {
+                for due in claims::of_withdrawal(withdrawal).iter().flatten() {
+                    facts.claim(due, || claims::withdrawal_name(withdrawal))?;
                 }
                 Ok(())
             },

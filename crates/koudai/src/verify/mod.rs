@@ -6,7 +6,7 @@
 //! journal, order or refund: those are read once, in order, and what two sides must both say is summed (`tally.rs`).
 //!
 //! `start.rs` fixes where the ledger stands. `replay.rs` replays it by itself, with `seals.rs`. `people.rs`, `attempts.rs`,
-//! `orders.rs` and `transfers.rs` hold the rows against each other, and `claims.rs` works out the one journal each of them stands for and
+//! `orders.rs`, `transfers.rs` and `withdrawals.rs` hold the rows against each other, and `claims.rs` works out the one journal each of them stands for and
 //! leaves no journal over. `look.rs` names what is wrong where sums differ.
 
 mod attempts;
@@ -21,6 +21,7 @@ mod seals;
 mod start;
 mod tally;
 mod transfers;
+mod withdrawals;
 
 use std::collections::BTreeMap;
 use std::thread::{ScopedJoinHandle, scope};
@@ -54,6 +55,8 @@ pub(crate) struct Report {
     pub(crate) refunds: usize,
     /// Transfers of merchants to people.
     pub(crate) transfers: usize,
+    /// Withdrawals of people to their cards.
+    pub(crate) withdrawals: usize,
     /// Movements of money between holders and apps, the declined ones too.
     pub(crate) app_moves: usize,
     /// Calls to networks whose outcome is not known yet.
@@ -109,6 +112,7 @@ enum Stage {
     Refunds,
     RefundSums,
     Transfers,
+    Withdrawals,
     Issuing,
     Claims,
     Deliveries,
@@ -182,6 +186,7 @@ fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 struct Newest {
     attempt: i64,
     transfer: i64,
+    withdrawal: i64,
     app_move: i64,
 }
 
@@ -190,6 +195,7 @@ struct TablesOfNumbers {
     numbers: Numbers,
     top_ups: Tally,
     transfers: Tally,
+    withdrawals: Tally,
     app_moves: Tally,
 }
 
@@ -199,6 +205,7 @@ struct Said {
     numbers: Numbers,
     top_ups: Tally,
     transfers: Tally,
+    withdrawals: Tally,
     app_moves: Tally,
 }
 
@@ -208,6 +215,7 @@ fn check_from(database: &Database, start: Start, reader: Reader, found: &mut Fou
     let newest = Newest {
         attempt: start.newest_attempt,
         transfer: start.newest_transfer,
+        withdrawal: start.newest_withdrawal,
         app_move: start.newest_app_move,
     };
     let counted = Counted::new(&start);
@@ -216,6 +224,7 @@ fn check_from(database: &Database, start: Start, reader: Reader, found: &mut Fou
         numbers: Numbers::default(),
         top_ups: Tally::default(),
         transfers: Tally::default(),
+        withdrawals: Tally::default(),
         app_moves: Tally::default(),
     };
     let mut of_rows = Found::default();
@@ -233,6 +242,7 @@ fn check_from(database: &Database, start: Start, reader: Reader, found: &mut Fou
                 numbers: beside.read(&reader)?,
                 top_ups: read_top_up_numbers(&reader, newest.attempt, &own_marks)?,
                 transfers: transfers::read_numbers(&reader, newest.transfer, &own_marks)?,
+                withdrawals: withdrawals::read_numbers(&reader, newest.withdrawal, &own_marks)?,
                 app_moves: issuing::read_numbers(&reader, newest.app_move, &own_marks)?,
             })
         });
@@ -286,6 +296,9 @@ fn check_rows(
     found.note(Stage::Orders, done);
     let transfers = transfers::run(&reader, &people, &mut said.claims, newest.transfer, marks, &mut report);
     said.transfers = found.note(Stage::Transfers, transfers).unwrap_or_default();
+    let withdrawals =
+        withdrawals::run(&reader, &people, &mut said.claims, newest.withdrawal, marks, &mut report);
+    said.withdrawals = found.note(Stage::Withdrawals, withdrawals).unwrap_or_default();
     let moves = issuing::run(&reader, &people, &mut said.claims, newest.app_move, marks, &mut report);
     said.app_moves = found.note(Stage::Issuing, moves).unwrap_or_default();
     found.note(Stage::Deliveries, deliveries::run(&reader));
@@ -307,7 +320,7 @@ fn read_top_up_numbers(reader: &Reader, newest: i64, marks: &Marks) -> Result<Ta
 /// Holds the tables of numbers against the rows that have them, as far as those were read.
 fn compare_numbers(
     database: &Database,
-    TablesOfNumbers { numbers, top_ups, transfers, app_moves }: &TablesOfNumbers,
+    TablesOfNumbers { numbers, top_ups, transfers, withdrawals, app_moves }: &TablesOfNumbers,
     said: &Said,
     counted: &Counted,
     newest: Newest,
@@ -335,6 +348,10 @@ fn compare_numbers(
     look(Stage::Transfers, &said.transfers, transfers, &|reader, suspects| {
         let counts = [said.transfers.count, transfers.count];
         transfers::look_at_numbers(reader, newest.transfer, suspects, counts)
+    });
+    look(Stage::Withdrawals, &said.withdrawals, withdrawals, &|reader, suspects| {
+        let counts = [said.withdrawals.count, withdrawals.count];
+        withdrawals::look_at_numbers(reader, newest.withdrawal, suspects, counts)
     });
     look(Stage::Issuing, &said.app_moves, app_moves, &|reader, suspects| {
         let counts = [said.app_moves.count, app_moves.count];

@@ -280,7 +280,10 @@ impl Replay {
                     *owed += standing;
                     report.owed_minor += standing;
                 }
-                AccountKind::Fees | AccountKind::RefundInFlight | AccountKind::TransferInFlight => {
+                AccountKind::Fees
+                | AccountKind::RefundInFlight
+                | AccountKind::TransferInFlight
+                | AccountKind::WithdrawalInFlight => {
                     *owed += standing;
                 }
             }

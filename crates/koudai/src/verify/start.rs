@@ -11,6 +11,7 @@ use koudai_core::ledger::AccountId;
 use koudai_core::money::Currency;
 use koudai_core::rows::{
     AppMove, Attempt, Balance, Merchant, NoticeCursor, NoticeRetry, Order, Refund, ReversedNumber, Transfer,
+    Withdrawal,
 };
 use koudai_store::Reader;
 
@@ -129,6 +130,7 @@ pub(super) struct Start {
     pub(super) newest_refund: i64,
     pub(super) newest_attempt: i64,
     pub(super) newest_transfer: i64,
+    pub(super) newest_withdrawal: i64,
     pub(super) newest_app_move: i64,
 }
 
@@ -187,6 +189,7 @@ impl Start {
             newest_refund: reader.newest_key::<Refund>()?.unwrap_or(i64::MIN),
             newest_attempt: reader.newest_key::<Attempt>()?.unwrap_or(i64::MIN),
             newest_transfer: reader.newest_key::<Transfer>()?.unwrap_or(i64::MIN),
+            newest_withdrawal: reader.newest_key::<Withdrawal>()?.unwrap_or(i64::MIN),
             newest_app_move: reader.newest_key::<AppMove>()?.unwrap_or(i64::MIN),
         })
     }

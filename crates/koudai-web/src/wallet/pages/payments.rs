@@ -1,10 +1,11 @@
 //! Topping up, scanning and paying.
 
 use askama::Template;
-use koudai_core::money::Money;
+use koudai_core::money::{Money, RatePpm};
 use koudai_core::time::Timestamp;
 
 use super::pieces::{CardLine, Icon, Refused};
+use super::withdrawals::percent;
 use crate::assets;
 use crate::say::Lang;
 
@@ -28,6 +29,10 @@ pub struct TopUpPage {
     pub least: Money,
     /// The most one top-up may be.
     pub most: Money,
+    /// What may still be topped up today.
+    pub day_left: Money,
+    /// What a top-up costs, of what arrives.
+    pub fee: RatePpm,
     /// Whether a payment password is set; the button leads there if not.
     pub has_payment_password: bool,
     /// What was refused.
@@ -36,15 +41,20 @@ pub struct TopUpPage {
 
 impl TopUpPage {
     fn is_chosen(&self, card: &CardLine) -> bool {
-        let usable = |id: &str| self.cards.iter().any(|c| c.is_usable() && c.card_id == id);
-        match self.chosen.as_deref().filter(|id| usable(id)) {
-            Some(id) => card.card_id == id,
-            None => self.cards.iter().find(|c| c.is_usable()).is_some_and(|c| c.card_id == card.card_id),
-        }
+        CardLine::is_chosen_of(&self.cards, self.chosen.as_deref(), card)
     }
 
     fn can_pay(&self) -> bool {
         self.cards.iter().any(CardLine::is_usable)
+    }
+
+    /// The rule of its fee, if the operator takes one.
+    fn fee_rule(&self) -> Option<String> {
+        let percent = percent(self.fee);
+        (self.fee.ppm() > 0).then(|| match self.l {
+            Lang::Zh => format!("手续费 {percent}%，四舍五入到分，从到账金额中扣除"),
+            Lang::En => format!("Fee {percent}%, rounded half up to the fen, taken from what arrives"),
+        })
     }
 }
 
@@ -60,6 +70,8 @@ pub struct TopUpResultPage {
     pub state: TopUpState,
     /// How much.
     pub amount: Money,
+    /// What the operator takes of it.
+    pub fee: Money,
     /// The card it came from, as [`CardLine::name`] says it.
     pub card: String,
     /// When it was asked for.
@@ -203,6 +215,8 @@ pub enum Unusable {
     CardNotUsable,
     /// The merchant takes no credit cards.
     NoCreditCards,
+    /// Money is withdrawn to debit cards only.
+    DebitOnly,
     /// More than one payment with it may be.
     OverLimit(Money),
 }
@@ -217,6 +231,7 @@ impl Unusable {
             Self::NoCreditCards => {
                 l.say("商户不支持信用卡", "Merchant does not take credit cards").to_owned()
             }
+            Self::DebitOnly => l.say("不能提现到信用卡", "No withdrawals to credit cards").to_owned(),
             Self::OverLimit(most) => {
                 let sign = most.currency().sign();
                 match l {

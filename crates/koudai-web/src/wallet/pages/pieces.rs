@@ -96,6 +96,8 @@ pub enum Icon {
     PayCode,
     /// A coin going in: top up.
     TopUp,
+    /// A coin going out: withdraw.
+    Withdraw,
     /// A bank card.
     Card,
     /// A list on a slip: bills.
@@ -177,6 +179,15 @@ pub struct CardLine {
 impl CardLine {
     pub(super) const fn is_usable(&self) -> bool {
         self.unusable.is_none()
+    }
+
+    /// Whether a form begins with this card: the one chosen before, if it can be used, or the first that can.
+    pub(super) fn is_chosen_of(cards: &[Self], chosen: Option<&str>, card: &Self) -> bool {
+        let usable = |id: &&str| cards.iter().any(|c| c.is_usable() && c.card_id == *id);
+        match chosen.filter(usable) {
+            Some(id) => card.card_id == id,
+            None => cards.iter().find(|c| c.is_usable()).is_some_and(|c| c.card_id == card.card_id),
+        }
     }
 
     /// How people tell it from others: `招商银行 储蓄卡 (1234)`.

@@ -31,6 +31,8 @@ pub enum RecordKind {
     Refund,
     /// Sent by a merchant.
     Transfer,
+    /// From the balance to a card.
+    Withdrawal,
 }
 
 impl RecordKind {
@@ -41,6 +43,7 @@ impl RecordKind {
             Self::TopUp => l.say("充值", "Top‑up"),
             Self::Refund => l.say("退款", "Refund"),
             Self::Transfer => l.say("商家转账", "Transfer"),
+            Self::Withdrawal => l.say("提现", "Withdrawal"),
         }
     }
 }
@@ -58,6 +61,8 @@ pub enum RecordState {
     PartlyRefunded,
     /// A payment of which all came back.
     Refunded,
+    /// A withdrawal that came back to the balance.
+    Returned,
 }
 
 impl RecordState {
@@ -69,6 +74,7 @@ impl RecordState {
             Self::Failed => l.say("未成功，未扣款", "Failed, not charged"),
             Self::PartlyRefunded => l.say("部分退款", "Partly refunded"),
             Self::Refunded => l.say("已全额退款", "Refunded"),
+            Self::Returned => l.say("已退回零钱", "Back in your balance"),
         }
     }
 }
@@ -79,7 +85,7 @@ pub struct RecordLine {
     pub id: String,
     /// What it is about.
     pub kind: RecordKind,
-    /// The merchant, or the bank of a top-up.
+    /// The merchant, or the bank of a top-up or withdrawal.
     pub name: String,
     /// The goods; a top-up has none.
     pub item: Option<String>,
@@ -119,6 +125,7 @@ impl RecordLine {
             (RecordKind::TopUp, _) => l.say("充值单号", "Top‑up no."),
             (RecordKind::Refund, _) => l.say("退款单号", "Refund no."),
             (RecordKind::Transfer, _) => l.say("转账单号", "Transfer no."),
+            (RecordKind::Withdrawal, _) => l.say("提现单号", "Withdrawal no."),
         }
     }
 }
@@ -262,6 +269,14 @@ pub enum Event {
     RefundArrived,
     /// It is in the balance, since the bank would not take it.
     RefundInBalance,
+    /// A withdrawal was asked for, and its money is held.
+    WithdrawalAsked,
+    /// A withdrawal is at the card.
+    AtTheCard,
+    /// The person took a withdrawal back.
+    WithdrawalCancelled,
+    /// A withdrawal came to nothing, and all of it is in the balance again.
+    WithdrawalReturned,
     /// The merchant has it back, since the bank would not take it, and pays by other means.
     RefundByMerchant,
 }
@@ -281,6 +296,10 @@ impl Event {
             Self::RefundAccepted => l.say("商家已退款", "The merchant refunded"),
             Self::RefundArrived => l.say("退款已到账", "The refund has arrived"),
             Self::RefundInBalance => l.say("退款已转入零钱", "The refund is in your balance"),
+            Self::WithdrawalAsked => l.say("已申请提现", "Asked for"),
+            Self::AtTheCard => l.say("已到银行卡", "On the card"),
+            Self::WithdrawalCancelled => l.say("已取消，款项退回零钱", "Cancelled, back in your balance"),
+            Self::WithdrawalReturned => l.say("未成功，款项已退回零钱", "Failed, back in your balance"),
             Self::RefundByMerchant => l.say(
                 "银行退款失败，款项已退回商家，请联系商家取回",
                 "The bank refused the refund; the merchant has the money and owes it to you",

@@ -1,0 +1,263 @@
+//! Withdrawing from the balance to a card.
+
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::response::Response;
+use koudai_core::binding::person_refusal;
+use koudai_core::card::CardKind;
+use koudai_core::ledger::AccountId;
+use koudai_core::money::{Currency, Money};
+use koudai_core::refusal::Refusal;
+use koudai_core::rows::{
+    Attempt, Card, ClientNumber, MoneyTally, PaymentPassword, Speed, Withdrawal, WithdrawalNumber,
+    WithdrawalState,
+};
+use koudai_core::withdrawal::{CancelWithdrawal, StartWithdrawal};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer;
+use super::cards::fresh_number;
+use super::fields::{Fields, Sent, SentTo};
+use super::home::balance;
+use super::pages::{CardLine, SpeedLine, Unusable, WithdrawPage, WithdrawResultPage, WithdrawState};
+use super::top_up::outcome;
+use super::visit::Visit;
+
+/// What the form begins with: all of it may come in the address, so that a page without scripts can say what it costs.
+#[derive(Default, Deserialize)]
+pub(super) struct Wish {
+    card_id: Option<String>,
+    amount: Option<String>,
+    speed: Option<String>,
+}
+
+impl Wish {
+    fn of(fields: &Fields) -> Self {
+        let text = |name| fields.get(name).map(str::to_owned);
+        Self { card_id: text("card_id"), amount: text("amount"), speed: text("speed") }
+    }
+
+    /// The amount, if it is one.
+    fn money(&self) -> Option<Money> {
+        let amount = Money::parse_major(self.amount.as_deref()?.trim(), Currency::Cny).ok()?;
+        (!amount.is_zero()).then_some(amount)
+    }
+}
+
+/// A speed by its word.
+fn speed(word: &str) -> Option<Speed> {
+    Speed::ALL.iter().copied().find(|speed| speed.word() == word)
+}
+
+pub(super) async fn form(visit: Visit, Query(wish): Query<Wish>) -> Response {
+    let result = form_page(&visit, wish, None).await;
+    visit.settle(result)
+}
+
+/// The cards to choose from. A credit card is shown, so that nobody looks for it, and cannot be chosen.
+fn card_line(visit: &Visit, card: &Card) -> CardLine {
+    let line = answer::card_now(visit, card);
+    let credit = (card.kind == CardKind::Credit).then_some(Unusable::DebitOnly);
+    CardLine { unusable: credit.or(line.unusable), ..line }
+}
+
+async fn form_page(visit: &Visit, wish: Wish, refusal: Option<Refusal>) -> Result<Response, Refusal> {
+    let person = visit.person()?;
+    let now = visit.now();
+    let (cards, balance, password, tally) = visit
+        .read(move |r| {
+            let password = r.get::<PaymentPassword>(&person)?.is_some();
+            let tally = MoneyTally::at(r.get::<MoneyTally>(&person)?.as_ref(), person, now);
+            Ok((r.cards_of(person)?, balance(r, AccountId::person(person))?, password, tally))
+        })
+        .await?;
+    let policy = visit.app.engine.policy();
+    let left = tally.withdrawal_left(policy.withdraw_day_most);
+    let wished = wish.money();
+    let speeds = Speed::ALL.iter().map(|speed| {
+        let covered = policy.most_withdrawable(*speed, balance);
+        // "All" is what may be withdrawn at once, and nothing if that is less than the least.
+        let most = [policy.withdraw_most, left].into_iter().fold(covered, Money::lesser);
+        SpeedLine {
+            speed: *speed,
+            rate: policy.withdrawal_rate(*speed),
+            least_fee: policy.withdraw_fee_least,
+            most: most.checked_sub(policy.withdraw_least).is_ok().then_some(most),
+            fee: wished.map(|amount| policy.withdrawal_fee(*speed, amount)),
+        }
+    });
+    let page = WithdrawPage {
+        l: visit.l,
+        number: fresh_number(),
+        cards: cards.iter().map(|card| card_line(visit, card)).collect(),
+        chosen: wish.card_id,
+        amount: wish.amount.unwrap_or_default().chars().take(20).collect(),
+        speed: wish.speed.as_deref().and_then(speed).unwrap_or(Speed::RealTime),
+        speeds: speeds.collect(),
+        balance,
+        least: policy.withdraw_least,
+        most: policy.withdraw_most,
+        day_left: left,
+        times_left: policy.withdrawals_a_day.saturating_sub(tally.withdrawals),
+        has_payment_password: password,
+        refused: refusal.map(|r| answer::refused(visit, r)),
+    };
+    if visit.json {
+        return Ok(answer::data(form_json(&page, wished)));
+    }
+    Ok(answer::page(refusal.map_or(StatusCode::OK, answer::status), &page))
+}
+
+fn form_json(page: &WithdrawPage, wished: Option<Money>) -> Value {
+    let speeds = page.speeds.iter().map(|line| {
+        json!({
+            "speed": line.speed.word(),
+            "fee_ppm": line.rate.ppm(),
+            "fee_least": answer::money(line.least_fee),
+            "most": line.most.map(answer::money),
+            "fee": line.fee.map(answer::money),
+            "fee_text": line.cost(page.l),
+        })
+    });
+    json!({
+        "balance": answer::money(page.balance),
+        "amount": wished.map(answer::money),
+        "least": answer::money(page.least),
+        "most": answer::money(page.most),
+        "day_left": answer::money(page.day_left),
+        "times_left": page.times_left,
+        "speeds": speeds.collect::<Vec<_>>(),
+    })
+}
+
+pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        let number = fields.number("withdrawal_id")?;
+        let (card, amount) = (fields.card("card_id")?, fields.amount("amount")?);
+        let speed = speed(fields.text("speed")).ok_or(Refusal::RequestMalformed)?;
+        let pin = fields.pin("payment_password")?;
+        let mut events = visit.app.engine.events();
+        let asked = visit.submit(StartWithdrawal { person, number, card, amount, speed, pin }).await?;
+        if let Some(attempt) = asked.attempt {
+            let _as_the_page_reads_it = outcome(&visit, &mut events, attempt).await;
+        }
+        Ok(asked)
+    };
+    match result.await {
+        // From here on the withdrawal is on record: no error of a page's may read as a refusal.
+        Ok(asked) if visit.json => {
+            let id = asked.id;
+            let now = visit.read(move |r| r.get::<Withdrawal>(&id)).await.ok().flatten();
+            answer::data(withdrawal_json(&visit, &now.unwrap_or(asked)).await)
+        }
+        Ok(asked) => answer::go(&format!("/withdraw/{}", asked.number)),
+        Err(refusal) if visit.json || refusal == Refusal::SignedOut => visit.refuse(refusal),
+        Err(refusal) => {
+            let again = form_page(&visit, Wish::of(&fields), Some(refusal)).await;
+            visit.settle(again)
+        }
+    }
+}
+
+/// Why a withdrawal failed, in a person's words.
+fn failure(withdrawal: &Withdrawal) -> Option<Refusal> {
+    let failed = withdrawal.state == WithdrawalState::Failed;
+    failed.then(|| withdrawal.refusal.map_or(Refusal::AccountFrozen, person_refusal))
+}
+
+async fn withdrawal_json(visit: &Visit, withdrawal: &Withdrawal) -> Value {
+    let card = withdrawal.card;
+    let card = visit.read(move |r| r.get::<Card>(&card)).await.ok().flatten();
+    let mut value = json!({
+        "withdrawal_id": withdrawal.number,
+        "state": match withdrawal.state {
+            WithdrawalState::Waiting => "waiting",
+            WithdrawalState::Sending => "pending",
+            WithdrawalState::Paid => "succeeded",
+            WithdrawalState::Failed => "failed",
+            WithdrawalState::Cancelled => "cancelled",
+        },
+        "amount": answer::money(withdrawal.amount),
+        "fee": answer::money(withdrawal.fee),
+        "speed": withdrawal.speed.word(),
+        "card": card.map(|card| answer::card_json(&card, visit.l)),
+        "since_ms": withdrawal.created_at.0,
+        "due_ms": withdrawal.due_at.0,
+        "record": format!("/records/{}", withdrawal.id.wire()),
+    });
+    if let Some(refusal) = failure(withdrawal) {
+        value["refusal"] = answer::refusal_json(visit, refusal);
+    }
+    value
+}
+
+pub(super) async fn result(visit: Visit, Path(number): Path<String>) -> Response {
+    let result = result_page(&visit, &number, None).await;
+    visit.settle(result)
+}
+
+async fn result_page(visit: &Visit, number: &str, refusal: Option<Refusal>) -> Result<Response, Refusal> {
+    let person = visit.person()?;
+    let key = ClientNumber { person, number: number.chars().take(64).collect() };
+    let found = visit
+        .read(move |r| {
+            let Some(known) = r.get::<WithdrawalNumber>(&key)? else { return Ok(None) };
+            let row = r.get::<Withdrawal>(&known.withdrawal)?.expect("a number stands for a withdrawal");
+            let card = r.get::<Card>(&row.card)?.expect("a withdrawal has its card");
+            let sent = row.attempt.map_or(Ok(None), |id| r.get::<Attempt>(&id))?;
+            Ok(Some((row, card, sent, balance(r, AccountId::person(person))?)))
+        })
+        .await?;
+    let (withdrawal, card, sent, balance) = found.ok_or(Refusal::RecordUnknown)?;
+    if visit.json {
+        return Ok(answer::data(withdrawal_json(visit, &withdrawal).await));
+    }
+    let record_id = withdrawal.id.wire();
+    let state = match withdrawal.state {
+        WithdrawalState::Waiting => WithdrawState::Waiting {
+            due: withdrawal.due_at,
+            refused: refusal.map(|r| answer::refused(visit, r)),
+        },
+        WithdrawalState::Sending => {
+            WithdrawState::Sending { since: sent.map_or(withdrawal.due_at, |call| call.created_at) }
+        }
+        WithdrawalState::Paid => WithdrawState::Paid { record_id, balance },
+        WithdrawalState::Cancelled => WithdrawState::Cancelled { record_id, balance },
+        WithdrawalState::Failed => {
+            let refusal = failure(&withdrawal).unwrap_or(Refusal::BankRefused);
+            WithdrawState::Failed(answer::refused(visit, refusal))
+        }
+    };
+    let page = WithdrawResultPage {
+        l: visit.l,
+        number: withdrawal.number.clone(),
+        state,
+        amount: withdrawal.amount,
+        fee: withdrawal.fee,
+        card: answer::card_line(&card, visit.l).name(visit.l),
+        at: withdrawal.created_at,
+    };
+    Ok(answer::page(refusal.map_or(StatusCode::OK, answer::status), &page))
+}
+
+pub(super) async fn cancel(SentTo(visit, _, number): SentTo) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        visit.submit(CancelWithdrawal { person, number: number.chars().take(64).collect() }).await
+    };
+    match result.await {
+        Ok(withdrawal) if visit.json => answer::data(withdrawal_json(&visit, &withdrawal).await),
+        Ok(withdrawal) => answer::go(&format!("/withdraw/{}", withdrawal.number)),
+        Err(refusal) if visit.json || matches!(refusal, Refusal::SignedOut | Refusal::RecordUnknown) => {
+            visit.refuse(refusal)
+        }
+        // What came of it meanwhile says more than that it cannot be taken back.
+        Err(Refusal::WithdrawalSent) => answer::go(&format!("/withdraw/{number}")),
+        Err(refusal) => {
+            let page = result_page(&visit, &number, Some(refusal)).await;
+            visit.settle(page)
+        }
+    }
+}
