@@ -130,6 +130,8 @@ ids! {
     AppMoveId = 6400;
     /// A message on its way to a phone.
     MessageId = 7200;
+    /// What differs between a network's books and ours.
+    DifferenceId = 8100;
     /// One of the operator's staff.
     StaffId = 9000;
 }

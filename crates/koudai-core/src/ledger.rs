@@ -38,9 +38,11 @@ pub enum AccountKind {
     TransferInFlight,
     /// What is owed to an app that takes money from accounts here.
     AppSettlement,
+    /// What a network's books have and ours have not, or the other way round, until it is known whose it is.
+    Suspense,
 }
 
-const KINDS: [(i64, AccountKind); 7] = [
+const KINDS: [(i64, AccountKind); 8] = [
     (1, AccountKind::PersonBalance),
     (2, AccountKind::MerchantUnsettled),
     (3, AccountKind::Fees),
@@ -48,6 +50,7 @@ const KINDS: [(i64, AccountKind); 7] = [
     (5, AccountKind::RefundInFlight),
     (6, AccountKind::TransferInFlight),
     (7, AccountKind::AppSettlement),
+    (9, AccountKind::Suspense),
 ];
 
 const KIND_BITS: i64 = 4;
@@ -89,6 +92,11 @@ impl AccountId {
         Self(id.0 | 7)
     }
 
+    /// What differs between a network's books and ours and was adjusted.
+    pub const fn suspense(network: NetworkId) -> Self {
+        Self((network.0 << KIND_BITS) | 9)
+    }
+
     /// What the account is for; `None` for a number no account has.
     pub fn kind(self) -> Option<AccountKind> {
         let tag = self.0 & ((1 << KIND_BITS) - 1);
@@ -112,9 +120,10 @@ impl AccountKind {
         matches!(self, Self::NetworkClearing)
     }
 
-    /// Whether it may stand on either side. A network owes the operator, or is owed what it paid out beyond what it took.
+    /// Whether it may stand on either side. A network owes the operator, or is owed what it paid out beyond what it took; and its
+    /// books may have more than ours or less.
     pub const fn may_run_either_way(self) -> bool {
-        matches!(self, Self::NetworkClearing)
+        matches!(self, Self::NetworkClearing | Self::Suspense)
     }
 }
 
@@ -163,6 +172,8 @@ pub enum JournalKind {
     AppRefund,
     /// An app paid a holder out. Subject: the movement.
     AppPayout,
+    /// What differs from a network's books was adjusted. Subject: the difference.
+    Adjustment,
 }
 
 impl JournalKind {
@@ -184,6 +195,7 @@ impl JournalKind {
             Self::AppDebit => 13,
             Self::AppRefund => 14,
             Self::AppPayout => 15,
+            Self::Adjustment => 19,
         }
     }
 
@@ -205,6 +217,7 @@ impl JournalKind {
             Self::AppDebit,
             Self::AppRefund,
             Self::AppPayout,
+            Self::Adjustment,
         ]
         .into_iter()
         .find(|kind| kind.number() == number)
@@ -227,7 +240,8 @@ impl JournalKind {
             | Self::TransferHeld
             | Self::AppDebit
             | Self::AppRefund
-            | Self::AppPayout => false,
+            | Self::AppPayout
+            | Self::Adjustment => false,
         }
     }
 }
@@ -487,6 +501,7 @@ mod tests {
             AccountId::clearing(ISSUER_NETWORK),
             AccountId::refund_in_flight(ISSUER_NETWORK),
             AccountId::transfers_in_flight(MchId::FIRST),
+            AccountId::suspense(ISSUER_NETWORK),
         ];
         for (i, a) in all.iter().enumerate() {
             assert!(a.kind().is_some());

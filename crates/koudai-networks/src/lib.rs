@@ -16,6 +16,7 @@ pub mod prepay;
 pub mod probe;
 pub mod protocol;
 mod reach;
+pub mod reconciling;
 mod returning;
 pub mod sms;
 pub mod telling;
@@ -47,6 +48,8 @@ pub struct Networks {
     pub reach: Reach,
     /// How the message gateway did when it was last called.
     pub health: Health,
+    /// Comparisons with networks' books that are under way.
+    pub runs: reconciling::Runs,
 }
 
 /// Whether the message gateway answered when it was last called.

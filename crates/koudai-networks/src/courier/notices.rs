@@ -333,7 +333,8 @@ pub(crate) fn event(
         | JournalKind::TransferHeld
         | JournalKind::AppDebit
         | JournalKind::AppRefund
-        | JournalKind::AppPayout => {
+        | JournalKind::AppPayout
+        | JournalKind::Adjustment => {
             unreachable!("nobody is told of these")
         }
     };

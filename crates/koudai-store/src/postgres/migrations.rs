@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0006_transfers.sql"),
     include_str!("../../migrations/postgres/0007_notices.sql"),
     include_str!("../../migrations/postgres/0008_issuing.sql"),
+    include_str!("../../migrations/postgres/0009_reconciliation.sql"),
 ];
 
 fn migrating() -> impl FnOnce(tokio_postgres::Error) -> StoreError {

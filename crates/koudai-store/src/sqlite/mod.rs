@@ -48,6 +48,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0006_transfers.sql"),
     include_str!("../../migrations/sqlite/0007_notices.sql"),
     include_str!("../../migrations/sqlite/0008_issuing.sql"),
+    include_str!("../../migrations/sqlite/0009_reconciliation.sql"),
 ];
 
 /// Opens or creates the database of a directory and becomes its owner.

@@ -43,7 +43,8 @@ pub(super) const fn meaning(journal: &Journal) -> Meaning {
         | JournalKind::TransferPaid
         | JournalKind::AppDebit
         | JournalKind::AppRefund
-        | JournalKind::AppPayout => Meaning::Nobody,
+        | JournalKind::AppPayout
+        | JournalKind::Adjustment => Meaning::Nobody,
         JournalKind::TransferHeld => Meaning::Sent(TransferId(journal.subject)),
         JournalKind::TransferReturned => Meaning::SentReturned(TransferId(journal.subject)),
         JournalKind::BalancePayment | JournalKind::CardPayment => Meaning::Paid(order),

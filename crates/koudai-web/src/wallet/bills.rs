@@ -154,7 +154,8 @@ fn add((paid, back): &mut Totals, journal: &Journal) {
         | JournalKind::TransferHeld
         | JournalKind::TransferPaid
         | JournalKind::TransferReturned
-        | JournalKind::AppPayout => return,
+        | JournalKind::AppPayout
+        | JournalKind::Adjustment => return,
         // What was counted as on its way back has gone to the merchant instead.
         JournalKind::RefundToMerchant => {
             if let Some(posting) = journal.postings.first() {

@@ -74,7 +74,8 @@ pub(super) fn journal_line(
         | JournalKind::RefundToBalance
         | JournalKind::RefundToMerchant
         | JournalKind::TransferHeld
-        | JournalKind::TransferReturned => None,
+        | JournalKind::TransferReturned
+        | JournalKind::Adjustment => None,
     })
 }
 
