@@ -22,6 +22,7 @@ use koudai_store::{Reader, StoreError};
 
 use crate::Networks;
 use crate::network::{BookEntry, Network as _};
+use crate::outside::Outside;
 
 /// Lines and attempts of one page.
 const PAGE: i64 = 256;
@@ -100,7 +101,7 @@ pub fn start(engine: &Engine, networks: &Arc<Networks>, network: NetworkId, days
     }
     let (engine, networks) = (engine.clone(), Arc::clone(networks));
     tokio::spawn(async move {
-        let done = run(&engine, &networks, network, days).await;
+        let done = run(&engine, &networks.outside, network, days).await;
         if let Err(error) = &done {
             tracing::warn!(%error, network = network.0, "a network's books were not compared");
         }
@@ -114,7 +115,7 @@ pub fn start(engine: &Engine, networks: &Arc<Networks>, network: NetworkId, days
 /// See [`Uncompared`]. What was done stays, and the next run goes on from there.
 pub async fn run(
     engine: &Engine,
-    networks: &Networks,
+    outside: &Outside,
     network: NetworkId,
     days: Days,
 ) -> Result<(), Uncompared> {
@@ -124,14 +125,14 @@ pub async fn run(
         if day > newest {
             return Err(Uncompared::NotOver);
         }
-        bring_in(engine, networks, network).await?;
+        bring_in(engine, outside, network).await?;
         return compare(engine, network, day).await.map(drop);
     }
     let due = engine.read(move |r| due_days(r, network, newest, now, days)).await?;
     if due.is_empty() {
         return Ok(());
     }
-    bring_in(engine, networks, network).await?;
+    bring_in(engine, outside, network).await?;
     // What came in may be of days before those.
     for day in engine.read(move |r| due_days(r, network, newest, now, days)).await? {
         compare(engine, network, day).await?;
@@ -168,10 +169,10 @@ fn due_days(
 /// See [`Uncompared`].
 pub async fn bring_in(
     engine: &Engine,
-    networks: &Networks,
+    outside: &Outside,
     network: NetworkId,
 ) -> Result<StatementCursor, Uncompared> {
-    let line = networks.outside.get(network).ok_or(Uncompared::NetworkUnknown)?;
+    let line = outside.get(network).ok_or(Uncompared::NetworkUnknown)?;
     let mut after = engine.read(move |r| r.get::<StatementCursor>(&network)).await?.map_or(0, |c| c.after);
     loop {
         let asked = engine.now();

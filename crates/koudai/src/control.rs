@@ -115,11 +115,11 @@ async fn act(
         Request::MerchantProbe(_) => {
             Err("a probe is sent by a running server, and none runs on this directory".to_owned())
         }
-        Request::ReconcileRun(_) => {
+        // The ledger would be opened for each page.
+        Request::ReconcileRun(_) | Request::ReconcileLines(_) => {
             Err("books are read by a running server, and none runs on this directory".to_owned())
         }
         Request::ReconcileShow(show) => reconcile::asked::show(engine, None, show).await,
-        Request::ReconcileLines(lines) => reconcile::asked::lines(engine, lines).await,
         Request::AdjustmentPropose(propose) => reconcile::asked::propose(engine, propose).await,
         Request::AdjustmentApprove(approve) => reconcile::asked::approve(engine, approve).await,
     };
@@ -245,6 +245,9 @@ async fn answer(mut stream: UnixStream, data: Arc<Path>, engine: Engine, network
         Ok(Request::ReconcileShow(show)) => reconcile::asked::show(&engine, Some(&networks), show)
             .await
             .map_or_else(Reply::Refused, Reply::Done),
+        Ok(Request::ReconcileLines(lines)) => {
+            reconcile::asked::lines(&engine, lines).await.map_or_else(Reply::Refused, Reply::Done)
+        }
         Ok(request) => act(&data, &engine, &networks.vault, &networks.platform, request).await,
         Err(_) => {
             Reply::Refused("the server does not know this command; is it of another version?".to_owned())
