@@ -2,7 +2,7 @@
 # The larger runs. Each appends its result line, with commit and machine, to docs/results/NAME.md.
 set -eu
 cd "$(dirname "$0")/.."
-name="${1:?which: kill, takeover, two-phones, two-wallets, engine, engine-postgres, http, gateway, networks, bill, notices, simulate, fuzz}"
+name="${1:?which: kill, takeover, two-phones, two-wallets, engine, engine-postgres, http, gateway, networks, bill, notices, reconcile, simulate, fuzz}"
 case "$name" in
     kill)
         export KOUDAI_KILL_ROUNDS="${KOUDAI_KILL_ROUNDS:-50}" KOUDAI_KILL_ACKS="${KOUDAI_KILL_ACKS:-200}"
@@ -29,6 +29,11 @@ case "$name" in
         package=koudai-web
         test=dead_endpoints
         line='^notices: '
+        ;;
+    reconcile)
+        export KOUDAI_RECONCILE_PAYMENTS="${KOUDAI_RECONCILE_PAYMENTS:-100000}" KOUDAI_RECONCILE_ONE_IN="${KOUDAI_RECONCILE_ONE_IN:-100}"
+        test=reconcile
+        line='^reconcile: '
         ;;
     simulate)
         commit="$(git rev-parse --short=12 HEAD)"

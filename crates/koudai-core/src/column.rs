@@ -8,8 +8,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::id::{
-    AgreementId, AppMoveId, AttemptId, BindingId, CardId, IssuingAppId, MchId, MessageId, OrderId, PersonId,
-    RefundId, Seq, StaffId, TransferId, WithdrawalId,
+    AgreementId, AppMoveId, AttemptId, BindingId, CardId, DifferenceId, IssuingAppId, MchId, MessageId,
+    OrderId, PersonId, RefundId, Seq, StaffId, TransferId, WithdrawalId,
 };
 use crate::identity::Phone;
 use crate::ledger::{AccountId, NetworkId};
@@ -204,7 +204,7 @@ macro_rules! numbers {
         }
     )*};
 }
-numbers!(PersonId OrderId RefundId TransferId WithdrawalId CardId AttemptId BindingId IssuingAppId AgreementId AppMoveId MessageId StaffId MchId Seq AccountId NetworkId Timestamp);
+numbers!(PersonId OrderId RefundId TransferId WithdrawalId CardId DifferenceId AttemptId BindingId IssuingAppId AgreementId AppMoveId MessageId StaffId MchId Seq AccountId NetworkId Timestamp);
 
 impl Column for bool {
     const PARTS: &'static [&'static str] = &[""];

@@ -132,6 +132,8 @@ ids! {
     WithdrawalId = 7300;
     /// A message on its way to a phone.
     MessageId = 7200;
+    /// What differs between a network's books and ours.
+    DifferenceId = 8100;
     /// One of the operator's staff.
     StaffId = 9000;
 }

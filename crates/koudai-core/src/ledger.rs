@@ -43,9 +43,11 @@ pub enum AccountKind {
     AppSettlement,
     /// People's withdrawals that are on their way to cards.
     WithdrawalInFlight,
+    /// What a network's books have and ours have not, or the other way round, until it is known whose it is.
+    Suspense,
 }
 
-const KINDS: [(i64, AccountKind); 8] = [
+const KINDS: [(i64, AccountKind); 9] = [
     (1, AccountKind::PersonBalance),
     (2, AccountKind::MerchantUnsettled),
     (3, AccountKind::Fees),
@@ -54,6 +56,7 @@ const KINDS: [(i64, AccountKind); 8] = [
     (6, AccountKind::TransferInFlight),
     (7, AccountKind::AppSettlement),
     (8, AccountKind::WithdrawalInFlight),
+    (9, AccountKind::Suspense),
 ];
 
 const KIND_BITS: i64 = 4;
@@ -100,6 +103,11 @@ impl AccountId {
         Self(id.0 | 7)
     }
 
+    /// What differs between a network's books and ours and was adjusted.
+    pub const fn suspense(network: NetworkId) -> Self {
+        Self((network.0 << KIND_BITS) | 9)
+    }
+
     /// What the account is for; `None` for a number no account has.
     pub fn kind(self) -> Option<AccountKind> {
         let tag = self.0 & ((1 << KIND_BITS) - 1);
@@ -123,9 +131,10 @@ impl AccountKind {
         matches!(self, Self::NetworkClearing)
     }
 
-    /// Whether it may stand on either side. A network owes the operator, or is owed what it paid out beyond what it took.
+    /// Whether it may stand on either side. A network owes the operator, or is owed what it paid out beyond what it took; and its
+    /// books may have more than ours or less.
     pub const fn may_run_either_way(self) -> bool {
-        matches!(self, Self::NetworkClearing)
+        matches!(self, Self::NetworkClearing | Self::Suspense)
     }
 }
 
@@ -180,6 +189,8 @@ pub enum JournalKind {
     WithdrawalPaid,
     /// What was held came back to the person, the fee too. Subject: the withdrawal.
     WithdrawalReturned,
+    /// What differs from a network's books was adjusted. Subject: the difference.
+    Adjustment,
 }
 
 impl JournalKind {
@@ -204,6 +215,7 @@ impl JournalKind {
             Self::WithdrawalHeld => 16,
             Self::WithdrawalPaid => 17,
             Self::WithdrawalReturned => 18,
+            Self::Adjustment => 19,
         }
     }
 
@@ -228,6 +240,7 @@ impl JournalKind {
             Self::WithdrawalHeld,
             Self::WithdrawalPaid,
             Self::WithdrawalReturned,
+            Self::Adjustment,
         ]
         .into_iter()
         .find(|kind| kind.number() == number)
@@ -253,7 +266,8 @@ impl JournalKind {
             | Self::AppPayout
             | Self::WithdrawalHeld
             | Self::WithdrawalPaid
-            | Self::WithdrawalReturned => false,
+            | Self::WithdrawalReturned
+            | Self::Adjustment => false,
         }
     }
 }
@@ -514,6 +528,7 @@ mod tests {
             AccountId::refund_in_flight(ISSUER_NETWORK),
             AccountId::transfers_in_flight(MchId::FIRST),
             AccountId::withdrawals_in_flight(ISSUER_NETWORK),
+            AccountId::suspense(ISSUER_NETWORK),
         ];
         for (i, a) in all.iter().enumerate() {
             assert!(a.kind().is_some());

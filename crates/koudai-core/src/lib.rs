@@ -25,6 +25,7 @@ pub mod payer_code;
 pub mod payment;
 pub mod payment_password;
 pub mod planted;
+pub mod reconcile;
 pub mod refund;
 pub mod refusal;
 pub mod reversal;

@@ -3,6 +3,7 @@
 use crate::column::{compound_key, worded};
 use crate::id::{IssuingAppId, MchId, PersonId, Seq};
 use crate::identity::Phone;
+use crate::ledger::NetworkId;
 
 compound_key! {
     /// A number a person's device chose for one request of theirs.
@@ -388,5 +389,89 @@ worded! {
         Merchants = "merchants",
         /// Looks, changes nothing.
         Auditor = "auditor",
+    }
+}
+
+worded! {
+    /// Which way money of a network's books went.
+    Way {
+        /// From the holder to the operator.
+        In = "in",
+        /// Of a debit, back to the holder.
+        Back = "back",
+        /// From the operator to the holder.
+        Out = "out",
+    }
+}
+
+compound_key! {
+    /// A line of a network's books.
+    StatementKey {
+        /// The network.
+        network: NetworkId,
+        /// Where in its books.
+        no: i64,
+    }
+}
+
+compound_key! {
+    /// A network and a day in China.
+    DayKey {
+        /// The network.
+        network: NetworkId,
+        /// The day, as `Timestamp::china_day` counts.
+        day: i64,
+    }
+}
+
+compound_key! {
+    /// A number that a network's books and ours are compared by.
+    DifferenceKey {
+        /// The network.
+        network: NetworkId,
+        /// The number.
+        number: String,
+    }
+}
+
+worded! {
+    /// How far the comparison of a day is.
+    ReconciliationState {
+        /// Compared, and every outcome was known to us.
+        Done = "done",
+        /// Compared, but for numbers whose outcome we do not know yet. It is run again.
+        Waiting = "waiting",
+        /// Lines of the day arrived since. It is run again.
+        Stale = "stale",
+    }
+}
+
+worded! {
+    /// In which way a network's books and ours do not say the same of a number.
+    DifferenceClass {
+        /// They have it, we have not.
+        Long = "LONG",
+        /// We have it, they have not.
+        Short = "SHORT",
+        /// Another amount.
+        Amount = "AMOUNT",
+        /// They moved it and we have it as failed, or it went another way.
+        Status = "STATUS",
+        /// The same on another day.
+        DateCut = "DATE_CUT",
+        /// They have it more than once.
+        Dup = "DUP",
+    }
+}
+
+worded! {
+    /// What became of a difference.
+    DifferenceState {
+        /// Nobody knows why.
+        Open = "open",
+        /// Looked at again it was none, or no money of it differed.
+        Explained = "explained",
+        /// A journal of its own answered it.
+        Adjusted = "adjusted",
     }
 }

@@ -16,6 +16,7 @@ pub mod prepay;
 pub mod probe;
 pub mod protocol;
 mod reach;
+pub mod reconciling;
 mod returning;
 mod sandbox;
 pub mod sms;
@@ -49,6 +50,8 @@ pub struct Networks {
     pub reach: Reach,
     /// How the message gateway did when it was last called.
     pub health: Health,
+    /// Comparisons with networks' books that are under way.
+    pub runs: reconciling::Runs,
 }
 
 /// Whether the message gateway answered when it was last called.

@@ -12,6 +12,8 @@ use koudai_core::binding::BankFace;
 use koudai_core::money::Money;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::NetworkRefusal;
+/// Which way money of a network's books went.
+pub use koudai_core::rows::Way;
 use koudai_core::secret::Secret;
 
 /// The least time between two codes for one binding, in seconds.
@@ -99,17 +101,6 @@ pub struct GiveBack<'a> {
     pub debited: Money,
     /// How much of it goes back.
     pub amount: Money,
-}
-
-/// Which way money of a network's books went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// From the holder to the operator.
-    In,
-    /// Of a debit, back to the holder.
-    Back,
-    /// From the operator to the holder.
-    Out,
 }
 
 /// A line of a network's books: money that moved.

@@ -14,6 +14,7 @@ pub mod recent;
 pub mod scan;
 mod sql;
 pub mod sqlite;
+pub mod statements;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -171,12 +171,20 @@ impl Reader {
         &*self.connection
     }
 
-    fn find<R: Row>(&self, condition: &str, values: &[Value]) -> Result<Vec<R>, StoreError> {
+    pub(crate) fn find<R: Row>(&self, condition: &str, values: &[Value]) -> Result<Vec<R>, StoreError> {
         self.rows(&sql::select::<R>(condition), values)
     }
 
     fn rows<R: Row>(&self, sql: &str, values: &[Value]) -> Result<Vec<R>, StoreError> {
         self.connection.select(sql, values)?.iter_mut().map(|cells| sql::read_row(cells)).collect()
+    }
+
+    /// The one number a statement selects, if it selects any.
+    pub(crate) fn number(&self, sql: &str, values: &[i64]) -> Result<Option<i64>, StoreError> {
+        Ok(match self.numbers(sql, values)?.first().map(Vec::as_slice) {
+            Some([Value::Int(number)]) => Some(*number),
+            _ => None,
+        })
     }
 
     fn numbers(&self, sql: &str, values: &[i64]) -> Result<Vec<Vec<Value>>, StoreError> {

@@ -20,7 +20,7 @@ struct Asset {
 }
 
 /// In order of use: a script comes after those it imports, whose served names are written into it.
-const SOURCES: [(&str, &str); 10] = [
+const SOURCES: [(&str, &str); 11] = [
     ("app.css", include_str!("../static/app.css")),
     ("mark.svg", include_str!("../static/mark.svg")),
     ("say.js", include_str!("../static/say.js")),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::reconcile;
+
 /// A digital wallet that an organisation runs itself.
 #[derive(Debug, Parser)]
 #[command(name = "koudai", version, after_help = "Without a command, koudai starts the demo.")]
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     /// Other apps that may take money from accounts here, by the issuer protocol
     #[command(subcommand)]
     IssuingApp(IssuingAppCommand),
+    /// Compares networks' books with ours, day by day, and shows what differs
+    Reconcile(reconcile::Args),
     /// Checks every invariant of a data directory, and names the rows of the first that fails
     Verify(VerifyArgs),
     /// Copies the ledger beside a server that may be running, and checks the copy.

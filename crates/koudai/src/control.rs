@@ -20,7 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::failure::Failure;
 use crate::merchant::credentials;
-use crate::{directory, issuing, keys, merchant, notices, staff};
+use crate::{directory, issuing, keys, merchant, notices, reconcile, staff};
 
 const SOCKET: &str = "control.sock";
 /// The longest line either way; a page of what a merchant was told, with what it answered, is the longest there is.
@@ -58,6 +58,16 @@ pub(crate) enum Request {
     MerchantReplay(notices::Replay),
     /// See whether a merchant checks signatures.
     MerchantProbe(notices::Probe),
+    /// Begin to compare networks' books with ours.
+    ReconcileRun(reconcile::asked::Run),
+    /// Show how a network's books compare with ours.
+    ReconcileShow(reconcile::asked::Show),
+    /// Show some lines of a day with what came of comparing them.
+    ReconcileLines(reconcile::asked::Lines),
+    /// Propose to adjust a difference.
+    AdjustmentPropose(reconcile::asked::Propose),
+    /// Approve that.
+    AdjustmentApprove(reconcile::asked::Approve),
 }
 
 /// What comes back.
@@ -105,6 +115,13 @@ async fn act(
         Request::MerchantProbe(_) => {
             Err("a probe is sent by a running server, and none runs on this directory".to_owned())
         }
+        // The ledger would be opened for each page.
+        Request::ReconcileRun(_) | Request::ReconcileLines(_) => {
+            Err("books are read by a running server, and none runs on this directory".to_owned())
+        }
+        Request::ReconcileShow(show) => reconcile::asked::show(engine, None, show).await,
+        Request::AdjustmentPropose(propose) => reconcile::asked::propose(engine, propose).await,
+        Request::AdjustmentApprove(approve) => reconcile::asked::approve(engine, approve).await,
     };
     done.map_or_else(Reply::Refused, Reply::Done)
 }
@@ -221,6 +238,15 @@ async fn answer(mut stream: UnixStream, data: Arc<Path>, engine: Engine, network
     let reply = match serde_json::from_slice(&line) {
         Ok(Request::MerchantProbe(probe)) => {
             notices::probe(&engine, &networks, probe).await.map_or_else(Reply::Refused, Reply::Done)
+        }
+        Ok(Request::ReconcileRun(run)) => {
+            reconcile::asked::run(&engine, &networks, &run).map_or_else(Reply::Refused, Reply::Done)
+        }
+        Ok(Request::ReconcileShow(show)) => reconcile::asked::show(&engine, Some(&networks), show)
+            .await
+            .map_or_else(Reply::Refused, Reply::Done),
+        Ok(Request::ReconcileLines(lines)) => {
+            reconcile::asked::lines(&engine, lines).await.map_or_else(Reply::Refused, Reply::Done)
         }
         Ok(request) => act(&data, &engine, &networks.vault, &networks.platform, request).await,
         Err(_) => {

@@ -15,6 +15,7 @@ use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::issuer::IssuerClient;
 use koudai_networks::issuer::client::DEFAULT_TIMEOUT;
 use koudai_networks::outside::Outside;
+use koudai_networks::reconciling::Runs;
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::unionpay::{self, UnionPay};
 use koudai_networks::{Health, Networks, Reach, courier};
@@ -139,6 +140,7 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
         sms,
         reach: plan.reach,
         health: Health::default(),
+        runs: Runs::default(),
     };
     let spool = plan.data.join("spool").join("bills");
     let bills = Bills::open(&spool)

@@ -17,6 +17,7 @@ mod keys;
 mod merchant;
 mod notices;
 mod process;
+mod reconcile;
 mod sandbox;
 mod serve;
 mod staff;
@@ -102,6 +103,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Bench(cli::BenchCommand::Gateway(args)) => bench::run_gateway(&args, &log).await,
             Command::Bench(cli::BenchCommand::Bill(args)) => bench::run_bill(&args).await,
             Command::Staff(StaffCommand::Create(args)) => staff::run(args).await,
+            Command::Reconcile(args) => reconcile::run(args).await,
             Command::IssuingApp(IssuingAppCommand::Set(args)) => issuing::run(args).await,
         }
     });

@@ -13,6 +13,7 @@ mod payer_code;
 mod payment;
 mod payment_password;
 mod properties;
+mod reconcile;
 mod refund;
 mod reversal;
 mod rows;

@@ -283,7 +283,7 @@ fn money_is_withdrawn_to_debit_cards_only() {
     let (person, _) = holder(&mut ledger);
     let binding = ledger.binding(person);
     let face = BankFace { kind: CardKind::Credit, ..face() };
-    let answer = BindingAnswer::Bound { face, token_sealed: vec![9; 4] };
+    let answer = BindingAnswer::Bound { face: Some(face), token_sealed: vec![9; 4] };
     let credit = ledger.submit(&RecordBinding { binding, answer }).unwrap().card.unwrap();
     assert_eq!(ledger.refusal(&now(person, credit, "withdraw-1", 100)), Refusal::DebitCardsOnly);
 }

@@ -4,6 +4,7 @@
 //! a second, and at its start, makes it sure.
 
 mod attempts;
+mod books;
 mod endpoints;
 mod lanes;
 mod messages;
@@ -144,6 +145,7 @@ impl Courier {
                     looks = looks.wrapping_add(1);
                     if looks.is_multiple_of(SWEEP_EVERY) {
                         self.note(self.sweep().await, "sweeping expired codes");
+                        self.look_for_days();
                     }
                 }
             }

@@ -336,7 +336,8 @@ pub(crate) fn event(
         | JournalKind::AppPayout
         | JournalKind::WithdrawalHeld
         | JournalKind::WithdrawalPaid
-        | JournalKind::WithdrawalReturned => {
+        | JournalKind::WithdrawalReturned
+        | JournalKind::Adjustment => {
             unreachable!("nobody is told of these")
         }
     };

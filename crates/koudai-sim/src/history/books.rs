@@ -202,6 +202,7 @@ impl Books {
             JournalKind::AppDebit | JournalKind::AppRefund | JournalKind::AppPayout => {
                 Err("nobody in a history binds an account to an app".to_owned())
             }
+            JournalKind::Adjustment => Err("nobody in a history adjusts anything".to_owned()),
         }
     }
 

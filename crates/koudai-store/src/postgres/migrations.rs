@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0007_notices.sql"),
     include_str!("../../migrations/postgres/0008_issuing.sql"),
     include_str!("../../migrations/postgres/0009_withdrawals.sql"),
+    include_str!("../../migrations/postgres/0010_reconciliation.sql"),
 ];
 
 fn migrating() -> impl FnOnce(tokio_postgres::Error) -> StoreError {

@@ -49,6 +49,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0007_notices.sql"),
     include_str!("../../migrations/sqlite/0008_issuing.sql"),
     include_str!("../../migrations/sqlite/0009_withdrawals.sql"),
+    include_str!("../../migrations/sqlite/0010_reconciliation.sql"),
 ];
 
 /// Opens or creates the database of a directory and becomes its owner.

@@ -15,13 +15,13 @@ impl Day {
         Self(at.china_day())
     }
 
-    /// The day of a number that `number` gave.
-    pub(super) const fn from_number(number: i64) -> Self {
+    /// The day of a number that `number` or `Timestamp::china_day` gave.
+    pub const fn from_number(number: i64) -> Self {
         Self(number)
     }
 
-    /// Its number.
-    pub(super) const fn number(self) -> i64 {
+    /// Its number, as `Timestamp::china_day` counts.
+    pub const fn number(self) -> i64 {
         self.0
     }
 

@@ -46,7 +46,8 @@ pub(super) const fn meaning(journal: &Journal) -> Meaning {
         | JournalKind::AppPayout
         | JournalKind::WithdrawalHeld
         | JournalKind::WithdrawalPaid
-        | JournalKind::WithdrawalReturned => Meaning::Nobody,
+        | JournalKind::WithdrawalReturned
+        | JournalKind::Adjustment => Meaning::Nobody,
         JournalKind::TransferHeld => Meaning::Sent(TransferId(journal.subject)),
         JournalKind::TransferReturned => Meaning::SentReturned(TransferId(journal.subject)),
         JournalKind::BalancePayment | JournalKind::CardPayment => Meaning::Paid(order),

@@ -157,7 +157,8 @@ fn add((paid, back): &mut Totals, journal: &Journal) {
         | JournalKind::AppPayout
         | JournalKind::WithdrawalHeld
         | JournalKind::WithdrawalPaid
-        | JournalKind::WithdrawalReturned => return,
+        | JournalKind::WithdrawalReturned
+        | JournalKind::Adjustment => return,
         // What was counted as on its way back has gone to the merchant instead.
         JournalKind::RefundToMerchant => {
             if let Some(posting) = journal.postings.first() {

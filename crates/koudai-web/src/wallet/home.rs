@@ -11,7 +11,7 @@ use koudai_core::rows::{Balance, PaymentPassword};
 use koudai_networks::network::Network as _;
 use koudai_store::{Reader, StoreError};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::bills::{self, Begin};
 use super::fields::Sent;
@@ -19,6 +19,7 @@ use super::pages::{HomePage, PaymentPasswordPage, StatusPage, TermsPage};
 use super::sign_in::{own_path, set_cookie};
 use super::visit::{LANGUAGE, Visit};
 use super::{answer, records, transfers};
+use crate::bills::Day;
 use crate::say::Lang;
 
 /// How many records the first page shows.
@@ -157,6 +158,22 @@ pub(super) struct About {
     record: Option<String>,
 }
 
+/// How far each network's books were compared with ours, and what of it is open. Nothing while the ledger cannot be read: how
+/// the wallet stands is said all the same.
+async fn reconciled(visit: &Visit) -> Value {
+    let networks: Vec<_> =
+        visit.app.networks.outside.all().map(|(id, line)| (id, line.name().to_owned())).collect();
+    let read = visit.app.engine.read(move |r| {
+        let mut each = serde_json::Map::new();
+        for (id, name) in networks {
+            let newest = r.reconciliations(id, 1)?.pop().map(|row| Day::from_number(row.key.day).to_string());
+            each.insert(name, json!({ "day": newest, "open": r.differences_open(id)? }));
+        }
+        Ok(Value::Object(each))
+    });
+    read.await.unwrap_or_default()
+}
+
 pub(super) async fn status(visit: Visit, Query(query): Query<About>) -> Response {
     let networks = &visit.app.networks;
     let messages_up = networks.health.messages_up();
@@ -177,6 +194,7 @@ pub(super) async fn status(visit: Visit, Query(query): Query<About>) -> Response
             "bank": word(bank_up),
             "networks": each,
             "messages": word(messages_up),
+            "reconciled": reconciled(&visit).await,
         });
         return (status, answer::data(parts)).into_response();
     }

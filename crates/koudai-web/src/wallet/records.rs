@@ -81,7 +81,8 @@ pub(super) fn journal_line(
         | JournalKind::TransferHeld
         | JournalKind::TransferReturned
         | JournalKind::WithdrawalPaid
-        | JournalKind::WithdrawalReturned => None,
+        | JournalKind::WithdrawalReturned
+        | JournalKind::Adjustment => None,
     })
 }
 

@@ -36,6 +36,7 @@ use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::issuer::IssuerClient;
 use koudai_networks::outside::Outside;
 use koudai_networks::platform::{Platform, PlatformKey, SigningMode};
+use koudai_networks::reconciling::Runs;
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::vault::{Sealed, Vault};
 use koudai_networks::{Health, Networks, Reach};
@@ -535,6 +536,7 @@ fn networks(reach: Reach, outside: Outside) -> Networks {
         sms: SmsGateway::new(NOWHERE, &Secret::new("token".to_owned())).unwrap(),
         reach,
         health: Health::default(),
+        runs: Runs::default(),
     }
 }
 

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use koudai_core::column::Row;
 use koudai_core::id::{AttemptId, Seq};
 use koudai_core::ledger::{AccountId, Journal, JournalKind};
-use koudai_core::rows::{AppMove, Attempt, AttemptKind, AttemptState, Order, Refund, Transfer, Withdrawal};
+use koudai_core::rows::{
+    AppMove, Attempt, AttemptKind, AttemptState, Difference, Order, Refund, Transfer, Withdrawal,
+};
 use koudai_core::time::Timestamp;
 use koudai_store::{Range, Reader};
 
 use super::claims::{self, Due, Entry};
 use super::orders::was_paid;
 use super::tally::Suspects;
-use super::{Wrong, broken, check, issuing};
+use super::{Wrong, broken, check, issuing, reconciliation};
 
 /// Rows read at once.
 const CHUNK: i64 = 4_096;
@@ -92,6 +94,15 @@ pub(super) fn look(reader: &Reader, suspects: &Suspects) -> Result<(), Wrong> {
             |facts, done: &AppMove| {
                 if let Some(due) = issuing::of_move(done) {
                     facts.claim(&due, || issuing::move_name(done))?;
+                }
+                Ok(())
+            },
+        )?;
+        facts.each(
+            |difference: &Difference| difference.id.0,
+            |facts, difference: &Difference| {
+                if let Some(due) = reconciliation::of_difference(difference) {
+                    facts.claim(&due, || reconciliation::difference_name(difference))?;
                 }
                 Ok(())
             },

@@ -6,7 +6,8 @@
 //! journal, order or refund: those are read once, in order, and what two sides must both say is summed (`tally.rs`).
 //!
 //! `start.rs` fixes where the ledger stands. `replay.rs` replays it by itself, with `seals.rs`. `people.rs`, `attempts.rs`,
-//! `orders.rs`, `transfers.rs` and `withdrawals.rs` hold the rows against each other, and `claims.rs` works out the one journal each of them stands for and
+//! `orders.rs`, `transfers.rs`, `withdrawals.rs` and `reconciliation.rs` hold the rows against each other, and `claims.rs` works out the one journal
+//! each of them stands for and
 //! leaves no journal over. `look.rs` names what is wrong where sums differ.
 
 mod attempts;
@@ -16,6 +17,7 @@ mod issuing;
 mod look;
 mod orders;
 mod people;
+mod reconciliation;
 mod replay;
 mod seals;
 mod start;
@@ -59,6 +61,10 @@ pub(crate) struct Report {
     pub(crate) withdrawals: usize,
     /// Movements of money between holders and apps, the declined ones too.
     pub(crate) app_moves: usize,
+    /// Lines of networks' books.
+    pub(crate) statement_lines: u64,
+    /// What differs from networks' books, or did.
+    pub(crate) differences: usize,
     /// Calls to networks whose outcome is not known yet.
     pub(crate) open_attempts: usize,
     /// Minor units owed to people, merchants and apps.
@@ -114,6 +120,7 @@ enum Stage {
     Transfers,
     Withdrawals,
     Issuing,
+    Reconciliation,
     Claims,
     Deliveries,
 }
@@ -301,6 +308,8 @@ fn check_rows(
     said.withdrawals = found.note(Stage::Withdrawals, withdrawals).unwrap_or_default();
     let moves = issuing::run(&reader, &people, &mut said.claims, newest.app_move, marks, &mut report);
     said.app_moves = found.note(Stage::Issuing, moves).unwrap_or_default();
+    let compared = reconciliation::run(&reader, &mut said.claims, &mut report);
+    found.note(Stage::Reconciliation, compared);
     found.note(Stage::Deliveries, deliveries::run(&reader));
     report
 }

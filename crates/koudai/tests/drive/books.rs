@@ -219,6 +219,7 @@ pub fn succeeded(reader: &Reader, of: impl Fn(&Attempt) -> bool) -> BTreeMap<Str
             let kind = match attempt.kind {
                 AttemptKind::TopUp | AttemptKind::CardPayment => BookKind::Debit,
                 AttemptKind::CardRefund => BookKind::Refund,
+                AttemptKind::Payout => BookKind::Payout,
             };
             ours.insert(attempt.id.wire(), (kind, attempt.amount.minor()));
         }

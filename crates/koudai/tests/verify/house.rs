@@ -35,6 +35,7 @@ use tempfile::TempDir;
 use crate::books::Books;
 use crate::codes::Codes;
 use crate::issuing::Moves;
+use crate::reconciliation::Differences;
 use crate::server::Mirror;
 
 pub(crate) const BEGIN: Timestamp = Timestamp(1_795_000_000_000);
@@ -103,6 +104,8 @@ pub(crate) struct House {
     pub(crate) codes: Codes,
     /// What an app moved of the payer's.
     pub(crate) moves: Moves,
+    /// What differs from the issuer's books.
+    pub(crate) differences: Differences,
 }
 
 /// Runs the wallet's own commands.
@@ -365,6 +368,7 @@ impl House {
 
         let codes = hand.codes(shop, payer, card).await;
         let moves = hand.moves(payer).await;
+        let differences = hand.compared(top_up).await;
         let crumbs = hand.order(other_shop, "crumbs", CRUMBS).await;
         hand.pay(other, crumbs, None).await;
         for n in 1..=CRUMBS {
@@ -396,6 +400,7 @@ impl House {
             transfers,
             codes,
             moves,
+            differences,
         };
         (house, hand)
     }

@@ -44,7 +44,7 @@ fn journals_that_do_not_follow_from_each_other_are_found() {
     raw(itself, |all| all[2].postings[1].credit = all[2].postings[1].debit);
     raw(itself, |all| all[2].postings[1].amount = fen(0));
     raw("every account has a kind", |all| {
-        let line = Line { number: 1, ..no_line(AccountId(9)) };
+        let line = Line { number: 1, ..no_line(AccountId(15)) };
         all[0].lines.insert(0, line);
     });
     raw("an account has one currency", |all| all[3].currency = Currency::Usd);

@@ -90,7 +90,7 @@ fn balances_that_do_not_follow_from_the_journals_are_found() {
     balance(|row| row.account = AccountId::merchant(MchId(1_900_000_009)));
     house.finds("every account has a kind", |books| {
         books.rewrite(|all| {
-            all[0].lines.push(Line { number: 1, ..no_line(AccountId(9)) });
+            all[0].lines.push(Line { number: 1, ..no_line(AccountId(15)) });
         });
     });
 }
