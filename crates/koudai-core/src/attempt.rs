@@ -12,6 +12,7 @@ use crate::refusal::Refusal;
 use crate::rows::{
     Attempt, AttemptKind, AttemptState, Card, NetworkRefusal, OpenAttempt, OrderState, Product, RefundState,
 };
+use crate::split::Split;
 use crate::state::{Command, Event, OrStop, Stop, Tx};
 use crate::time::{MINUTE, SECOND};
 use crate::withdrawal;
@@ -147,17 +148,32 @@ impl EndAttempt {
         if order.product == Product::CodePay {
             return code_payment::end_card_payment(tx, order, &merchant, attempt, &self.outcome);
         }
-        let source = AccountId::clearing(attempt.network);
+        let (source, hold) = (AccountId::clearing(attempt.network), AccountId::payment_hold(attempt.person));
         let (payee, payer) = (AccountId::merchant(order.mchid), AccountId::person(attempt.person));
         tx.prepare(&[source, payee, payer, AccountId::fees()]).or_stop()?;
+        let parts = Split::of(order.amount, attempt.amount).expect("a card pays no more than its order");
+        let held = parts.balance;
+        if !held.is_zero() {
+            tx.prepare(&[hold]).or_stop()?;
+        }
         // While an attempt is open its order takes no other payment, is not closed, and does not expire.
         assert!(
             order.state == OrderState::Paying && order.attempt == Some(attempt.id),
             "an open attempt holds its order"
         );
         if self.succeeded() {
-            settle(tx, &mut order, &merchant, source, JournalKind::CardPayment);
+            let sources = [(source, parts.card), (hold, held)];
+            let (sources, kind) = if held.is_zero() {
+                (&sources[..1], JournalKind::CardPayment)
+            } else {
+                (&sources[..], JournalKind::SplitPayment)
+            };
+            settle(tx, &mut order, &merchant, sources, kind);
         } else {
+            if !held.is_zero() {
+                let back = Posting { debit: hold, credit: payer, amount: held };
+                tx.post(JournalKind::SplitReleased, attempt.id.0, held.currency(), vec![back], &[]);
+            }
             order.state = OrderState::Unpaid;
             order.payer = None;
             order.card = None;
@@ -178,7 +194,7 @@ impl EndAttempt {
         tx.prepare(&[way, bank, merchant, payer]).or_stop()?;
         let (subject, currency) = (refund.id.0, refund.amount.currency());
         if self.succeeded() {
-            let posting = Posting { debit: way, credit: bank, amount: refund.amount };
+            let posting = Posting { debit: way, credit: bank, amount: attempt.amount };
             tx.post(JournalKind::CardRefundDone, subject, currency, vec![posting], &[merchant, payer]);
             refund.state = RefundState::Success;
             refund.success_at = Some(tx.now());
@@ -187,7 +203,7 @@ impl EndAttempt {
             refund.state = RefundState::Abnormal;
             // Of a reversal nobody is told, so nobody would ever decide.
             if refund.is_reversal() {
-                send_elsewhere(tx, &mut refund, attempt.network, Elsewhere::Balance);
+                send_elsewhere(tx, &mut refund, attempt, Elsewhere::Balance);
             }
         }
         tx.announce(Event::OrderChanged(refund.order));

@@ -8,7 +8,7 @@ use crate::ledger::{AccountId, JournalKind};
 use crate::money::Money;
 use crate::order::{OrderStanding, active_merchant};
 use crate::payer_code::AuthCode;
-use crate::payment::{Pay, ask_card, merchant_of, settle};
+use crate::payment::{Means, Pay, ask_card, merchant_of, settle};
 use crate::payment_password::Pin;
 use crate::refusal::{MerchantRefusal, Refusal};
 use crate::reversal;
@@ -219,11 +219,14 @@ impl TakeByCode {
                 order.state = OrderState::Confirming;
                 order.payer = Some(person);
             }
-            (None, Some(card)) => ask_card(tx, &mut order, &card),
+            (None, Some(card)) => {
+                let amount = order.amount;
+                ask_card(tx, &mut order, &card, amount);
+            }
             (None, None) => {
                 order.payer = Some(person);
-                let source = AccountId::person(person);
-                settle(tx, &mut order, merchant, source, JournalKind::BalancePayment);
+                let source = [(AccountId::person(person), order.amount)];
+                settle(tx, &mut order, merchant, &source, JournalKind::BalancePayment);
             }
         }
         if passes && failure.is_none() {
@@ -323,7 +326,8 @@ impl Command for ConfirmCodePayment {
             | OrderStanding::Expired => return Err(Refusal::OrderExpired.into()),
         }
         let merchant = merchant_of(tx, &order)?;
-        let pay = Pay { person: self.person, order: self.order, card: self.card, pin: self.pin.clone() };
+        let means = Means::of(self.card);
+        let pay = Pay { person: self.person, order: self.order, means, pin: self.pin.clone() };
         let order = pay.charge(tx, order, &merchant)?;
         payment.failure = None;
         tx.rows().code_payment.put(payment);
@@ -386,6 +390,7 @@ pub(crate) fn end_card_payment(
     let payment = tx.rows().code_payment.get(&order.id).or_stop()?.cloned();
     let mut payment = payment.expect("a code payment has its row");
     let source = AccountId::clearing(attempt.network);
+    let sources = [(source, order.amount)];
     let (payee, payer) = (AccountId::merchant(order.mchid), AccountId::person(attempt.person));
     tx.prepare(&[source, payee, payer, AccountId::fees()]).or_stop()?;
     let reversed = order.state == OrderState::Reversed;
@@ -396,14 +401,14 @@ pub(crate) fn end_card_payment(
     match outcome {
         Outcome::Succeeded { .. } if reversed => {
             reversal::prepare(tx, &order)?;
-            settle(tx, &mut order, merchant, source, JournalKind::CardPayment);
+            settle(tx, &mut order, merchant, &sources, JournalKind::CardPayment);
             return reversal::give_all_back(tx, &mut order).map(drop).map_err(|stop| match stop {
                 Stop::Absent => Stop::Absent,
                 Stop::Refused(_) => unreachable!("what was just paid covers its own refund"),
             });
         }
         Outcome::Succeeded { .. } => {
-            settle(tx, &mut order, merchant, source, JournalKind::CardPayment);
+            settle(tx, &mut order, merchant, &sources, JournalKind::CardPayment);
         }
         Outcome::Failed(why) => {
             order.card = None;

@@ -45,9 +45,11 @@ pub enum AccountKind {
     WithdrawalInFlight,
     /// What a network's books have and ours have not, or the other way round, until it is known whose it is.
     Suspense,
+    /// A person's balance that is held for payments of which a card pays the rest.
+    PaymentHold,
 }
 
-const KINDS: [(i64, AccountKind); 9] = [
+const KINDS: [(i64, AccountKind); 10] = [
     (1, AccountKind::PersonBalance),
     (2, AccountKind::MerchantUnsettled),
     (3, AccountKind::Fees),
@@ -57,6 +59,7 @@ const KINDS: [(i64, AccountKind); 9] = [
     (7, AccountKind::AppSettlement),
     (8, AccountKind::WithdrawalInFlight),
     (9, AccountKind::Suspense),
+    (10, AccountKind::PaymentHold),
 ];
 
 const KIND_BITS: i64 = 4;
@@ -112,6 +115,11 @@ impl AccountId {
     pub fn kind(self) -> Option<AccountKind> {
         let tag = self.0 & ((1 << KIND_BITS) - 1);
         KINDS.into_iter().find(|(number, _)| *number == tag).map(|(_, kind)| kind)
+    }
+
+    /// A person's balance held for payments of which a card pays the rest.
+    pub const fn payment_hold(id: PersonId) -> Self {
+        Self(id.0 | 0xA)
     }
 
     /// The person whose balance this is, if it is one's.
@@ -191,6 +199,14 @@ pub enum JournalKind {
     WithdrawalReturned,
     /// What differs from a network's books was adjusted. Subject: the difference.
     Adjustment,
+    /// A part of a balance was held for a payment of which a card pays the rest. Subject: the attempt.
+    SplitHeld,
+    /// An order was paid from what was held and by a card. Subject: the order.
+    SplitPayment,
+    /// What was held came back: the card's bank did not pay. Subject: the attempt.
+    SplitReleased,
+    /// A refund went to the balance in part, and is on its way to the card in part. Subject: the refund.
+    SplitRefund,
 }
 
 impl JournalKind {
@@ -216,6 +232,10 @@ impl JournalKind {
             Self::WithdrawalPaid => 17,
             Self::WithdrawalReturned => 18,
             Self::Adjustment => 19,
+            Self::SplitHeld => 20,
+            Self::SplitPayment => 21,
+            Self::SplitReleased => 22,
+            Self::SplitRefund => 23,
         }
     }
 
@@ -241,6 +261,10 @@ impl JournalKind {
             Self::WithdrawalPaid,
             Self::WithdrawalReturned,
             Self::Adjustment,
+            Self::SplitHeld,
+            Self::SplitPayment,
+            Self::SplitReleased,
+            Self::SplitRefund,
         ]
         .into_iter()
         .find(|kind| kind.number() == number)
@@ -251,6 +275,7 @@ impl JournalKind {
         match self {
             Self::BalancePayment
             | Self::CardPayment
+            | Self::SplitPayment
             | Self::BalanceRefund
             | Self::CardRefundDone
             | Self::CardRefundAbnormal
@@ -267,7 +292,10 @@ impl JournalKind {
             | Self::WithdrawalHeld
             | Self::WithdrawalPaid
             | Self::WithdrawalReturned
-            | Self::Adjustment => false,
+            | Self::Adjustment
+            | Self::SplitHeld
+            | Self::SplitReleased
+            | Self::SplitRefund => false,
         }
     }
 }
@@ -529,6 +557,7 @@ mod tests {
             AccountId::transfers_in_flight(MchId::FIRST),
             AccountId::withdrawals_in_flight(ISSUER_NETWORK),
             AccountId::suspense(ISSUER_NETWORK),
+            AccountId::payment_hold(person),
         ];
         for (i, a) in all.iter().enumerate() {
             assert!(a.kind().is_some());

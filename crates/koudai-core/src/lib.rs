@@ -33,6 +33,7 @@ mod row_values;
 pub mod rows;
 pub mod secret;
 pub mod sign_in;
+pub mod split;
 pub mod state;
 pub mod time;
 pub mod top_up;

@@ -1,8 +1,8 @@
-//! Paying an order, by balance or by card. An order is paid once: its state is the idempotency of paying.
+//! Paying an order, by balance, by card, or by both. An order is paid once: its state is the idempotency of paying.
 
 use crate::attempt;
 use crate::binding::card_of;
-use crate::id::{CardId, OrderId, PersonId};
+use crate::id::{AttemptId, CardId, OrderId, PersonId};
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::{Money, RatePpm};
 use crate::order::OrderStanding;
@@ -18,10 +18,41 @@ pub struct Pay {
     pub person: PersonId,
     /// What.
     pub order: OrderId,
-    /// By which card; `None` for the balance.
-    pub card: Option<CardId>,
+    /// With what.
+    pub means: Means,
     /// The payment password.
     pub pin: Pin,
+}
+
+/// What an order is paid with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// The balance.
+    Balance,
+    /// A card.
+    Card(CardId),
+    /// This much of the balance, and the rest by a card. Both are what the payer saw and confirmed.
+    Both {
+        /// More than nothing, and less than all.
+        from_balance: Money,
+        /// The card.
+        card: CardId,
+    },
+}
+
+impl Means {
+    /// A card, or the balance.
+    pub fn of(card: Option<CardId>) -> Self {
+        card.map_or(Self::Balance, Self::Card)
+    }
+
+    /// The card that pays, if one does.
+    pub const fn card(self) -> Option<CardId> {
+        match self {
+            Self::Balance => None,
+            Self::Card(card) | Self::Both { card, .. } => Some(card),
+        }
+    }
 }
 
 impl Command for Pay {
@@ -44,8 +75,8 @@ pub struct PayCode {
     pub session: [u8; 32],
     /// The code's token.
     pub code: [u8; 16],
-    /// By which card; `None` for the balance.
-    pub card: Option<CardId>,
+    /// With what.
+    pub means: Means,
     /// The payment password.
     pub pin: Pin,
 }
@@ -73,7 +104,7 @@ impl Command for PayCode {
         let code = rows.order_code.get(&self.code).map(|row| row.map(|code| (code.order, code.expires_at)));
         let person = session.or_stop()?.ok_or(Refusal::SignedOut)?;
         let (order, expires_at) = code.or_stop()?.ok_or(Refusal::CodeStale)?;
-        let pay = Pay { person, order, card: self.card, pin: self.pin.clone() };
+        let pay = Pay { person, order, means: self.means, pin: self.pin.clone() };
         let order = pay.order(tx)?.expect("a code has its order");
         // How an order went is told whatever became of its code.
         if now >= expires_at && order.standing(now) == OrderStanding::Payable {
@@ -108,7 +139,7 @@ impl Pay {
             return Err(Refusal::OrderForAnother.into());
         }
         // The same person and the same means: a repeat, answered with how the order stands.
-        let repeat = order.payer == Some(self.person) && order.card == self.card;
+        let repeat = self.is_repeat(tx, &order)?;
         match order.standing(tx.now()) {
             OrderStanding::Payable => {}
             OrderStanding::Paying | OrderStanding::Paid | OrderStanding::Refunded if repeat => {
@@ -121,6 +152,20 @@ impl Pay {
             OrderStanding::Expired => return Err(Refusal::OrderExpired.into()),
         }
         self.charge(tx, order, merchant)
+    }
+
+    /// Whether the order is paid, or being paid, by the same person and the same means.
+    fn is_repeat(&self, tx: &mut Tx<'_>, order: &Order) -> Result<bool, Stop<Refusal>> {
+        if order.payer != Some(self.person) || order.card != self.means.card() {
+            return Ok(false);
+        }
+        let Some(attempt) = order.attempt else { return Ok(true) };
+        let by_card = tx.rows().attempt.get(&attempt).or_stop()?.expect("a card payment has its call").amount;
+        let from_balance = match self.means {
+            Means::Balance | Means::Card(_) => Money::zero(by_card.currency()),
+            Means::Both { from_balance, .. } => from_balance,
+        };
+        Ok(by_card.checked_add(from_balance) == Ok(order.amount))
     }
 
     /// Pays an order that may be paid.
@@ -140,9 +185,10 @@ impl Pay {
         if person.frozen {
             return Err(Refusal::AccountFrozen.into());
         }
-        match self.card {
-            None => self.by_balance(tx, order, merchant),
-            Some(card) => self.by_card(tx, order, card),
+        match self.means {
+            Means::Balance => self.by_balance(tx, order, merchant),
+            Means::Card(card) => self.by_card(tx, order, card),
+            Means::Both { from_balance, card } => self.by_both(tx, order, from_balance, card),
         }
     }
 
@@ -162,7 +208,8 @@ impl Pay {
         }
         payment_password::check(tx, self.person, &self.pin)?;
         order.payer = Some(self.person);
-        settle(tx, &mut order, merchant, payer, JournalKind::BalancePayment);
+        let all = [(payer, order.amount)];
+        settle(tx, &mut order, merchant, &all, JournalKind::BalancePayment);
         tx.rows().order.put(order.clone());
         Ok(order)
     }
@@ -170,37 +217,71 @@ impl Pay {
     fn by_card(&self, tx: &mut Tx<'_>, mut order: Order, card: CardId) -> Result<Order, Stop<Refusal>> {
         let card = card_of(tx, self.person, card)?;
         payment_password::check(tx, self.person, &self.pin)?;
-        ask_card(tx, &mut order, &card);
+        let amount = order.amount;
+        ask_card(tx, &mut order, &card, amount);
+        tx.rows().order.put(order.clone());
+        Ok(order)
+    }
+
+    /// Holds the balance's part and asks the card's bank for the rest.
+    fn by_both(
+        &self,
+        tx: &mut Tx<'_>,
+        mut order: Order,
+        from_balance: Money,
+        card: CardId,
+    ) -> Result<Order, Stop<Refusal>> {
+        let rest = order.amount.checked_sub(from_balance).map_err(|_| Refusal::RequestMalformed)?;
+        if rest.is_zero() || from_balance.is_zero() {
+            return Err(Refusal::RequestMalformed.into());
+        }
+        let card = card_of(tx, self.person, card)?;
+        let (payer, hold) = (AccountId::person(self.person), AccountId::payment_hold(self.person));
+        tx.prepare(&[payer, hold]).or_stop()?;
+        let balance = tx.standing(payer, order.amount.currency()).or_stop()?;
+        if balance.checked_sub(from_balance).is_err() {
+            let short_by = from_balance.checked_sub(balance).unwrap_or(from_balance);
+            return Err(Refusal::InsufficientBalance { short_by }.into());
+        }
+        payment_password::check(tx, self.person, &self.pin)?;
+        let attempt = ask_card(tx, &mut order, &card, rest);
+        let held = Posting { debit: payer, credit: hold, amount: from_balance };
+        tx.post(JournalKind::SplitHeld, attempt.0, order.amount.currency(), vec![held], &[]);
         tx.rows().order.put(order.clone());
         Ok(order)
     }
 }
 
-/// Records that a card's bank is to be asked to pay the order.
-pub(crate) fn ask_card(tx: &mut Tx<'_>, order: &mut Order, card: &Card) {
-    let mut attempt = attempt::new(tx, AttemptKind::CardPayment, card, order.amount);
+/// Records that a card's bank is to be asked to pay this much of the order.
+pub(crate) fn ask_card(tx: &mut Tx<'_>, order: &mut Order, card: &Card, amount: Money) -> AttemptId {
+    let mut attempt = attempt::new(tx, AttemptKind::CardPayment, card, amount);
+    let id = attempt.id;
     attempt.order = Some(order.id);
-    order.attempt = Some(attempt.id);
+    order.attempt = Some(id);
     attempt::open(tx, attempt);
     order.state = OrderState::Paying;
     order.payer = Some(card.person);
     order.card = Some(card.id);
     tx.announce(Event::OrderChanged(order.id));
+    id
 }
 
-/// Makes the order paid and posts it: `source` gives the order's amount, the merchant gets it and pays its fee. The
-/// decision has prepared the accounts and made sure that the source covers it.
+/// Makes the order paid and posts it: the sources give the order's amount together, the merchant gets it and pays its fee.
+/// The decision has prepared the accounts and made sure that each source covers its part.
 pub(crate) fn settle(
     tx: &mut Tx<'_>,
     order: &mut Order,
     merchant: &Merchant,
-    source: AccountId,
+    sources: &[(AccountId, Money)],
     kind: JournalKind,
 ) {
     let payee = AccountId::merchant(order.mchid);
     let rate = RatePpm::new(merchant.fee_ppm).expect("a merchant's rate is below one million");
     let fee = order.amount.rate_half_up(rate);
-    let mut postings = vec![Posting { debit: source, credit: payee, amount: order.amount }];
+    let mut postings = Vec::with_capacity(sources.len() + 1);
+    for (source, amount) in sources {
+        postings.push(Posting { debit: *source, credit: payee, amount: *amount });
+    }
     push_posting(&mut postings, payee, AccountId::fees(), fee);
     let payer = order.payer.expect("a paid order has its payer");
     let seq = tx.post(kind, order.id.0, order.amount.currency(), postings, &[AccountId::person(payer)]);

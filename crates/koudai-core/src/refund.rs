@@ -2,16 +2,17 @@
 //! is sent elsewhere, once, by the merchant's decision.
 
 use crate::attempt;
-use crate::id::{AttemptId, MchId, OrderId, RefundId};
-use crate::ledger::{AccountId, JournalKind, NetworkId, Posting};
+use crate::id::{MchId, OrderId, RefundId};
+use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::Money;
 use crate::order::order_by_number;
 use crate::payment::push_posting;
 use crate::planted::{self, Bug};
 use crate::refusal::MerchantRefusal;
 use crate::rows::{
-    AttemptKind, Card, Order, OrderState, OutRefundNo, Refund, RefundNumber, RefundState, RefundWay,
+    Attempt, AttemptKind, Card, Order, OrderState, OutRefundNo, Refund, RefundNumber, RefundState, RefundWay,
 };
+use crate::split::Split;
 use crate::state::{Command, Event, OrStop, Stop, Tx};
 
 /// How a merchant names the order it refunds.
@@ -107,17 +108,23 @@ pub(crate) fn give_back(
         order.fee.share_floor(refunded.minor(), order.amount.minor()).expect("a share of a fee fits");
     let fee_back = fee_after.checked_sub(order.fee_returned).expect("a cumulative share never falls");
     let payer = order.payer.expect("a paid order has its payer");
-    let paid_by = match (order.card, order.attempt) {
-        (Some(card), Some(attempt)) => {
-            let card = tx.rows().card.get(&card).or_stop()?.cloned().expect("a card payment has its card");
-            Some((card, attempt))
+    let paid_by = card_that_paid(tx, order)?;
+    let nothing = Money::zero(amount.currency());
+    let parts = match &paid_by {
+        None => Split { card: nothing, balance: amount },
+        Some((_, paid)) => {
+            let paid = Split::of(order.amount, paid.amount).expect("a card pays no more than its order");
+            paid.back(order.refunded, amount)
         }
-        _ => None,
     };
-    let way = |(card, _): &(Card, AttemptId)| AccountId::refund_in_flight(card.network);
+    let paid_by = paid_by.filter(|_| !parts.card.is_zero());
     let (merchant, fees) = (AccountId::merchant(order.mchid), AccountId::fees());
-    let target = paid_by.as_ref().map_or(AccountId::person(payer), way);
-    tx.prepare(&[merchant, fees, target, AccountId::person(payer)]).or_stop()?;
+    let person = AccountId::person(payer);
+    let way = paid_by.as_ref().map(|(card, _)| AccountId::refund_in_flight(card.network));
+    tx.prepare(&[merchant, fees, person]).or_stop()?;
+    if let Some(way) = way {
+        tx.prepare(&[way]).or_stop()?;
+    }
     let funds = tx.standing(merchant, amount.currency()).or_stop()?;
     let funds = funds.checked_add(fee_back).map_err(|_| MerchantRefusal::NotEnoughFunds)?;
     funds.checked_sub(amount).map_err(|_| MerchantRefusal::NotEnoughFunds)?;
@@ -133,7 +140,7 @@ pub(crate) fn give_back(
         notify_url,
         state: RefundState::Processing,
         payer,
-        card: order.card,
+        card: paid_by.as_ref().map(|(card, _)| card.id),
         attempt: None,
         fee_returned: fee_back,
         created_at: now,
@@ -142,15 +149,21 @@ pub(crate) fn give_back(
     };
     let mut postings = vec![];
     push_posting(&mut postings, fees, merchant, fee_back);
-    postings.push(Posting { debit: merchant, credit: target, amount });
-    let kind = if paid_by.is_some() { JournalKind::CardRefundAccepted } else { JournalKind::BalanceRefund };
-    let also = [AccountId::person(payer)];
-    tx.post(kind, refund.id.0, amount.currency(), postings, &also);
+    if let Some(way) = way {
+        push_posting(&mut postings, merchant, way, parts.card);
+    }
+    push_posting(&mut postings, merchant, person, parts.balance);
+    let kind = match (parts.card.is_zero(), parts.balance.is_zero()) {
+        (true, _) => JournalKind::BalanceRefund,
+        (false, true) => JournalKind::CardRefundAccepted,
+        (false, false) => JournalKind::SplitRefund,
+    };
+    tx.post(kind, refund.id.0, amount.currency(), postings, &[person]);
     if let Some((card, original)) = paid_by {
-        let mut call = attempt::new(tx, AttemptKind::CardRefund, &card, amount);
+        let mut call = attempt::new(tx, AttemptKind::CardRefund, &card, parts.card);
         call.order = Some(order.id);
         call.refund = Some(refund.id);
-        call.original = Some(original);
+        call.original = Some(original.id);
         refund.attempt = Some(call.id);
         attempt::open(tx, call);
     } else {
@@ -165,6 +178,17 @@ pub(crate) fn give_back(
     tx.rows().refund.insert(refund.clone());
     tx.rows().order.put(order.clone());
     Ok(refund)
+}
+
+/// The card that paid an order, all of it or the part that its call says, and that call; `None` if the balance did.
+fn card_that_paid(tx: &mut Tx<'_>, order: &Order) -> Result<Option<(Card, Attempt)>, Stop<MerchantRefusal>> {
+    let (Some(card), Some(attempt)) = (order.card, order.attempt) else { return Ok(None) };
+    let rows = tx.rows();
+    // Both are asked for at once, so that one round loads them.
+    let card = rows.card.get(&card).map(Option::<&_>::cloned);
+    let attempt = rows.attempt.get(&attempt).map(Option::<&_>::cloned);
+    let card = card.or_stop()?.expect("a card payment has its card");
+    Ok(Some((card, attempt.or_stop()?.expect("a card payment has its call"))))
 }
 
 impl RequestRefund {
@@ -258,21 +282,22 @@ impl Command for RedirectRefund {
         let (payer, merchant) = (AccountId::person(refund.payer), AccountId::merchant(self.mchid));
         tx.prepare(&[source, payer, merchant]).or_stop()?;
 
-        send_elsewhere(tx, &mut refund, attempt.network, self.to);
+        send_elsewhere(tx, &mut refund, &attempt, self.to);
         tx.announce(Event::OrderChanged(order.id));
         tx.rows().refund.put(refund.clone());
         Ok((refund, order))
     }
 }
 
-/// Brings what a network would not take where it is to go. The decision has prepared the accounts.
-pub(crate) fn send_elsewhere(tx: &mut Tx<'_>, refund: &mut Refund, network: NetworkId, to: Elsewhere) {
+/// Brings what a network would not take where it is to go: all that its call was to bring. The decision has prepared the
+/// accounts.
+pub(crate) fn send_elsewhere(tx: &mut Tx<'_>, refund: &mut Refund, call: &Attempt, to: Elsewhere) {
     let (payer, merchant) = (AccountId::person(refund.payer), AccountId::merchant(refund.mchid));
     let (kind, credit) = match to {
         Elsewhere::Balance => (JournalKind::RefundToBalance, payer),
         Elsewhere::Merchant => (JournalKind::RefundToMerchant, merchant),
     };
-    let posting = Posting { debit: AccountId::refund_in_flight(network), credit, amount: refund.amount };
+    let posting = Posting { debit: AccountId::refund_in_flight(call.network), credit, amount: call.amount };
     tx.post(kind, refund.id.0, refund.amount.currency(), vec![posting], &[payer, merchant]);
     refund.state = RefundState::Success;
     refund.success_at = Some(tx.now());

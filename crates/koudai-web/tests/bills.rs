@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use koudai_core::id::{CardId, OrderId, PersonId};
 use koudai_core::ledger::AccountId;
 use koudai_core::order::PlaceOrder;
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Means, Pay};
 use koudai_core::payment_password::Pin;
 use koudai_core::time::Timestamp;
 use koudai_engine::Clock;
@@ -64,7 +64,7 @@ impl Wallet {
     /// Pays for something of this name, now.
     async fn pay(&self, name: &str, card: Option<CardId>) {
         let order = self.order(name, 100).await;
-        let pay = Pay { person: self.person, order, card, pin: Pin::parse(PIN).unwrap() };
+        let pay = Pay { person: self.person, order, means: Means::of(card), pin: Pin::parse(PIN).unwrap() };
         self.rig.app.engine.submit(pay).await.unwrap();
     }
 
@@ -301,7 +301,7 @@ async fn the_first_page_shows_a_balance_and_the_records_that_make_it_up() {
         while paying.load(Ordering::Relaxed) {
             n += 1;
             let order = engine.submit(place(&shop, &format!("{n:06}"), 1)).await.unwrap().id;
-            let pay = Pay { person, order, card: None, pin: Pin::parse(PIN).unwrap() };
+            let pay = Pay { person, order, means: Means::Balance, pin: Pin::parse(PIN).unwrap() };
             engine.submit(pay).await.unwrap();
         }
         n

@@ -14,7 +14,7 @@ use axum::routing::post;
 use koudai_core::id::{MchId, OrderId, PersonId, Seq};
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
 use koudai_core::order::PlaceOrder;
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Means, Pay};
 use koudai_core::payment_password::Pin;
 use koudai_core::rows::{NoticeRetry, NoticeTally, Product};
 use koudai_core::time::{DAY, Timestamp};
@@ -93,7 +93,7 @@ impl Town {
 
     /// Pays an order. Its journal, and when it was done.
     async fn pay(&self, order: OrderId) -> (i64, Instant) {
-        let pay = Pay { person: self.payer, order, card: None, pin: Pin::parse(PIN).unwrap() };
+        let pay = Pay { person: self.payer, order, means: Means::Balance, pin: Pin::parse(PIN).unwrap() };
         let paid = self.rig.app.engine.submit(pay).await.unwrap();
         (paid.paid_seq.unwrap().0, Instant::now())
     }

@@ -17,7 +17,7 @@ use koudai_core::id::{CardId, OrderId, PersonId};
 use koudai_core::ledger::{AccountId, JournalKind};
 use koudai_core::money::Money;
 use koudai_core::order::PlaceOrder;
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Means, Pay};
 use koudai_core::payment_password::Pin;
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::rows::{NetworkRefusal, Order, Refund};
@@ -65,7 +65,7 @@ impl Ground {
     }
 
     async fn pay(&self, person: PersonId, card: Option<CardId>, order: OrderId) -> Order {
-        let pay = Pay { person, order, card, pin: Pin::parse(PIN).unwrap() };
+        let pay = Pay { person, order, means: Means::of(card), pin: Pin::parse(PIN).unwrap() };
         let order = self.rig.app.engine.submit(pay).await.unwrap();
         if card.is_some() {
             self.rig.bank_pays(&order).await;

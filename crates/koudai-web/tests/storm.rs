@@ -10,7 +10,7 @@ use std::sync::Arc;
 use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::id::{AttemptId, CardId, OrderId, PersonId, Seq};
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK, Journal, JournalKind};
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Means, Pay};
 use koudai_core::payment_password::Pin;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
@@ -113,7 +113,10 @@ impl World {
         let Some(order) = found.map(|number| number.order) else { return };
         let (person, card) = self.people[dice.below(self.people.len())];
         let card = (dice.below(2) == 0).then_some(card);
-        match engine.submit(Pay { person, order, card, pin: Pin::parse(PIN).unwrap() }).await {
+        match engine
+            .submit(Pay { person, order, means: Means::of(card), pin: Pin::parse(PIN).unwrap() })
+            .await
+        {
             Ok(order) => assert!(matches!(order.state, OrderState::Paying | OrderState::Paid)),
             Err(Failed::Refused(
                 Refusal::OrderBeingPaid

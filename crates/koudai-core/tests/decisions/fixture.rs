@@ -16,14 +16,14 @@ use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMer
 use koudai_core::money::{Currency, Money};
 use koudai_core::order::PlaceOrder;
 use koudai_core::payer_code::{AuthCode, IssuePayerCode, SwitchPayerCodesOn};
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Means, Pay};
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::refusal::{MerchantRefusal, Refusal};
 use koudai_core::rows::{
-    Attempt, Balance, Card, CodeKey, CodePurpose, NetworkRefusal, OneTimeCode, Order, Person, Product,
-    Refund, Rows, Speed, Transfer, TransferState, WaitingTransfer, WaitingWithdrawal, Withdrawal,
-    WithdrawalState,
+    Attempt, AttemptKind, AttemptState, Balance, Card, CodeKey, CodePurpose, NetworkRefusal, OneTimeCode,
+    Order, Person, Product, Refund, Rows, Speed, Transfer, TransferState, WaitingTransfer, WaitingWithdrawal,
+    Withdrawal, WithdrawalState,
 };
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{RequestCode, SignIn, code_of};
@@ -286,7 +286,7 @@ impl Ledger {
         card: Option<CardId>,
         with: &str,
     ) -> Result<Order, Refusal> {
-        self.submit(&Pay { person, order, card, pin: pin(with) })
+        self.submit(&Pay { person, order, means: Means::of(card), pin: pin(with) })
     }
 
     pub(crate) fn succeed(&mut self, attempt: AttemptId) -> Attempt {
@@ -377,6 +377,7 @@ impl Ledger {
         }
         assert!(in_flight.is_empty(), "whatever waits is in flight: {in_flight:?}");
         self.audit_withdrawals(&books);
+        self.audit_holds(&books);
         let refunds = self.all::<Refund>();
         for order in self.all::<Order>() {
             assert!(order.refunded.minor() <= order.amount.minor());
@@ -385,6 +386,23 @@ impl Ledger {
             let sum = own.fold((0, 0), |s, r| (s.0 + r.amount.minor(), s.1 + r.fee_returned.minor()));
             assert_eq!(sum, (order.refunded.minor(), order.fee_returned.minor()));
         }
+    }
+
+    /// What is held for payments is what their cards do not pay while they are asked.
+    fn audit_holds(&mut self, books: &BTreeMap<AccountId, (i64, i64, Seq)>) {
+        let mut held: BTreeMap<_, i64> = BTreeMap::new();
+        let asked = |a: &Attempt| a.kind == AttemptKind::CardPayment && a.state == AttemptState::Open;
+        for attempt in self.all::<Attempt>().into_iter().filter(asked) {
+            let order: Order = self.get(&attempt.order.expect("its order")).expect("the order stays");
+            let rest = order.amount.minor() - attempt.amount.minor();
+            *held.entry(AccountId::payment_hold(attempt.person)).or_default() += rest;
+        }
+        for (account, (debits, credits, _)) in books {
+            if account.kind() == Some(AccountKind::PaymentHold) {
+                assert_eq!(credits - debits, held.remove(account).unwrap_or(0), "what is held");
+            }
+        }
+        assert!(held.values().all(|minor| *minor == 0), "whatever a card does not pay is held: {held:?}");
     }
 
     /// What is in flight to cards is what waits or is being sent, each card counts its own, and whatever waits is due.

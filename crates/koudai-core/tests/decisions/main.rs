@@ -19,6 +19,7 @@ mod reversal;
 mod rows;
 mod secrets;
 mod sign_in;
+mod split;
 mod top_up;
 mod transfer;
 mod withdrawal;

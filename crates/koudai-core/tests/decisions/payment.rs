@@ -4,7 +4,7 @@ use koudai_core::id::{CardId, MchId, OrderId, PersonId};
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK, JournalKind};
 use koudai_core::merchant::SetMerchant;
 use koudai_core::order::{CloseOrder, PlaceOrder};
-use koudai_core::payment::{Pay, PayCode};
+use koudai_core::payment::{Means, Pay, PayCode};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Attempt, NetworkRefusal, Order, OrderState, Product};
 use koudai_core::sign_in::SignOut;
@@ -23,7 +23,7 @@ fn shop() -> (Ledger, MchId) {
 }
 
 fn pay(person: PersonId, order: OrderId, card: Option<CardId>) -> Pay {
-    Pay { person, order, card, pin: pin(PIN) }
+    Pay { person, order, means: Means::of(card), pin: pin(PIN) }
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn an_order_past_its_time_whose_card_is_refused_is_expired() {
 const SESSION: [u8; 32] = [0; 32];
 
 fn pay_code(order: &Order, card: Option<CardId>) -> PayCode {
-    PayCode { session: SESSION, code: order.code, card, pin: pin(PIN) }
+    PayCode { session: SESSION, code: order.code, means: Means::of(card), pin: pin(PIN) }
 }
 
 #[test]

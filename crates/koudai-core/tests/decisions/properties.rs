@@ -17,7 +17,7 @@ use koudai_core::order::{CloseOrder, PlaceOrder, SweepCodes};
 use koudai_core::payer_code::{
     AuthCode, ChoosePayerMethod, IssuePayerCode, SweepPayerCodes, SwitchPayerCodesOff, SwitchPayerCodesOn,
 };
-use koudai_core::payment::{Pay, PayCode};
+use koudai_core::payment::{Means, Pay, PayCode};
 use koudai_core::payment_password::SetPaymentPassword;
 use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
 use koudai_core::reversal::ReverseOrder;
@@ -271,7 +271,13 @@ impl World {
                 let Some(order) = self.order(merchant, order) else { return "no order".to_owned() };
                 let (person, card) = self.persons[person];
                 let pin = pin(if right { PIN } else { WRONG });
-                self.say(&Pay { person, order: order.id, card: by_card.then_some(card), pin })
+                let mut means = Means::of(by_card.then_some(card));
+                // Some orders are paid by card with a third of it from the balance.
+                let third = fen(order.amount.minor() / 3);
+                if by_card && order.amount.minor() % 2 == 0 && !third.is_zero() {
+                    means = Means::Both { from_balance: third, card };
+                }
+                self.say(&Pay { person, order: order.id, means, pin })
             }
             Op::Refund { merchant, order, number, minor } => {
                 let total = self.order(merchant, order).map_or(fen(1), |o| o.amount);
@@ -412,7 +418,7 @@ impl World {
                     return "no order".to_owned();
                 };
                 let card = (number == 1).then_some(card);
-                self.say(&PayCode { session, code: order.code, card, pin: pin(PIN) })
+                self.say(&PayCode { session, code: order.code, means: Means::of(card), pin: pin(PIN) })
             }
             1 => {
                 let told = Seq(i64::from(number) * 3);

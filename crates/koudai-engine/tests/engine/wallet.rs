@@ -6,7 +6,7 @@ use koudai_core::ledger::{AccountId, ISSUER_NETWORK, JournalKind, Posting};
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant};
 use koudai_core::money::{Currency, Money};
 use koudai_core::order::PlaceOrder;
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Means, Pay};
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Order, Person, Product};
@@ -136,7 +136,7 @@ pub(crate) fn stand_by(place: &Place) -> Engine {
 }
 
 pub(crate) fn pay(person: PersonId, order: OrderId, with: &str) -> Pay {
-    Pay { person, order, card: None, pin: pin(with) }
+    Pay { person, order, means: Means::Balance, pin: pin(with) }
 }
 
 pub(crate) fn fen(minor: i64) -> Money {

@@ -319,7 +319,9 @@ pub(crate) fn event(
     let merchant = reader.get::<Merchant>(&mchid)?.ok_or_else(lost("merchant"))?;
     let order = |id| reader.get::<Order>(&id)?.ok_or_else(lost("trade_order"));
     let (name, summary) = match journal.kind {
-        JournalKind::BalancePayment | JournalKind::CardPayment => (TRANSACTION_SUCCESS, "支付成功"),
+        JournalKind::BalancePayment | JournalKind::CardPayment | JournalKind::SplitPayment => {
+            (TRANSACTION_SUCCESS, "支付成功")
+        }
         JournalKind::BalanceRefund
         | JournalKind::CardRefundDone
         | JournalKind::RefundToBalance
@@ -337,7 +339,10 @@ pub(crate) fn event(
         | JournalKind::WithdrawalHeld
         | JournalKind::WithdrawalPaid
         | JournalKind::WithdrawalReturned
-        | JournalKind::Adjustment => {
+        | JournalKind::Adjustment
+        | JournalKind::SplitHeld
+        | JournalKind::SplitReleased
+        | JournalKind::SplitRefund => {
             unreachable!("nobody is told of these")
         }
     };

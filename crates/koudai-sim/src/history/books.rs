@@ -78,6 +78,8 @@ pub(super) struct Books {
     pub(super) transfers: HashMap<TransferId, Sent>,
     /// Withdrawals, and how each stands.
     pub(super) withdrawals: HashMap<WithdrawalId, Out>,
+    /// Parts of balances held for payments whose card is asked, by the attempt: whose, and how much.
+    pub(super) held: HashMap<i64, (AccountId, i64)>,
     /// What merchants have to be told: merchant's account and journal.
     pub(super) to_tell: Vec<(AccountId, Seq)>,
 }
@@ -89,6 +91,12 @@ pub(super) fn check(holds: bool, finding: impl FnOnce() -> String) -> Result<(),
 /// An error that stands in the way of looking is a finding too.
 pub(super) fn read<T>(result: Result<T, koudai_store::StoreError>) -> Result<T, Finding> {
     result.map_err(|error| format!("{error:?}"))
+}
+
+/// What the payee of a payment gets, before its fee.
+fn paid(journal: &Journal) -> i64 {
+    let payee = journal.postings.first().map(|posting| posting.credit);
+    journal.postings.iter().filter(|posting| Some(posting.credit) == payee).map(|p| p.amount.minor()).sum()
 }
 
 impl Books {
@@ -162,20 +170,23 @@ impl Books {
     }
 
     fn take_fact(&mut self, refund: Option<&Refund>, journal: &Journal) -> Result<(), Finding> {
-        let amount = || journal.postings.iter().map(|p| p.amount.minor()).max().unwrap_or(0);
         match journal.kind {
             JournalKind::TopUp => {
                 check(self.topped_up.insert(journal.subject), || "a top-up is credited twice".to_owned())
             }
-            JournalKind::BalancePayment | JournalKind::CardPayment => {
+            JournalKind::SplitHeld | JournalKind::SplitReleased => self.take_hold(journal),
+            JournalKind::BalancePayment | JournalKind::CardPayment | JournalKind::SplitPayment => {
+                if journal.kind == JournalKind::SplitPayment {
+                    self.take_split(journal)?;
+                }
                 let person = |account: &AccountId| account.kind() == Some(AccountKind::PersonBalance);
                 let payer = journal.lines.iter().map(|line| line.account).find(person);
                 let payer = payer.ok_or_else(|| "nobody pays".to_owned())?;
-                let fact = Paid { payer, amount: amount(), refunded: 0 };
+                let fact = Paid { payer, amount: paid(journal), refunded: 0 };
                 let before = self.paid.insert(OrderId(journal.subject), fact);
                 check(before.is_none(), || "an order is paid twice".to_owned())
             }
-            JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => {
+            JournalKind::BalanceRefund | JournalKind::CardRefundAccepted | JournalKind::SplitRefund => {
                 let id = RefundId(journal.subject);
                 check(self.refunds.insert(id), || "a refund is taken twice".to_owned())?;
                 let refund = refund.ok_or_else(|| "a refund has no row".to_owned())?;
@@ -204,6 +215,27 @@ impl Books {
             }
             JournalKind::Adjustment => Err("nobody in a history adjusts anything".to_owned()),
         }
+    }
+
+    /// A part of a balance is held once, and comes back once or pays its order.
+    fn take_hold(&mut self, journal: &Journal) -> Result<(), Finding> {
+        let [posting] = &journal.postings[..] else { return Err("a hold is one posting".to_owned()) };
+        let minor = posting.amount.minor();
+        let fits = if journal.kind == JournalKind::SplitHeld {
+            self.held.insert(journal.subject, (posting.credit, minor)).is_none()
+        } else {
+            self.held.remove(&journal.subject) == Some((posting.debit, minor))
+        };
+        check(fits, || "a part of a balance is held or comes back twice, or with another amount".to_owned())
+    }
+
+    /// What pays an order from a hold was held.
+    fn take_split(&mut self, journal: &Journal) -> Result<(), Finding> {
+        let hold = |account: AccountId| account.kind() == Some(AccountKind::PaymentHold);
+        let part = journal.postings.iter().find(|p| hold(p.debit)).map(|p| (p.debit, p.amount.minor()));
+        let held = self.held.iter().find(|(_, held)| Some(**held) == part).map(|(attempt, _)| *attempt);
+        let held = held.and_then(|attempt| self.held.remove(&attempt));
+        check(held.is_some(), || "an order is paid from what was not held".to_owned())
     }
 
     /// A transfer is held once, or never, and ends once, with what was held. What is held and has not ended is all that is

@@ -85,6 +85,7 @@ impl History {
                 format!("{} is paid by somebody who was told that nothing was done", slip.number)
             })?;
         }
+        check(self.books.held.is_empty(), || "something is still held for a payment".to_owned())?;
         self.close_the_books_of_transfers()?;
         self.close_the_books_of_withdrawals()?;
         for (id, minor) in self.outside.succeeded() {

@@ -3,7 +3,7 @@
 use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
 use koudai_core::id::{OrderId, Seq};
 use koudai_core::notice::{RecordRetry, RecordTold};
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Means, Pay};
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::rows::{Attempt, NoticeCursor};
 use koudai_core::time::HOUR;
@@ -91,7 +91,13 @@ impl History {
             let person = person % self.people.len();
             *self.orders[n].paid_by.entry(person).or_default() += 1;
             let by = &self.people[person];
-            let command = Pay { person: by.id, order, card: card.then_some(by.card), pin: pin(PIN) };
+            let mut means = Means::of(card.then_some(by.card));
+            if card && self.orders[n].minor > 1 && self.dice.below(2) == 0 {
+                let most = usize::try_from(self.orders[n].minor - 1).expect("small");
+                let minor = 1 + i64::try_from(self.dice.below(most)).expect("small");
+                means = Means::Both { from_balance: fen(minor), card: by.card };
+            }
+            let command = Pay { person: by.id, order, means, pin: pin(PIN) };
             self.fly(About::Pay { person, order: n, card }, command);
         }
     }

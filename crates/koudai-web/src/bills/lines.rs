@@ -47,12 +47,16 @@ pub(super) const fn meaning(journal: &Journal) -> Meaning {
         | JournalKind::WithdrawalHeld
         | JournalKind::WithdrawalPaid
         | JournalKind::WithdrawalReturned
-        | JournalKind::Adjustment => Meaning::Nobody,
+        | JournalKind::Adjustment
+        | JournalKind::SplitHeld
+        | JournalKind::SplitReleased => Meaning::Nobody,
         JournalKind::TransferHeld => Meaning::Sent(TransferId(journal.subject)),
         JournalKind::TransferReturned => Meaning::SentReturned(TransferId(journal.subject)),
-        JournalKind::BalancePayment | JournalKind::CardPayment => Meaning::Paid(order),
+        JournalKind::BalancePayment | JournalKind::CardPayment | JournalKind::SplitPayment => {
+            Meaning::Paid(order)
+        }
         JournalKind::BalanceRefund => Meaning::Refunded(refund),
-        JournalKind::CardRefundAccepted => Meaning::RefundSent(refund),
+        JournalKind::CardRefundAccepted | JournalKind::SplitRefund => Meaning::RefundSent(refund),
         JournalKind::CardRefundDone | JournalKind::RefundToBalance => Meaning::RefundArrived(refund),
         JournalKind::CardRefundAbnormal => Meaning::RefundRefused(refund),
         JournalKind::RefundToMerchant => Meaning::RefundReturned(refund),

@@ -139,13 +139,23 @@ fn totals(
 const NOTHING: Totals = (Money::zero(Currency::Cny), Money::zero(Currency::Cny));
 
 fn add((paid, back): &mut Totals, journal: &Journal) {
-    // The order's amount is the first posting of a payment, the refund's the last of a refund.
-    let (sum, posting) = match journal.kind {
-        JournalKind::BalancePayment | JournalKind::CardPayment | JournalKind::AppDebit => {
-            (paid, journal.postings.first())
+    let postings = journal.postings.iter();
+    // What the payee gets makes up a payment, and the first posting brings it; what the payee gives makes up a refund, and the
+    // last posting takes it.
+    let (sum, moved): (_, Vec<_>) = match journal.kind {
+        JournalKind::BalancePayment
+        | JournalKind::CardPayment
+        | JournalKind::SplitPayment
+        | JournalKind::AppDebit => {
+            let payee = journal.postings.first().map(|posting| posting.credit);
+            (paid, postings.filter(|posting| Some(posting.credit) == payee).collect())
         }
-        JournalKind::BalanceRefund | JournalKind::CardRefundAccepted | JournalKind::AppRefund => {
-            (back, journal.postings.last())
+        JournalKind::BalanceRefund
+        | JournalKind::CardRefundAccepted
+        | JournalKind::SplitRefund
+        | JournalKind::AppRefund => {
+            let payee = journal.postings.last().map(|posting| posting.debit);
+            (back, postings.filter(|posting| Some(posting.debit) == payee).collect())
         }
         JournalKind::TopUp
         | JournalKind::CardRefundDone
@@ -158,7 +168,9 @@ fn add((paid, back): &mut Totals, journal: &Journal) {
         | JournalKind::WithdrawalHeld
         | JournalKind::WithdrawalPaid
         | JournalKind::WithdrawalReturned
-        | JournalKind::Adjustment => return,
+        | JournalKind::Adjustment
+        | JournalKind::SplitHeld
+        | JournalKind::SplitReleased => return,
         // What was counted as on its way back has gone to the merchant instead.
         JournalKind::RefundToMerchant => {
             if let Some(posting) = journal.postings.first() {
@@ -167,7 +179,7 @@ fn add((paid, back): &mut Totals, journal: &Journal) {
             return;
         }
     };
-    if let Some(posting) = posting {
+    for posting in moved {
         *sum = sum.checked_add(posting.amount).unwrap_or(*sum);
     }
 }

@@ -10,10 +10,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use koudai_core::id::CardId;
 use koudai_core::money::{Currency, Money};
+use koudai_core::payment::Means;
 use koudai_core::payment_password::Pin;
 use koudai_core::refusal::Refusal;
 use zeroize::Zeroize;
 
+use super::purse::BOTH;
 use super::visit::Visit;
 use crate::App;
 
@@ -144,6 +146,19 @@ impl Fields {
             "balance" => Ok(None),
             _ => self.card("method").map(Some),
         }
+    }
+
+    /// What to pay with, as [`purse`](super::purse) lists it: the balance, a card, or some of the balance and a card.
+    ///
+    /// # Errors
+    /// `CardUnknown`, or `AmountInvalid`.
+    pub(super) fn means(&self) -> Result<Means, Refusal> {
+        let Some(both) = self.text("method").strip_prefix(BOTH) else { return self.method().map(Means::of) };
+        let (fen, card) = both.split_once(':').ok_or(Refusal::AmountInvalid)?;
+        let digits = (1..=12).contains(&fen.len()) && fen.bytes().all(|b| b.is_ascii_digit());
+        let from_balance = digits.then(|| fen.parse().ok()).flatten().and_then(|fen| Money::fen(fen).ok());
+        let from_balance = from_balance.ok_or(Refusal::AmountInvalid)?;
+        Ok(Means::Both { from_balance, card: CardId::parse(card).ok_or(Refusal::CardUnknown)? })
     }
 
     /// An amount in yuan.

@@ -63,7 +63,7 @@ impl View {
             Ok(Some(Self {
                 payee,
                 token: token_text,
-                method: purse::name_of(r, standing.order.card, l)?,
+                method: purse::paid_with(r, &standing.order, l)?,
                 has_payment_password: r.get::<PaymentPassword>(&person)?.is_some(),
                 first_time: first_time(r, person, standing.order.mchid)?,
                 standing,
@@ -318,18 +318,18 @@ async fn paid_json(visit: &mut Visit, taken: Taken, name: &str) -> Response {
 /// The payment, once it was taken.
 async fn submit(visit: &mut Visit, fields: &Fields, name: &str) -> Result<Taken, Refusal> {
     let session = visit.token_hash().ok_or(Refusal::SignedOut)?;
-    let card = fields.method();
-    let (Some(code), Ok(card), Ok(pin)) = (parse_token(name), &card, fields.pin("payment_password")) else {
+    let means = fields.means();
+    let (Some(code), Ok(means), Ok(pin)) = (parse_token(name), &means, fields.pin("payment_password")) else {
         // Whoever is signed out hears that first, and of an old code before what is wrong with the rest.
         visit.recognise().await?;
         if Standing::read(visit, name).await?.is_stale(visit) {
             return Err(Refusal::CodeStale);
         }
-        return Err(card.err().unwrap_or(Refusal::PaymentPasswordMalformed));
+        return Err(means.err().unwrap_or(Refusal::PaymentPasswordMalformed));
     };
     // A card's bank is asked after the payment was taken; only then is there anything to listen to.
-    let mut events = card.map(|_| visit.app.engine.events());
-    let taken = visit.submit(PayCode { session, code, card: *card, pin }).await?;
+    let mut events = means.card().map(|_| visit.app.engine.events());
+    let taken = visit.submit(PayCode { session, code, means: *means, pin }).await?;
     let order = &taken.order;
     tracing::info!(
         order = order.id.wire(),

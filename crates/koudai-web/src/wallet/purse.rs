@@ -4,7 +4,8 @@
 use koudai_core::id::{CardId, PersonId};
 use koudai_core::ledger::AccountId;
 use koudai_core::money::Money;
-use koudai_core::rows::Card;
+use koudai_core::rows::{Attempt, Card, Order};
+use koudai_core::split::Split;
 use koudai_store::{Reader, StoreError};
 use serde_json::{Value, json};
 
@@ -40,12 +41,23 @@ impl Purse {
             balance: Some(self.balance),
             unusable: short.then_some(Unusable::NotEnough),
         }];
+        let down = |card: &Card| (!outside.is_up(card.network)).then_some(Unusable::BankDown);
         methods.extend(self.cards.iter().map(|card| Method {
             method: word(Some(card.id)),
             label: name(Some(card), l),
             balance: None,
-            unusable: (!outside.is_up(card.network)).then_some(Unusable::BankDown),
+            unusable: down(card),
         }));
+        // What the balance falls short of, a card can pay in the same payment.
+        let rest = amount.and_then(|amount| amount.checked_sub(self.balance).ok());
+        if let Some(rest) = rest.filter(|rest| !rest.is_zero() && !self.balance.is_zero()) {
+            methods.extend(self.cards.iter().map(|card| Method {
+                method: format!("{BOTH}{}:{}", self.balance.minor(), card.id.wire()),
+                label: both(self.balance, rest, card, l),
+                balance: None,
+                unusable: down(card),
+            }));
+        }
         methods
     }
 
@@ -67,6 +79,9 @@ impl Purse {
     }
 }
 
+/// What the word for some of the balance and a card begins with; the fen of the balance and the card follow.
+pub(super) const BOTH: &str = "both:";
+
 /// What forms send and answers say for a card, or for the balance. [`Fields::method`] reads it.
 ///
 /// [`Fields::method`]: super::fields::Fields::method
@@ -81,6 +96,25 @@ pub(super) fn name_of(r: &Reader, card: Option<CardId>, l: Lang) -> Result<Strin
         None => None,
     };
     Ok(name(card.as_ref(), l))
+}
+
+/// What people know the means by that an order is paid with.
+pub(super) fn paid_with(r: &Reader, order: &Order, l: Lang) -> Result<String, StoreError> {
+    let Some(parts) = parts(r, order)? else { return name_of(r, order.card, l) };
+    let card = order.card.map_or(Ok(None), |card| r.get::<Card>(&card))?;
+    let card = card.expect("what was paid by a card has it");
+    Ok(both(parts.balance, parts.card, &card, l))
+}
+
+/// How much of an order is the card's and how much the balance's; `None` if it is not paid by both.
+pub(super) fn parts(r: &Reader, order: &Order) -> Result<Option<Split>, StoreError> {
+    let call = order.attempt.map_or(Ok(None), |id| r.get::<Attempt>(&id))?;
+    let parts = call.and_then(|call| Split::of(order.amount, call.amount));
+    Ok(parts.filter(|parts| !parts.balance.is_zero()))
+}
+
+fn both(from_balance: Money, by_card: Money, card: &Card, l: Lang) -> String {
+    format!("{} {} + {} {}", name(None, l), l.amount(from_balance), name(Some(card), l), l.amount(by_card))
 }
 
 fn name(card: Option<&Card>, l: Lang) -> String {

@@ -4,11 +4,13 @@ use axum::extract::Path;
 use axum::response::Response;
 use koudai_core::id::{AppMoveId, AttemptId, MchId, OrderId, PersonId, RefundId, TransferId, WithdrawalId};
 use koudai_core::ledger::{Journal, JournalKind};
+use koudai_core::money::Money;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     AppMove, AppMoveKind, Attempt, AttemptKind, AttemptState, Card, IssuingApp, Merchant, Order, Refund,
     RefundState, RefundWay, Transfer, TransferState, Withdrawal, WithdrawalState,
 };
+use koudai_core::split::Split;
 use koudai_core::time::Timestamp;
 use koudai_store::{Reader, StoreError};
 use serde_json::{Value, json};
@@ -52,11 +54,11 @@ pub(super) fn journal_line(
                 state: RecordState::Succeeded,
             })
         }
-        JournalKind::BalancePayment | JournalKind::CardPayment => {
+        JournalKind::BalancePayment | JournalKind::CardPayment | JournalKind::SplitPayment => {
             let order = reader.get::<Order>(&OrderId(journal.subject))?.ok_or_else(missing)?;
             Some(order_line(reader, &order, journal.at, l)?)
         }
-        JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => {
+        JournalKind::BalanceRefund | JournalKind::CardRefundAccepted | JournalKind::SplitRefund => {
             let refund = reader.get::<Refund>(&RefundId(journal.subject))?.ok_or_else(missing)?;
             Some(refund_line(reader, &refund, l)?)
         }
@@ -82,7 +84,9 @@ pub(super) fn journal_line(
         | JournalKind::TransferReturned
         | JournalKind::WithdrawalPaid
         | JournalKind::WithdrawalReturned
-        | JournalKind::Adjustment => None,
+        | JournalKind::Adjustment
+        | JournalKind::SplitHeld
+        | JournalKind::SplitReleased => None,
     })
 }
 
@@ -97,7 +101,7 @@ fn order_line(reader: &Reader, order: &Order, at: Timestamp, l: Lang) -> Result<
         kind: RecordKind::Payment,
         name: merchant_name(reader, order.mchid)?,
         item: Some(order.description.to_string()),
-        method: purse::name_of(reader, order.card, l)?,
+        method: purse::paid_with(reader, order, l)?,
         direction: Direction::Out,
         amount: order.amount,
         at,
@@ -113,7 +117,7 @@ fn refund_line(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordLine, 
         name: merchant_name(reader, order.mchid)?,
         item: Some(order.description.to_string()),
         method: match refund.way {
-            RefundWay::Original => purse::name_of(reader, refund.card, l)?,
+            RefundWay::Original => refunded_to(reader, refund, l)?,
             RefundWay::Balance => purse::name_of(reader, None, l)?,
             RefundWay::Merchant => l.say("商家另行退款", "By the merchant").to_owned(),
         },
@@ -125,6 +129,37 @@ fn refund_line(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordLine, 
             RefundState::Success => RecordState::Succeeded,
         },
     })
+}
+
+/// Where a refund goes that goes back the way its order was paid.
+fn refunded_to(reader: &Reader, refund: &Refund, l: Lang) -> Result<String, StoreError> {
+    let card = purse::name_of(reader, refund.card, l)?;
+    let call = attempt_of(reader, refund.attempt)?;
+    let to_balance = call.and_then(|call| Split::of(refund.amount, call.amount)).map(|parts| parts.balance);
+    Ok(match to_balance.filter(|part| !part.is_zero()) {
+        Some(_) => format!("{card} + {}", purse::name_of(reader, None, l)?),
+        None => card,
+    })
+}
+
+/// Where the next refund of an order would go, and when it would be there: the card is given back to first.
+fn preview(reader: &Reader, order: &Order, l: Lang) -> Result<Vec<(String, Money)>, StoreError> {
+    let Some(parts) = purse::parts(reader, order)?.filter(|_| order.paid_at.is_some()) else {
+        return Ok(vec![]);
+    };
+    let rest = order.amount.checked_sub(order.refunded);
+    let Some(rest) = rest.ok().filter(|rest| !rest.is_zero()) else { return Ok(vec![]) };
+    let back = parts.back(order.refunded, rest);
+    let card = purse::name_of(reader, order.card, l)?;
+    let to_card = match l {
+        Lang::Zh => format!("如退款，先退回{card}（1–3 个工作日）"),
+        Lang::En => format!("A refund goes first to {card} (1 to 3 working days)"),
+    };
+    let to_balance = l.say("再退回零钱（即时到账）", "and then to your balance (at once)").to_owned();
+    Ok([(to_card, back.card), (to_balance, back.balance)]
+        .into_iter()
+        .filter(|(_, part)| !part.is_zero())
+        .collect())
 }
 
 /// What an app took, gave back or paid out.
@@ -344,10 +379,12 @@ fn order_detail(reader: &Reader, order: &Order, l: Lang) -> Result<RecordPage, S
         timeline.extend(refund.success_at.map(|at| (at, refund_end(&refund))));
     }
     timeline.sort_by_key(|(at, _)| *at);
+    let mut breakdown = by_parts(purse::parts(reader, order)?, l);
+    breakdown.extend(preview(reader, order, l)?);
     Ok(RecordPage {
         l,
         description: Some(order.description.to_string()),
-        breakdown: vec![],
+        breakdown,
         refunded: (!order.refunded.is_zero()).then_some(order.refunded),
         order_no: Some(order.out_trade_no.to_string()),
         bank_reference: attempt.and_then(|a| a.network_ref),
@@ -356,9 +393,17 @@ fn order_detail(reader: &Reader, order: &Order, l: Lang) -> Result<RecordPage, S
     })
 }
 
+/// The parts of what was paid by balance and card, or goes back to both; none if there is one only.
+fn by_parts(parts: Option<Split>, l: Lang) -> Vec<(String, Money)> {
+    let Some(parts) = parts.filter(|parts| !parts.balance.is_zero()) else { return vec![] };
+    let [balance, card] = [l.say("零钱部分", "Balance part"), l.say("银行卡部分", "Card part")];
+    vec![(balance.to_owned(), parts.balance), (card.to_owned(), parts.card)]
+}
+
 fn refund_detail(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordPage, StoreError> {
     let order = reader.get::<Order>(&refund.order)?.expect("a refund has its order");
     let attempt = attempt_of(reader, refund.attempt)?;
+    let parts = attempt.as_ref().and_then(|call| Split::of(refund.amount, call.amount));
     let mut timeline = vec![(refund.created_at, Event::RefundAccepted)];
     if refund.card.is_some() {
         timeline.push((refund.created_at, Event::SentToBank));
@@ -371,7 +416,7 @@ fn refund_detail(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordPage
         l,
         line: refund_line(reader, refund, l)?,
         description: refund.reason.clone().or(Some(order.description.to_string())),
-        breakdown: vec![],
+        breakdown: by_parts(parts, l),
         refunded: None,
         order_no: Some(order.out_trade_no.to_string()),
         bank_reference: attempt.and_then(|a| a.network_ref),

@@ -20,7 +20,7 @@ use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMer
 use koudai_core::money::Money;
 use koudai_core::order::PlaceOrder;
 use koudai_core::payer_code::{AuthCode, IssuePayerCode, SwitchPayerCodesOn};
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Means, Pay};
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
@@ -319,7 +319,7 @@ impl Rig {
         out_trade_no: &str,
     ) -> Order {
         let order = self.order(shop, out_trade_no).await.id;
-        let pay = Pay { person, order, card, pin: Pin::parse(PIN).unwrap() };
+        let pay = Pay { person, order, means: Means::of(card), pin: Pin::parse(PIN).unwrap() };
         self.app.engine.submit(pay).await.unwrap()
     }
 

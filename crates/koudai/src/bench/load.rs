@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use koudai_core::id::OrderId;
 use koudai_core::money::Money;
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Means, Pay};
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::rows::Order;
 use koudai_engine::Engine;
@@ -180,7 +180,7 @@ impl Run {
             (placed.id, house.payer(number))
         };
         let person = house.people[payer as usize];
-        let paid = Pay { person, order, card: None, pin: pin() };
+        let paid = Pay { person, order, means: Means::Balance, pin: pin() };
         let order = engine.submit(paid).await.map_err(not_done("paying"))?;
         if *mix == Mix::Mixed && number.is_multiple_of(10) {
             engine.submit(half_back(&order)).await.map_err(not_done("refunding"))?;

@@ -3,8 +3,8 @@
 use koudai_core::id::{AttemptId, PersonId};
 use koudai_core::ledger::NetworkId;
 use koudai_core::rows::{
-    Attempt, AttemptKind, AttemptNumber, AttemptState, OpenAttempt, Order, OrderState, Refund, RefundState,
-    RefundWay, Withdrawal,
+    Attempt, AttemptKind, AttemptNumber, AttemptState, OpenAttempt, Order, OrderState, Product, Refund,
+    RefundState, RefundWay, Withdrawal,
 };
 use koudai_store::{Range, Reader};
 
@@ -92,6 +92,11 @@ pub(super) fn run(
                 }
                 if attempt.state == AttemptState::Succeeded {
                     claims.expect(&claims::of_top_up(attempt));
+                }
+            }
+            for attempt in chunk.iter().filter(|a| a.kind == AttemptKind::CardPayment) {
+                if let Some(order) = attempt.order.and_then(|id| known.orders.get(&id.0)) {
+                    claims::of_split(attempt, order).iter().flatten().for_each(|due| claims.expect(due));
                 }
             }
             for attempt in &chunk {
@@ -184,8 +189,11 @@ impl Known {
         let Some(order) = attempt.order.and_then(|id| self.orders.get(&id.0)) else {
             return Err(broken("a card payment has its order", name()));
         };
-        let fits = attempt.amount == order.amount && attempt.refund.is_none() && attempt.original.is_none();
-        check(fits, "a card payment asks for its order's amount", name)?;
+        let part = attempt.amount == order.amount
+            || order.product != Product::CodePay && attempt.amount.minor() < order.amount.minor();
+        let fits = part && attempt.amount.currency() == order.amount.currency() && !attempt.amount.is_zero();
+        let fits = fits && attempt.refund.is_none() && attempt.original.is_none();
+        check(fits, "a card payment asks for its order's amount, or a part of it", name)?;
         let has_it = order.attempt == Some(attempt.id);
         let fits = match attempt.state {
             AttemptState::Open => {
@@ -203,7 +211,8 @@ impl Known {
         let Some(refund) = attempt.refund.and_then(|id| self.refunds.get(&id.0)) else {
             return Err(broken("a card refund has its refund", name()));
         };
-        check(attempt.amount == refund.amount, "a card refund brings its refund's amount", name)?;
+        let part = attempt.amount.minor() <= refund.amount.minor() && !attempt.amount.is_zero();
+        check(part, "a card refund brings its refund's amount, or a part of it", name)?;
         let order = self.orders.get(&refund.order.0);
         let paid_by = order.and_then(|o| o.attempt).and_then(|id| self.attempts.get(&id.0));
         let back = paid_by.is_some_and(|paid| {

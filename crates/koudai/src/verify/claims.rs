@@ -10,8 +10,8 @@ use koudai_core::id::Seq;
 use koudai_core::ledger::{AccountId, Journal, JournalKind};
 use koudai_core::money::Money;
 use koudai_core::rows::{
-    Attempt, Order, Refund, RefundState, RefundWay, Transfer, TransferFailure, TransferState, Withdrawal,
-    WithdrawalState,
+    Attempt, AttemptState, Order, Refund, RefundState, RefundWay, Transfer, TransferFailure, TransferState,
+    Withdrawal, WithdrawalState,
 };
 use koudai_core::time::Timestamp;
 use koudai_store::{Range, Reader};
@@ -58,7 +58,7 @@ impl Due {
 
 /// Whether the rows about journals of a kind know their numbers.
 const fn is_numbered(kind: JournalKind) -> bool {
-    matches!(kind, JournalKind::BalancePayment | JournalKind::CardPayment)
+    matches!(kind, JournalKind::BalancePayment | JournalKind::CardPayment | JournalKind::SplitPayment)
 }
 
 fn mark(
@@ -184,14 +184,18 @@ pub(super) fn of_top_up(attempt: &Attempt) -> Due {
 /// What a paid order stands for, with the call that paid it, if it was paid by card.
 pub(super) fn of_payment(order: &Order, call: Option<&Attempt>) -> Result<Due, Wrong> {
     let (merchant, payer) = (AccountId::merchant(order.mchid), order.payer.map(AccountId::person));
-    let (kind, source) = match call {
-        Some(call) => (JournalKind::CardPayment, Some(AccountId::clearing(call.network))),
-        None => (JournalKind::BalancePayment, payer),
-    };
-    let (Some(source), Some(payer)) = (source, payer) else {
+    let (Some(payer), Some(person)) = (payer, order.payer) else {
         return Err(broken("a paid order has its payer", order_name(order)));
     };
-    let mut entries = vec![(source, merchant, order.amount)];
+    let (kind, mut entries) = match call {
+        None => (JournalKind::BalancePayment, vec![(payer, merchant, order.amount)]),
+        Some(call) => {
+            let mut entries = vec![(AccountId::clearing(call.network), merchant, call.amount)];
+            let held = less(order.amount, call.amount);
+            push(&mut entries, (AccountId::payment_hold(person), merchant, held));
+            (if held.is_zero() { JournalKind::CardPayment } else { JournalKind::SplitPayment }, entries)
+        }
+    };
     push(&mut entries, (merchant, AccountId::fees(), order.fee));
     Ok(Due {
         invariant: "an order is paid once, by its payer, as its journal says",
@@ -204,17 +208,52 @@ pub(super) fn of_payment(order: &Order, call: Option<&Attempt>) -> Result<Due, W
     })
 }
 
+/// What a card payment stands for before its order is paid, if it asks for a part of its order only: that the balance's part
+/// was held, and that it came back if the bank did not pay.
+pub(super) fn of_split(attempt: &Attempt, order: &Order) -> [Option<Due>; 2] {
+    let (person, hold) = (AccountId::person(attempt.person), AccountId::payment_hold(attempt.person));
+    let part = less(order.amount, attempt.amount);
+    if part.is_zero() {
+        return [None, None];
+    }
+    let due = |kind, at, entry| Due {
+        invariant: "a payment by balance and card holds the balance's part once, and gives it back once if the card fails",
+        kind,
+        subject: attempt.id.0,
+        at,
+        entries: vec![entry],
+        also: vec![],
+        seq: None,
+    };
+    let held = due(JournalKind::SplitHeld, Some(attempt.created_at), (person, hold, part));
+    let failed = attempt.state == AttemptState::Failed;
+    let back = failed.then(|| due(JournalKind::SplitReleased, attempt.ended_at, (hold, person, part)));
+    [Some(held), back]
+}
+
+/// An amount without a part of it; nothing if it is no part.
+fn less(amount: Money, part: Money) -> Money {
+    let less = amount.minor().checked_sub(part.minor()).filter(|minor| *minor >= 0);
+    less.and_then(|minor| Money::new(minor, amount.currency()).ok()).unwrap_or(Money::zero(amount.currency()))
+}
+
 /// What a refund stands for, with the call that brings it, if it goes to a card: that it was accepted, that it ended, and
 /// that it went elsewhere.
 pub(super) fn of_refund(refund: &Refund, call: Option<&Attempt>) -> [Option<Due>; 3] {
     let (merchant, payer) = (AccountId::merchant(refund.mchid), AccountId::person(refund.payer));
-    let (kind, target) = match call {
-        Some(call) => (JournalKind::CardRefundAccepted, AccountId::refund_in_flight(call.network)),
-        None => (JournalKind::BalanceRefund, payer),
-    };
     let mut entries = vec![];
     push(&mut entries, (AccountId::fees(), merchant, refund.fee_returned));
-    entries.push((merchant, target, refund.amount));
+    let (kind, target, to_card) = match call {
+        None => (JournalKind::BalanceRefund, payer, refund.amount),
+        Some(call) => {
+            let (way, to_balance) =
+                (AccountId::refund_in_flight(call.network), less(refund.amount, call.amount));
+            let split = !to_balance.is_zero();
+            (if split { JournalKind::SplitRefund } else { JournalKind::CardRefundAccepted }, way, call.amount)
+        }
+    };
+    entries.push((merchant, target, to_card));
+    push(&mut entries, (merchant, payer, less(refund.amount, to_card)));
     let accepted = Due {
         invariant: "a refund is taken from its merchant once, with its share of the fee given back",
         kind,
@@ -229,7 +268,7 @@ pub(super) fn of_refund(refund: &Refund, call: Option<&Attempt>) -> [Option<Due>
             (RefundState::Processing, _) => return None,
             (RefundState::Success, RefundWay::Original) => {
                 let bank = AccountId::clearing(call.network);
-                (JournalKind::CardRefundDone, vec![(target, bank, refund.amount)])
+                (JournalKind::CardRefundDone, vec![(target, bank, call.amount)])
             }
             (RefundState::Success | RefundState::Abnormal, _) => (JournalKind::CardRefundAbnormal, vec![]),
         };
@@ -253,7 +292,7 @@ pub(super) fn of_refund(refund: &Refund, call: Option<&Attempt>) -> [Option<Due>
         kind,
         subject: refund.id.0,
         at: refund.success_at,
-        entries: vec![(target, receiver, refund.amount)],
+        entries: vec![(target, receiver, to_card)],
         also: vec![merchant, payer],
         seq: None,
     };

@@ -43,10 +43,17 @@ pub(super) fn look(reader: &Reader, suspects: &Suspects) -> Result<(), Wrong> {
         facts.each(
             |attempt: &Attempt| attempt.id.0,
             |facts, attempt: &Attempt| {
+                let name = || claims::attempt_name(attempt);
+                let order = attempt.order.filter(|_| attempt.kind == AttemptKind::CardPayment);
+                if let Some(order) = order.map_or(Ok(None), |id| facts.reader.get::<Order>(&id))? {
+                    for due in claims::of_split(attempt, &order).iter().flatten() {
+                        facts.claim(due, name)?;
+                    }
+                }
                 if attempt.kind != AttemptKind::TopUp || attempt.state != AttemptState::Succeeded {
                     return Ok(());
                 }
-                facts.claim(&claims::of_top_up(attempt), || claims::attempt_name(attempt)).map(drop)
+                facts.claim(&claims::of_top_up(attempt), name).map(drop)
             },
         )?;
         facts.each(

@@ -386,16 +386,23 @@ impl Family<'_> {
     /// That each refund goes back the way its order was paid, and that together they give back their share.
     fn check_refunds(&self) -> Result<(), Wrong> {
         let order = self.order;
+        let by_card = self.attempt(order.attempt).map_or(0, |paid| i128::from(paid.amount.minor()));
         let mut back = Back::default();
         for refund in self.refunds {
             let name = || refund_name(refund);
             check(was_paid(order), PAID_ORDER, name)?;
+            let call = self.attempt(refund.attempt);
+            // The card is given back to first, up to what it paid, and then the balance.
+            let to_card = |back: i128| back.min(by_card);
+            let card_part = to_card(back.minor + i128::from(refund.amount.minor())) - to_card(back.minor);
+            let card = order.card.filter(|_| card_part > 0);
+            let says = call.map_or(0, |call| i128::from(call.amount.minor()));
             check(
-                (refund.mchid, Some(refund.payer), refund.card) == (order.mchid, order.payer, order.card),
+                (refund.mchid, Some(refund.payer), refund.card) == (order.mchid, order.payer, card)
+                    && says == card_part,
                 "a refund goes from the order's merchant back to its payer, the way it was paid",
                 name,
             )?;
-            let call = self.attempt(refund.attempt);
             let called =
                 call.is_some_and(|a| a.kind == AttemptKind::CardRefund && a.refund == Some(refund.id));
             let fits = if refund.card.is_some() { called } else { refund.attempt.is_none() };

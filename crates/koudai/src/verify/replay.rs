@@ -285,7 +285,8 @@ impl Replay {
                 | AccountKind::RefundInFlight
                 | AccountKind::TransferInFlight
                 | AccountKind::WithdrawalInFlight
-                | AccountKind::Suspense => {
+                | AccountKind::Suspense
+                | AccountKind::PaymentHold => {
                     *owed += standing;
                 }
             }

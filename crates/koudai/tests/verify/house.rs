@@ -14,7 +14,7 @@ use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMer
 use koudai_core::money::Money;
 use koudai_core::notice::{RecordTold, Tried};
 use koudai_core::order::{CloseOrder, PlaceOrder};
-use koudai_core::payment::Pay;
+use koudai_core::payment::{Means, Pay};
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
 use koudai_core::rows::{CodeKey, CodePurpose, DeliveryOutcome, NetworkRefusal, OneTimeCode, Product};
@@ -266,7 +266,7 @@ impl Hand {
 
     /// Pays an order; the card payment that is asked for, if it is by card.
     async fn pay(&self, person: PersonId, order: OrderId, card: Option<CardId>) -> Option<AttemptId> {
-        done!(self, Pay { person, order, card, pin: pin() }).attempt
+        done!(self, Pay { person, order, means: Means::of(card), pin: pin() }).attempt
     }
 
     async fn refund(&self, mchid: MchId, order: OrderId, no: &str, amount: i64, total: i64) -> RefundId {
