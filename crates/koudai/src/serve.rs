@@ -22,10 +22,11 @@ use crate::failure::Failure;
 use crate::house::{self, Plan, Server};
 use crate::issuers::{self, Issuer};
 use crate::keys;
+use crate::money_rules;
 use crate::sandbox::text;
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "data",
     "listen",
     "origin",
@@ -40,6 +41,7 @@ const NAMES: [&str; 17] = [
     "sms-token-file",
     "allow-network",
     "gateway-limits",
+    "money-rules",
     "account-bin",
     "more-issuers",
     "network-deadline",
@@ -62,6 +64,7 @@ struct Settings {
     sms_token: Secret<String>,
     reach: Reach,
     limits: Limits,
+    rules: Policy,
     network_deadline_ms: i64,
     account_bin: AccountBin,
     more_issuers: Vec<Issuer>,
@@ -106,7 +109,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         policy: Policy {
             send_window_ms: settings.network_deadline_ms,
             account_bin: settings.account_bin,
-            ..Policy::default()
+            ..settings.rules
         },
         tuning: Tuning::default(),
     };
@@ -173,6 +176,12 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
         .map_or_else(|| Ok(Limits::default()), |text| Limits::parse(&text))
         .map_err(|problem| format!("gateway-limits: {problem}"));
     let limits = problems.note(limits);
+    let rules = match get("money-rules", args.money_rules) {
+        None => Some(Policy::default()),
+        Some(text) => money_rules::parse(&text)
+            .map_err(|wrong| wrong.iter().for_each(|problem| problems.add(format!("money-rules: {problem}"))))
+            .ok(),
+    };
     let account_bin = get("account-bin", args.account_bin).map_or_else(
         || Ok(AccountBin::default()),
         |text| {
@@ -200,6 +209,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             sms_token: sms_token?,
             reach,
             limits: limits?,
+            rules: rules?,
             network_deadline_ms: network_deadline_ms?,
             account_bin: account_bin?,
             more_issuers,
