@@ -126,6 +126,7 @@ fn told((status, body): (u16, Value)) -> String {
 enum Operation {
     Payment,
     TopUp,
+    Withdrawal,
     Refund,
 }
 
@@ -137,12 +138,13 @@ struct Seen {
 }
 
 impl Operation {
-    const ALL: [Self; 3] = [Self::Payment, Self::TopUp, Self::Refund];
+    const ALL: [Self; 4] = [Self::Payment, Self::TopUp, Self::Withdrawal, Self::Refund];
 
     /// The call of the network that does it, and a code it may be refused with.
     const fn call(self) -> (&'static str, &'static str) {
         match self {
             Self::Payment | Self::TopUp => ("debit", "INSUFFICIENT_FUNDS"),
+            Self::Withdrawal => ("pay_out", "CARD_FROZEN"),
             Self::Refund => ("refund", "LIMIT"),
         }
     }
@@ -158,6 +160,7 @@ impl Operation {
         match self {
             Self::Payment => pay(world, &rule, fen).await,
             Self::TopUp => top_up(world, &rule, fen).await,
+            Self::Withdrawal => withdraw(world, &rule, fen).await,
             Self::Refund => refund(world, &rule, fen).await,
         }
     }
@@ -189,6 +192,22 @@ async fn top_up(world: &World, rule: &Value, fen: i64) -> Seen {
         (state != "pending").then_some(state)
     });
     Seen { operation: "top-up", person: [at_once, person.await], merchant: ["–".into(), "–".into()] }
+}
+
+async fn withdraw(world: &World, rule: &Value, fen: i64) -> Seen {
+    let number = format!("withdraw-{fen}");
+    world.faults(&json!([rule])).await;
+    let yuan = format!("{}.{:02}", fen / 100, fen % 100);
+    let form = json!({
+        "withdrawal_id": number, "card_id": world.card, "amount": yuan, "speed": "real_time", "payment_password": PIN,
+    });
+    let at_once = told(world.phone.post("/withdraw", form).await.expect("an answer"));
+    let person = world.until(async |w| {
+        let (_, body) = w.phone.get(&format!("/withdraw/{number}")).await.ok()?;
+        let state = body["state"].as_str()?.to_owned();
+        (state != "pending").then_some(state)
+    });
+    Seen { operation: "withdrawal", person: [at_once, person.await], merchant: ["–".into(), "–".into()] }
 }
 
 async fn refund(world: &mut World, rule: &Value, fen: i64) -> Seen {
@@ -270,6 +289,8 @@ fn documented(text: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_goes_wrong_money_moves_once_or_not_at_all_and_everybody_hears_what_is_so() {
     let mut world = World::new().await;
+    // So that there is something to withdraw whatever fails.
+    world.phone.top_up("before-all", &world.card, "2000").await;
     let mut fen = 10_000;
     let mut seen = Vec::new();
     for (name, fault) in FAULTS {
@@ -285,7 +306,11 @@ async fn whatever_goes_wrong_money_moves_once_or_not_at_all_and_everybody_hears_
     compare_with_the_bank(&world.data, &database, &world.bank_url).await;
     let theirs = bank_lines(&world.data, &world.bank_url).await;
     let rows = seen.into_iter().map(|(name, fen, seen)| {
-        let kind = if seen.operation == "card refund" { BookKind::Refund } else { BookKind::Debit };
+        let kind = match seen.operation {
+            "card refund" => BookKind::Refund,
+            "withdrawal" => BookKind::Payout,
+            _ => BookKind::Debit,
+        };
         let moved = theirs.values().filter(|line| **line == (kind, fen)).count();
         (name, seen, moved)
     });
