@@ -144,6 +144,9 @@ async fn one_of_the_next_day_is_sent_by_the_courier_when_its_day_has_come() {
     for said in ["钱还没有汇出", "在那之前可以取消", "/withdraw/withdraw-1/cancel"] {
         assert!(page.contains(said), "{said}");
     }
+    let record = asked["record"].as_str().unwrap();
+    assert_eq!(scene.get(record).await.1["under_way"], "/withdraw/withdraw-1");
+    assert!(scene.page(record).await.contains("在汇出前取消"), "whoever left the page finds it again");
     let way = AccountId::withdrawals_in_flight(ISSUER_NETWORK);
     assert_eq!((scene.balance().await, scene.rig.standing(way).await), (50_000, 50_000));
     let app = &scene.rig.app;
