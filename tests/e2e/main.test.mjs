@@ -156,6 +156,32 @@ test("a person registers, pays by balance and by card from a picture of the code
   await page.goto(`${env.wallet}${refund}`);
   await shot(page, "record-refund");
 
+  // Withdraw: what it costs is said before, at once and for the next day.
+  await page.goto(`${env.wallet}/withdraw`);
+  await page.fill("[name=amount]", "30");
+  await page.locator('[data-fee="real_time"]', { hasText: "手续费 ¥0.10" }).waitFor();
+  await shot(page, "withdraw");
+  await page.locator("[data-open]").tap();
+  assert.match(await page.locator("dialog").innerText(), /¥\s*30\.00[^]*实时到账[^]*手续费[^]*¥0\.10/);
+  await shot(page, "withdraw-sheet");
+  await keyIn(page);
+  await page.waitForSelector('[data-state="succeeded"]');
+  await shot(page, "withdraw-done");
+  await page.locator('a[href^="/records/7300"]').tap();
+  assert.match(await page.locator("main").innerText(), /已申请提现[^]*已到银行卡/);
+  await shot(page, "record-withdrawal");
+  await page.goto(`${env.wallet}/withdraw`);
+  await page.locator('[data-all][data-speed="next_day"]').tap();
+  assert.equal(await page.inputValue("[name=amount]"), "69.90");
+  await page.locator("[data-open]").tap();
+  await keyIn(page);
+  await page.waitForSelector('[data-state="waiting"]');
+  assert.match(await page.locator("main").innerText(), /还没有汇出/);
+  await shot(page, "withdraw-waiting");
+  await page.locator("#cancel button").tap();
+  await page.waitForSelector('[data-state="cancelled"]');
+  await shot(page, "withdraw-cancelled");
+
   // The other pages, then everything that can be looked at again in the dark and in English.
   const paidPath = await payPath(token, first.code_url);
   const open = await payPath(token, (await shopOrder("tea")).code_url);
@@ -174,7 +200,7 @@ test("a person registers, pays by balance and by card from a picture of the code
     await visit("login", env.wallet);
     await other.addCookies(await context.cookies());
     for (const [name, path] of Object.entries({
-      home: "/", "card-new": "/cards/new", "top-up": "/top-up", scan: "/scan", paid: paidPath, records: "/records",
+      home: "/", "card-new": "/cards/new", "top-up": "/top-up", withdraw: "/withdraw", scan: "/scan", paid: paidPath, records: "/records",
       record: lines[0], "record-refund": refund, ...others, pay: open,
     })) await visit(name, `${env.wallet}${path}`);
     await again.locator("[data-open]").tap();

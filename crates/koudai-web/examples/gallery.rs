@@ -436,6 +436,7 @@ fn records(l: Lang, add: &mut Add) {
         "record",
         &RecordPage {
             l,
+            under_way: None,
             line: lines(l).remove(1),
             description: Some(l.say("《数据密集型应用系统设计》等两本", "Two books on databases").into()),
             breakdown: vec![

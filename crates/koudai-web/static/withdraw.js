@@ -12,8 +12,9 @@ function show(speeds) {
     const line = speeds.find(({ speed }) => speed === fee.dataset.fee);
     fee.textContent = line?.fee_text ?? fee.dataset.rule;
   }
-  const chosen = fees.find((fee) => fee.dataset.fee === form.elements.speed.value);
-  if (cost && chosen) cost.textContent = chosen.textContent;
+  const chosen = form.elements.speed.value;
+  const rule = fees.find((fee) => fee.dataset.fee === chosen)?.dataset.rule;
+  if (cost) cost.textContent = speeds.find(({ speed }) => speed === chosen)?.fee_figure ?? rule;
 }
 
 // The newest question alone is answered, a moment after the last key.

@@ -389,6 +389,9 @@ pub(crate) struct ServeArgs {
     /// How many calls each merchant may make a second, such as `orders=1000,refunds=150`; 0 for no limit
     #[arg(long, value_name = "CLASS=N,…", env = "KOUDAI_GATEWAY_LIMITS")]
     pub(crate) gateway_limits: Option<String>,
+    /// What topping up and withdrawing cost and how much of them is allowed, such as `withdraw-fee=1000,withdraw-most=5000`
+    #[arg(long, value_name = "NAME=VALUE,…", env = "KOUDAI_MONEY_RULES")]
+    pub(crate) money_rules: Option<String>,
     /// Six digits, the first one a 9, that account numbers begin with, by which other apps bind accounts; 998801 if absent
     #[arg(long, value_name = "DIGITS", env = "KOUDAI_ACCOUNT_BIN")]
     pub(crate) account_bin: Option<String>,

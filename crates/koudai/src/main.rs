@@ -15,6 +15,7 @@ mod issuers;
 mod issuing;
 mod keys;
 mod merchant;
+mod money_rules;
 mod notices;
 mod process;
 mod reconcile;

@@ -22,11 +22,12 @@ use crate::failure::Failure;
 use crate::house::{self, Plan, Server};
 use crate::issuers::{self, Issuer};
 use crate::keys;
+use crate::money_rules;
 use crate::sandbox::text;
 use crate::unionpay::{self, Contract};
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "data",
     "listen",
     "origin",
@@ -41,6 +42,7 @@ const NAMES: [&str; 19] = [
     "sms-token-file",
     "allow-network",
     "gateway-limits",
+    "money-rules",
     "account-bin",
     "more-issuers",
     "issuer-bins",
@@ -65,6 +67,7 @@ struct Settings {
     sms_token: Secret<String>,
     reach: Reach,
     limits: Limits,
+    rules: Policy,
     network_deadline_ms: i64,
     account_bin: AccountBin,
     more_issuers: Vec<Issuer>,
@@ -114,7 +117,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         policy: Policy {
             send_window_ms: settings.network_deadline_ms,
             account_bin: settings.account_bin,
-            ..Policy::default()
+            ..settings.rules
         },
         tuning: Tuning::default(),
     };
@@ -181,6 +184,12 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
         .map_or_else(|| Ok(Limits::default()), |text| Limits::parse(&text))
         .map_err(|problem| format!("gateway-limits: {problem}"));
     let limits = problems.note(limits);
+    let rules = match get("money-rules", args.money_rules) {
+        None => Some(Policy::default()),
+        Some(text) => money_rules::parse(&text)
+            .map_err(|wrong| wrong.iter().for_each(|problem| problems.add(format!("money-rules: {problem}"))))
+            .ok(),
+    };
     let account_bin = get("account-bin", args.account_bin).map_or_else(
         || Ok(AccountBin::default()),
         |text| {
@@ -210,6 +219,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             sms_token: sms_token?,
             reach,
             limits: limits?,
+            rules: rules?,
             network_deadline_ms: network_deadline_ms?,
             account_bin: account_bin?,
             more_issuers,

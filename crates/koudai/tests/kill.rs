@@ -1,4 +1,4 @@
-//! `kill -9` of the real program under a stream of payments, card payments and refunds, the bank left running.
+//! `kill -9` of the real program under a stream of payments, card payments, refunds and withdrawals, the bank left running.
 //!
 //! The test keeps books of its own of what was acknowledged. After every restart `koudai verify` has to hold and
 //! everything acknowledged has to be there; at the end every call to the bank is settled and both sides' books agree.
@@ -99,7 +99,7 @@ async fn whatever_was_acknowledged_survives_kill_9_and_the_bank_agrees() {
     drop(demo);
     println!(
         "kill: seed {seed}, {rounds} rounds, {total_acknowledged} acknowledged, {cut_off} under way at the kills, \
-         bank and wallet agree on {debits} debits and {refunds} refunds, slowest restart {} ms, {report}",
+         bank and wallet agree on {debits} debits and {refunds} refunds and payouts, slowest restart {} ms, {report}",
         slowest.as_millis()
     );
 }

@@ -49,7 +49,7 @@ impl Outsider {
 
     /// The operations that it does by different calls.
     fn operations(self) -> Vec<Operation> {
-        let mut all = vec![Operation::Payment, Operation::TopUp, Operation::Refund];
+        let mut all = vec![Operation::Payment, Operation::TopUp, Operation::Withdrawal, Operation::Refund];
         if self == Self::UnionPay {
             all.push(Operation::PartRefund);
         }
@@ -180,6 +180,7 @@ fn told((status, body): (u16, Value)) -> String {
 enum Operation {
     Payment,
     TopUp,
+    Withdrawal,
     Refund,
     /// Of half of a payment: some networks take all of one back by another call.
     PartRefund,
@@ -197,8 +198,10 @@ impl Operation {
     const fn call(self, outsider: Outsider) -> (&'static str, &'static str) {
         match (outsider, self) {
             (Outsider::Issuer, Self::Payment | Self::TopUp) => ("debit", "INSUFFICIENT_FUNDS"),
+            (Outsider::Issuer, Self::Withdrawal) => ("pay_out", "CARD_FROZEN"),
             (Outsider::Issuer, Self::Refund | Self::PartRefund) => ("refund", "LIMIT"),
             (Outsider::UnionPay, Self::Payment | Self::TopUp) => ("pay", "64"),
+            (Outsider::UnionPay, Self::Withdrawal) => ("pay_out", "63"),
             (Outsider::UnionPay, Self::Refund) => ("void", "36"),
             (Outsider::UnionPay, Self::PartRefund) => ("refund", "33"),
         }
@@ -215,6 +218,7 @@ impl Operation {
         match self {
             Self::Payment => pay(world, &rule, fen).await,
             Self::TopUp => top_up(world, &rule, fen).await,
+            Self::Withdrawal => withdraw(world, &rule, fen).await,
             Self::Refund => refund(world, &rule, [fen, fen]).await,
             Self::PartRefund => refund(world, &rule, [2 * fen, fen]).await,
         }
@@ -247,6 +251,22 @@ async fn top_up(world: &World, rule: &Value, fen: i64) -> Seen {
         (state != "pending").then_some(state)
     });
     Seen { operation: "top-up", person: [at_once, person.await], merchant: ["–".into(), "–".into()] }
+}
+
+async fn withdraw(world: &World, rule: &Value, fen: i64) -> Seen {
+    let number = format!("withdraw-{fen}");
+    world.faults(&json!([rule])).await;
+    let yuan = format!("{}.{:02}", fen / 100, fen % 100);
+    let form = json!({
+        "withdrawal_id": number, "card_id": world.card, "amount": yuan, "speed": "real_time", "payment_password": PIN,
+    });
+    let at_once = told(world.phone.post("/withdraw", form).await.expect("an answer"));
+    let person = world.until(async |w| {
+        let (_, body) = w.phone.get(&format!("/withdraw/{number}")).await.ok()?;
+        let state = body["state"].as_str()?.to_owned();
+        (state != "pending").then_some(state)
+    });
+    Seen { operation: "withdrawal", person: [at_once, person.await], merchant: ["–".into(), "–".into()] }
 }
 
 async fn refund(world: &mut World, rule: &Value, [total, fen]: [i64; 2]) -> Seen {
@@ -333,6 +353,8 @@ fn documented(text: &str, mark: &str) {
 /// Runs every operation of a network under every fault, and holds what was seen against the table.
 async fn every_fault_at_every_operation(outsider: Outsider, mark: &str) {
     let mut world = World::new(outsider).await;
+    // So that there is something to withdraw whatever fails.
+    world.phone.top_up("before-all", &world.card, "2000").await;
     let mut fen = 10_000;
     let mut seen = Vec::new();
     for (name, fault) in FAULTS {
@@ -360,8 +382,11 @@ async fn every_fault_at_every_operation(outsider: Outsider, mark: &str) {
         }
     };
     let rows = seen.into_iter().map(|(name, fen, seen)| {
-        let back = seen.operation.starts_with("card refund");
-        let kind = if back { BookKind::Refund } else { BookKind::Debit };
+        let kind = match seen.operation {
+            "card refund" | "card refund in part" => BookKind::Refund,
+            "withdrawal" => BookKind::Payout,
+            _ => BookKind::Debit,
+        };
         let moved = theirs.values().filter(|line| **line == (kind, fen)).count();
         (name, seen, moved)
     });

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use drive::books::{Dice, lines_of, setting, settled, succeeded, verify};
+use drive::books::{Dice, lines_of, setting, settled, succeeded, verify, withdraw};
 use drive::{Demo, Phone, koudai, run};
 use koudai_core::identity::Phone as PhoneNumber;
 use koudai_core::issuing::{AccountBin, account_number};
@@ -234,6 +234,10 @@ async fn pay_on(w: Till, payer: (Phone, String), name: String, mut dice: Dice) {
         }
         let _payment = Count::of(&under_way);
         let number = format!("{name}-{n}");
+        // What was topped up from the other wallet goes back there, at most what its app's account covers.
+        if dice.roll(12) == 0 && withdraw(&phone, &account, &number, &mut dice).await.is_none() {
+            return;
+        }
         let total = 1 + i64::try_from(dice.roll(300)).expect("small");
         // Whatever is not answered, or is refused because somebody is down, may be done or not: the books will say.
         let Ok(placed) = client.native(&drive::order(&created, &number, total)).await else { return };
@@ -266,6 +270,7 @@ async fn whichever_side_is_killed_with_money_in_flight_both_books_say_the_same()
     let mut payers = vec![];
     for card in test_cards().iter().filter(|card| card.customer >= 3).take(4) {
         let (_, payer, account) = w.payer(card, "20000").await;
+        payer.top_up("first-top-up", &account, "50").await;
         payers.push((payer, account));
     }
     let mut in_flight = 0;
@@ -314,8 +319,8 @@ async fn whichever_side_is_killed_with_money_in_flight_both_books_say_the_same()
     let held = verify(&w.root.join("issuer"));
     assert!(lines > 0 && held["app_moves"].as_u64() >= Some(lines as u64), "{held}");
     println!(
-        "two wallets: seed {seed}, {rounds} kills of either side in turn, {in_flight} payments and refunds \
+        "two wallets: seed {seed}, {rounds} kills of either side in turn, {in_flight} payments, withdrawals and refunds \
          under way at the kills, both agree on {lines} \
-         debits and refunds; {report}"
+         debits, refunds and payouts; {report}"
     );
 }

@@ -294,6 +294,7 @@ pub(super) async fn record(visit: Visit, Path(id): Path<String>) -> Response {
             value["transaction_id"] = page.line.id.clone().into();
             value["bank_reference"] = page.bank_reference.clone().into();
             value["refunded"] = page.refunded.map(answer::money).into();
+            value["under_way"] = page.under_way.clone().into();
             return Ok(answer::data(value));
         }
         Ok(answer::ok(&page))
@@ -383,6 +384,7 @@ fn order_detail(reader: &Reader, order: &Order, l: Lang) -> Result<RecordPage, S
     breakdown.extend(preview(reader, order, l)?);
     Ok(RecordPage {
         l,
+        under_way: None,
         description: Some(order.description.to_string()),
         breakdown,
         refunded: (!order.refunded.is_zero()).then_some(order.refunded),
@@ -414,6 +416,7 @@ fn refund_detail(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordPage
     timeline.extend(refund.success_at.map(|at| (at, refund_end(refund))));
     Ok(RecordPage {
         l,
+        under_way: None,
         line: refund_line(reader, refund, l)?,
         description: refund.reason.clone().or(Some(order.description.to_string())),
         breakdown: by_parts(parts, l),
@@ -440,6 +443,7 @@ fn move_detail(reader: &Reader, done: &AppMove, l: Lang) -> Result<RecordPage, S
     };
     Ok(RecordPage {
         l,
+        under_way: None,
         line: move_line(reader, done, l)?,
         description: Some(done.description.clone()),
         breakdown: vec![],
@@ -453,6 +457,7 @@ fn move_detail(reader: &Reader, done: &AppMove, l: Lang) -> Result<RecordPage, S
 fn transfer_detail(reader: &Reader, transfer: &Transfer, l: Lang) -> Result<RecordPage, StoreError> {
     Ok(RecordPage {
         l,
+        under_way: None,
         line: transfer_line(reader, transfer, l)?,
         description: Some(transfer.remark.clone()),
         breakdown: vec![],
@@ -475,6 +480,7 @@ fn withdrawal_detail(reader: &Reader, withdrawal: &Withdrawal, l: Lang) -> Resul
     timeline.extend(withdrawal.ended_at.map(|at| (at, end)));
     Ok(RecordPage {
         l,
+        under_way: withdrawal.is_open().then(|| format!("/withdraw/{}", withdrawal.number)),
         line: withdrawal_line(reader, withdrawal, l)?,
         description: None,
         breakdown: vec![
@@ -505,6 +511,7 @@ fn attempt_detail(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<
     }
     Ok(Some(RecordPage {
         l,
+        under_way: None,
         line,
         description: order.as_ref().map(|o| o.description.to_string()),
         breakdown: if attempt.fee.is_zero() {

@@ -117,6 +117,7 @@ fn form_json(page: &WithdrawPage, wished: Option<Money>) -> Value {
             "fee_least": answer::money(line.least_fee),
             "most": line.most.map(answer::money),
             "fee": line.fee.map(answer::money),
+            "fee_figure": line.fee.map(|fee| format!("{}{fee}", fee.currency().sign())),
             "fee_text": line.cost(page.l),
         })
     });

@@ -15,9 +15,9 @@ use koudai_store::{Database, Reader};
 use koudai_wechatpay::client::{Client, ClientError};
 use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use koudai_wechatpay::types::{RefundRequest, RefundRequestAmount};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Phone, http, koudai, order, run};
+use super::{PIN, Phone, http, koudai, order, run};
 
 /// What the test knows, from the outside.
 #[derive(Default)]
@@ -93,6 +93,9 @@ impl Stream {
 
     async fn one(&mut self, n: u32) -> Option<()> {
         let number = format!("{}-{n}", self.name);
+        if self.dice.roll(30) == 0 {
+            withdraw(&self.phone, &self.card, &number, &mut self.dice).await?;
+        }
         let total = 1 + i64::try_from(self.dice.roll(300)).expect("small");
         self.books.lock().expect("the books").orders.insert(number.clone(), (total, false));
         let reply = match self.client.native(&order(&self.created, &number, total)).await {
@@ -132,6 +135,24 @@ impl Stream {
         }
         Some(())
     }
+}
+
+/// Asks for a withdrawal at either speed. What became of it the bank's books and `koudai verify` say; `None` if nobody
+/// answered.
+pub async fn withdraw(phone: &Phone, card: &str, number: &str, dice: &mut Dice) -> Option<()> {
+    let fen = 100 + dice.roll(200);
+    let speed = if dice.roll(4) == 0 { "next_day" } else { "real_time" };
+    let form = json!({
+        "withdrawal_id": format!("W-{number}"), "card_id": card, "amount": format!("{}.{:02}", fen / 100, fen % 100),
+        "speed": speed, "payment_password": PIN,
+    });
+    let (status, body) = phone.post("/withdraw", form).await.ok()?;
+    if status == 503 && body["code"] == "BUSY" {
+        return None;
+    }
+    // A day has its most of them, and a balance its end.
+    assert!(status == 200 || body["money_moved"] == "no", "W-{number}: {body}");
+    Some(())
 }
 
 /// What `koudai verify` reports, which has to hold.
@@ -261,7 +282,7 @@ pub async fn unionpay_lines(url: &str) -> BTreeMap<String, (BookKind, i64)> {
     theirs
 }
 
-/// Both sides' books: every debit and refund the bank made is one of ours that succeeded, and the other way round.
+/// Both sides' books: every debit, refund and payout the bank made is one of ours that succeeded, and the other way round.
 pub async fn compare_with_the_bank(data: &Path, database: &Database, bank: &str) -> (usize, usize) {
     let theirs = bank_lines(data, bank).await;
     let its = |attempt: &Attempt| attempt.network == ISSUER_NETWORK;

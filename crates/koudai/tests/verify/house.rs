@@ -7,7 +7,7 @@ use std::time::Duration;
 use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, RemoveCard, StartBinding};
 use koudai_core::card::CardKind;
-use koudai_core::id::{AttemptId, CardId, MchId, OrderId, PersonId, RefundId, Seq, TransferId};
+use koudai_core::id::{AttemptId, CardId, MchId, OrderId, PersonId, RefundId, Seq, TransferId, WithdrawalId};
 use koudai_core::identity::Phone;
 use koudai_core::ledger::{ISSUER_NETWORK, Journal};
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
@@ -17,7 +17,7 @@ use koudai_core::order::{CloseOrder, PlaceOrder};
 use koudai_core::payment::{Means, Pay};
 use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
-use koudai_core::rows::{CodeKey, CodePurpose, DeliveryOutcome, NetworkRefusal, OneTimeCode, Product};
+use koudai_core::rows::{CodeKey, CodePurpose, DeliveryOutcome, NetworkRefusal, OneTimeCode, Product, Speed};
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{RequestCode, SignIn, code_of};
 use koudai_core::state::{Keys, Policy};
@@ -26,6 +26,7 @@ use koudai_core::top_up::StartTopUp;
 use koudai_core::transfer::{
     CancelTransfer, CloseOverdue, CreateTransfer, Found, GivenName, ReceiveTransfer,
 };
+use koudai_core::withdrawal::{CancelWithdrawal, StartWithdrawal};
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_store::sqlite::FILE;
 use koudai_store::{DirectoryLock, Tuning};
@@ -106,6 +107,8 @@ pub(crate) struct House {
     pub(crate) moves: Moves,
     /// What differs from the issuer's books.
     pub(crate) differences: Differences,
+    /// Waiting, being sent, paid, failed and cancelled, all of `other` to `other_card`.
+    pub(crate) withdrawals: [WithdrawalId; 5],
 }
 
 /// Runs the wallet's own commands.
@@ -228,6 +231,23 @@ impl Hand {
         let name = GivenName { mac: [1; 32], sealed: vec![], found };
         let failed = self.transfer(mchid, payee, 4, Some(name)).await;
         [waiting, received, cancelled, failed, overdue]
+    }
+
+    /// One withdrawal of every outcome, at either speed.
+    async fn withdrawals(&self, person: PersonId, card: CardId) -> [WithdrawalId; 5] {
+        let ask = async |amount: i64, speed: Speed| {
+            let number = format!("withdraw-{amount}");
+            done!(self, StartWithdrawal { person, number, card, amount: fen(amount), speed, pin: pin() })
+        };
+        let paid = ask(10_000, Speed::RealTime).await;
+        self.bank_says(paid.attempt.unwrap(), true).await;
+        let failed = ask(20_000, Speed::RealTime).await;
+        self.bank_says(failed.attempt.unwrap(), false).await;
+        let cancelled = ask(5_000, Speed::NextDay).await;
+        done!(self, CancelWithdrawal { person, number: "withdraw-5000".to_owned() });
+        let waiting = ask(4_000, Speed::NextDay).await;
+        let sending = ask(3_000, Speed::RealTime).await;
+        [waiting, sending, paid, failed, cancelled].map(|withdrawal| withdrawal.id)
     }
 
     async fn top_up(&self, person: PersonId, card: CardId, number: &str) -> AttemptId {
@@ -369,6 +389,7 @@ impl House {
         let codes = hand.codes(shop, payer, card).await;
         let moves = hand.moves(payer).await;
         let differences = hand.compared(top_up).await;
+        let withdrawals = hand.withdrawals(other, other_card).await;
         let crumbs = hand.order(other_shop, "crumbs", CRUMBS).await;
         hand.pay(other, crumbs, None).await;
         for n in 1..=CRUMBS {
@@ -401,6 +422,7 @@ impl House {
             codes,
             moves,
             differences,
+            withdrawals,
         };
         (house, hand)
     }

@@ -240,6 +240,8 @@ pub struct RecordPage {
     pub order_no: Option<String>,
     /// The bank's number.
     pub bank_reference: Option<String>,
+    /// The page of what is under way, where it may be taken back too.
+    pub under_way: Option<String>,
     /// What happened, oldest first.
     pub timeline: Vec<(Timestamp, Event)>,
 }
