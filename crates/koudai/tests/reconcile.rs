@@ -62,7 +62,7 @@ fn later(data: &Path) -> Engine {
         match Engine::start(&Settings::directory(data), keys.clone(), Policy::default(), clock.clone()) {
             Ok(engine) => return engine,
             Err(error) => {
-                assert!(began.elapsed() < Duration::from_secs(20), "the ledger does not open: {error}")
+                assert!(began.elapsed() < Duration::from_secs(20), "the ledger does not open: {error}");
             }
         }
         std::thread::sleep(Duration::from_millis(5));

@@ -25,12 +25,14 @@ fn house() -> (Ledger, impl FnMut(&mut Ledger, i64) -> AttemptId) {
     for (name, role) in
         [("mei", StaffRole::Finance), ("li.ming", StaffRole::Owner), ("wang", StaffRole::Service)]
     {
-        ledger.submit(&CreateStaff { name: name.to_owned(), role, enrolment_hash: [1; 32] }).unwrap();
+        ledger
+            .submit(&CreateStaff { name: name.to_owned(), role, enrolment_hash: [1; 32] })
+            .expect("a new name");
     }
     let mut count = 0;
     (ledger, move |ledger, fen| {
         count += 1;
-        ledger.submit(&top_up(person, card, &format!("top-up-{count:02}"), fen)).unwrap().id
+        ledger.submit(&top_up(person, card, &format!("top-up-{count:02}"), fen)).expect("a card tops up").id
     })
 }
 
