@@ -28,6 +28,7 @@ pub mod reconcile;
 pub mod refund;
 pub mod refusal;
 pub mod reversal;
+mod row_declaration;
 mod row_values;
 pub mod rows;
 pub mod secret;

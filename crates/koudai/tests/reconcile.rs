@@ -32,7 +32,7 @@ use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use serde_json::json;
 
 /// Phones that pay at once.
-const PHONES: u16 = 4;
+const PHONES: u16 = 8;
 
 fn wall() -> Timestamp {
     Clock::wall().now()
