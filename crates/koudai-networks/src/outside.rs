@@ -37,6 +37,11 @@ impl Outside {
         its.max_by_key(|(bin, _)| bin.len()).map_or(ISSUER_NETWORK, |(_, id)| *id)
     }
 
+    /// Whether the operator has said whose cards begin like this, so that no table of others' has to be asked.
+    pub fn knows_beginning(&self, digits: &str) -> bool {
+        self.bins.iter().any(|(bin, _)| digits.starts_with(bin.as_str()))
+    }
+
     /// The network of this number, unless the operator has it no more.
     pub fn get(&self, id: NetworkId) -> Option<&Line> {
         self.lines.get(&id)
@@ -50,5 +55,18 @@ impl Outside {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = (NetworkId, &Line)> {
         self.lines.iter().map(|(id, line)| (*id, line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_cards_begin_with_the_operators_digits_is_known_from_their_last_digit_on() {
+        let outside = Outside::default().with_bins(NetworkId(2), ["998801".to_owned()]);
+        assert!(outside.knows_beginning("998801") && outside.knows_beginning("9988011390"));
+        assert!(!outside.knows_beginning("99880") && !outside.knows_beginning("998802"));
+        assert!(!Outside::default().knows_beginning("998801"));
     }
 }
