@@ -280,7 +280,13 @@ fn judge_one(tx: &mut Tx<'_>, item: &Item, key: DifferenceKey) -> Result<(), cra
     let gap_minor = theirs_minor - ours_minor - adjusted;
     let open = newest.as_ref().is_some_and(|newest| newest.state == DifferenceState::Open);
     let explained = gap_minor == 0 && matches!(class, None | Some(DifferenceClass::DateCut));
-    let answered = gap_minor == 0 && adjusted != 0;
+    // Two of the staff have answered for it: by a journal, or, where no money differs, by saying so.
+    let agreed = newest.as_ref().is_some_and(|newest| {
+        newest.approved_by.is_some()
+            && newest.state == DifferenceState::Explained
+            && Some(newest.class) == class
+    });
+    let answered = gap_minor == 0 && (adjusted != 0 || agreed);
     let now = tx.now();
     match newest {
         Some(mut newest) if open => {

@@ -50,6 +50,11 @@ impl Outside {
         longest(&self.bins).or_else(|| longest(&self.general)).unwrap_or(ISSUER_NETWORK)
     }
 
+    /// Whether the operator has said whose cards begin like this, so that no table of others' has to be asked.
+    pub fn knows_beginning(&self, digits: &str) -> bool {
+        self.bins.iter().any(|(bin, _)| digits.starts_with(bin.as_str()))
+    }
+
     /// The network of this number, unless the operator has it no more.
     pub fn get(&self, id: NetworkId) -> Option<&Line> {
         self.lines.get(&id)
@@ -81,5 +86,13 @@ mod tests {
         assert_eq!(of("6216261000000000018"), 3, "the longest of the operator's");
         assert_eq!(of("6217000012345678907"), 4);
         assert_eq!(of("4111111111111111"), ISSUER_NETWORK.0);
+    }
+
+    #[test]
+    fn whose_cards_begin_with_the_operators_digits_is_known_from_their_last_digit_on() {
+        let outside = Outside::default().with_bins(NetworkId(2), ["998801".to_owned()]);
+        assert!(outside.knows_beginning("998801") && outside.knows_beginning("9988011390"));
+        assert!(!outside.knows_beginning("99880") && !outside.knows_beginning("998802"));
+        assert!(!Outside::default().knows_beginning("998801"));
     }
 }

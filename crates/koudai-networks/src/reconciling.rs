@@ -94,19 +94,43 @@ impl Runs {
     }
 }
 
-/// Compares days with a network, beside everything else. If that is under way already, it goes on and nothing is begun.
-pub fn start(engine: &Engine, networks: &Arc<Networks>, network: NetworkId, days: Days) {
+/// A comparison that is under way. However it ends, another may begin.
+struct UnderWay {
+    networks: Arc<Networks>,
+    network: NetworkId,
+    how: Result<(), String>,
+}
+
+impl UnderWay {
+    fn ends(mut self, how: Result<(), String>) {
+        self.how = how;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let how = std::mem::replace(&mut self.how, Ok(()));
+        self.networks.runs.end(self.network, how);
+    }
+}
+
+/// Compares days with a network, beside everything else. If that is under way already, it goes on and nothing is begun:
+/// false.
+pub fn start(engine: &Engine, networks: &Arc<Networks>, network: NetworkId, days: Days) -> bool {
     if !networks.runs.begin(network) {
-        return;
+        return false;
     }
     let (engine, networks) = (engine.clone(), Arc::clone(networks));
+    let under_way =
+        UnderWay { networks: Arc::clone(&networks), network, how: Err("it broke off".to_owned()) };
     tokio::spawn(async move {
         let done = run(&engine, &networks.outside, network, days).await;
         if let Err(error) = &done {
             tracing::warn!(%error, network = network.0, "a network's books were not compared");
         }
-        networks.runs.end(network, done.map_err(|error| error.to_string()));
+        under_way.ends(done.map_err(|error| error.to_string()));
     });
+    true
 }
 
 /// Brings the books in and compares the days.

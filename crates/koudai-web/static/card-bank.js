@@ -4,9 +4,12 @@ import { look, say } from "./say.js";
 
 const number = document.getElementById("number");
 const line = document.querySelector("[data-bank]");
-const kinds = document.querySelectorAll('input[name="kind"]');
+const kinds = [...document.querySelectorAll('input[name="kind"]')];
 let asked = "";
 let shown = "";
+// Whether the person chose the kind, and what stood there before a bank was known.
+let chosen = false;
+let before = null;
 
 async function ask(typed) {
   const digits = number.value.replace(/\D/g, "");
@@ -33,8 +36,11 @@ function show(bank, typed) {
   line.textContent = text;
   line.hidden = !text;
   // A number that came with the page came with the kind its owner chose.
-  if (bank && typed) for (const input of kinds) input.checked = input.value === bank.kind;
+  if (!typed || chosen) return;
+  before ??= kinds.find(({ checked }) => checked).value;
+  for (const input of kinds) input.checked = input.value === (bank?.kind ?? before);
 }
 
+for (const input of kinds) input.addEventListener("change", () => { chosen = true; });
 number.addEventListener("input", ask);
 ask();

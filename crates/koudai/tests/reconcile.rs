@@ -32,7 +32,7 @@ use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use serde_json::json;
 
 /// Phones that pay at once.
-const PHONES: u16 = 4;
+const PHONES: u16 = 8;
 
 fn wall() -> Timestamp {
     Clock::wall().now()
@@ -62,7 +62,7 @@ fn later(data: &Path) -> Engine {
         match Engine::start(&Settings::directory(data), keys.clone(), Policy::default(), clock.clone()) {
             Ok(engine) => return engine,
             Err(error) => {
-                assert!(began.elapsed() < Duration::from_secs(20), "the ledger does not open: {error}")
+                assert!(began.elapsed() < Duration::from_secs(20), "the ledger does not open: {error}");
             }
         }
         std::thread::sleep(Duration::from_millis(5));

@@ -215,6 +215,17 @@ struct World {
     merchants: Vec<MchId>,
 }
 
+/// What an order is paid with: those of an even number of fen, if by card, with a third of it from the balance.
+fn means(order: &Order, card: Option<CardId>) -> Means {
+    let third = fen(order.amount.minor() / 3);
+    match card {
+        Some(card) if order.amount.minor() % 2 == 0 && !third.is_zero() => {
+            Means::Both { from_balance: third, card }
+        }
+        card => Means::of(card),
+    }
+}
+
 impl World {
     fn new(habit: Habit) -> Self {
         Self::begun(Ledger::with(habit))
@@ -271,12 +282,7 @@ impl World {
                 let Some(order) = self.order(merchant, order) else { return "no order".to_owned() };
                 let (person, card) = self.persons[person];
                 let pin = pin(if right { PIN } else { WRONG });
-                let mut means = Means::of(by_card.then_some(card));
-                // Some orders are paid by card with a third of it from the balance.
-                let third = fen(order.amount.minor() / 3);
-                if by_card && order.amount.minor() % 2 == 0 && !third.is_zero() {
-                    means = Means::Both { from_balance: third, card };
-                }
+                let means = means(&order, by_card.then_some(card));
                 self.say(&Pay { person, order: order.id, means, pin })
             }
             Op::Refund { merchant, order, number, minor } => {

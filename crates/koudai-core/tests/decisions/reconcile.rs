@@ -25,12 +25,14 @@ fn house() -> (Ledger, impl FnMut(&mut Ledger, i64) -> AttemptId) {
     for (name, role) in
         [("mei", StaffRole::Finance), ("li.ming", StaffRole::Owner), ("wang", StaffRole::Service)]
     {
-        ledger.submit(&CreateStaff { name: name.to_owned(), role, enrolment_hash: [1; 32] }).unwrap();
+        ledger
+            .submit(&CreateStaff { name: name.to_owned(), role, enrolment_hash: [1; 32] })
+            .expect("a new name");
     }
     let mut count = 0;
     (ledger, move |ledger, fen| {
         count += 1;
-        ledger.submit(&top_up(person, card, &format!("top-up-{count:02}"), fen)).unwrap().id
+        ledger.submit(&top_up(person, card, &format!("top-up-{count:02}"), fen)).expect("a card tops up").id
     })
 }
 
@@ -285,4 +287,33 @@ fn a_day_is_done_unless_something_is_unknown_or_came_late() {
     assert_eq!(ledger.get::<Reconciliation>(&key).unwrap().state, ReconciliationState::Done, "another day's");
     ledger.submit(&record(2, vec![line(3, "c", 5, START)])).unwrap();
     assert_eq!(ledger.get::<Reconciliation>(&key).unwrap().state, ReconciliationState::Stale);
+}
+
+#[test]
+fn where_no_money_differs_two_of_the_staff_answer_without_a_journal_and_are_not_asked_again() {
+    let (mut ledger, mut pay) = house();
+    let person = ledger.person_with_pin("13800138001");
+    let (card, mchid) = (ledger.card(person), ledger.merchant());
+    let order = ledger.paid_by_card(mchid, "order-1", (person, card), 10_000);
+    let (refund, _) = ledger.refund(&order, "refund-1", 10_000).unwrap();
+    let attempt = refund.attempt.unwrap();
+    ledger.succeed(attempt);
+    // What went back to the card they have as paid out to it.
+    let out = [Theirs { way: Way::Out, ..came(10_000) }];
+    judge(&mut ledger, &attempt.wire(), &out);
+    let found = only(&mut ledger);
+    assert_eq!((found.class, found.gap_minor), (DifferenceClass::Status, 0));
+    let (difference, note) = (found.id, "the same to us".to_owned());
+    let journals = ledger.journals().len();
+    ledger.submit(&ProposeAdjustment { difference, staff: "mei".to_owned(), note }).unwrap();
+    let approve = ApproveAdjustment { difference, staff: "li.ming".to_owned(), gap_minor: 0 };
+    assert_eq!(ledger.submit(&approve).unwrap().state, DifferenceState::Explained);
+    assert_eq!(ledger.journals().len(), journals);
+    judge(&mut ledger, &attempt.wire(), &out);
+    assert_eq!(only(&mut ledger).id, difference);
+    // Another one is another one.
+    let other = pay(&mut ledger, 500);
+    ledger.succeed(other);
+    judge(&mut ledger, &other.wire(), &[]);
+    assert_eq!(ledger.all::<Difference>().len(), 2);
 }

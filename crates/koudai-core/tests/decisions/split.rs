@@ -17,7 +17,7 @@ fn shop() -> (Ledger, MchId, (PersonId, CardId)) {
     let person = ledger.person_with_pin("13800138000");
     let card = ledger.card(person);
     let top_up = StartTopUp { person, number: "first".to_owned(), card, amount: fen(3_000), pin: pin(PIN) };
-    let attempt = ledger.submit(&top_up).unwrap().id;
+    let attempt = ledger.submit(&top_up).expect("a card of theirs").id;
     ledger.succeed(attempt);
     (ledger, mchid, (person, card))
 }
@@ -30,15 +30,15 @@ fn both(by: (PersonId, CardId), order: OrderId, from_balance: i64) -> Pay {
 /// An order of 90 yuan, of which the card is asked for 60.
 fn paying(ledger: &mut Ledger, mchid: MchId, by: (PersonId, CardId)) -> (Order, AttemptId) {
     let order = ledger.order(mchid, "order-1", 9_000);
-    let paying = ledger.submit(&both(by, order.id, 3_000)).unwrap();
-    let attempt = paying.attempt.unwrap();
+    let paying = ledger.submit(&both(by, order.id, 3_000)).expect("the balance covers its part");
+    let attempt = paying.attempt.expect("the card is asked");
     (paying, attempt)
 }
 
 fn paid(ledger: &mut Ledger, mchid: MchId, by: (PersonId, CardId)) -> Order {
     let (order, attempt) = paying(ledger, mchid, by);
     ledger.succeed(attempt);
-    ledger.get(&order.id).unwrap()
+    ledger.get(&order.id).expect("the order stays")
 }
 
 #[test]

@@ -7,7 +7,7 @@ impl Courier {
     /// Has whatever is due compared, each network beside the others. One that does not answer is asked again at the next look.
     pub(super) fn look_for_days(&self) {
         for (network, _) in self.networks.outside.all() {
-            reconciling::start(&self.engine, &self.networks, network, Days::Due);
+            let _under_way = !reconciling::start(&self.engine, &self.networks, network, Days::Due);
         }
     }
 }

@@ -3,12 +3,12 @@
 use koudai_core::card::CardKind;
 use koudai_core::id::{AttemptId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq};
 use koudai_core::identity::Phone;
-use koudai_core::ledger::{AccountId, ISSUER_NETWORK};
+use koudai_core::ledger::{AccountId, ISSUER_NETWORK, NetworkId};
 use koudai_core::money::Money;
 use koudai_core::rows::{
     Attempt, AttemptKind, AttemptState, Card, CertificateKey, CodePurpose, MerchantCertificate, Message,
     NoticeCursor, NoticeKey, NoticeRetry, OpenAttempt, OrderCode, Refund, RefundState, RefundWay,
-    UsedLoginCode,
+    StatementKey, StatementLine, UsedLoginCode, Way,
 };
 use koudai_store::StoreError;
 
@@ -279,4 +279,64 @@ fn retries_are_found_from_where_the_last_page_ended_however_many_are_due_at_one_
     assert_eq!(found, all);
     let its = reader.retries_of(MERCHANT, Seq(5), 10).unwrap();
     assert_eq!(its.iter().map(|row| row.key.seq.0).collect::<Vec<_>>(), [5, 6, 7], "what was given up too");
+}
+
+#[test]
+fn lines_of_a_networks_books_are_found_by_day_and_by_number_and_attempts_by_their_end() {
+    let mut books = Books::new();
+    let rows = &mut books.state.rows;
+    let (network, day) = (ISSUER_NETWORK, START.china_day());
+    for no in 1..=200 {
+        for network in [network, NetworkId(2)] {
+            rows.statement_line.insert(StatementLine {
+                key: StatementKey { network, no },
+                way: Way::In,
+                number: format!("n{}", no % 150),
+                amount_minor: no,
+                at: START,
+                day: day + i64::from(no > 190),
+            });
+        }
+        rows.attempt.insert(Attempt {
+            id: AttemptId(no * 16),
+            kind: AttemptKind::TopUp,
+            person: PERSON,
+            card: CardId(16),
+            network: NetworkId(1 + i64::from(no > 100)),
+            withdrawal: None,
+            fee: Money::fen(0).unwrap(),
+            amount: Money::fen(1).unwrap(),
+            order: None,
+            refund: None,
+            original: None,
+            state: if no % 10 == 0 { AttemptState::Failed } else { AttemptState::Succeeded },
+            refusal: None,
+            network_ref: None,
+            created_at: START,
+            ended_at: Some(START.plus(no / 4)),
+            epoch: 1,
+        });
+    }
+    books.commit().unwrap();
+    let reader = books.reader();
+    let numbers = |lines: Vec<StatementLine>| lines.iter().map(|line| line.key.no).collect::<Vec<_>>();
+    assert_eq!(numbers(reader.lines_of_day(network, day, 187, 10).unwrap()), [188, 189, 190]);
+    assert_eq!(numbers(reader.lines_of_day(network, day + 1, 0, 2).unwrap()), [191, 192]);
+    let asked: Vec<String> = (0..150).map(|n| format!("n{n}")).collect();
+    assert_eq!(reader.lines_numbered(network, &asked).unwrap().len(), 200, "in several statements");
+    assert_eq!(numbers(reader.lines_numbered(network, &asked[7..8]).unwrap()), [7, 157]);
+    assert_eq!(reader.lines_numbered(network, &[]).unwrap(), []);
+    assert_eq!(reader.lines_counted(network).unwrap(), (200, 200));
+    assert_eq!(reader.first_day(network).unwrap(), Some(day));
+    assert_eq!(reader.first_day(NetworkId(3)).unwrap(), None);
+    // Several end in one millisecond, and a page may end between them.
+    let (mut found, mut after) = (vec![], (START, AttemptId(0)));
+    loop {
+        let page = reader.attempts_ended(network, after, START.plus(20), 3).unwrap();
+        let Some(last) = page.last() else { break };
+        after = (last.ended_at.unwrap(), last.id);
+        found.extend(page.iter().map(|attempt| attempt.id.0 / 16));
+    }
+    let due: Vec<i64> = (1..80).filter(|no| no % 10 != 0).collect();
+    assert_eq!(found, due);
 }

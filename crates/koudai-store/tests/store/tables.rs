@@ -7,8 +7,9 @@ use koudai_core::column::{Cells, Row, Value};
 use koudai_core::id::OrderId;
 use koudai_core::rows::{
     AgreementState, App, AppMoveKind, AttemptKind, AttemptState, BindingState, CodePurpose, Declined,
-    DeliveryOutcome, NetworkRefusal, Order, OrderState, Product, RefundState, RefundWay, Rows, Speed,
-    StaffRole, TransferFailure, TransferState, WithdrawalState,
+    DeliveryOutcome, DifferenceClass, DifferenceState, NetworkRefusal, Order, OrderState, Product,
+    ReconciliationState, RefundState, RefundWay, Rows, Speed, StaffRole, TransferFailure, TransferState, Way,
+    WithdrawalState,
 };
 use koudai_store::{Reader, StoreError, Tuning};
 
@@ -152,6 +153,7 @@ fn candidates(column: &str, gaps: bool) -> Vec<Value> {
     }
     words!(AttemptKind AttemptState BindingState CardKind CodeFailure CodePurpose DeliveryOutcome NetworkRefusal OrderState AgreementState Declined AppMoveKind);
     words!(Product RefundState RefundWay Speed StaffRole TransferFailure TransferState WithdrawalState);
+    words!(DifferenceClass DifferenceState ReconciliationState Way);
     all.extend([Value::Bytes(vec![]), Value::Bytes(vec![0xFF; 16]), Value::Bytes(vec![0; 32])]);
     all.insert(if gaps { 0 } else { all.len() }, Value::Null);
     // Numbers that the schema binds to others, and the one row that is always number 1.

@@ -61,7 +61,9 @@ pub(super) struct Beginning {
 /// Whose card a number is that begins like this: a hint for the form.
 pub(super) async fn bank(visit: Visit, Query(Beginning { digits, length }): Query<Beginning>) -> Response {
     let result = visit.person().map(|_| {
-        let bank = bins::hint(&digits, length).map(|bin| {
+        // Accounts of other wallets have numbers like cards', and no table knows them.
+        let hint = bins::hint(&digits, length);
+        let bank = hint.filter(|_| !visit.app.networks.outside.knows_beginning(&digits)).map(|bin| {
             json!({
                 "code": bin.bank_code,
                 "name": visit.l.say(bin.bank_zh, bin.bank_en),

@@ -70,7 +70,8 @@ fn day(text: &str) -> Result<i64, String> {
     Day::parse(text).map(Day::number).ok_or_else(|| format!("{text:?} is not a day such as 2026-11-24"))
 }
 
-/// Begins to compare. It goes on by itself; `show` says when it is done.
+/// Begins to compare. It goes on by itself; `show` says when it is done. Whether each was begun: one that is under way for
+/// something else has to end first.
 ///
 /// # Errors
 /// In words for whoever asked.
@@ -84,10 +85,9 @@ pub(crate) fn run(engine: &Engine, networks: &Arc<Networks>, asked: &Run) -> Res
     if wanted.is_empty() {
         return Err("there is no such network".to_owned());
     }
-    for network in wanted {
-        reconciling::start(engine, networks, network, days);
-    }
-    Ok(Value::Null)
+    let begun = wanted.into_iter().map(|network| reconciling::start(engine, networks, network, days));
+    // Each of them, also after one that was not.
+    Ok(begun.fold(true, |all, one| all & one).into())
 }
 
 /// Shows how networks' books compare with ours.

@@ -112,8 +112,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
     let Args { data, network, day, show, csv, json, .. } = args;
     let data = data.ok_or_else(|| Failure::usage("say which --data directory".to_owned()))?;
-    if !show {
-        control::ask(&data, Request::ReconcileRun(asked::Run { network, day: day.clone() })).await?;
+    let run = || Request::ReconcileRun(asked::Run { network, day: day.clone() });
+    while !show && control::ask(&data, run()).await? != true {
+        tokio::time::sleep(LOOK).await;
     }
     let shown = loop {
         let request = Request::ReconcileShow(asked::Show { network, day: day.clone() });
