@@ -396,17 +396,14 @@ impl Family<'_> {
             let to_card = |back: i128| back.min(by_card);
             let card_part = to_card(back.minor + i128::from(refund.amount.minor())) - to_card(back.minor);
             let card = order.card.filter(|_| card_part > 0);
-            let says = call.map_or(0, |call| i128::from(call.amount.minor()));
-            check(
-                (refund.mchid, Some(refund.payer), refund.card) == (order.mchid, order.payer, card)
-                    && says == card_part,
-                "a refund goes from the order's merchant back to its payer, the way it was paid",
-                name,
-            )?;
+            let way = "a refund goes from the order's merchant back to its payer, the way it was paid";
+            let fits = (refund.mchid, Some(refund.payer), refund.card) == (order.mchid, order.payer, card);
+            check(fits, way, name)?;
             let called =
                 call.is_some_and(|a| a.kind == AttemptKind::CardRefund && a.refund == Some(refund.id));
             let fits = if refund.card.is_some() { called } else { refund.attempt.is_none() };
             check(fits, "a refund to a card has its call, and one to the balance has none", name)?;
+            check(call.map_or(0, |call| i128::from(call.amount.minor())) == card_part, way, name)?;
             let success = refund.state == RefundState::Success;
             check(refund.card.is_some() || success, "a refund to the balance is immediate", name)?;
             check(refund.success_at.is_some() == success, "a refund that arrived has its time", name)?;

@@ -97,10 +97,11 @@ fn calls_to_networks_that_do_not_fit_what_they_are_for_are_found() {
 
     house.finds_sql("a card payment has its order", &at(&by_card, "\"order\" = NULL"));
     for which in [&by_card, &under_way] {
-        house.finds_sql(
-            "a card payment asks for its order's amount",
-            &at(which, "amount_minor = amount_minor - 1"),
-        );
+        let part = "a card payment asks for its order's amount, or a part of it";
+        house.finds_sql(part, &at(which, "amount_minor = amount_minor + 1"));
+        // A part of it would mean that the balance was to pay the rest, which nothing was held for.
+        let held = "a payment by balance and card holds the balance's part once, and gives it back once if the card fails";
+        house.finds_sql(held, &at(which, "amount_minor = amount_minor - 1"));
     }
     let state = "an order's state is that of its card payment";
     house.finds_sql(state, &progress(house.paying, "state = 'unpaid'"));
@@ -115,7 +116,10 @@ fn calls_to_networks_that_do_not_fit_what_they_are_for_are_found() {
     );
 
     house.finds_sql("a card refund has its refund", &at(&refund, "refund = NULL"));
-    house.finds_sql("a card refund brings its refund's amount", &at(&refund, "amount_minor = 4999"));
+    let part = "a card refund brings its refund's amount, or a part of it";
+    house.finds_sql(part, &at(&refund, "amount_minor = 5001"));
+    let way = "a refund goes from the order's merchant back to its payer, the way it was paid";
+    house.finds_sql(way, &at(&refund, "amount_minor = 4999"));
     let back = "a card refund goes back to the card payment of its order";
     house.finds_sql(back, &at(&refund, &format!("original = {top_up}")));
     house.finds_sql(back, &at(&refund, "original = NULL"));
