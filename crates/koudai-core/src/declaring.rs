@@ -1,6 +1,6 @@
 //! How a row is declared: from one list of fields come its struct, its columns, its key and its place among the loaded rows.
 
-macro_rules! rows {
+macro_rules! row_types {
     ($(
         $(#[$doc:meta])*
         $name:ident in $table:ident as $slot:ident $(derived $derived:literal)? $(kept $kept:literal)? {
@@ -25,7 +25,7 @@ macro_rules! rows {
                     (stringify!($key), <$key_type as Column>::PARTS),
                     $((stringify!($field), <$type as Column>::PARTS)),*
                 ];
-                const MOVING: Option<(&'static str, Fields)> = rows!(@moving $($moving {
+                const MOVING: Option<(&'static str, Fields)> = $crate::declaring::row_types!(@moving $($moving {
                     $((stringify!($moving_field), <$moving_type as Column>::PARTS)),*
                 })?);
                 const DERIVED: bool = false $(|| $derived)?;
@@ -58,7 +58,25 @@ macro_rules! rows {
                 }
             }
         )*
+    };
+    (@moving) => { None };
+    (@moving $moving:ident { $($field:expr),* }) => { Some((stringify!($moving), &[$($field),*])) };
+}
 
+/// Declares rows, and makes what holds the loaded ones of them all: these, and those that `elsewhere` declares.
+macro_rules! rows {
+    (elsewhere { $($other:ident in $other_table:ident as $other_slot:ident),* $(,)? } $(
+        $(#[$doc:meta])*
+        $name:ident in $table:ident as $slot:ident $(derived $derived:literal)? $(kept $kept:literal)? {
+            $($body:tt)*
+        } $(+ $moving:ident { $($moving_body:tt)* })?
+    )*) => {
+        $crate::declaring::row_types! {
+            $($(#[$doc])* $name in $table as $slot $(derived $derived)? $(kept $kept)? { $($body)* } $(+ $moving { $($moving_body)* })?)*
+        }
+        $crate::declaring::rows! { @loaded $($name in $table as $slot,)* $($other in $other_table as $other_slot,)* }
+    };
+    (@loaded $($name:ident in $table:ident as $slot:ident),* $(,)?) => {
         /// The loaded rows of every table.
         #[derive(Debug, Default)]
         pub struct Rows {
@@ -93,8 +111,6 @@ macro_rules! rows {
             }
         }
     };
-    (@moving) => { None };
-    (@moving $moving:ident { $($field:expr),* }) => { Some((stringify!($moving), &[$($field),*])) };
 }
 
-pub(crate) use rows;
+pub(crate) use {row_types, rows};

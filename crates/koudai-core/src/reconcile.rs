@@ -21,12 +21,13 @@ pub const MOST_AT_ONCE: usize = 256;
 pub const MOST_NUMBER_BYTES: usize = 64;
 /// Above this an amount is no payment but damage, in minor units: a hundred thousand million yuan.
 pub const MOST_MINOR: i64 = 10_000_000_000_000;
-/// How long after its end a day's books are read, in milliseconds: clocks differ, and what was under way at midnight ends.
+/// How long after its end a day's books are read unless its network needs longer, in milliseconds: clocks differ, and what was
+/// under way at midnight ends.
 pub const GRACE_MS: i64 = 30 * crate::time::MINUTE;
 
-/// The newest day that is over and whose books may be read.
-pub const fn newest_due_day(now: Timestamp) -> i64 {
-    now.plus(-GRACE_MS).china_day() - 1
+/// The newest day that is over and whose books may be read, this long after its end.
+pub const fn newest_due_day(now: Timestamp, grace_ms: i64) -> i64 {
+    now.plus(-grace_ms).china_day() - 1
 }
 
 /// Which way an attempt moves money.

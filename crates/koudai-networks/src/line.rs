@@ -179,6 +179,10 @@ impl Network for Line {
         self.network.books(after).await
     }
 
+    fn books_after_ms(&self) -> i64 {
+        self.network.books_after_ms()
+    }
+
     async fn answers(&self) -> bool {
         self.network.answers().await
     }

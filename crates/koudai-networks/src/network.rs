@@ -10,6 +10,7 @@ pub use async_trait::async_trait;
 use koudai_core::attempt::Outcome;
 use koudai_core::binding::BankFace;
 use koudai_core::money::Money;
+use koudai_core::reconcile::GRACE_MS;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::NetworkRefusal;
 /// Which way money of a network's books went.
@@ -165,6 +166,11 @@ pub trait Network: fmt::Debug + Send + Sync {
 
     /// Lines of its books behind line `after`, oldest first, 0 for the beginning; none at the end. `None` if it did not answer.
     async fn books(&self, after: i64) -> Option<Vec<BookEntry>>;
+
+    /// How long after a day in China has ended its books hold all of it, in milliseconds.
+    fn books_after_ms(&self) -> i64 {
+        GRACE_MS
+    }
 
     /// Whether it answers at all.
     async fn answers(&self) -> bool;

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use koudai_core::id::{AttemptId, DifferenceId};
 use koudai_core::ledger::NetworkId;
 use koudai_core::reconcile::{
-    DaySums, EndReconciliation, GRACE_MS, Item, JudgeItems, MOST_AT_ONCE, ReadLine, RecordLines, Theirs,
-    Verdict, judge, newest_due_day, way_of,
+    DaySums, EndReconciliation, Item, JudgeItems, MOST_AT_ONCE, ReadLine, RecordLines, Theirs, Verdict,
+    judge, newest_due_day, way_of,
 };
 use koudai_core::rows::{
     Attempt, DayKey, DifferenceState, Reconciliation, ReconciliationState, StatementCursor, StatementLine,
@@ -144,13 +144,14 @@ pub async fn run(
     days: Days,
 ) -> Result<(), Uncompared> {
     let now = engine.now();
-    let newest = newest_due_day(now);
+    let grace_ms = outside.get(network).ok_or(Uncompared::NetworkUnknown)?.books_after_ms();
+    let newest = newest_due_day(now, grace_ms);
     if let Days::One(day) = days {
         if day > newest {
             return Err(Uncompared::NotOver);
         }
         bring_in(engine, outside, network).await?;
-        return compare(engine, network, day).await.map(drop);
+        return compare(engine, network, day, grace_ms).await.map(drop);
     }
     let due = engine.read(move |r| due_days(r, network, newest, now, days)).await?;
     if due.is_empty() {
@@ -159,7 +160,7 @@ pub async fn run(
     bring_in(engine, outside, network).await?;
     // What came in may be of days before those.
     for day in engine.read(move |r| due_days(r, network, newest, now, days)).await? {
-        compare(engine, network, day).await?;
+        compare(engine, network, day, grace_ms).await?;
     }
     Ok(())
 }
@@ -336,16 +337,21 @@ impl Counted {
     }
 }
 
-/// Compares a day whose books were read.
+/// Compares a day whose books were read this long after its end or later.
 ///
 /// # Errors
 /// See [`Uncompared`].
-pub async fn compare(engine: &Engine, network: NetworkId, day: i64) -> Result<Reconciliation, Uncompared> {
+pub async fn compare(
+    engine: &Engine,
+    network: NetworkId,
+    day: i64,
+    grace_ms: i64,
+) -> Result<Reconciliation, Uncompared> {
     let end = Timestamp::of_china_day(day + 1);
     let begun =
         engine.read(move |r| Ok((r.get::<StatementCursor>(&network)?, r.attempts_open(network, end)?)));
     let (cursor, open) = begun.await?;
-    let cursor = cursor.filter(|c| c.end_seen_at.is_some_and(|at| at >= end.plus(GRACE_MS)));
+    let cursor = cursor.filter(|c| c.end_seen_at.is_some_and(|at| at >= end.plus(grace_ms)));
     let cursor = cursor.ok_or(Uncompared::NotOver)?.after;
     let mut counted = Counted::default();
     let mut after = 0;

@@ -615,11 +615,57 @@ async fn the_answer_to_a_payment_is_what_its_page_says_from_then_on() {
     let path = wallet.page_of(&person, "SAME-0001", 3_000).await;
     let (status, paid) = wallet.pay(&person, &path, "balance", PIN).await;
     assert_eq!((status, paid["state"].as_str()), (200, Some("paid")), "{paid}");
-    // Its payer has a card, and a balance that would not pay the same again.
-    assert_eq!(paid["methods"].as_array().unwrap().len(), 2);
+    // Its payer has a card, and a balance that would not pay the same again, but for a part of it.
+    assert_eq!(paid["methods"].as_array().unwrap().len(), 3);
     assert_eq!(paid["methods"][0]["usable"], false);
     assert_eq!(wallet.get(&person, &path).await, (200, paid.clone()));
     assert_eq!(wallet.pay(&person, &path, "balance", PIN).await, (200, paid), "and of a repeat");
+}
+
+#[tokio::test]
+async fn what_the_balance_falls_short_of_a_card_pays_in_the_same_payment_and_a_refund_says_where_it_goes() {
+    let wallet = Wallet::start().await;
+    let person = wallet.person("13912340001", 3_000).await;
+    let path = wallet.page_of(&person, "BOTH-0001", 9_000).await;
+    let (_, seen) = wallet.get(&person, &path).await;
+    let both = &seen["methods"][2];
+    let method = both["method"].as_str().unwrap().to_owned();
+    assert_eq!(method, format!("both:3000:{}", person.card.wire()));
+    assert!(both["label"].as_str().unwrap().contains("零钱 ¥30.00 + "), "{both}");
+    for (wrong, code) in [
+        ("both:3000", "AMOUNT_INVALID"),
+        (&*format!("both:-1:{}", person.card.wire()), "AMOUNT_INVALID"),
+        (&*format!("both:9000:{}", person.card.wire()), "REQUEST_MALFORMED"),
+        (&*format!("both:3001:{}", person.card.wire()), "INSUFFICIENT_BALANCE"),
+        ("both:3000:6200", "CARD_UNKNOWN"),
+    ] {
+        let (status, refused) = wallet.pay(&person, &path, wrong, PIN).await;
+        assert_eq!((status >= 400, refused["code"].as_str()), (true, Some(code)), "{wrong}: {refused}");
+    }
+    let (status, paying) = wallet.pay(&person, &path, &method, PIN).await;
+    assert_eq!((status, paying["state"].as_str()), (200, Some("pending")), "{paying}");
+    let (_, home) = wallet.get(&person, "/").await;
+    assert_eq!(home["balance"]["minor"], 0, "its part is held");
+
+    let order = wallet.rig.order(&wallet.shop, "BOTH-0001").await;
+    let outcome = Outcome::Succeeded { network_ref: "bank-1".to_owned() };
+    let engine = &wallet.rig.app.engine;
+    engine.submit(EndAttempt { attempt: order.attempt.unwrap(), outcome }).await.unwrap();
+    let record = format!("/records/{}", order.id.wire());
+    let (_, page) = wallet.page(Some(&person), &record, "").await;
+    for part in ["零钱部分", "¥30.00", "银行卡部分", "¥60.00", "如退款，先退回", "再退回零钱（即时到账）"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let client = wallet.rig.client(&wallet.shop, false);
+    client.refund(&rig::refund("BOTH-0001", "BOTH-R-1", 7_000, 9_000)).await.unwrap();
+    let (_, home) = wallet.get(&person, "/").await;
+    assert_eq!(home["balance"]["minor"], 1_000, "the card is given back to first");
+    let (_, page) = wallet.page(Some(&person), &record, "").await;
+    assert!(
+        page.contains("再退回零钱") && !page.contains("如退款，先退回"),
+        "the card has its part back: {page}"
+    );
 }
 
 #[tokio::test]

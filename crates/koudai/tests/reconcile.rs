@@ -161,7 +161,7 @@ async fn paid(root: &Path, payments: u64) -> Place {
         shown.status.success() && table.contains("network 1 issuer") && table.contains("0 open"),
         "{table}"
     );
-    let not_over = koudai_day(newest_due_day(wall()) + 1);
+    let not_over = koudai_day(newest_due_day(wall(), GRACE_MS) + 1);
     let asked = run(koudai().args(["reconcile", "--day", &not_over, "--data"]).arg(&data));
     assert!(String::from_utf8_lossy(&asked.stderr).contains("not over yet"));
     drop(demo);

@@ -10,7 +10,7 @@ use koudai_core::card::CardKind;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::NetworkRefusal;
 use koudai_core::secret::Secret;
-use koudai_core::time::{DAY, MINUTE, Timestamp};
+use koudai_core::time::{DAY, HOUR, MINUTE, Timestamp};
 use koudai_wechatpay::certificate::Certificate;
 use zeroize::Zeroizing;
 
@@ -32,6 +32,8 @@ const GRACE_MS: i64 = MINUTE;
 /// How long after its number was made a payout that is not there may still arrive: nothing stops it at the network, so the
 /// next day's file is waited for.
 const PAY_OUT_WITHIN_MS: i64 = 2 * DAY;
+/// When a calendar day's books are whole: its last hour belongs to the next clearing day, whose file is out in the morning after.
+const BOOKS_AFTER_MS: i64 = DAY + 10 * HOUR;
 /// How far back the books are read at first.
 const FIRST_BOOKS_DAYS: i64 = 30;
 /// A number that stands for nothing, for asking whether the network is there.
@@ -201,6 +203,10 @@ impl Network for UnionPay {
             (day, line) = (day + 1, 0);
         }
         Some(vec![])
+    }
+
+    fn books_after_ms(&self) -> i64 {
+        BOOKS_AFTER_MS
     }
 
     async fn answers(&self) -> bool {

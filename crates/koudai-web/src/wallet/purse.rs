@@ -114,7 +114,8 @@ pub(super) fn parts(r: &Reader, order: &Order) -> Result<Option<Split>, StoreErr
 }
 
 fn both(from_balance: Money, by_card: Money, card: &Card, l: Lang) -> String {
-    format!("{} {} + {} {}", name(None, l), l.amount(from_balance), name(Some(card), l), l.amount(by_card))
+    let sign = from_balance.currency().sign();
+    format!("{} {sign}{from_balance} + {} {sign}{by_card}", name(None, l), name(Some(card), l))
 }
 
 fn name(card: Option<&Card>, l: Lang) -> String {
