@@ -14,7 +14,7 @@ use crate::rows::{
 };
 use crate::split::Split;
 use crate::state::{Command, Event, OrStop, Stop, Tx};
-use crate::time::{MINUTE, SECOND};
+use crate::time::{MINUTE, SECOND, Timestamp};
 use crate::withdrawal;
 
 /// An attempt at a card, not recorded yet.
@@ -212,11 +212,14 @@ impl EndAttempt {
     }
 }
 
-/// Records that a try brought no certain answer, and when the next is due: 1, 2, 4 … seconds, at most five minutes.
+/// Records that a try brought no certain answer, and when the next is due: 1, 2, 4 … seconds, at most five minutes. If its
+/// network had news of it while it was tried, it stays due.
 #[derive(Clone, Debug)]
 pub struct AttemptUnknown {
     /// Which.
     pub attempt: AttemptId,
+    /// When the try was due.
+    pub due: Timestamp,
 }
 
 impl Command for AttemptUnknown {
@@ -225,7 +228,8 @@ impl Command for AttemptUnknown {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let now = tx.now();
-        if let Some(mut open) = tx.rows().open_attempt.get(&self.attempt).or_stop()?.cloned() {
+        let open = tx.rows().open_attempt.get(&self.attempt).or_stop()?.cloned();
+        if let Some(mut open) = open.filter(|open| open.next_at == self.due) {
             open.next_at = now.plus((SECOND << open.tries.min(20)).min(5 * MINUTE));
             open.tries = open.tries.saturating_add(1);
             tx.rows().open_attempt.put(open);
@@ -249,7 +253,7 @@ impl Command for HearOfAttempt {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let now = tx.now();
         let open = tx.rows().open_attempt.get(&self.attempt).or_stop()?.cloned();
-        if let Some(mut open) = open.filter(|open| open.next_at > now) {
+        if let Some(mut open) = open.filter(|open| open.next_at != now) {
             open.next_at = now;
             tx.announce(Event::AttemptOpened(self.attempt));
             tx.rows().open_attempt.put(open);

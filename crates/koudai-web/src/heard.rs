@@ -8,10 +8,11 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
-use koudai_core::attempt::HearOfAttempt;
+use koudai_core::attempt::{HearOfAttempt, Outcome};
 use koudai_core::id::AttemptId;
 use koudai_core::ledger::NetworkId;
-use koudai_networks::network::Network as _;
+use koudai_core::rows::{Attempt, AttemptKind, AttemptState};
+use koudai_networks::network::{Moved, Network as _};
 
 use crate::App;
 
@@ -34,8 +35,27 @@ async fn hear(State(app): State<App>, Path(number): Path<i64>, body: Bytes) -> (
     tracing::info!(network = line.name(), about, "a notice");
     // What is not a payment of ours needs no asking; telling it again would change nothing.
     let Some(attempt) = AttemptId::parse(&about) else { return (StatusCode::OK, "ok") };
-    match app.engine.submit(HearOfAttempt { attempt }).await {
-        Ok(()) => (StatusCode::OK, "ok"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+    if app.engine.submit(HearOfAttempt { attempt }).await.is_err() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "busy");
+    }
+    tokio::spawn(look_again(app, NetworkId(number), attempt));
+    (StatusCode::OK, "ok")
+}
+
+/// A payment that has failed here and was made there is no failure any more. Nothing is posted for it: what its person was told
+/// stands, and somebody has to decide. The books would say so too, a day later.
+async fn look_again(app: App, network: NetworkId, attempt: AttemptId) {
+    let Some(line) = app.networks.outside.get(network) else { return };
+    let read = app.engine.read(move |r| r.get::<Attempt>(&attempt)).await;
+    let is_failed_debit = |known: &Attempt| {
+        let debit = matches!(known.kind, AttemptKind::TopUp | AttemptKind::CardPayment);
+        debit && known.network == network && known.state == AttemptState::Failed
+    };
+    if !read.ok().flatten().is_some_and(|known| is_failed_debit(&known)) {
+        return;
+    }
+    if let Moved::Ended(Outcome::Succeeded { .. }) = line.query_debit(&attempt.wire()).await {
+        let (attempt, network) = (attempt.wire(), line.name());
+        tracing::error!(attempt, network, "failed here, and the network says that it was paid: give it back");
     }
 }

@@ -114,19 +114,20 @@ async fn a_notice_has_the_courier_ask_now_and_is_not_believed_beyond_that() {
     let attempt = rig.pay(person, Some(card), &shop, "HEARD-0001").await.attempt.unwrap();
     let engine = &rig.app.engine;
     let state = async || engine.read(move |r| r.get::<Attempt>(&attempt)).await.unwrap().unwrap().state;
-    let next =
-        async || engine.read(move |r| r.get::<OpenAttempt>(&attempt)).await.unwrap().map(|open| open.next_at);
-    let notice = until(async || heard.lock().unwrap().first().cloned()).await;
-    // As if it had been asked about in vain for a long time: the next try is minutes off.
+    let open = async || engine.read(move |r| r.get::<OpenAttempt>(&attempt)).await.unwrap();
+    let next = async || open().await.map(|open| open.next_at);
+    // Once it has been tried, it is as if it had been asked about in vain for a long time: the next try is minutes off.
+    until(async || open().await.filter(|open| open.tries > 0)).await;
     for _ in 0..12 {
-        engine.submit(AttemptUnknown { attempt }).await.unwrap();
+        let due = next().await.expect("it is not decided for seconds");
+        engine.submit(AttemptUnknown { attempt, due }).await.unwrap();
     }
+    let notice = until(async || heard.lock().unwrap().first().cloned()).await;
     let forged = String::from_utf8(notice.to_vec()).unwrap().replace("txnAmt=500", "txnAmt=501");
-    if let Some(off) = next().await {
-        assert!(off.since(Timestamp(milliseconds())) > 60_000, "it is minutes off");
-        assert_eq!(tell(UNIONPAY_NETWORK.0, forged.into()).await, 400);
-        assert_eq!((next().await, state().await), (Some(off), AttemptState::Open));
-    }
+    let off = next().await.expect("it is not decided yet");
+    assert!(off.since(Timestamp(milliseconds())) > 60_000, "it is minutes off");
+    assert_eq!(tell(UNIONPAY_NETWORK.0, forged.into()).await, 400);
+    assert_eq!((next().await, state().await), (Some(off), AttemptState::Open));
     assert_eq!(tell(999, notice.clone()).await, 404);
     assert_eq!(tell(UNIONPAY_NETWORK.0, vec![b'a'; 70_000].into()).await, 413);
     assert_eq!(tell(UNIONPAY_NETWORK.0, notice.clone()).await, 200);

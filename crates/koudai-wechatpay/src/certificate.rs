@@ -89,7 +89,11 @@ impl Certificate {
         Self::from_der(&block.der)
     }
 
-    fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+    /// Reads a certificate from its DER, all of it.
+    ///
+    /// # Errors
+    /// `Malformed`, or `Key` if the key is not RSA of at least 2048 bits.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| CertificateError::Malformed)?;
         if !rest.is_empty() {
             return Err(CertificateError::Malformed);

@@ -88,39 +88,42 @@ pub(crate) fn read(path: &Path) -> Result<Contract, Vec<String>> {
 }
 
 fn contract(settings: &BTreeMap<String, String>, folder: &Path, wrong: &mut Vec<String>) -> Option<Contract> {
-    let mut note = |checked: Result<String, String>| checked.map_err(|problem| wrong.push(problem)).ok();
     let need = |name: &str| settings.get(name).cloned().ok_or_else(|| format!("{name} is missing"));
     let address = |name: &str| need(name).and_then(|text| https(name, &text));
-    let (gateway, files) = (note(address("gateway")), note(address("files")));
-    let (merchant, requestor) = (note(need("merchant")), note(need("requestor")));
     let file = |name: &str| {
         let path = folder.join(need(name)?);
-        text(&path).map(|text| text.as_str().to_owned()).map_err(|failure| format!("{name}: {failure}"))
+        text(&path).map_err(|failure| format!("{name}: {failure}"))
     };
     let secret = |name: &str| {
         let path = folder.join(need(name)?);
         secret_file_problem(name, &path.to_string_lossy()).map_or_else(|| file(name), Err)
     };
-    let (key, certificate) = (note(secret("key")), note(file("certificate")));
-    let authorities = note(file("authorities"));
+    let (gateway, files) = (noted(address("gateway"), wrong), noted(address("files"), wrong));
+    let (merchant, requestor) = (noted(need("merchant"), wrong), noted(need("requestor"), wrong));
+    let (key, certificate) = (noted(secret("key"), wrong), noted(file("certificate"), wrong));
+    let authorities = noted(file("authorities"), wrong);
     let name = settings.get("name").map_or(UNIONPAY, String::as_str);
-    let cut = settings.get("clearing-cut").map_or(Ok(CLEARING_CUT_MS), |text| time_of_day(text));
-    let cut = cut.map_err(|problem| wrong.push(problem)).ok();
+    let cut =
+        noted(settings.get("clearing-cut").map_or(Ok(CLEARING_CUT_MS), |text| time_of_day(text)), wrong);
 
-    let key = PrivateKey::from_pem(&key?).map_err(|error| wrong.push(format!("key: {error}"))).ok()?;
-    let identity = Identity::new(key, &certificate?);
-    let identity = identity.map_err(|error| wrong.push(format!("certificate: {error}"))).ok()?;
-    let trust = Trust::new(&authorities?, name);
-    let trust = trust.map_err(|error| wrong.push(format!("authorities: {error}"))).ok()?;
+    let key = noted(PrivateKey::from_pem(&key?).map_err(|error| format!("key: {error}")), wrong)?;
+    let identity = Identity::new(key, &certificate?).map_err(|error| format!("certificate: {error}"));
+    let trust = Trust::new(&authorities?, name).map_err(|error| format!("authorities: {error}"));
+    let (identity, trust) = (noted(identity, wrong), noted(trust, wrong));
     Some(Contract {
         gateway: gateway?,
         files: files?,
         merchant: merchant?,
         requestor: requestor?,
-        identity,
-        trust,
+        identity: identity?,
+        trust: trust?,
         clearing_cut_ms: cut?,
     })
+}
+
+/// What was checked, or its problem among what is wrong.
+fn noted<T>(checked: Result<T, String>, wrong: &mut Vec<String>) -> Option<T> {
+    checked.map_err(|problem| wrong.push(problem)).ok()
 }
 
 /// `23:00`, as milliseconds after midnight.

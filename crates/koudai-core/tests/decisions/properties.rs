@@ -23,7 +23,7 @@ use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
 use koudai_core::reversal::ReverseOrder;
 use koudai_core::rows::{
     Attempt, BindingNumber, ClientNumber, CodeKey, CodePurpose, Message, NetworkRefusal, NoticeKey,
-    OneTimeCode, Order, PayerCode, Product, Refund, Speed, StaffRole, Transfer, Withdrawal,
+    OneTimeCode, OpenAttempt, Order, PayerCode, Product, Refund, Speed, StaffRole, Transfer, Withdrawal,
 };
 use koudai_core::sign_in::{MessageDone, MessageFailed, RequestCode, SignIn, SignOut};
 use koudai_core::state::Command;
@@ -269,7 +269,9 @@ impl World {
             }
             Op::Unknown { attempt } => {
                 let attempt = self.attempt(attempt);
-                self.say(&AttemptUnknown { attempt })
+                let due =
+                    self.ledger.get::<OpenAttempt>(&attempt).map_or(self.ledger.now, |open| open.next_at);
+                self.say(&AttemptUnknown { attempt, due })
             }
             Op::Place { merchant, order, minor } => {
                 self.say(&place(self.merchants[merchant], &format!("order-{order}"), minor))

@@ -78,14 +78,15 @@ fn an_uncertain_try_is_repeated_ever_less_often() {
     let attempt = ledger.submit(&top_up(person, card, "top-up-1", 10_000)).unwrap().id;
     let mut gaps = vec![];
     for _ in 0..12 {
-        ledger.submit(&AttemptUnknown { attempt }).unwrap();
+        let due = ledger.get::<OpenAttempt>(&attempt).unwrap().next_at;
+        ledger.submit(&AttemptUnknown { attempt, due }).unwrap();
         let open = ledger.get::<OpenAttempt>(&attempt).unwrap();
         gaps.push(open.next_at.since(ledger.now) / SECOND);
         ledger.now = open.next_at;
     }
     assert_eq!(gaps, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
     ledger.succeed(attempt);
-    let (late, changed) = ledger.effect(&AttemptUnknown { attempt });
+    let (late, changed) = ledger.effect(&AttemptUnknown { attempt, due: ledger.now });
     assert_eq!((late, changed), (Ok(()), false), "an ended attempt is asked about no more");
 }
 
@@ -181,10 +182,15 @@ fn an_attempt_that_its_network_has_news_of_is_asked_about_at_once_unless_it_is_o
     let attempt = ledger.submit(&top_up(person, card, "top-up-1", 100)).unwrap().id;
     let hear = HearOfAttempt { attempt };
     assert!(!ledger.effect(&hear).1, "it is due as it is");
-    ledger.submit(&AttemptUnknown { attempt }).unwrap();
-    assert_eq!(ledger.all::<OpenAttempt>()[0].next_at, ledger.now.plus(1_000));
+    let due = ledger.now;
+    ledger.submit(&AttemptUnknown { attempt, due }).unwrap();
+    let next = due.plus(1_000);
+    assert_eq!(ledger.all::<OpenAttempt>()[0].next_at, next);
+    ledger.now = due.plus(10);
     ledger.submit(&hear).unwrap();
     assert_eq!(ledger.all::<OpenAttempt>()[0].next_at, ledger.now);
+    // A try that had begun before the news says nothing of it.
+    assert!(!ledger.effect(&AttemptUnknown { attempt, due: next }).1);
     ledger.succeed(attempt);
     assert!(!ledger.effect(&hear).1, "what is over stays so");
     assert!(!ledger.effect(&HearOfAttempt { attempt: AttemptId(16) }).1);

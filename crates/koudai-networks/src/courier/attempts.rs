@@ -136,7 +136,7 @@ impl Courier {
                     self.under_way.called.free(&id);
                 }
             }
-            None => drop(self.engine.submit(AttemptUnknown { attempt: id }).await),
+            None => drop(self.engine.submit(AttemptUnknown { attempt: id, due: open.next_at }).await),
         }
         Ok(())
     }

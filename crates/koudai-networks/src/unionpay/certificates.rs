@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use koudai_wechatpay::certificate::{Certificate, CertificateError};
 use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::oid_registry::{OID_PKCS1_SHA256WITHRSA, OID_PKCS1_SHA384WITHRSA, OID_PKCS1_SHA512WITHRSA};
 use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer as _;
 
@@ -92,6 +93,8 @@ pub struct Trust {
 struct Believed {
     pem: String,
     certificate: Certificate,
+    /// The earliest end among its issuers.
+    until_ms: i64,
 }
 
 impl Trust {
@@ -113,20 +116,20 @@ impl Trust {
 
     /// The certificate in a message, if it is one of the network's and good at `now_ms`.
     pub fn believe(&self, pem: &str, now_ms: i64) -> Option<Certificate> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = last.as_ref().filter(|known| known.pem == pem) {
-            return Some(known.certificate.clone()).filter(|known| known.is_valid_at(now_ms));
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = last.filter(|known| known.pem == pem) {
+            let valid = known.certificate.is_valid_at(now_ms) && now_ms <= known.until_ms;
+            return valid.then_some(known.certificate);
         }
-        if pem.len() > MAX_PEM_BYTES {
-            return None;
-        }
-        let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
-        let leaf = parsed(&block.contents)?;
-        if !self.is_made_out(&leaf) || !self.leads_to_a_root(&leaf, now_ms, self.authorities.len()) {
-            return None;
-        }
-        let certificate = Certificate::from_pem(pem).ok().filter(|read| read.is_valid_at(now_ms))?;
-        *last = Some(Believed { pem: pem.to_owned(), certificate: certificate.clone() });
+        // What is checked and what is used are the same bytes: a text of two blocks could show each reader another one.
+        let der = only_block(pem)?;
+        let leaf = parsed(&der)?;
+        let until_ms = self
+            .is_made_out(&leaf)
+            .then(|| self.leads_to_a_root(&leaf, now_ms, self.authorities.len()))??;
+        let certificate = Certificate::from_der(&der).ok().filter(|read| read.is_valid_at(now_ms))?;
+        let believed = Believed { pem: pem.to_owned(), certificate: certificate.clone(), until_ms };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(believed);
         Some(certificate)
     }
 
@@ -142,19 +145,49 @@ impl Trust {
         name.is_some_and(|name| name.split('@').nth(2) == Some(self.name.as_str()))
     }
 
-    fn leads_to_a_root(&self, certificate: &X509Certificate<'_>, now_ms: i64, steps_left: usize) -> bool {
-        let signs = |authority: &X509Certificate<'_>| {
-            authority.is_ca()
-                && is_valid_at(authority, now_ms)
+    /// Until when the certificate's issuers are good, if they lead to a root.
+    fn leads_to_a_root(
+        &self,
+        certificate: &X509Certificate<'_>,
+        now_ms: i64,
+        steps_left: usize,
+    ) -> Option<i64> {
+        if steps_left == 0 || !is_signed_well(certificate) {
+            return None;
+        }
+        self.authorities.iter().filter_map(|der| parsed(der)).find_map(|authority| {
+            let signs = authority.is_ca()
+                && is_valid_at(&authority, now_ms)
                 && authority.subject() == certificate.issuer()
-                && certificate.verify_signature(Some(authority.public_key())).is_ok()
-        };
-        steps_left > 0
-            && self.authorities.iter().filter_map(|der| parsed(der)).any(|authority| {
-                signs(&authority)
-                    && (is_root(&authority) || self.leads_to_a_root(&authority, now_ms, steps_left - 1))
-            })
+                && certificate.verify_signature(Some(authority.public_key())).is_ok();
+            let own = authority.validity().not_after.timestamp().checked_mul(1_000).filter(|_| signs)?;
+            if is_root(&authority) {
+                Some(own)
+            } else {
+                Some(own.min(self.leads_to_a_root(&authority, now_ms, steps_left - 1)?))
+            }
+        })
     }
+}
+
+/// The one certificate that a text consists of, as DER; `None` if there is anything else in it.
+fn only_block(pem: &str) -> Option<Vec<u8>> {
+    let text = pem.trim();
+    let whole = pem.len() <= MAX_PEM_BYTES
+        && text.starts_with("-----BEGIN CERTIFICATE-----")
+        && text.ends_with("-----END CERTIFICATE-----")
+        && text.matches("-----").count() == 4;
+    let mut blocks = Pem::iter_from_buffer(text.as_bytes()).take(if whole { 2 } else { 0 });
+    let block = blocks.next()?.ok()?;
+    blocks.next().is_none().then_some(block.contents)
+}
+
+/// Whether a certificate is signed with RSA over SHA-256 or longer: SHA-1 collides.
+fn is_signed_well(certificate: &X509Certificate<'_>) -> bool {
+    let algorithm = &certificate.signature_algorithm.algorithm;
+    [OID_PKCS1_SHA256WITHRSA, OID_PKCS1_SHA384WITHRSA, OID_PKCS1_SHA512WITHRSA]
+        .iter()
+        .any(|good| good == algorithm)
 }
 
 fn parsed(der: &[u8]) -> Option<X509Certificate<'_>> {
@@ -208,6 +241,17 @@ mod tests {
         assert_eq!(trust.key(&made_out(&root, UNIONPAY), NOW), None);
         assert_eq!(trust.key(root.certificate_pem(), NOW), None);
         assert_eq!(trust.key("", NOW), None);
+        // Two in one text, so that one is checked and another's key is taken.
+        let mine = PrivateKey::generate();
+        let stranger = stranger.issue(&name, &mine.public_key(), NOW, 5).unwrap().pem;
+        for text in [
+            format!("x{stranger}\n{good}"),
+            format!("{stranger}{good}"),
+            format!("{good}{stranger}"),
+            format!("x{good}"),
+        ] {
+            assert_eq!(trust.key(&text, NOW), None, "{text}");
+        }
         let leaf_only = Trust::new(&good, UNIONPAY).unwrap_err();
         assert_eq!(
             (leaf_only, Trust::new("", UNIONPAY).unwrap_err()),

@@ -76,7 +76,8 @@ impl Holder<'_> {
             let hidden = Zeroizing::new(Fields::of(&hidden).to_reply());
             shown.set("encryptedInfo", encrypt(key, &hidden)?);
         }
-        Some(STANDARD.encode(format!("{{{}}}", shown.to_reply())))
+        let shown = Zeroizing::new(format!("{{{}}}", *Zeroizing::new(shown.to_reply())));
+        Some(STANDARD.encode(shown.as_bytes()))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use koudai_core::time::{DAY, HOUR, Timestamp};
@@ -25,7 +26,7 @@ const FILE_TIMEOUT: Duration = Duration::from_mins(2);
 /// The longest reply read, in bytes.
 const MAX_REPLY_BYTES: usize = 64 << 10;
 /// The longest file reply read, in bytes.
-const MAX_FILE_BYTES: usize = 256 << 20;
+const MAX_FILE_BYTES: usize = 64 << 20;
 /// The most cards on their way to be opened at once, each held in memory for ten minutes at most.
 const MOST_OPENING: usize = 10_000;
 /// How long a card on its way to be opened is held in memory.
@@ -92,9 +93,11 @@ pub struct UnionPay {
     http: reqwest::Client,
     pub(crate) settings: Settings,
     /// Cards whose holders have been sent a code: the network has to be shown the number once more, and it stands nowhere else.
-    opening: Mutex<HashMap<String, (Timestamp, CardDetails)>>,
+    opening: Arc<Mutex<HashMap<String, (Timestamp, CardDetails)>>>,
     /// The certificate fields are encrypted for, and since when it is known.
     cipher: Mutex<Option<(Timestamp, Certificate)>>,
+    /// Counts the numbers that stand for nothing of the wallet's.
+    count: AtomicU64,
 }
 
 impl fmt::Debug for UnionPay {
@@ -122,21 +125,24 @@ impl UnionPay {
         let http = outward::builder(FILE_TIMEOUT, tls).build().map_err(ClientError::Http)?;
         let slash = |url: &Url| format!("{}/", url.as_str().trim_end_matches('/'));
         let settings = Settings { gateway: slash(&gateway), files: slash(&files), ..settings };
-        Ok(Self { http, settings, opening: Mutex::default(), cipher: Mutex::default() })
+        let (opening, cipher) = (Arc::default(), Mutex::default());
+        Ok(Self { http, settings, opening, cipher, count: AtomicU64::default() })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp((self.settings.clock)())
     }
 
-    /// Sends one call about the transaction of this number and time.
+    /// Sends one call about the transaction of this number and time. A file has no number.
     pub(crate) async fn call(&self, call: Call, order_id: &str, at: Timestamp, fields: Fields) -> Reply {
         let mut message = fields.with("orderId", order_id).with("txnTime", txn_time(at));
         let [kind, sub, biz] = call.kinds();
+        if message.get("bizType").is_none() {
+            message.set("bizType", biz);
+        }
         for (name, value) in [
             ("txnType", kind),
             ("txnSubType", sub),
-            ("bizType", biz),
             ("accessType", "0"),
             ("channelType", "07"),
             ("merId", &self.settings.merchant),
@@ -194,7 +200,8 @@ impl UnionPay {
         }
         // An answer to another call would be believed just as well.
         let same = |name: &str| reply.get(name) == message.get(name);
-        let is_to_it = ["txnType", "txnSubType", "merId", "orderId", "txnTime"].into_iter().all(same);
+        let which = if call == Call::File { ["settleDate", "fileType"] } else { ["orderId", "txnTime"] };
+        let is_to_it = ["txnType", "txnSubType", "merId"].into_iter().chain(which).all(same);
         if is_to_it && reply.get("respCode").is_some() { Reply::Answered(reply) } else { Reply::Unknown }
     }
 
@@ -219,8 +226,8 @@ impl UnionPay {
         {
             return Some(certificate.clone());
         }
-        let order_id = format!("{:028}", now.0);
-        let asked = self.call(Call::Certificate, &order_id, now, Fields::of(&[("certType", "01")])).await;
+        let asked =
+            self.call(Call::Certificate, &self.fresh_number(), now, Fields::of(&[("certType", "01")])).await;
         let fresh = match &asked {
             Reply::Answered(fields) if fields.text("respCode") == "00" => {
                 self.settings.trust.believe(fields.text("encryptPubKeyCert"), now.0)
@@ -239,19 +246,31 @@ impl UnionPay {
         }
     }
 
+    /// A number for a call that stands for nothing of the wallet's.
+    pub(crate) fn fresh_number(&self) -> String {
+        let count = self.count.fetch_add(1, Ordering::Relaxed) % 100_000_000;
+        format!("{:020}{count:08}", self.now().0)
+    }
+
     fn opening(&self) -> MutexGuard<'_, HashMap<String, (Timestamp, CardDetails)>> {
         self.opening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Holds a card until its holder has typed the code. False if too many are held.
+    /// Holds a card until its holder has typed the code, ten minutes at most. False if too many are held.
     pub(crate) fn hold(&self, number: &str, card: CardDetails) -> bool {
         let now = self.now();
-        let mut opening = self.opening();
-        opening.retain(|_, (since, _)| now.since(*since) < OPENING_MS);
-        if opening.len() >= MOST_OPENING {
-            return false;
+        {
+            let mut opening = self.opening();
+            if opening.len() >= MOST_OPENING {
+                return false;
+            }
+            opening.insert(number.to_owned(), (now, card));
         }
-        opening.insert(number.to_owned(), (now, card));
+        let (opening, number) = (Arc::clone(&self.opening), number.to_owned());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(OPENING_MS.unsigned_abs())).await;
+            opening.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        });
         true
     }
 

@@ -6,12 +6,21 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use zeroize::Zeroize;
+
 /// The most fields a message may have; the protocol's longest have about thirty.
 const MOST_FIELDS: usize = 100;
 
 /// Names and values, in the order of the names. `Debug` shows the names only.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Fields(BTreeMap<String, String>);
+
+/// Some of them are what opens a card.
+impl Drop for Fields {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(Zeroize::zeroize);
+    }
+}
 
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,9 +15,8 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use super::wire::{read_time, txn_time};
 use crate::network::{BookEntry, Way};
 
-/// The longest archive and the longest file in it, in bytes: a million lines are under 700 MB, and more than a day of a
-/// network's fits into this.
-const MOST_BYTES: u64 = 512 << 20;
+/// The longest archive, and the most bytes of all files in it together: some 400,000 lines.
+const MOST_BYTES: u64 = 256 << 20;
 /// How many lines of a day are counted apart from the next day's.
 const LINES_A_DAY: i64 = 10_000_000;
 
@@ -64,31 +63,47 @@ pub(crate) enum FileError {
     Line(usize),
 }
 
-/// The columns of a line; `None` if it is too short. The last is reserved and may be cut off.
-fn columns(line: &str) -> Option<Vec<&str>> {
+/// The columns of a line; `None` if it is too short. Widths are in bytes, and what a column holds may be in another encoding
+/// than ours. The last is reserved and may be cut off.
+fn columns(line: &[u8]) -> Option<Vec<&[u8]>> {
     let (mut from, mut found) = (0, Vec::with_capacity(WIDTHS.len()));
     for (n, width) in WIDTHS.iter().enumerate() {
         let to = if n + 1 == WIDTHS.len() { line.len() } else { from + width };
-        found.push(line.get(from.min(line.len())..to)?.trim());
+        found.push(line.get(from.min(line.len())..to)?.trim_ascii());
         from = to + 1;
     }
     Some(found)
 }
 
-fn read_line(line: &str, year_of: impl Fn(u8) -> i64) -> Option<Line> {
-    let columns = columns(line)?;
-    let column = |number: usize| columns[number - 1];
-    let month: u8 = column(TIME).get(..2)?.parse().ok()?;
-    let amount = column(AMOUNT);
+/// What stands in a column, by its number.
+fn column<'a>(columns: &[&'a [u8]], number: usize) -> Option<&'a str> {
+    std::str::from_utf8(columns[number - 1]).ok()
+}
+
+/// Reads a line; `Ok(None)` if it is of a kind that the wallet does not use, and an error if it is no line.
+fn read_line(number: usize, line: &[u8], year_of: impl Fn(u8) -> i64) -> Result<Option<Line>, FileError> {
+    let bad = || FileError::Line(number);
+    let columns = columns(line).ok_or_else(bad)?;
+    match way_of(column(&columns, TXN_TYPE).ok_or_else(bad)?) {
+        Some(_) => read_columns(&columns, year_of).map(Some).ok_or_else(bad),
+        None => Ok(None),
+    }
+}
+
+fn read_columns(columns: &[&[u8]], year_of: impl Fn(u8) -> i64) -> Option<Line> {
+    let text = |number: usize| column(columns, number).map(str::to_owned);
+    let time = column(columns, TIME)?;
+    let month: u8 = time.get(..2)?.parse().ok()?;
+    let amount = column(columns, AMOUNT)?;
     let digits = !amount.is_empty() && amount.bytes().all(|b| b.is_ascii_digit());
     Some(Line {
-        at: read_time(&format!("{:04}{}", year_of(month), column(TIME)))?,
+        at: read_time(&format!("{:04}{time}", year_of(month)))?,
         amount_minor: digits.then(|| amount.parse().ok())??,
-        query_id: column(QUERY_ID).to_owned(),
-        order_id: column(ORDER_ID).to_owned(),
-        kinds: [TXN_TYPE, TXN_SUB_TYPE, BIZ_TYPE].map(|number| column(number).to_owned()),
-        original: column(ORIGINAL).to_owned(),
-        merchant: column(MERCHANT).to_owned(),
+        query_id: text(QUERY_ID)?,
+        order_id: text(ORDER_ID)?,
+        kinds: [text(TXN_TYPE)?, text(TXN_SUB_TYPE)?, text(BIZ_TYPE)?],
+        original: text(ORIGINAL)?,
+        merchant: text(MERCHANT)?,
     })
 }
 
@@ -142,23 +157,22 @@ pub(crate) fn unpack(content: &str, day: i64) -> Result<Vec<Line>, FileError> {
     let mut archive = vec![];
     ZlibDecoder::new(deflated.as_slice()).take(MOST_BYTES).read_to_end(&mut archive).map_err(packing)?;
     let mut archive = ZipArchive::new(Cursor::new(archive)).map_err(|_| FileError::Packing)?;
-    let mut lines = vec![];
+    let (mut lines, mut left) = (vec![], MOST_BYTES);
     for n in 0..archive.len() {
         let mut file = archive.by_index(n).map_err(|_| FileError::Packing)?;
         if !file.name().is_ok_and(|name| is_of_transactions(&name)) {
             continue;
         }
         let mut text = vec![];
-        let read = (&mut file).take(MOST_BYTES).read_to_end(&mut text).map_err(packing)?;
-        if read as u64 >= MOST_BYTES {
-            return Err(FileError::Packing);
-        }
-        let text = String::from_utf8(text).map_err(|_| FileError::Packing)?;
+        let read = (&mut file).take(left).read_to_end(&mut text).map_err(packing)?;
+        left = left.checked_sub(read as u64).filter(|left| *left > 0).ok_or(FileError::Packing)?;
         // A line carries no year: that of December in a January day's file is the year before.
         let settled = Timestamp::of_china_day(day).china();
         let year_of = |month: u8| settled.year - i64::from(month > settled.month);
-        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-            lines.push(read_line(line, year_of).ok_or(FileError::Line(number))?);
+        let full = |(_, line): &(usize, &[u8])| !line.trim_ascii().is_empty();
+        for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')).filter(full) {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            lines.extend(read_line(number, line, year_of)?);
         }
     }
     Ok(lines)
@@ -179,14 +193,18 @@ pub(crate) const fn day_and_line(place: i64) -> (i64, i64) {
     (place / LINES_A_DAY, place % LINES_A_DAY)
 }
 
-/// A line as the wallet's books have it; `None` if it is of a kind that the wallet does not use.
-pub(crate) fn entry(no: i64, line: &Line) -> Option<BookEntry> {
-    let way = match line.kinds[0].as_str() {
+fn way_of(txn_type: &str) -> Option<Way> {
+    Some(match txn_type {
         "01" => Way::In,
         "04" | "31" => Way::Back,
         "12" => Way::Out,
         _ => return None,
-    };
+    })
+}
+
+/// A line as the wallet's books have it; `None` if it is of a kind that the wallet does not use.
+pub(crate) fn entry(no: i64, line: &Line) -> Option<BookEntry> {
+    let way = way_of(&line.kinds[0])?;
     let number = line.order_id.strip_suffix(VOID_MARK).unwrap_or(&line.order_id).to_owned();
     Some(BookEntry { no, way, number, amount_minor: line.amount_minor, at_ms: line.at.0 })
 }
@@ -237,10 +255,15 @@ mod tests {
             assert!(unpack(bad, 20_000).is_err(), "{bad}");
         }
         let short = write_line(&line(1, Timestamp(1_795_000_000_000), "01"));
-        assert!(read_line(&short, |_| 2026).is_some());
-        assert!(read_line(&short[..100], |_| 2026).is_none());
-        assert!(read_line(&"口".repeat(700), |_| 2026).is_none());
-        assert!(read_line(&short.replacen("000000008801", "0000000088x1", 1), |_| 2026).is_none());
+        assert!(read_line(1, short.as_bytes(), |_| 2026).is_ok());
+        assert!(read_line(1, &short.as_bytes()[..100], |_| 2026).is_err());
+        assert!(read_line(1, "口".repeat(700).as_bytes(), |_| 2026).is_err());
+        let odd = short.replacen("000000008801", "0000000088x1", 1);
+        assert!(read_line(1, odd.as_bytes(), |_| 2026).is_err());
+        // A name in another encoding stands in the way of nothing.
+        let mut gbk = short.into_bytes();
+        gbk[250] = 0xC6;
+        assert!(read_line(1, &gbk, |_| 2026).is_ok_and(|line| line.is_some()));
     }
 
     #[test]

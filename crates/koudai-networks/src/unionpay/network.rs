@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use koudai_core::attempt::Outcome;
 use koudai_core::binding::BankFace;
 use koudai_core::card::CardKind;
+use koudai_core::money::Money;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::NetworkRefusal;
 use koudai_core::secret::Secret;
@@ -27,13 +28,14 @@ use crate::network::{BindingIs, BookEntry, CardDetails, GiveBack, Move, Moved, N
 /// How long after its number was made a payment may still be done: past it the network refuses it, or gives it back by
 /// itself.
 pub(crate) const PAY_WITHIN_MS: i64 = 3 * MINUTE;
-/// How much later our clock and the network's agree that it is past.
-const GRACE_MS: i64 = MINUTE;
-/// How long after its number was made a payout that is not there may still arrive: nothing stops it at the network, so the
-/// next day's file is waited for.
+/// How much later one that the network has not is over: clocks differ, and a number may be found late.
+const GRACE_MS: i64 = 5 * MINUTE;
+/// How long after its number was made a payout that is not there may still arrive; then the files of its days are looked at.
 const PAY_OUT_WITHIN_MS: i64 = 2 * DAY;
 /// When a calendar day's books are whole: its last hour belongs to the next clearing day, whose file is out in the morning after.
 const BOOKS_AFTER_MS: i64 = DAY + 10 * HOUR;
+/// For how many days after it a day that has no file may still get one.
+const FILE_WITHIN_DAYS: i64 = 2;
 /// How far back the books are read at first.
 const FIRST_BOOKS_DAYS: i64 = 30;
 /// A number that stands for nothing, for asking whether the network is there.
@@ -50,7 +52,7 @@ impl Network for UnionPay {
     async fn bind(&self, number: &str, card: CardDetails) -> BindingIs {
         let face = face(&card);
         if !self.hold(number, card) {
-            return BindingIs::NotSent;
+            return BindingIs::Refused(Refusal::BankUnavailable);
         }
         let answer = self.send_code(number, face).await;
         if matches!(answer, BindingIs::Refused(_) | BindingIs::NotSent) {
@@ -67,8 +69,9 @@ impl Network for UnionPay {
     }
 
     async fn confirm(&self, number: &str, code: Secret<String>) -> BindingIs {
+        // That there is nothing to encrypt for says nothing of whether the network answers payments.
         let (Some(at), Some(cipher)) = (made_at(number), self.cipher().await) else {
-            return BindingIs::NotSent;
+            return BindingIs::Refused(Refusal::BankUnavailable);
         };
         let Some(request) = self.held(number, |card| opening(card, &code, &cipher)) else {
             // The program was started anew meanwhile: what it held is gone, unless the card was opened before.
@@ -118,23 +121,28 @@ impl Network for UnionPay {
     }
 
     async fn unbind(&self, token: Secret<String>) {
-        let now = self.now();
+        let (number, now) = (self.fresh_number(), self.now());
         let request = Fields::of(&[("tokenPayData", &self.token(&token))]);
-        let _whatever_it_says = self.call(Call::DeleteToken, &format!("{:028}", now.0), now, request).await;
+        let _whatever_it_says = self.call(Call::DeleteToken, &number, now, request).await;
     }
 
     async fn debit(&self, debit: Move<'_>) -> Moved {
         let Some(at) = made_at(debit.number) else { return Moved::NothingDone(NetworkRefusal::Refused) };
-        let request = self.moving(&debit).with("payTimeout", txn_time(at.plus(PAY_WITHIN_MS)));
-        self.moved(Call::Pay, debit.number, at, request).await
+        let until = at.plus(PAY_WITHIN_MS);
+        // What is sent past its time could be under way when it is asked about for the last time.
+        if self.now() >= until {
+            return self.close(Call::Pay, debit.number, PAY_WITHIN_MS + GRACE_MS).await;
+        }
+        let request = self.moving(&debit).with("payTimeout", txn_time(until));
+        self.moved(Call::Pay, debit.number, at, debit.amount, request).await
     }
 
     async fn query_debit(&self, number: &str) -> Moved {
-        self.ask(number, "").await
+        self.ask(Call::Pay, number, "").await
     }
 
     async fn close_debit(&self, number: &str) -> Moved {
-        self.close(number, PAY_WITHIN_MS + GRACE_MS).await
+        self.close(Call::Pay, number, PAY_WITHIN_MS + GRACE_MS).await
     }
 
     /// All of a payment of the same clearing day is taken back as if it had never been, which the holder sees at once;
@@ -147,53 +155,76 @@ impl Network for UnionPay {
             ("currencyCode", CNY),
             ("backUrl", &self.settings.notices),
         ]);
-        if self.may_void(back, at) {
-            let order_id = format!("{}{VOID_MARK}", back.number);
-            match self.moved(Call::Void, &order_id, at, request.clone()).await {
-                // Its clearing day was over by then, or part of it had gone back.
+        let order_id = format!("{}{VOID_MARK}", back.number);
+        if self.may_void(back) {
+            match self.moved(Call::Void, &order_id, at, back.amount, request.clone()).await {
+                // Part of it had gone back, or its clearing day was over by the network's clock.
                 Moved::Ended(Outcome::Failed(_)) => {}
                 Moved::NothingDone(refusal) if refusal != NetworkRefusal::Unavailable => {}
                 known => return known,
             }
-        }
-        self.moved(Call::Refund, back.number, at, request).await
-    }
-
-    async fn query_refund(&self, back: GiveBack<'_>) -> Moved {
-        let Some(at) = made_at(back.number) else { return Moved::NotThere };
-        if self.may_void(back, at) {
-            match self.ask(back.number, VOID_MARK).await {
+        } else if back.amount == back.debited {
+            // A void of before the day was over may have been done.
+            match self.asked(Call::Void, &order_id, at, None).await {
                 Moved::Ended(Outcome::Failed(_)) | Moved::NotThere => {}
                 known => return known,
             }
         }
-        self.ask(back.number, "").await
+        match self.moved(Call::Refund, back.number, at, back.amount, request).await {
+            // Refused again and again for a day, and not there: nothing of it is under way any more.
+            Moved::NothingDone(refusal)
+                if refusal != NetworkRefusal::Unavailable && self.now() >= at.plus(DAY) =>
+            {
+                Moved::Ended(Outcome::Failed(refusal))
+            }
+            known => known,
+        }
+    }
+
+    async fn query_refund(&self, back: GiveBack<'_>) -> Moved {
+        if back.amount == back.debited {
+            match self.ask(Call::Void, back.number, VOID_MARK).await {
+                Moved::Ended(Outcome::Failed(_)) | Moved::NotThere => {}
+                known => return known,
+            }
+        }
+        self.ask(Call::Refund, back.number, "").await
     }
 
     async fn pay_out(&self, payout: Move<'_>) -> Moved {
         let Some(at) = made_at(payout.number) else { return Moved::NothingDone(NetworkRefusal::Refused) };
         let request = self.moving(&payout);
-        self.moved(Call::PayOut, payout.number, at, request).await
+        self.moved(Call::PayOut, payout.number, at, payout.amount, request).await
     }
 
     async fn query_pay_out(&self, number: &str) -> Moved {
-        self.ask(number, "").await
+        self.ask(Call::PayOut, number, "").await
     }
 
+    /// Nothing stops a payout at the network, so the files of its days have the last word.
     async fn close_pay_out(&self, number: &str) -> Moved {
-        self.close(number, PAY_OUT_WITHIN_MS).await
+        match self.close(Call::PayOut, number, PAY_OUT_WITHIN_MS).await {
+            Moved::Ended(Outcome::Failed(NetworkRefusal::Withdrawn)) if !self.is_in_no_file(number).await => {
+                Moved::UnderWay
+            }
+            known => known,
+        }
     }
 
     async fn books(&self, after: i64) -> Option<Vec<BookEntry>> {
-        let now = self.now();
-        let today = clearing_day(now, self.settings.clearing_cut_ms);
+        let today = clearing_day(self.now(), self.settings.clearing_cut_ms);
         let (mut day, mut line) = file::day_and_line(after);
         if after == 0 {
             (day, line) = (today - FIRST_BOOKS_DAYS, 0);
         }
         // The file of a day is there once the day is over.
         while day < today {
-            let lines = self.file(day, now).await?;
+            let lines = match self.file(day).await? {
+                Some(lines) => lines,
+                // Perhaps not out yet: nothing behind it is read before it.
+                None if today - day <= FILE_WITHIN_DAYS => break,
+                None => vec![],
+            };
             let entries = (1..).zip(&lines).skip_while(|(n, _)| *n <= line);
             let entries = entries.filter_map(|(n, found)| file::entry(file::place(day, n), found));
             let entries: Vec<BookEntry> = entries.collect();
@@ -226,8 +257,9 @@ impl Network for UnionPay {
 impl UnionPay {
     /// Has a code sent to the holder of a card that is held.
     async fn send_code(&self, number: &str, face: BankFace) -> BindingIs {
+        // That there is nothing to encrypt for says nothing of whether the network answers payments.
         let (Some(at), Some(cipher)) = (made_at(number), self.cipher().await) else {
-            return BindingIs::NotSent;
+            return BindingIs::Refused(Refusal::BankUnavailable);
         };
         let request = self.held(number, |card| {
             let holder = Holder { phone: Some(card.phone.expose()), ..Holder::default() };
@@ -280,33 +312,48 @@ impl UnionPay {
     }
 
     /// Has money moved, and asks at once how it went: the network says first only that it has taken it on.
-    async fn moved(&self, call: Call, order_id: &str, at: Timestamp, request: Fields) -> Moved {
+    async fn moved(
+        &self,
+        call: Call,
+        order_id: &str,
+        at: Timestamp,
+        amount: Money,
+        request: Fields,
+    ) -> Moved {
         let fields = match self.call(call, order_id, at, request).await {
             Reply::Answered(fields) => fields,
             Reply::NotSent => return Moved::NothingDone(NetworkRefusal::Unavailable),
             Reply::Unknown => return Moved::Unknown,
         };
         match said(fields.text("respCode")) {
-            Said::Refused(refusal) => Moved::NothingDone(refusal),
+            Said::Refused(refusal) => {
+                if refusal == NetworkRefusal::Withdrawn {
+                    tracing::error!(order_id, "paid past its time: the network has to give it back");
+                }
+                Moved::NothingDone(refusal)
+            }
             Said::NotThere => Moved::NothingDone(NetworkRefusal::Refused),
-            Said::Done | Said::UnderWay | Said::Repeated => match self.asked(order_id, at).await {
-                Moved::Ended(outcome) => Moved::Ended(outcome),
-                // It has just answered: whatever came of the question, it is there.
-                _ => Moved::UnderWay,
-            },
+            Said::Done | Said::UnderWay | Said::Repeated => {
+                match self.asked(call, order_id, at, Some(amount)).await {
+                    Moved::Ended(outcome) => Moved::Ended(outcome),
+                    // It has answered, and may have it: it is asked again.
+                    _ => Moved::UnderWay,
+                }
+            }
         }
     }
 
-    /// Asks how the transaction of a number went; `mark` is put behind the number.
-    async fn ask(&self, number: &str, mark: &str) -> Moved {
+    /// Asks how what a call began under a number went; `mark` is put behind the number.
+    async fn ask(&self, about: Call, number: &str, mark: &str) -> Moved {
         match made_at(number) {
-            Some(at) => self.asked(&format!("{number}{mark}"), at).await,
+            Some(at) => self.asked(about, &format!("{number}{mark}"), at, None).await,
             None => Moved::NotThere,
         }
     }
 
-    async fn asked(&self, order_id: &str, at: Timestamp) -> Moved {
-        let fields = match self.call(Call::Query, order_id, at, Fields::default()).await {
+    async fn asked(&self, about: Call, order_id: &str, at: Timestamp, of: Option<Money>) -> Moved {
+        let [_, _, product] = about.kinds();
+        let fields = match self.call(Call::Query, order_id, at, Fields::of(&[("bizType", product)])).await {
             Reply::Answered(fields) => fields,
             Reply::NotSent => return Moved::NothingDone(NetworkRefusal::Unavailable),
             Reply::Unknown => return Moved::Unknown,
@@ -317,6 +364,11 @@ impl UnionPay {
             // This says something of the question only.
             Said::UnderWay | Said::Repeated | Said::Refused(_) => return Moved::UnderWay,
         }
+        let other = |of: Money| fields.get("txnAmt").is_some_and(|found| found != amount(of));
+        if of.is_some_and(other) || fields.get("currencyCode").is_some_and(|code| code != CNY) {
+            tracing::error!(order_id, "the network has another amount under this number");
+            return Moved::UnderWay;
+        }
         match (said(fields.text("origRespCode")), fields.get("queryId")) {
             (Said::Done, Some(id)) => Moved::Ended(Outcome::Succeeded { network_ref: id.to_owned() }),
             (Said::Refused(refusal), _) => Moved::Ended(Outcome::Failed(refusal)),
@@ -325,8 +377,8 @@ impl UnionPay {
     }
 
     /// Ends what is not there and, `within_ms` after its number was made, never will be.
-    async fn close(&self, number: &str, within_ms: i64) -> Moved {
-        match self.ask(number, "").await {
+    async fn close(&self, about: Call, number: &str, within_ms: i64) -> Moved {
+        match self.ask(about, number, "").await {
             Moved::NotThere => match made_at(number) {
                 Some(at) if self.now() < at.plus(within_ms) => Moved::UnderWay,
                 _ => Moved::Ended(Outcome::Failed(NetworkRefusal::Withdrawn)),
@@ -335,28 +387,43 @@ impl UnionPay {
         }
     }
 
-    /// Whether all of a payment goes back on its clearing day. It follows from the two numbers, so that asking again comes
-    /// to the same.
-    fn may_void(&self, back: GiveBack<'_>, at: Timestamp) -> bool {
-        let day = |at| clearing_day(at, self.settings.clearing_cut_ms);
-        back.amount == back.debited && made_at(back.debit).is_some_and(|paid| day(paid) == day(at))
+    /// Whether a number stands in no file of the day it was made on, nor of the next. False if a file cannot be read.
+    async fn is_in_no_file(&self, number: &str) -> bool {
+        let Some(made) = made_at(number) else { return true };
+        let day = clearing_day(made, self.settings.clearing_cut_ms);
+        for day in [day, day + 1] {
+            match self.file(day).await {
+                Some(lines) if lines.iter().flatten().all(|line| line.order_id != number) => {}
+                Some(_) => {
+                    tracing::error!(number, "a payout that the network denies stands in its file");
+                    return false;
+                }
+                None => return false,
+            }
+        }
+        true
     }
 
-    /// The lines of a clearing day; none if it has no file. `None` if the network did not answer.
-    async fn file(&self, day: i64, now: Timestamp) -> Option<Vec<file::Line>> {
+    /// Whether all of a payment goes back while its clearing day lasts.
+    fn may_void(&self, back: GiveBack<'_>) -> bool {
+        let day = |at| clearing_day(at, self.settings.clearing_cut_ms);
+        back.amount == back.debited && made_at(back.debit).is_some_and(|paid| day(paid) == day(self.now()))
+    }
+
+    /// The lines of a clearing day; `Some(None)` if it has no file, and `None` if the network did not answer.
+    async fn file(&self, day: i64) -> Option<Option<Vec<file::Line>>> {
         let request = Fields::of(&[("settleDate", &file::settle_date(day)), ("fileType", "00")]);
-        let Reply::Answered(fields) = self.call(Call::File, &format!("{:028}", now.0), now, request).await
-        else {
+        let Reply::Answered(fields) = self.call(Call::File, "", self.now(), request).await else {
             return None;
         };
         match fields.text("respCode") {
-            "98" => return Some(vec![]),
+            "98" => return Some(None),
             "00" => {}
             _ => return None,
         }
-        let content = fields.text("fileContent").to_owned();
-        let unpacked = tokio::task::spawn_blocking(move || file::unpack(&content, day)).await.ok()?;
-        unpacked.inspect_err(|error| tracing::error!(%error, day, "the network's file")).ok()
+        let unpacked =
+            tokio::task::spawn_blocking(move || file::unpack(fields.text("fileContent"), day)).await.ok()?;
+        unpacked.inspect_err(|error| tracing::error!(%error, day, "the network's file")).ok().map(Some)
     }
 }
 

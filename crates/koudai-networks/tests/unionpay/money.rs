@@ -64,19 +64,18 @@ async fn a_payment_that_is_taken_on_and_not_decided_is_under_way() {
 async fn a_payment_past_its_time_is_not_made_and_one_that_is_not_there_is_over_only_then() {
     let mut f = Fixture::new().await;
     let token = f.bound(debit_card(1)).await;
-    let late = f.number_of(4 * MINUTE);
-    assert_eq!(
-        f.client.debit(moving(&token, &late, 100)).await,
-        Moved::NothingDone(NetworkRefusal::Withdrawn)
-    );
-    assert_eq!(f.client.close_debit(&late).await, failed(NetworkRefusal::Withdrawn));
-    let (young, old) = (f.number_of(3 * MINUTE), f.number_of(5 * MINUTE));
+    let (young, late, old) = (f.number_of(MINUTE), f.number_of(4 * MINUTE), f.number_of(9 * MINUTE));
+    assert_eq!(f.client.debit(moving(&token, &late, 100)).await, Moved::UnderWay, "it is not sent any more");
+    assert_eq!(f.client.query_debit(&late).await, Moved::NotThere);
+    assert_eq!(f.client.debit(moving(&token, &old, 100)).await, failed(NetworkRefusal::Withdrawn));
     assert_eq!(f.client.query_debit(&young).await, Moved::NotThere);
     assert_eq!(f.client.close_debit(&young).await, Moved::UnderWay, "it may still arrive");
     assert_eq!(f.client.close_debit(&old).await, failed(NetworkRefusal::Withdrawn));
     assert_eq!(f.client.close_pay_out(&old).await, Moved::UnderWay, "nothing stops a payout");
     let very_old = f.number_of(2 * DAY);
     assert_eq!(f.client.close_pay_out(&very_old).await, failed(NetworkRefusal::Withdrawn));
+    f.sandbox.set_faults(vec![Rule::once("file", Fault::Garbage)]).unwrap();
+    assert_eq!(f.client.close_pay_out(&very_old).await, Moved::UnderWay, "its file has not been seen");
     assert_eq!(f.sandbox.movements().await.unwrap(), []);
 }
 
@@ -133,6 +132,9 @@ async fn a_void_whose_answer_was_lost_is_found_and_not_refunded_besides() {
     f.sandbox.set_faults(vec![Rule::once("void", Fault::Drop)]).unwrap();
     assert_eq!(f.client.refund(all).await, Moved::Unknown);
     assert!(done(&f.client.query_refund(all).await) && done(&f.client.refund(all).await));
+    // Once the clearing day is over, when it would be no void any more, it is still found.
+    let client = f.client_at(later);
+    assert!(done(&client.refund(all).await) && done(&client.query_refund(all).await));
     assert_eq!(f.sandbox.movements().await.unwrap().len(), 2);
 }
 

@@ -40,7 +40,7 @@ fn cut() -> i64 {
 
 /// The network with its file, and an inbox for its codes.
 pub(crate) struct Fixture {
-    pub(crate) dir: TempDir,
+    _dir: TempDir,
     pub(crate) sandbox: SandboxUnionPay,
     pub(crate) url: String,
     pub(crate) client: UnionPay,
@@ -67,7 +67,7 @@ impl Fixture {
         tokio::spawn(serve(listener, sandbox.clone()));
         let url = format!("http://{address}");
         let client = client_at(&sandbox, &url, notices, cut, now);
-        Self { dir, sandbox, url, client, messages, given: 0 }
+        Self { _dir: dir, sandbox, url, client, messages, given: 0 }
     }
 
     /// The wallet's client, by another clock.

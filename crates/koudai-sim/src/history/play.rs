@@ -196,7 +196,8 @@ impl History {
             };
             match self.outside.call(&mut self.dice, &attempt, self.calm) {
                 Heard::Nothing => {
-                    self.fly(About::Unknown(attempt.id), AttemptUnknown { attempt: attempt.id });
+                    let unknown = AttemptUnknown { attempt: attempt.id, due: open.next_at };
+                    self.fly(About::Unknown(attempt.id), unknown);
                 }
                 Heard::Done(done) => {
                     let outcome = match done {

@@ -3,7 +3,9 @@
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
-use koudai_core::binding::{BindingAnswer, RecordBinding, RemoveCard, StartBinding, card_mac, identity_mac};
+use koudai_core::binding::{
+    BankFace, BindingAnswer, RecordBinding, RemoveCard, StartBinding, card_mac, identity_mac,
+};
 use koudai_core::card::{CardKind, CardNumber, cvv_ok, expiry_ok};
 use koudai_core::id::{CardId, PersonId};
 use koudai_core::identity::{IdNumber, PersonName, Phone};
@@ -256,6 +258,13 @@ async fn record(visit: &Visit, binding: Binding, answer: BindingIs) -> Result<Bi
     let answer = match answer {
         BindingIs::CodeSent(face) => BindingAnswer::CodeSent(face),
         BindingIs::Bound { face, token } => {
+            // A network may show no bank with its token, and the answer that did may have been lost.
+            let unnamed = || BankFace {
+                bank_zh: "银行卡".to_owned(),
+                bank_en: "Bank card".to_owned(),
+                kind: binding.kind,
+            };
+            let face = face.or_else(|| binding.bank_zh.is_empty().then(unnamed));
             let token_sealed = visit.app.networks.vault.seal(Sealed::CardToken, token.expose().as_bytes());
             bound = Some(token_sealed.clone());
             BindingAnswer::Bound { face, token_sealed }

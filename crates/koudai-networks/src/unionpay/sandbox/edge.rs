@@ -17,7 +17,7 @@ use crate::unionpay::signing;
 use crate::unionpay::wire::Call;
 
 /// What a reply repeats of its request.
-const REPEATED: [&str; 9] = [
+const REPEATED: [&str; 10] = [
     "accessType",
     "bizType",
     "merId",
@@ -27,6 +27,7 @@ const REPEATED: [&str; 9] = [
     "txnSubType",
     "reqReserved",
     "settleDate",
+    "fileType",
 ];
 
 /// Answers one call.
