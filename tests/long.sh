@@ -2,7 +2,7 @@
 # The larger runs. Each appends its result line, with commit and machine, to docs/results/NAME.md.
 set -eu
 cd "$(dirname "$0")/.."
-name="${1:?which: kill, takeover, two-phones, two-wallets, engine, engine-postgres, http, gateway, networks, bill, notices, reconcile, simulate, fuzz}"
+name="${1:?which: kill, takeover, two-phones, two-wallets, unionpay, engine, engine-postgres, http, gateway, networks, bill, notices, reconcile, simulate, fuzz}"
 case "$name" in
     kill)
         export KOUDAI_KILL_ROUNDS="${KOUDAI_KILL_ROUNDS:-50}" KOUDAI_KILL_ACKS="${KOUDAI_KILL_ACKS:-200}"
@@ -23,6 +23,11 @@ case "$name" in
         export KOUDAI_TWO_WALLETS_ROUNDS="${KOUDAI_TWO_WALLETS_ROUNDS:-200}"
         test=two_wallets
         line='^two wallets: '
+        ;;
+    unionpay)
+        export KOUDAI_UNIONPAY_ROUNDS="${KOUDAI_UNIONPAY_ROUNDS:-200}"
+        test=unionpay
+        line='^unionpay: '
         ;;
     notices)
         export KOUDAI_DEAD_MERCHANTS="${KOUDAI_DEAD_MERCHANTS:-10000}" KOUDAI_DEAD_SECONDS="${KOUDAI_DEAD_SECONDS:-60}"

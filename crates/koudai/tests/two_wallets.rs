@@ -4,11 +4,10 @@
 mod drive;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use drive::books::{Dice, lines_of, setting, settled, succeeded, verify, withdraw};
+use drive::books::{Dice, lines_of, setting, settled, succeeded, verify};
+use drive::till::Till;
 use drive::{Demo, Phone, koudai, run};
 use koudai_core::identity::Phone as PhoneNumber;
 use koudai_core::issuing::{AccountBin, account_number};
@@ -198,68 +197,6 @@ async fn an_account_of_one_wallet_is_bound_in_another_pays_there_and_is_refunded
     assert_eq!(verify(&w.root.join("app"))["open_attempts"], 0);
 }
 
-/// Where people pay, and until when.
-#[derive(Clone)]
-struct Till {
-    client: Arc<Client>,
-    created: Value,
-    /// Payments and refunds that are not answered yet.
-    under_way: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-}
-
-/// Counts something for as long as it lasts.
-struct Count(Arc<AtomicU64>);
-
-impl Count {
-    fn of(counter: &Arc<AtomicU64>) -> Self {
-        counter.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(counter))
-    }
-}
-
-impl Drop for Count {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// People who pay by accounts of the other wallet, one order after another, and merchants who give some of it back.
-async fn pay_on(w: Till, payer: (Phone, String), name: String, mut dice: Dice) {
-    let Till { client, created, under_way, stop } = w;
-    let (phone, account) = payer;
-    for n in 0.. {
-        if stop.load(Ordering::SeqCst) {
-            return;
-        }
-        let _payment = Count::of(&under_way);
-        let number = format!("{name}-{n}");
-        // What was topped up from the other wallet goes back there, at most what its app's account covers.
-        if dice.roll(12) == 0 && withdraw(&phone, &account, &number, &mut dice).await.is_none() {
-            return;
-        }
-        let total = 1 + i64::try_from(dice.roll(300)).expect("small");
-        // Whatever is not answered, or is refused because somebody is down, may be done or not: the books will say.
-        let Ok(placed) = client.native(&drive::order(&created, &number, total)).await else { return };
-        let Ok(Some(page)) = phone.scan(&placed.code_url).await else { return };
-        let Ok((status, body)) = phone.pay(&page, &account).await else { return };
-        if status != 200 {
-            assert!(status == 503 || body["money_moved"] == "no", "{number}: {body}");
-            continue;
-        }
-        if body["state"] == "paid" && dice.roll(2) == 0 {
-            let back = 1 + i64::try_from(dice.roll(total.unsigned_abs())).expect("small");
-            let request = RefundRequest {
-                out_trade_no: Some(number.clone()),
-                out_refund_no: format!("R{number}"),
-                amount: RefundRequestAmount { refund: back, total, currency: "CNY".to_owned(), from: None },
-                ..RefundRequest::default()
-            };
-            let _answered_or_not = client.refund(&request).await;
-        }
-    }
-}
-
 /// `KOUDAI_TWO_WALLETS_ROUNDS` sets how often, `KOUDAI_TWO_WALLETS_SEED` when.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_side_is_killed_with_money_in_flight_both_books_say_the_same() {
@@ -282,19 +219,10 @@ async fn whichever_side_is_killed_with_money_in_flight_both_books_say_the_same()
             (status["networks"]["issuer-2"] == "up").then_some(())
         };
         until("the other wallet is called again", up).await;
-        let till = Till {
-            client: Arc::new(drive::client(&w.created, &w.app.address("gateway"))),
-            created: w.created.clone(),
-            under_way: Arc::default(),
-            stop: Arc::default(),
-        };
-        let mut streams = tokio::task::JoinSet::new();
-        for (n, payer) in payers.iter().cloned().enumerate() {
-            let dice = Dice(dice.roll(u64::MAX) | 1);
-            streams.spawn(pay_on(till.clone(), payer, format!("W{round}-{n}"), dice));
-        }
+        let till = Till::open(&w.created, &w.app.address("gateway"));
+        let streams = till.crowd(&payers, &format!("W{round}"), &mut dice);
         tokio::time::sleep(Duration::from_millis(50 + dice.roll(400))).await;
-        in_flight += till.under_way.load(Ordering::SeqCst);
+        in_flight += till.under_way();
         // In turn, so that each side is killed as often as the other.
         let issuer = round % 2 == 0;
         if issuer {
@@ -302,15 +230,13 @@ async fn whichever_side_is_killed_with_money_in_flight_both_books_say_the_same()
         } else {
             w.app.process.kill();
         }
-        till.stop.store(true, Ordering::SeqCst);
+        till.close();
         if issuer {
             w.start_issuer();
         } else {
             w.start_app();
         }
-        while let Some(done) = streams.join_next().await {
-            done.expect("a stream ends without a complaint");
-        }
+        streams.join_all().await;
         verify(&w.root.join("issuer"));
         verify(&w.root.join("app"));
     }

@@ -4,6 +4,7 @@
 
 pub mod books;
 pub mod server;
+pub mod till;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
