@@ -439,6 +439,7 @@ fn records(l: Lang, add: &mut Add) {
             under_way: None,
             line: lines(l).remove(1),
             description: Some(l.say("《数据密集型应用系统设计》等两本", "Two books on databases").into()),
+            next_refund: None,
             breakdown: vec![
                 (l.say("银行卡", "Card").into(), fen(2_999)),
                 (l.say("零钱", "Balance").into(), fen(2_001)),

@@ -631,7 +631,7 @@ async fn what_the_balance_falls_short_of_a_card_pays_in_the_same_payment_and_a_r
     let both = &seen["methods"][2];
     let method = both["method"].as_str().unwrap().to_owned();
     assert_eq!(method, format!("both:3000:{}", person.card.wire()));
-    assert!(both["label"].as_str().unwrap().contains("零钱 ¥30.00 + "), "{both}");
+    assert!(both["label"].as_str().unwrap().contains("零钱\u{a0}¥30.00 + "), "{both}");
     for (wrong, code) in [
         ("both:3000", "AMOUNT_INVALID"),
         (&*format!("both:-1:{}", person.card.wire()), "AMOUNT_INVALID"),
@@ -653,7 +653,8 @@ async fn what_the_balance_falls_short_of_a_card_pays_in_the_same_payment_and_a_r
     engine.submit(EndAttempt { attempt: order.attempt.unwrap(), outcome }).await.unwrap();
     let record = format!("/records/{}", order.id.wire());
     let (_, page) = wallet.page(Some(&person), &record, "").await;
-    for part in ["零钱部分", "¥30.00", "银行卡部分", "¥60.00", "如退款，先退回", "再退回零钱（即时到账）"]
+    for part in
+        ["零钱部分", "¥30.00", "银行卡部分", "¥60.00", "如退款，先退回", "再退回零钱 ¥30.00（即时到账）"]
     {
         assert!(page.contains(part), "{part}: {page}");
     }
@@ -663,7 +664,7 @@ async fn what_the_balance_falls_short_of_a_card_pays_in_the_same_payment_and_a_r
     assert_eq!(home["balance"]["minor"], 1_000, "the card is given back to first");
     let (_, page) = wallet.page(Some(&person), &record, "").await;
     assert!(
-        page.contains("再退回零钱") && !page.contains("如退款，先退回"),
+        page.contains("如退款，将退回零钱 ¥20.00，即时到账") && !page.contains("如退款，先退回"),
         "the card has its part back: {page}"
     );
 }

@@ -113,9 +113,12 @@ pub(super) fn parts(r: &Reader, order: &Order) -> Result<Option<Split>, StoreErr
     Ok(parts.filter(|parts| !parts.balance.is_zero()))
 }
 
+/// The balance and a card with what is paid from each. It is broken between the two only.
 fn both(from_balance: Money, by_card: Money, card: &Card, l: Lang) -> String {
     let sign = from_balance.currency().sign();
-    format!("{} {sign}{from_balance} + {} {sign}{by_card}", name(None, l), name(Some(card), l))
+    let part =
+        |of: Option<&Card>, amount: Money| format!("{} {sign}{amount}", name(of, l)).replace(' ', "\u{a0}");
+    format!("{} + {}", part(None, from_balance), part(Some(card), by_card))
 }
 
 fn name(card: Option<&Card>, l: Lang) -> String {

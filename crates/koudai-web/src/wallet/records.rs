@@ -142,24 +142,31 @@ fn refunded_to(reader: &Reader, refund: &Refund, l: Lang) -> Result<String, Stor
     })
 }
 
-/// Where the next refund of an order would go, and when it would be there: the card is given back to first.
-fn preview(reader: &Reader, order: &Order, l: Lang) -> Result<Vec<(String, Money)>, StoreError> {
+/// Where the next refund of an order that was paid by both would go, and when it would be there: the card is given back to first.
+fn next_refund(reader: &Reader, order: &Order, l: Lang) -> Result<Option<String>, StoreError> {
     let Some(parts) = purse::parts(reader, order)?.filter(|_| order.paid_at.is_some()) else {
-        return Ok(vec![]);
+        return Ok(None);
     };
     let rest = order.amount.checked_sub(order.refunded);
-    let Some(rest) = rest.ok().filter(|rest| !rest.is_zero()) else { return Ok(vec![]) };
+    let Some(rest) = rest.ok().filter(|rest| !rest.is_zero()) else { return Ok(None) };
     let back = parts.back(order.refunded, rest);
-    let card = purse::name_of(reader, order.card, l)?;
-    let to_card = match l {
-        Lang::Zh => format!("如退款，先退回{card}（1–3 个工作日）"),
-        Lang::En => format!("A refund goes first to {card} (1 to 3 working days)"),
-    };
-    let to_balance = l.say("再退回零钱（即时到账）", "and then to your balance (at once)").to_owned();
-    Ok([(to_card, back.card), (to_balance, back.balance)]
-        .into_iter()
-        .filter(|(_, part)| !part.is_zero())
-        .collect())
+    let (card, sign) = (purse::name_of(reader, order.card, l)?, rest.currency().sign());
+    let to_balance = format!("{sign}{}", back.balance);
+    if back.card.is_zero() {
+        return Ok(Some(match l {
+            Lang::Zh => format!("如退款，将退回零钱 {to_balance}，即时到账"),
+            Lang::En => format!("A refund would go to your balance: {to_balance}, at once"),
+        }));
+    }
+    let to_card = format!("{sign}{}", back.card);
+    Ok(Some(match l {
+        Lang::Zh => {
+            format!("如退款，先退回{card} {to_card}（1–3 个工作日到账），再退回零钱 {to_balance}（即时到账）")
+        }
+        Lang::En => format!(
+            "A refund would go to {card} first: {to_card} (1 to 3 working days), and then to your balance: {to_balance} (at once)"
+        ),
+    }))
 }
 
 /// What an app took, gave back or paid out.
@@ -380,13 +387,13 @@ fn order_detail(reader: &Reader, order: &Order, l: Lang) -> Result<RecordPage, S
         timeline.extend(refund.success_at.map(|at| (at, refund_end(&refund))));
     }
     timeline.sort_by_key(|(at, _)| *at);
-    let mut breakdown = by_parts(purse::parts(reader, order)?, l);
-    breakdown.extend(preview(reader, order, l)?);
+    let breakdown = by_parts(purse::parts(reader, order)?, l);
     Ok(RecordPage {
         l,
         under_way: None,
         description: Some(order.description.to_string()),
         breakdown,
+        next_refund: next_refund(reader, order, l)?,
         refunded: (!order.refunded.is_zero()).then_some(order.refunded),
         order_no: Some(order.out_trade_no.to_string()),
         bank_reference: attempt.and_then(|a| a.network_ref),
@@ -420,6 +427,7 @@ fn refund_detail(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordPage
         line: refund_line(reader, refund, l)?,
         description: refund.reason.clone().or(Some(order.description.to_string())),
         breakdown: by_parts(parts, l),
+        next_refund: None,
         refunded: None,
         order_no: Some(order.out_trade_no.to_string()),
         bank_reference: attempt.and_then(|a| a.network_ref),
@@ -447,6 +455,7 @@ fn move_detail(reader: &Reader, done: &AppMove, l: Lang) -> Result<RecordPage, S
         line: move_line(reader, done, l)?,
         description: Some(done.description.clone()),
         breakdown: vec![],
+        next_refund: None,
         refunded: (!done.returned.is_zero()).then_some(done.returned),
         order_no: Some(done.number.clone()),
         bank_reference: None,
@@ -461,6 +470,7 @@ fn transfer_detail(reader: &Reader, transfer: &Transfer, l: Lang) -> Result<Reco
         line: transfer_line(reader, transfer, l)?,
         description: Some(transfer.remark.clone()),
         breakdown: vec![],
+        next_refund: None,
         refunded: None,
         order_no: Some(transfer.out_bill_no.clone()),
         bank_reference: None,
@@ -483,6 +493,7 @@ fn withdrawal_detail(reader: &Reader, withdrawal: &Withdrawal, l: Lang) -> Resul
         under_way: withdrawal.is_open().then(|| format!("/withdraw/{}", withdrawal.number)),
         line: withdrawal_line(reader, withdrawal, l)?,
         description: None,
+        next_refund: None,
         breakdown: vec![
             (l.say("到账金额", "To the card").to_owned(), withdrawal.amount),
             (l.say("手续费", "Fee").to_owned(), withdrawal.fee),
@@ -514,6 +525,7 @@ fn attempt_detail(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<
         under_way: None,
         line,
         description: order.as_ref().map(|o| o.description.to_string()),
+        next_refund: None,
         breakdown: if attempt.fee.is_zero() {
             vec![]
         } else {

@@ -234,6 +234,8 @@ pub struct RecordPage {
     pub description: Option<String>,
     /// How the amount is made up, when there is more than one part: a label and its amount.
     pub breakdown: Vec<(String, Money)>,
+    /// Where the next refund would go, of what was paid by balance and card.
+    pub next_refund: Option<String>,
     /// What has come back so far, of a payment.
     pub refunded: Option<Money>,
     /// The merchant's number of the order.
