@@ -48,11 +48,15 @@ pub enum Bug {
     WarningAsDone,
     /// A transfer that has ended goes on waiting.
     TransferGoesOnWaiting,
+    /// A withdrawal that comes back leaves its fee behind.
+    WithdrawalFeeKept,
+    /// The balance's part of a payment stays held after its card has refused.
+    HeldPartKept,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::WatermarkAhead,
         Self::BatchTwice,
         Self::DerivedRowLost,
@@ -74,6 +78,8 @@ impl Bug {
         Self::CursorAheadOfRetry,
         Self::WarningAsDone,
         Self::TransferGoesOnWaiting,
+        Self::WithdrawalFeeKept,
+        Self::HeldPartKept,
     ];
 }
 

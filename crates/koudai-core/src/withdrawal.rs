@@ -13,6 +13,7 @@ use crate::money::{Money, RatePpm};
 use crate::money_tally::{self, Passage};
 use crate::payment::push_posting;
 use crate::payment_password::{self, Pin};
+use crate::planted::{self, Bug};
 use crate::refusal::Refusal;
 use crate::rows::{
     Attempt, AttemptKind, Card, ClientNumber, NetworkRefusal, Speed, WaitingWithdrawal, Withdrawal,
@@ -212,7 +213,9 @@ fn end(tx: &mut Tx<'_>, mut withdrawal: Withdrawal, state: WithdrawalState) -> W
         }
         _ => {
             let balance = AccountId::person(withdrawal.person);
-            let back = Posting { debit: held, credit: balance, amount: withdrawal.held() };
+            let fee_kept = planted::is(Bug::WithdrawalFeeKept);
+            let amount = if fee_kept { withdrawal.amount } else { withdrawal.held() };
+            let back = Posting { debit: held, credit: balance, amount };
             (JournalKind::WithdrawalReturned, vec![back])
         }
     };

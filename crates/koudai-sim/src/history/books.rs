@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use koudai_core::id::{OrderId, PersonId, RefundId, Seq, TransferId, WithdrawalId};
+use koudai_core::id::{AttemptId, OrderId, PersonId, RefundId, Seq, TransferId, WithdrawalId};
 use koudai_core::ledger::{AccountId, AccountKind, ISSUER_NETWORK, Journal, JournalKind};
-use koudai_core::rows::Refund;
+use koudai_core::rows::{Order, Refund};
 use koudai_store::Reader;
 
 /// What does not fit.
@@ -126,8 +126,14 @@ impl Books {
     fn take(&mut self, reader: &Reader, journal: &Journal) -> Result<(), Finding> {
         // Everything is read before anything is written here: reading may fail, and is then done again.
         let refund = match journal.kind {
-            JournalKind::BalanceRefund | JournalKind::CardRefundAccepted => {
+            JournalKind::BalanceRefund | JournalKind::CardRefundAccepted | JournalKind::SplitRefund => {
                 read(reader.get::<Refund>(&RefundId(journal.subject)))?
+            }
+            _ => None,
+        };
+        let asked = match journal.kind {
+            JournalKind::SplitPayment => {
+                read(reader.get::<Order>(&OrderId(journal.subject)))?.and_then(|order| order.attempt)
             }
             _ => None,
         };
@@ -159,7 +165,7 @@ impl Books {
             // What a network paid out beyond what it took, it is owed.
             check(asset || more >= less, || name(&format!("account {} is overdrawn", line.account.0)))?;
         }
-        self.take_fact(refund.as_ref(), journal).map_err(|what| name(&what))?;
+        self.take_fact(refund.as_ref(), asked, journal).map_err(|what| name(&what))?;
         if journal.kind.is_told() {
             let merchants =
                 journal.lines.iter().map(|line| line.account).filter(|a| a.merchant_owner().is_some());
@@ -169,7 +175,12 @@ impl Books {
         Ok(())
     }
 
-    fn take_fact(&mut self, refund: Option<&Refund>, journal: &Journal) -> Result<(), Finding> {
+    fn take_fact(
+        &mut self,
+        refund: Option<&Refund>,
+        asked: Option<AttemptId>,
+        journal: &Journal,
+    ) -> Result<(), Finding> {
         match journal.kind {
             JournalKind::TopUp => {
                 check(self.topped_up.insert(journal.subject), || "a top-up is credited twice".to_owned())
@@ -177,7 +188,7 @@ impl Books {
             JournalKind::SplitHeld | JournalKind::SplitReleased => self.take_hold(journal),
             JournalKind::BalancePayment | JournalKind::CardPayment | JournalKind::SplitPayment => {
                 if journal.kind == JournalKind::SplitPayment {
-                    self.take_split(journal)?;
+                    self.take_split(asked, journal)?;
                 }
                 let person = |account: &AccountId| account.kind() == Some(AccountKind::PersonBalance);
                 let payer = journal.lines.iter().map(|line| line.account).find(person);
@@ -229,13 +240,12 @@ impl Books {
         check(fits, || "a part of a balance is held or comes back twice, or with another amount".to_owned())
     }
 
-    /// What pays an order from a hold was held.
-    fn take_split(&mut self, journal: &Journal) -> Result<(), Finding> {
+    /// What pays an order from a hold was held for the attempt that paid it.
+    fn take_split(&mut self, asked: Option<AttemptId>, journal: &Journal) -> Result<(), Finding> {
         let hold = |account: AccountId| account.kind() == Some(AccountKind::PaymentHold);
         let part = journal.postings.iter().find(|p| hold(p.debit)).map(|p| (p.debit, p.amount.minor()));
-        let held = self.held.iter().find(|(_, held)| Some(**held) == part).map(|(attempt, _)| *attempt);
-        let held = held.and_then(|attempt| self.held.remove(&attempt));
-        check(held.is_some(), || "an order is paid from what was not held".to_owned())
+        let held = asked.and_then(|attempt| self.held.remove(&attempt.0));
+        check(held.is_some() && held == part, || "an order is paid from what was not held".to_owned())
     }
 
     /// A transfer is held once, or never, and ends once, with what was held. What is held and has not ended is all that is
