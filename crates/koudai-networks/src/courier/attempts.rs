@@ -92,11 +92,8 @@ impl Courier {
                 );
                 Moved::NothingDone(NetworkRefusal::Unavailable)
             }
-            (Some(network), AttemptKind::TopUp | AttemptKind::CardPayment) => {
-                self.debit(network, first, &open, &attempt, &card, merchant).await
-            }
-            (Some(network), AttemptKind::Payout) => {
-                self.pay_out(network, first, &open, &attempt, &card).await
+            (Some(network), AttemptKind::TopUp | AttemptKind::CardPayment | AttemptKind::Payout) => {
+                self.make(network, first, &open, &attempt, &card, merchant).await
             }
             (Some(network), AttemptKind::CardRefund) => {
                 let original = original.expect("a refund names the debit it gives back");
@@ -141,7 +138,9 @@ impl Courier {
         Ok(())
     }
 
-    async fn debit(
+    /// Has a debit or a payout made, by one rule: a second call under another number would move the money twice, so what may
+    /// have been sent is asked about first, and past its time nothing is sent any more.
+    async fn make(
         &self,
         network: &dyn Network,
         first: bool,
@@ -151,42 +150,25 @@ impl Courier {
         merchant: Option<String>,
     ) -> Moved {
         let number = attempt.id.wire();
+        let out = attempt.kind == AttemptKind::Payout;
         if self.engine.now() >= open.send_until {
-            return network.close_debit(&number).await;
+            return if out {
+                network.close_pay_out(&number).await
+            } else {
+                network.close_debit(&number).await
+            };
         }
         if !first {
-            match network.query_debit(&number).await {
-                Moved::NotThere => {}
-                known => return known,
+            let known =
+                if out { network.query_pay_out(&number).await } else { network.query_debit(&number).await };
+            if known != Moved::NotThere {
+                return known;
             }
         }
         let Some(token) = self.token(card) else { return Moved::NothingDone(NetworkRefusal::Refused) };
         let what: String = merchant.unwrap_or_else(|| self.operator.to_string()).chars().take(120).collect();
-        network.debit(Move { number: &number, token, amount: attempt.amount, what_for: &what }).await
-    }
-
-    /// By the rules of a debit: it is the holder's money that a second call under another number would pay twice.
-    async fn pay_out(
-        &self,
-        network: &dyn Network,
-        first: bool,
-        open: &OpenAttempt,
-        attempt: &Attempt,
-        card: &Card,
-    ) -> Moved {
-        let number = attempt.id.wire();
-        if self.engine.now() >= open.send_until {
-            return network.close_pay_out(&number).await;
-        }
-        if !first {
-            match network.query_pay_out(&number).await {
-                Moved::NotThere => {}
-                known => return known,
-            }
-        }
-        let Some(token) = self.token(card) else { return Moved::NothingDone(NetworkRefusal::Refused) };
-        let what: String = self.operator.chars().take(120).collect();
-        network.pay_out(Move { number: &number, token, amount: attempt.amount, what_for: &what }).await
+        let moving = Move { number: &number, token, amount: attempt.amount, what_for: &what };
+        if out { network.pay_out(moving).await } else { network.debit(moving).await }
     }
 
     /// What the card's network knows it by.
