@@ -196,6 +196,19 @@ impl Reader {
         self.scan_rows(&rest, each)
     }
 
+    /// The rows that [`Self::each_after`] shows, and their range.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn rows_after<R: Row>(&self, after: Option<i64>, limit: i64) -> Result<(Vec<R>, Range), StoreError> {
+        let mut rows = vec![];
+        let range = self.each_after(after, limit, |row| {
+            rows.push(row);
+            Ok::<_, StoreError>(())
+        })?;
+        Ok((rows, range))
+    }
+
     /// Shows about `limit` rows of a table that is keyed by one number, after a key, in key order, and says which range of
     /// keys that was: the next one begins where it ends, and the last one has no end. Half a row is damage, whichever half
     /// is left.

@@ -9,14 +9,12 @@ use koudai_core::rows::{
 use koudai_store::{Range, Reader};
 
 use super::claims::{self, Claims, attempt_name};
+use super::numbers;
 use super::orders::was_paid;
 use super::people::People;
 use super::start::{ById, Ids};
 use super::tally::{Marks, Suspects, Tally};
-use super::{Report, Wrong, broken, check};
-
-/// Calls read at once.
-const CHUNK: i64 = 4_096;
+use super::{CHUNK, Report, Wrong, broken, check};
 
 const NUMBER: &str = "a top-up has one number";
 
@@ -75,11 +73,7 @@ pub(super) fn run(
     loop {
         // What a call and what it is for say changes in one commit, so both are read in one view.
         let range = reader.snapshot(|reader| {
-            let mut chunk: Vec<Attempt> = vec![];
-            let range = reader.each_after(after, CHUNK, |attempt: Attempt| {
-                chunk.push(attempt);
-                Ok::<_, Wrong>(())
-            })?;
+            let (chunk, range) = reader.rows_after::<Attempt>(after, CHUNK)?;
             let mut known = Known::read(reader, &chunk, range)?;
             report.open_attempts += known.open.len();
             for attempt in &chunk {
@@ -116,8 +110,15 @@ pub(super) fn run(
 }
 
 /// The mark of a number that belongs to a top-up of a person.
-pub(super) fn number_mark(marks: &Marks, attempt: AttemptId, person: PersonId) -> u64 {
+fn number_mark(marks: &Marks, attempt: AttemptId, person: PersonId) -> u64 {
     marks.of_numbers(&[attempt.0, person.0])
+}
+
+/// The numbers of top-ups, as their table says.
+pub(super) fn read_numbers(reader: &Reader, newest: i64, marks: &Marks) -> Result<Tally, Wrong> {
+    numbers::read(reader, newest, |row: &AttemptNumber| {
+        (row.attempt.0, number_mark(marks, row.attempt, row.key.person))
+    })
 }
 
 /// Names what is wrong with the numbers of top-ups.

@@ -9,14 +9,11 @@ use koudai_core::rows::{
 use koudai_store::Reader;
 
 use super::claims::{Claims, Due};
-use super::orders::suspected;
+use super::numbers;
 use super::people::People;
 use super::start::ById;
 use super::tally::{Marks, Suspects, Tally};
-use super::{Report, Wrong, broken, check};
-
-/// Movements read at once.
-const CHUNK: i64 = 4_096;
+use super::{CHUNK, Report, Wrong, check};
 
 const NUMBER: &str = "a movement of an app's has one number";
 
@@ -34,11 +31,7 @@ pub(super) fn run(
     // Of each debit of which anything came back: what it says came back, and what refunds say they brought.
     let mut back: ById<[i64; 2]> = ById::default();
     loop {
-        let mut chunk: Vec<AppMove> = vec![];
-        let range = reader.each_after(after, CHUNK, |done: AppMove| {
-            chunk.push(done);
-            Ok::<_, Wrong>(())
-        })?;
+        let (chunk, range) = reader.rows_after::<AppMove>(after, CHUNK)?;
         report.app_moves += chunk.len();
         for done in &chunk {
             if done.id.0 <= newest {
@@ -177,25 +170,14 @@ fn key(done: &AppMove) -> AppMoveKey {
 
 /// The numbers of movements, as their table says.
 pub(super) fn read_numbers(reader: &Reader, newest: i64, marks: &Marks) -> Result<Tally, Wrong> {
-    let mut numbers = Tally::default();
-    reader.each_in_parts(|row: AppMoveNumber| {
-        if row.id.0 <= newest {
-            numbers.add(row.id.0, number_mark(marks, &row.key, row.id.0));
-        }
-        Ok::<_, Wrong>(())
-    })?;
-    Ok(numbers)
+    numbers::read(reader, newest, |row: &AppMoveNumber| (row.id.0, number_mark(marks, &row.key, row.id.0)))
 }
 
 /// Names what is wrong with the numbers of movements.
 pub(super) fn look_at_numbers(reader: &Reader, newest: i64, suspects: &Suspects, counts: [u64; 2]) -> Wrong {
     let is = |row: &AppMove| row.id.0 <= newest && suspects.contains(row.id.0);
-    let look = || {
-        for done in suspected(reader, is)? {
-            let row = reader.get::<AppMoveNumber>(&key(&done))?;
-            check(row.is_some_and(|row| row.id == done.id), NUMBER, || move_name(&done))?;
-        }
-        Ok(())
-    };
-    look().err().unwrap_or_else(|| broken(NUMBER, format!("{} movements, {} numbers", counts[0], counts[1])))
+    let leads_back =
+        |done: &AppMove| Ok(reader.get::<AppMoveNumber>(&key(done))?.is_some_and(|row| row.id == done.id));
+    let otherwise = format!("{} movements, {} numbers", counts[0], counts[1]);
+    numbers::look(reader, is, NUMBER, leads_back, move_name, otherwise)
 }

@@ -14,10 +14,7 @@ use koudai_store::{Range, Reader};
 use super::claims::{self, Due, Entry};
 use super::orders::was_paid;
 use super::tally::Suspects;
-use super::{Wrong, broken, check, issuing, reconciliation};
-
-/// Rows read at once.
-const CHUNK: i64 = 4_096;
+use super::{CHUNK, Wrong, broken, check, issuing, reconciliation};
 
 /// What a journal says.
 #[derive(Debug)]

@@ -6,15 +6,16 @@
 //! journal, order or refund: those are read once, in order, and what two sides must both say is summed (`tally.rs`).
 //!
 //! `start.rs` fixes where the ledger stands. `replay.rs` replays it by itself, with `seals.rs`. `people.rs`, `attempts.rs`,
-//! `orders.rs`, `transfers.rs`, `withdrawals.rs` and `reconciliation.rs` hold the rows against each other, and `claims.rs` works out the one journal
-//! each of them stands for and
-//! leaves no journal over. `look.rs` names what is wrong where sums differ.
+//! `orders.rs`, `transfers.rs`, `withdrawals.rs`, `issuing.rs` and `reconciliation.rs` hold the rows against each other, and
+//! `claims.rs` works out the one journal each of them stands for and leaves no journal over. `numbers.rs` holds tables of
+//! numbers against the rows that have them. `look.rs` names what is wrong where sums differ.
 
 mod attempts;
 mod claims;
 mod deliveries;
 mod issuing;
 mod look;
+mod numbers;
 mod orders;
 mod people;
 mod reconciliation;
@@ -29,7 +30,6 @@ use std::collections::BTreeMap;
 use std::thread::{ScopedJoinHandle, scope};
 use std::time::Instant;
 
-use koudai_core::rows::AttemptNumber;
 use koudai_store::{Database, Reader, StoreError};
 use serde::Serialize;
 
@@ -39,6 +39,9 @@ use orders::{Counted, Numbers, Orders};
 use people::People;
 use start::Start;
 use tally::{Marks, Tally};
+
+/// Rows of a table, lines or journals read at once.
+const CHUNK: i64 = 4_096;
 
 /// What was checked, for people and for scripts.
 #[derive(Debug, Default, Serialize)]
@@ -247,7 +250,7 @@ fn check_from(database: &Database, start: Start, reader: Reader, found: &mut Fou
             let reader = database.reader()?;
             Ok(TablesOfNumbers {
                 numbers: beside.read(&reader)?,
-                top_ups: read_top_up_numbers(&reader, newest.attempt, &own_marks)?,
+                top_ups: attempts::read_numbers(&reader, newest.attempt, &own_marks)?,
                 transfers: transfers::read_numbers(&reader, newest.transfer, &own_marks)?,
                 withdrawals: withdrawals::read_numbers(&reader, newest.withdrawal, &own_marks)?,
                 app_moves: issuing::read_numbers(&reader, newest.app_move, &own_marks)?,
@@ -312,18 +315,6 @@ fn check_rows(
     found.note(Stage::Reconciliation, compared);
     found.note(Stage::Deliveries, deliveries::run(&reader));
     report
-}
-
-/// The numbers of top-ups, as their table says.
-fn read_top_up_numbers(reader: &Reader, newest: i64, marks: &Marks) -> Result<Tally, Wrong> {
-    let mut numbers = Tally::default();
-    reader.each_in_parts(|row: AttemptNumber| {
-        if row.attempt.0 <= newest {
-            numbers.add(row.attempt.0, attempts::number_mark(marks, row.attempt, row.key.person));
-        }
-        Ok::<_, Wrong>(())
-    })?;
-    Ok(numbers)
 }
 
 /// Holds the tables of numbers against the rows that have them, as far as those were read.

@@ -1,6 +1,5 @@
 //! Orders and their refunds: that each has what belongs to it and nothing else, and that they add up.
 
-use koudai_core::column::Row;
 use koudai_core::id::{AttemptId, MchId};
 use koudai_core::rows::{
     Attempt, AttemptKind, AttemptState, CodePayment, Merchant, Order, OrderNumber, OrderState, OutRefundNo,
@@ -10,13 +9,11 @@ use koudai_store::{Range, Reader};
 
 use super::attempts::distinct;
 use super::claims::{self, Claims, order_name, refund_name};
+use super::numbers::{self, suspected};
 use super::people::People;
 use super::start::{ById, Ids, Start};
 use super::tally::{Marks, Suspects, Tally};
-use super::{Found, Report, Stage, Wrong, broken, check};
-
-/// Orders read at once.
-const CHUNK: i64 = 4_096;
+use super::{CHUNK, Found, Report, Stage, Wrong, broken, check};
 
 const ORDER_NUMBER: &str = "an order has one number";
 const REFUND_NUMBER: &str = "a refund has one number";
@@ -83,23 +80,6 @@ impl Counted {
     }
 }
 
-/// Rows of a table that is keyed by one number which are to be looked at.
-pub(super) fn suspected<R: Row>(reader: &Reader, is: impl Fn(&R) -> bool) -> Result<Vec<R>, Wrong> {
-    let (mut rows, mut after) = (vec![], None);
-    loop {
-        let range = reader.each_after(after, CHUNK, |row: R| {
-            if is(&row) {
-                rows.push(row);
-            }
-            Ok::<_, Wrong>(())
-        })?;
-        after = range.to;
-        if after.is_none() {
-            return Ok(rows);
-        }
-    }
-}
-
 impl Counted {
     /// Names what is wrong with the numbers of orders.
     pub(super) fn look_at_orders(&self, reader: &Reader, suspects: &Suspects, counts: [u64; 2]) -> Wrong {
@@ -127,18 +107,12 @@ impl Counted {
     /// Names what is wrong with the numbers of refunds.
     pub(super) fn look_at_refunds(&self, reader: &Reader, suspects: &Suspects, counts: [u64; 2]) -> Wrong {
         let is = |refund: &Refund| refund.id.0 <= self.newest_refund && suspects.contains(refund.id.0);
-        let look = || {
-            for refund in suspected(reader, is)? {
-                let key = OutRefundNo { mchid: refund.mchid, out_refund_no: refund.out_refund_no.clone() };
-                let row = reader.get::<RefundNumber>(&key)?;
-                check(row.is_some_and(|row| row.refund == refund.id), REFUND_NUMBER, || {
-                    refund_name(&refund)
-                })?;
-            }
-            Ok(())
+        let leads_back = |refund: &Refund| {
+            let key = OutRefundNo { mchid: refund.mchid, out_refund_no: refund.out_refund_no.clone() };
+            Ok(reader.get::<RefundNumber>(&key)?.is_some_and(|row| row.refund == refund.id))
         };
-        let more = || broken(REFUND_NUMBER, format!("{} refunds, {} numbers", counts[0], counts[1]));
-        look().err().unwrap_or_else(more)
+        let otherwise = format!("{} refunds, {} numbers", counts[0], counts[1]);
+        numbers::look(reader, is, REFUND_NUMBER, leads_back, refund_name, otherwise)
     }
 }
 
@@ -162,11 +136,8 @@ struct Chunk {
 
 impl Chunk {
     fn read(reader: &Reader, after: Option<i64>) -> Result<(Self, Range), Wrong> {
-        let mut chunk = Self::default();
-        let range = reader.each_after(after, CHUNK, |order: Order| {
-            chunk.orders.push(order);
-            Ok::<_, Wrong>(())
-        })?;
+        let (orders, range) = reader.rows_after(after, CHUNK)?;
+        let mut chunk = Self { orders, ..Self::default() };
         reader.each_by("order", range, |refund: Refund| {
             chunk.refunds.push(refund);
             Ok::<_, Wrong>(())

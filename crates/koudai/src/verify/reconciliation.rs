@@ -12,10 +12,7 @@ use koudai_core::rows::{
 use koudai_store::Reader;
 
 use super::claims::{Claims, Due};
-use super::{Report, Wrong, check};
-
-/// Lines and differences read at once.
-const CHUNK: i64 = 4_096;
+use super::{CHUNK, Report, Wrong, check};
 
 /// Checks what was read, compared and adjusted.
 pub(super) fn run(reader: &Reader, claims: &mut Claims, report: &mut Report) -> Result<(), Wrong> {
@@ -83,11 +80,7 @@ fn check_differences(reader: &Reader, claims: &mut Claims, report: &mut Report) 
     let mut adjusted: HashMap<DifferenceKey, i64> = HashMap::new();
     let mut after = None;
     loop {
-        let mut chunk: Vec<Difference> = vec![];
-        let range = reader.each_after(after, CHUNK, |difference: Difference| {
-            chunk.push(difference);
-            Ok::<_, Wrong>(())
-        })?;
+        let (chunk, range) = reader.rows_after::<Difference>(after, CHUNK)?;
         report.differences += chunk.len();
         for one in chunk {
             let name = || difference_name(&one);

@@ -13,10 +13,8 @@ use super::claims::Claims;
 use super::seals::Chain;
 use super::start::{Account, NO_ROW, Retry, Start};
 use super::tally::{Suspects, Tally};
-use super::{Found, Report, Stage, Wrong, broken, check};
+use super::{CHUNK, Found, Report, Stage, Wrong, broken, check};
 
-/// Journals read at once.
-const CHUNK: i64 = 4_096;
 /// Seals read at once.
 const SEALS: i64 = 512;
 /// Chunks that are read ahead.

@@ -7,14 +7,11 @@ use koudai_core::rows::{
 use koudai_store::Reader;
 
 use super::claims::{self, Claims, transfer_name};
-use super::orders::suspected;
+use super::numbers;
 use super::people::People;
 use super::start::{ById, Ids};
 use super::tally::{Marks, Suspects, Tally};
-use super::{Report, Wrong, broken, check};
-
-/// Transfers read at once.
-const CHUNK: i64 = 4_096;
+use super::{CHUNK, Report, Wrong, check};
 
 const NUMBER: &str = "a transfer has one number";
 
@@ -31,11 +28,7 @@ pub(super) fn run(
     loop {
         // A transfer and what may be received change in one commit, so both are read in one view.
         let range = reader.snapshot(|reader| {
-            let mut chunk: Vec<Transfer> = vec![];
-            let range = reader.each_after(after, CHUNK, |transfer: Transfer| {
-                chunk.push(transfer);
-                Ok::<_, Wrong>(())
-            })?;
+            let (chunk, range) = reader.rows_after::<Transfer>(after, CHUNK)?;
             let mut waiting: ById<WaitingTransfer> = ById::default();
             reader.each_by("transfer", range, |row: WaitingTransfer| {
                 waiting.insert(row.transfer.0, row);
@@ -110,27 +103,18 @@ fn mark(marks: &Marks, mchid: MchId, number: &str, transfer: TransferId) -> u64 
 
 /// The numbers of transfers, as their table says.
 pub(super) fn read_numbers(reader: &Reader, newest: i64, marks: &Marks) -> Result<Tally, Wrong> {
-    let mut numbers = Tally::default();
-    reader.each_in_parts(|row: TransferNumber| {
-        if row.transfer.0 <= newest {
-            let mark = mark(marks, row.key.mchid, &row.key.out_bill_no, row.transfer);
-            numbers.add(row.transfer.0, mark);
-        }
-        Ok::<_, Wrong>(())
-    })?;
-    Ok(numbers)
+    numbers::read(reader, newest, |row: &TransferNumber| {
+        (row.transfer.0, mark(marks, row.key.mchid, &row.key.out_bill_no, row.transfer))
+    })
 }
 
 /// Names what is wrong with the numbers of transfers.
 pub(super) fn look_at_numbers(reader: &Reader, newest: i64, suspects: &Suspects, counts: [u64; 2]) -> Wrong {
     let is = |row: &Transfer| row.id.0 <= newest && suspects.contains(row.id.0);
-    let look = || {
-        for transfer in suspected(reader, is)? {
-            let key = OutBillNo { mchid: transfer.mchid, out_bill_no: transfer.out_bill_no.clone() };
-            let row = reader.get::<TransferNumber>(&key)?;
-            check(row.is_some_and(|row| row.transfer == transfer.id), NUMBER, || transfer_name(&transfer))?;
-        }
-        Ok(())
+    let leads_back = |transfer: &Transfer| {
+        let key = OutBillNo { mchid: transfer.mchid, out_bill_no: transfer.out_bill_no.clone() };
+        Ok(reader.get::<TransferNumber>(&key)?.is_some_and(|row| row.transfer == transfer.id))
     };
-    look().err().unwrap_or_else(|| broken(NUMBER, format!("{} transfers, {} numbers", counts[0], counts[1])))
+    let otherwise = format!("{} transfers, {} numbers", counts[0], counts[1]);
+    numbers::look(reader, is, NUMBER, leads_back, transfer_name, otherwise)
 }

@@ -13,14 +13,11 @@ use koudai_store::Reader;
 
 use super::attempts::distinct;
 use super::claims::{self, Claims, withdrawal_name};
-use super::orders::suspected;
+use super::numbers;
 use super::people::People;
 use super::start::ById;
 use super::tally::{Marks, Suspects, Tally};
-use super::{Report, Wrong, broken, check};
-
-/// Withdrawals read at once.
-const CHUNK: i64 = 4_096;
+use super::{CHUNK, Report, Wrong, check};
 
 const NUMBER: &str = "a withdrawal has one number";
 
@@ -37,11 +34,7 @@ pub(super) fn run(
     loop {
         // A withdrawal, what waits and the call that pays it out change in one commit, so all are read in one view.
         let range = reader.snapshot(|reader| {
-            let mut chunk: Vec<Withdrawal> = vec![];
-            let range = reader.each_after(after, CHUNK, |withdrawal: Withdrawal| {
-                chunk.push(withdrawal);
-                Ok::<_, Wrong>(())
-            })?;
+            let (chunk, range) = reader.rows_after::<Withdrawal>(after, CHUNK)?;
             let mut waiting: ById<WaitingWithdrawal> = ById::default();
             reader.each_by("withdrawal", range, |row: WaitingWithdrawal| {
                 waiting.insert(row.withdrawal.0, row);
@@ -206,30 +199,18 @@ fn mark(marks: &Marks, person: PersonId, number: &str, withdrawal: WithdrawalId)
 
 /// The numbers of withdrawals, as their table says.
 pub(super) fn read_numbers(reader: &Reader, newest: i64, marks: &Marks) -> Result<Tally, Wrong> {
-    let mut numbers = Tally::default();
-    reader.each_in_parts(|row: WithdrawalNumber| {
-        if row.withdrawal.0 <= newest {
-            let mark = mark(marks, row.key.person, &row.key.number, row.withdrawal);
-            numbers.add(row.withdrawal.0, mark);
-        }
-        Ok::<_, Wrong>(())
-    })?;
-    Ok(numbers)
+    numbers::read(reader, newest, |row: &WithdrawalNumber| {
+        (row.withdrawal.0, mark(marks, row.key.person, &row.key.number, row.withdrawal))
+    })
 }
 
 /// Names what is wrong with the numbers of withdrawals.
 pub(super) fn look_at_numbers(reader: &Reader, newest: i64, suspects: &Suspects, counts: [u64; 2]) -> Wrong {
     let is = |row: &Withdrawal| row.id.0 <= newest && suspects.contains(row.id.0);
-    let look = || {
-        for withdrawal in suspected(reader, is)? {
-            let key = ClientNumber { person: withdrawal.person, number: withdrawal.number.clone() };
-            let row = reader.get::<WithdrawalNumber>(&key)?;
-            let fits = row.is_some_and(|row| row.withdrawal == withdrawal.id);
-            check(fits, NUMBER, || withdrawal_name(&withdrawal))?;
-        }
-        Ok(())
+    let leads_back = |withdrawal: &Withdrawal| {
+        let key = ClientNumber { person: withdrawal.person, number: withdrawal.number.clone() };
+        Ok(reader.get::<WithdrawalNumber>(&key)?.is_some_and(|row| row.withdrawal == withdrawal.id))
     };
-    look()
-        .err()
-        .unwrap_or_else(|| broken(NUMBER, format!("{} withdrawals, {} numbers", counts[0], counts[1])))
+    let otherwise = format!("{} withdrawals, {} numbers", counts[0], counts[1]);
+    numbers::look(reader, is, NUMBER, leads_back, withdrawal_name, otherwise)
 }
