@@ -49,17 +49,18 @@ pub enum AccountKind {
     PaymentHold,
 }
 
-const KINDS: [(i64, AccountKind); 10] = [
-    (1, AccountKind::PersonBalance),
-    (2, AccountKind::MerchantUnsettled),
-    (3, AccountKind::Fees),
-    (4, AccountKind::NetworkClearing),
-    (5, AccountKind::RefundInFlight),
-    (6, AccountKind::TransferInFlight),
-    (7, AccountKind::AppSettlement),
-    (8, AccountKind::WithdrawalInFlight),
-    (9, AccountKind::Suspense),
-    (10, AccountKind::PaymentHold),
+/// In the order of their numbers, of which 1 is the first.
+const KINDS: [AccountKind; 10] = [
+    AccountKind::PersonBalance,
+    AccountKind::MerchantUnsettled,
+    AccountKind::Fees,
+    AccountKind::NetworkClearing,
+    AccountKind::RefundInFlight,
+    AccountKind::TransferInFlight,
+    AccountKind::AppSettlement,
+    AccountKind::WithdrawalInFlight,
+    AccountKind::Suspense,
+    AccountKind::PaymentHold,
 ];
 
 const KIND_BITS: i64 = 4;
@@ -113,8 +114,8 @@ impl AccountId {
 
     /// What the account is for; `None` for a number no account has.
     pub fn kind(self) -> Option<AccountKind> {
-        let tag = self.0 & ((1 << KIND_BITS) - 1);
-        KINDS.into_iter().find(|(number, _)| *number == tag).map(|(_, kind)| kind)
+        let number = usize::try_from(self.0 & ((1 << KIND_BITS) - 1)).ok()?;
+        KINDS.get(number.checked_sub(1)?).copied()
     }
 
     /// A person's balance held for payments of which a card pays the rest.
