@@ -2,6 +2,7 @@
 //! exist, and a way to hang up. A sandbox shares nothing else with the wallet but plain types.
 
 pub(crate) mod file;
+pub(crate) mod page;
 pub(crate) mod people;
 
 use std::pin::Pin;

@@ -26,6 +26,7 @@ use super::calls::CALLS;
 use super::wire::IssuerCode;
 use crate::faults::{Faults, Rule, RuleError};
 use crate::sandbox::file::Hasher;
+use crate::sandbox::page::style;
 use crate::sandbox::{self, now_ms};
 use crate::sms::SmsGateway;
 
@@ -149,7 +150,7 @@ impl SandboxBank {
     pub fn router(&self) -> Router {
         Router::new()
             .route("/", get(page::home))
-            .route("/style.css", get(page::style))
+            .route("/style.css", get(style))
             .route("/faults", get(api::faults).put(api::set_faults))
             .route("/issuer/v1/{*call}", any(api::answer))
             .with_state(self.clone())

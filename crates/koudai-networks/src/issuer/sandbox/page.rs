@@ -2,16 +2,15 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse as _, Response};
-use koudai_core::money::Money;
-use koudai_core::time::Timestamp;
+use axum::http::HeaderMap;
+use axum::response::Response;
 
 use super::cards::{Behaviour, CUSTOMERS, TestCard};
 use super::store::{self, Card};
 use super::{BankError, SandboxBank, debits};
 use crate::issuer::wire::{BookKind, BookLine, CardKind};
 use crate::sandbox::chinese;
+use crate::sandbox::page::{self, CardView, yuan};
 
 /// Cards with a story of their own; the ones behind them are all alike.
 const FEATURED: usize = 8;
@@ -22,31 +21,13 @@ const LINES: u32 = 20;
 #[template(path = "bank.html")]
 struct Page {
     zh: bool,
+    name: &'static str,
     cards: Vec<CardView>,
     others: Vec<CardView>,
     lines: Vec<LineView>,
     inbox_url: Option<String>,
     customers: u16,
     most: String,
-}
-
-struct CardView {
-    no: u16,
-    name: &'static str,
-    id_number: &'static str,
-    phone: &'static str,
-    /// The bank has another phone on file than the one to type.
-    other_phone: bool,
-    /// In groups of four, which are only drawn apart: what is copied has no blanks.
-    groups: Vec<&'static str>,
-    credit: bool,
-    expiry: &'static str,
-    cvv: &'static str,
-    available: String,
-    title: &'static str,
-    story: &'static str,
-    /// Does something other than succeed.
-    odd: bool,
 }
 
 struct LineView {
@@ -63,49 +44,29 @@ struct LineView {
 /// The page at `/`.
 pub(super) async fn home(State(bank): State<SandboxBank>, headers: HeaderMap) -> Response {
     let zh = chinese(&headers);
+    let name = if zh { "沙盒银行" } else { "Sandbox Bank" };
     let found = bank.run(|tx, _| Ok((store::all_cards(tx)?, store::newest_lines(tx, LINES)?))).await;
     let page = found.and_then(|(cards, lines)| {
         let mut cards = cards.iter().map(|card| card_view(card, zh)).collect::<Result<Vec<_>, _>>()?;
         let others = cards.split_off(FEATURED.min(cards.len()));
         let lines = lines.into_iter().map(|line| line_view(line, zh)).collect::<Result<_, _>>()?;
         let (inbox_url, most) = (bank.bank.inbox_url.clone(), yuan(debits::MAX_DEBIT_MINOR)?);
-        let page = Page { zh, cards, others, lines, inbox_url, customers: CUSTOMERS, most };
+        let page = Page { zh, name, cards, others, lines, inbox_url, customers: CUSTOMERS, most };
         page.render().map_err(|_| BankError::Corrupt("the page"))
     });
-    match page {
-        Ok(html) => ([(header::CACHE_CONTROL, "no-store"), (header::VARY, "accept-language")], Html(html))
-            .into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the bank's page");
-            (StatusCode::INTERNAL_SERVER_ERROR, "The bank could not read its books.").into_response()
-        }
-    }
-}
-
-/// The stylesheet at `/style.css`.
-pub(super) async fn style() -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=300")];
-    (headers, include_str!("../../../templates/bank.css")).into_response()
-}
-
-fn yuan(minor: i64) -> Result<String, BankError> {
-    let money = Money::fen(minor).map_err(|_| BankError::Corrupt("an amount below zero"))?;
-    Ok(format!("¥{money}"))
+    page::shown(page)
 }
 
 fn card_view(card: &Card, zh: bool) -> Result<CardView, BankError> {
     let printed = card.printed;
     let (title, story) = story(printed, card.frozen, zh);
     Ok(CardView {
-        no: printed.no,
+        no: i64::from(printed.no),
         name: &printed.name,
         id_number: &printed.id_number,
         phone: &printed.phone,
         other_phone: printed.behaviour == Behaviour::Mismatch,
-        groups: (0..printed.number.len())
-            .step_by(4)
-            .map(|at| &printed.number[at..printed.number.len().min(at + 4)])
-            .collect(),
+        groups: page::groups(&printed.number),
         credit: printed.kind == CardKind::Credit,
         expiry: printed.expiry.unwrap_or(""),
         cvv: printed.cvv.unwrap_or(""),
@@ -161,7 +122,6 @@ fn story(card: &TestCard, frozen: bool, zh: bool) -> (&'static str, &'static str
 }
 
 fn line_view(line: BookLine, zh: bool) -> Result<LineView, BankError> {
-    let at = Timestamp(line.at_ms).china();
     Ok(LineView {
         no: line.no,
         kind: match (line.kind, zh) {
@@ -176,6 +136,6 @@ fn line_view(line: BookLine, zh: bool) -> Result<LineView, BankError> {
         id: line.id,
         amount: yuan(line.amount_minor)?,
         minor: line.amount_minor,
-        at: format!("{:02}-{:02} {:02}:{:02}:{:02}", at.month, at.day, at.hour, at.minute, at.second),
+        at: page::moment(line.at_ms),
     })
 }

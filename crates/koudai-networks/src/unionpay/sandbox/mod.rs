@@ -24,6 +24,7 @@ use super::codes::is_code;
 use super::wire::Call;
 use crate::faults::{Faults, Rule, RuleError};
 use crate::sandbox::file::Hasher;
+use crate::sandbox::page::style;
 use crate::sandbox::{self, SandboxError};
 use crate::sms::SmsGateway;
 
@@ -90,7 +91,7 @@ impl SandboxUnionPay {
     pub fn router(&self) -> Router {
         Router::new()
             .route("/", get(page::home).post(edge::answer))
-            .route("/style.css", get(page::style))
+            .route("/style.css", get(style))
             .route("/faults", get(edge::faults).put(edge::set_faults))
             .route("/books", get(edge::books))
             .route("/gateway/api/backTransReq.do", post(edge::answer))

@@ -2,15 +2,14 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use koudai_core::card::CardKind;
-use koudai_core::money::Money;
-use koudai_core::time::Timestamp;
 
 use super::SandboxUnionPay;
 use super::cards::{TestCard, test_cards};
 use super::store::{self, Card, Trans};
+use crate::sandbox::page::{self, CardView, yuan};
 use crate::sandbox::{SandboxError, chinese};
 use crate::unionpay::wire::Call;
 
@@ -21,23 +20,10 @@ const LINES: u32 = 20;
 #[template(path = "unionpay.html")]
 struct Page {
     zh: bool,
+    name: &'static str,
     cards: Vec<CardView>,
     lines: Vec<LineView>,
     inbox_url: Option<String>,
-}
-
-struct CardView {
-    no: i64,
-    name: &'static str,
-    id_number: &'static str,
-    phone: &'static str,
-    groups: Vec<&'static str>,
-    expiry: Option<&'static str>,
-    cvv: &'static str,
-    available: String,
-    title: &'static str,
-    story: &'static str,
-    odd: bool,
 }
 
 struct LineView {
@@ -54,6 +40,7 @@ struct LineView {
 /// The page at `/`.
 pub(super) async fn home(State(sandbox): State<SandboxUnionPay>, headers: HeaderMap) -> Response {
     let zh = chinese(&headers);
+    let name = if zh { "沙盒银联" } else { "Sandbox UnionPay" };
     let found = sandbox.run(move |tx, _| {
         let shown = test_cards().iter().filter(|card| card.customer == 1 || is_odd(card));
         let cards =
@@ -63,44 +50,27 @@ pub(super) async fn home(State(sandbox): State<SandboxUnionPay>, headers: Header
     });
     let page = found.await.and_then(|(cards, lines)| {
         let inbox_url = sandbox.house.settings.inbox_url.clone();
-        Page { zh, cards, lines, inbox_url }.render().map_err(|_| SandboxError::Corrupt("the page"))
+        Page { zh, name, cards, lines, inbox_url }.render().map_err(|_| SandboxError::Corrupt("the page"))
     });
-    match page {
-        Ok(html) => ([(header::CACHE_CONTROL, "no-store"), (header::VARY, "accept-language")], Html(html))
-            .into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the sandbox's page");
-            (StatusCode::INTERNAL_SERVER_ERROR, "The sandbox could not read its books.").into_response()
-        }
-    }
-}
-
-/// The stylesheet at `/style.css`.
-pub(super) async fn style() -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=300")];
-    (headers, include_str!("../../../templates/bank.css")).into_response()
+    page::shown(page)
 }
 
 const fn is_odd(card: &TestCard) -> bool {
     card.is_slow() || card.is_not_opened() || card.is_empty() || card.is_lost()
 }
 
-fn yuan(minor: i64) -> Result<String, SandboxError> {
-    let money = Money::fen(minor).map_err(|_| SandboxError::Corrupt("an amount below zero"))?;
-    Ok(format!("¥{money}"))
-}
-
 fn card_view(card: &Card, zh: bool) -> Result<CardView, SandboxError> {
     let printed = card.printed;
-    let number = printed.number.as_str();
     let (title, story) = story(printed, zh);
     Ok(CardView {
         no: printed.no,
         name: &printed.name,
         id_number: &printed.id_number,
         phone: &printed.phone,
-        groups: (0..number.len()).step_by(4).map(|at| &number[at..number.len().min(at + 4)]).collect(),
-        expiry: printed.expiry,
+        other_phone: false,
+        groups: page::groups(&printed.number),
+        credit: printed.kind == CardKind::Credit,
+        expiry: printed.expiry.unwrap_or(""),
         cvv: printed.cvv.unwrap_or(""),
         available: yuan(card.available_minor)?,
         title,
@@ -142,7 +112,6 @@ fn story(card: &TestCard, zh: bool) -> (&'static str, &'static str) {
 }
 
 fn line_view(line: Trans, zh: bool) -> Result<LineView, SandboxError> {
-    let at = Timestamp(line.decided_ms).china();
     let [kind_zh, kind_en] = match line.call {
         Call::Void => ["撤销", "Void"],
         Call::Refund => ["退货", "Refund"],
@@ -157,6 +126,6 @@ fn line_view(line: Trans, zh: bool) -> Result<LineView, SandboxError> {
         minor: line.amount_minor,
         order_id: line.order_id,
         code: line.code,
-        at: format!("{:02}-{:02} {:02}:{:02}:{:02}", at.month, at.day, at.hour, at.minute, at.second),
+        at: page::moment(line.decided_ms),
     })
 }
