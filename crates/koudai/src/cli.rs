@@ -416,18 +416,19 @@ pub(crate) enum SandboxCommand {
     Bank(BankArgs),
     /// A UnionPay with test cards, its codes, its notices and its daily file
     #[command(name = "unionpay")]
-    UnionPay(UnionPayArgs),
+    UnionPay(SandboxArgs),
 }
 
+/// What every sandbox is told.
 #[derive(Debug, Args)]
-pub(crate) struct UnionPayArgs {
-    /// Its own directory, which its certificates and the merchant's are made in
+pub(crate) struct SandboxArgs {
+    /// Its own directory, which it makes what it needs in
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// Where to listen; this machine only
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     pub(crate) listen: SocketAddr,
-    /// Where its messages are posted; without it nobody can open a card
+    /// Where its messages are posted; without it nobody can confirm a card
     #[arg(long, value_name = "URL", requires = "sms_token_file")]
     pub(crate) sms_url: Option<String>,
     /// The file with the bearer token for it
@@ -443,12 +444,8 @@ pub(crate) struct UnionPayArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BankArgs {
-    /// The bank's own directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
-    /// Where to listen; this machine only
-    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
-    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
     /// The public key of the app it serves, PEM [default: `app_public_key.pem` in its directory]
     #[arg(long, value_name = "FILE")]
     pub(crate) app_key: Option<PathBuf>,
@@ -458,18 +455,6 @@ pub(crate) struct BankArgs {
     /// The app's name as card holders read it
     #[arg(long, value_name = "NAME", default_value = "口袋", value_parser = name)]
     pub(crate) app_name: String,
-    /// Where its messages are posted; without it nobody can confirm a card
-    #[arg(long, value_name = "URL", requires = "sms_token_file")]
-    pub(crate) sms_url: Option<String>,
-    /// The file with the bearer token for it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) sms_token_file: Option<PathBuf>,
-    /// Where people read those messages
-    #[arg(long, value_name = "URL")]
-    pub(crate) inbox_url: Option<String>,
-    /// End when standard input ends, which is how the demo's bank goes with the demo
-    #[arg(long, hide = true)]
-    pub(crate) while_stdin: bool,
 }
 
 #[derive(Debug, Subcommand)]

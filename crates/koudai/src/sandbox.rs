@@ -14,7 +14,7 @@ use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::cli::{BankArgs, UnionPayArgs};
+use crate::cli::{BankArgs, SandboxArgs};
 use crate::durable;
 use crate::failure::Failure;
 use crate::house::stop_signal;
@@ -30,9 +30,11 @@ pub(crate) const APP_KEY: &str = "app_public_key.pem";
 ///
 /// # Errors
 /// If its directory, its port or its settings cannot be used.
-pub(crate) async fn run(args: BankArgs) -> Result<(), Failure> {
+pub(crate) async fn run(
+    BankArgs { sandbox: args, app_key, app_id, app_name }: BankArgs,
+) -> Result<(), Failure> {
     of_this_machine(args.listen)?;
-    let app_key = args.app_key.unwrap_or_else(|| args.data.join(APP_KEY));
+    let app_key = app_key.unwrap_or_else(|| args.data.join(APP_KEY));
     let app_key = PublicKey::from_pem(&text(&app_key)?)
         .map_err(|error| Failure::because(format!("the app's key {}", app_key.display()), &error))?;
     if !args.data.join(KEY).exists() {
@@ -42,7 +44,7 @@ pub(crate) async fn run(args: BankArgs) -> Result<(), Failure> {
     let key = PrivateKey::from_pem(&text(&path)?)
         .map_err(|error| Failure::because(format!("the bank's key {}", path.display()), &error))?;
     let sms = gateway(args.sms_url.as_deref(), args.sms_token_file.as_deref())?;
-    let app = App { id: args.app_id, name_zh: args.app_name.clone(), name_en: args.app_name, key: app_key };
+    let app = App { id: app_id, name_zh: app_name.clone(), name_en: app_name, key: app_key };
     let settings = BankSettings { key, app, sms, inbox_url: args.inbox_url, timing: Timing::default() };
     let bank = SandboxBank::open(&args.data, settings)
         .map_err(|error| Failure::because(format!("opening {}", args.data.display()), &error))?;
@@ -55,7 +57,7 @@ pub(crate) async fn run(args: BankArgs) -> Result<(), Failure> {
 ///
 /// # Errors
 /// If its directory, its port or its settings cannot be used.
-pub(crate) async fn run_unionpay(args: UnionPayArgs) -> Result<(), Failure> {
+pub(crate) async fn run_unionpay(args: SandboxArgs) -> Result<(), Failure> {
     of_this_machine(args.listen)?;
     let settings = SandboxSettings {
         sms: gateway(args.sms_url.as_deref(), args.sms_token_file.as_deref())?,
