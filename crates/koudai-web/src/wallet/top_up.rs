@@ -6,8 +6,9 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use koudai_core::binding::person_refusal;
-use koudai_core::id::AttemptId;
+use koudai_core::id::{AttemptId, PersonId};
 use koudai_core::ledger::AccountId;
+use koudai_core::money::Money;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     Attempt, AttemptNumber, AttemptState, Card, ClientNumber, MoneyTally, PaymentPassword,
@@ -27,6 +28,29 @@ use super::visit::Visit;
 /// How long a request waits for a bank before it says "not known yet".
 pub(super) const PATIENCE: Duration = Duration::from_millis(3_500);
 
+/// What the forms of money in and out are made of.
+pub(super) struct AtHand {
+    pub(super) cards: Vec<Card>,
+    pub(super) balance: Money,
+    pub(super) has_payment_password: bool,
+    /// What the person moved today.
+    pub(super) tally: MoneyTally,
+}
+
+/// What a person has at hand for a top-up or a withdrawal.
+pub(super) async fn at_hand(visit: &Visit, person: PersonId) -> Result<AtHand, Refusal> {
+    let now = visit.now();
+    let read = visit.read(move |r| {
+        Ok(AtHand {
+            cards: r.cards_of(person)?,
+            balance: balance(r, AccountId::person(person))?,
+            has_payment_password: r.get::<PaymentPassword>(&person)?.is_some(),
+            tally: MoneyTally::at(r.get::<MoneyTally>(&person)?.as_ref(), person, now),
+        })
+    });
+    read.await
+}
+
 pub(super) async fn form(visit: Visit) -> Response {
     let result = form_page(&visit, None, None).await;
     visit.settle(result)
@@ -38,14 +62,7 @@ async fn form_page(
     refusal: Option<Refusal>,
 ) -> Result<Response, Refusal> {
     let person = visit.person()?;
-    let now = visit.now();
-    let (cards, balance, password, tally) = visit
-        .read(move |r| {
-            let password = r.get::<PaymentPassword>(&person)?.is_some();
-            let tally = MoneyTally::at(r.get::<MoneyTally>(&person)?.as_ref(), person, now);
-            Ok((r.cards_of(person)?, balance(r, AccountId::person(person))?, password, tally))
-        })
-        .await?;
+    let AtHand { cards, balance, has_payment_password, tally } = at_hand(visit, person).await?;
     let policy = visit.app.engine.policy();
     let page = TopUpPage {
         l: visit.l,
@@ -58,7 +75,7 @@ async fn form_page(
         most: policy.top_up_most,
         day_left: tally.top_up_left(policy.top_up_day_most),
         fee: policy.top_up_fee,
-        has_payment_password: password,
+        has_payment_password,
         refused: refusal.map(|r| answer::refused(visit, r)),
     };
     Ok(answer::page(refusal.map_or(StatusCode::OK, answer::status), &page))

@@ -8,10 +8,7 @@ use koudai_core::card::CardKind;
 use koudai_core::ledger::AccountId;
 use koudai_core::money::{Currency, Money};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{
-    Attempt, Card, ClientNumber, MoneyTally, PaymentPassword, Speed, Withdrawal, WithdrawalNumber,
-    WithdrawalState,
-};
+use koudai_core::rows::{Attempt, Card, ClientNumber, Speed, Withdrawal, WithdrawalNumber, WithdrawalState};
 use koudai_core::withdrawal::{CancelWithdrawal, StartWithdrawal};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,7 +18,7 @@ use super::cards::fresh_number;
 use super::fields::{Fields, Sent, SentTo};
 use super::home::balance;
 use super::pages::{CardLine, SpeedLine, Unusable, WithdrawPage, WithdrawResultPage, WithdrawState};
-use super::top_up::outcome;
+use super::top_up::{AtHand, at_hand, outcome};
 use super::visit::Visit;
 
 /// What the form begins with: all of it may come in the address, so that a page without scripts can say what it costs.
@@ -64,14 +61,7 @@ fn card_line(visit: &Visit, card: &Card) -> CardLine {
 
 async fn form_page(visit: &Visit, wish: Wish, refusal: Option<Refusal>) -> Result<Response, Refusal> {
     let person = visit.person()?;
-    let now = visit.now();
-    let (cards, balance, password, tally) = visit
-        .read(move |r| {
-            let password = r.get::<PaymentPassword>(&person)?.is_some();
-            let tally = MoneyTally::at(r.get::<MoneyTally>(&person)?.as_ref(), person, now);
-            Ok((r.cards_of(person)?, balance(r, AccountId::person(person))?, password, tally))
-        })
-        .await?;
+    let AtHand { cards, balance, has_payment_password, tally } = at_hand(visit, person).await?;
     let policy = visit.app.engine.policy();
     let left = tally.withdrawal_left(policy.withdraw_day_most);
     let wished = wish.money();
@@ -100,7 +90,7 @@ async fn form_page(visit: &Visit, wish: Wish, refusal: Option<Refusal>) -> Resul
         most: policy.withdraw_most,
         day_left: left,
         times_left: policy.withdrawals_a_day.saturating_sub(tally.withdrawals),
-        has_payment_password: password,
+        has_payment_password,
         refused: refusal.map(|r| answer::refused(visit, r)),
     };
     if visit.json {
