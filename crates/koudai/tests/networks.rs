@@ -151,14 +151,7 @@ impl World {
 
     /// Waits until `look` has seen what it waits for.
     async fn until<T>(&self, mut look: impl AsyncFnMut(&Self) -> Option<T>) -> T {
-        let began = Instant::now();
-        loop {
-            if let Some(found) = look(self).await {
-                return found;
-            }
-            assert!(began.elapsed() < Duration::from_secs(40), "it did not happen");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        drive::until("it did not happen", async || look(self).await).await
     }
 }
 

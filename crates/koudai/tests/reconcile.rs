@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use drive::books::{setting, settled, verify};
+use drive::books::{bank_client, setting, settled, verify};
 use drive::{Demo, Phone, Running, json_of, koudai, run};
 use koudai_core::ledger::ISSUER_NETWORK;
 use koudai_core::reconcile::{GRACE_MS, newest_due_day};
@@ -24,11 +24,9 @@ use koudai_core::secret::Secret;
 use koudai_core::state::{Keys, Policy};
 use koudai_core::time::{DAY, Timestamp};
 use koudai_engine::{Clock, Engine, Settings};
-use koudai_networks::issuer::IssuerClient;
 use koudai_networks::issuer::sandbox::test_cards;
 use koudai_networks::outside::Outside;
 use koudai_networks::reconciling::{self, Days, Uncompared};
-use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use serde_json::json;
 
 /// Phones that pay at once.
@@ -40,16 +38,7 @@ fn wall() -> Timestamp {
 
 /// The bank of a data directory.
 fn outside(data: &Path, bank: &str) -> Outside {
-    let read = |name: &str| std::fs::read_to_string(data.join(name)).expect("a key");
-    let issuer = IssuerClient::new(
-        bank,
-        "koudai-demo",
-        PrivateKey::from_pem(&read("keys/issuer_app_key.pem")).expect("our key"),
-        PublicKey::from_pem(&read("bank/bank_public_key.pem")).expect("the bank's key"),
-        || wall().0 / 1_000,
-        Duration::from_secs(5),
-    );
-    Outside::default().with(ISSUER_NETWORK, issuer.expect("a client"))
+    Outside::default().with(ISSUER_NETWORK, bank_client(data, bank))
 }
 
 /// An engine on a ledger whose server has ended, on the day after tomorrow: whatever happened until then is over.

@@ -4,11 +4,11 @@
 mod drive;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use drive::books::{Dice, lines_of, setting, settled, succeeded, verify};
 use drive::till::Till;
-use drive::{Demo, Phone, koudai, run};
+use drive::{Demo, Phone, koudai, run, until};
 use koudai_core::identity::Phone as PhoneNumber;
 use koudai_core::issuing::{AccountBin, account_number};
 use koudai_core::ledger::NetworkId;
@@ -120,18 +120,6 @@ impl Wallets {
         let ours = succeeded(&database.reader().expect("our database"), |a| a.network == NetworkId(2));
         assert_eq!(ours, theirs, "our books and the issuer's");
         ours.len()
-    }
-}
-
-/// Waits until `look` has seen what it waits for.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(began.elapsed() < Duration::from_secs(40), "{what}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -3,11 +3,11 @@
 mod drive;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use drive::books::{Dice, setting, settled, succeeded, unionpay_lines, verify};
 use drive::till::Till;
-use drive::{Demo, Phone, Running, koudai, run};
+use drive::{Demo, Phone, Running, koudai, run, until};
 use koudai_core::card::CardKind;
 use koudai_core::ledger::UNIONPAY_NETWORK;
 use koudai_networks::unionpay::sandbox::test_cards;
@@ -62,20 +62,6 @@ impl House {
     }
 }
 
-/// A network that was down is called again after a while; until then there is nothing to cut off.
-async fn until_it_is_called_again(watch: &Phone) {
-    let began = Instant::now();
-    loop {
-        if let Ok((_, status)) = watch.get("/status").await
-            && status["networks"]["unionpay"] == "up"
-        {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(40), "UnionPay is called again");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
 /// `KOUDAI_UNIONPAY_ROUNDS` sets how often, `KOUDAI_UNIONPAY_SEED` when.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_side_is_killed_with_money_in_flight_unionpay_and_the_wallet_say_the_same() {
@@ -93,7 +79,13 @@ async fn whichever_side_is_killed_with_money_in_flight_unionpay_and_the_wallet_s
     }
     let mut in_flight = 0;
     for round in 0..rounds {
-        until_it_is_called_again(&payers[0].0).await;
+        // A network that was down is called again after a while; until then there is nothing to cut off.
+        let (watch, _) = &payers[0];
+        let up = async || {
+            let (_, status) = watch.get("/status").await.ok()?;
+            (status["networks"]["unionpay"] == "up").then_some(())
+        };
+        until("UnionPay is called again", up).await;
         let till = Till::open(&created, &house.demo.address("gateway"));
         let streams = till.crowd(&payers, &format!("U{round}"), &mut dice);
         tokio::time::sleep(Duration::from_millis(50 + dice.roll(400))).await;

@@ -248,8 +248,8 @@ pub fn succeeded(reader: &Reader, of: impl Fn(&Attempt) -> bool) -> BTreeMap<Str
     ours
 }
 
-/// Every line of the bank's books, by the number we gave it.
-pub async fn bank_lines(data: &Path, bank: &str) -> BTreeMap<String, (BookKind, i64)> {
+/// The wallet's own client of the sandbox bank, by the keys of a data directory.
+pub fn bank_client(data: &Path, bank: &str) -> IssuerClient {
     let read = |name: &str| std::fs::read_to_string(data.join(name)).expect("a key");
     let issuer = IssuerClient::new(
         bank,
@@ -259,7 +259,12 @@ pub async fn bank_lines(data: &Path, bank: &str) -> BTreeMap<String, (BookKind, 
         || koudai_engine::Clock::wall().now().0 / 1_000,
         Duration::from_secs(5),
     );
-    lines_of(&issuer.expect("a client")).await
+    issuer.expect("a client")
+}
+
+/// Every line of the bank's books, by the number we gave it.
+pub async fn bank_lines(data: &Path, bank: &str) -> BTreeMap<String, (BookKind, i64)> {
+    lines_of(&bank_client(data, bank)).await
 }
 
 /// All money that the sandbox UnionPay moved, by the number we gave it.

@@ -180,6 +180,18 @@ pub fn start_sandbox(name: &str, data: &Path, port: u16, inbox: &str, log: &Path
     (child, url)
 }
 
+/// Waits until `look` has seen what it waits for.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(40), "{what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// A merchant's engineer with their own client.
 pub fn merchant(data: &Path, gateway: &str) -> (Client, Value) {
     let created = json_of(koudai().args(["merchant", "create", "--name", "测试食堂", "--data"]).arg(data));
