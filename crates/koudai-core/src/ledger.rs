@@ -24,6 +24,12 @@ pub const ISSUER_NETWORK: NetworkId = NetworkId(1);
 /// UnionPay.
 pub const UNIONPAY_NETWORK: NetworkId = NetworkId(1_001);
 
+/// WeChat Pay.
+pub const WECHAT_NETWORK: NetworkId = NetworkId(1_002);
+
+/// Alipay.
+pub const ALIPAY_NETWORK: NetworkId = NetworkId(1_003);
+
 /// What an account is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccountKind {

@@ -22,6 +22,7 @@ pub mod money;
 pub mod money_tally;
 pub mod notice;
 pub mod order;
+pub mod other_wallet;
 pub mod payer_code;
 pub mod payment;
 pub mod payment_password;

@@ -6,6 +6,7 @@
 pub mod bins;
 pub mod courier;
 pub mod faults;
+pub mod inviting;
 pub mod issuer;
 pub mod line;
 pub mod network;

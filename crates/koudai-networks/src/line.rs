@@ -13,7 +13,9 @@ use koudai_core::rows::NetworkRefusal;
 use koudai_core::secret::Secret;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::network::{BindingIs, BookEntry, CardDetails, GiveBack, Move, Moved, Network};
+use crate::network::{
+    BindingIs, BookEntry, CardDetails, GiveBack, Invitations, Move, Moved, Network, NoticeIn, WalletFace, Who,
+};
 
 /// Calls about money under way at once: a network that hangs takes no more of this machine's sockets, and none of the
 /// other networks'.
@@ -187,8 +189,28 @@ impl Network for Line {
         self.network.answers().await
     }
 
-    fn read_notice(&self, body: &[u8]) -> Option<String> {
-        self.network.read_notice(body)
+    async fn read_notice(&self, notice: NoticeIn<'_>) -> Option<String> {
+        self.network.read_notice(notice).await
+    }
+
+    fn notice_reply(&self) -> &'static str {
+        self.network.notice_reply()
+    }
+
+    fn wallet(&self) -> Option<WalletFace> {
+        self.network.wallet()
+    }
+
+    fn invitations(&self) -> Option<&Invitations> {
+        self.network.invitations()
+    }
+
+    fn ask_who_at(&self, back: &str, state: &str) -> Option<String> {
+        self.network.ask_who_at(back, state)
+    }
+
+    async fn who(&self, code: Secret<String>) -> Who {
+        self.network.who(code).await
     }
 }
 

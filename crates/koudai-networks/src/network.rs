@@ -7,15 +7,21 @@ use std::fmt;
 
 /// What a network's `impl` of the trait below is marked with.
 pub use async_trait::async_trait;
+pub use axum::http::HeaderMap;
 use koudai_core::attempt::Outcome;
 use koudai_core::binding::BankFace;
 use koudai_core::money::Money;
+/// Where a person is who pays at another wallet.
+pub use koudai_core::other_wallet::Scene;
 use koudai_core::reconcile::GRACE_MS;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::NetworkRefusal;
 /// Which way money of a network's books went.
 pub use koudai_core::rows::Way;
 use koudai_core::secret::Secret;
+
+/// The ways that other wallets opened.
+pub use crate::inviting::{Invitation, Invitations};
 
 /// The least time between two codes for one binding, in seconds.
 pub const RESEND_GAP_S: u32 = 60;
@@ -81,12 +87,62 @@ pub struct CardDetails {
 pub struct Move<'a> {
     /// The wallet's number for it.
     pub number: &'a str,
-    /// From the binding.
+    /// From the binding. Of another wallet, what it knows the person by; empty if that is not known.
     pub token: Secret<String>,
     /// How much.
     pub amount: Money,
     /// What the holder reads on the statement, at most 120 characters.
     pub what_for: &'a str,
+    /// Where the payer is, if they pay at another wallet by themselves.
+    pub scene: Option<Scene>,
+}
+
+/// Where people are who pay at another wallet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a computer's browser, where a code is shown to be scanned.
+    Computer,
+    /// In a phone's browser, which a page takes to the app.
+    Phone,
+    /// Inside its app.
+    Inside,
+}
+
+/// What people know another wallet by, and what it can do for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalletFace {
+    /// Its name in Chinese.
+    pub zh: &'static str,
+    /// Its name in English.
+    pub en: &'static str,
+    /// One of these stands in the `User-Agent` of its app, and in nobody else's.
+    pub marks: &'static [&'static str],
+    /// Where the contract lets people pay.
+    pub places: Vec<Place>,
+    /// Whether money can be paid out to a person who is known there.
+    pub pays_out: bool,
+    /// Whether who pays inside the app, or is paid out to, has to be known first: [`Network::who`].
+    pub asks_who: bool,
+}
+
+/// What another wallet learnt of who came back from its own page.
+#[derive(Debug)]
+pub enum Who {
+    /// What it knows this person by, in this contract.
+    Is(Secret<String>),
+    /// It does not know the code, or not any more.
+    Refused,
+    /// Nothing certain: have the person go there again.
+    Unknown,
+}
+
+/// A notice as it came in: what is signed may stand in its headers.
+#[derive(Clone, Copy, Debug)]
+pub struct NoticeIn<'a> {
+    /// The request's headers.
+    pub headers: &'a HeaderMap,
+    /// Its body.
+    pub body: &'a [u8],
 }
 
 /// Money to give back.
@@ -125,22 +181,52 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// What operators know it by, in logs and at `/status`.
     fn name(&self) -> &str;
 
-    /// Asks for a binding: the network checks the details and sends its code to the holder.
-    async fn bind(&self, number: &str, card: CardDetails) -> BindingIs;
+    /// Asks for a binding: the network checks the details and sends its code to the holder. Other wallets bind no cards.
+    async fn bind(&self, _number: &str, _card: CardDetails) -> BindingIs {
+        BindingIs::Refused(Refusal::BankRefused)
+    }
 
     /// Has it send another code.
-    async fn resend(&self, number: &str) -> BindingIs;
+    async fn resend(&self, _number: &str) -> BindingIs {
+        BindingIs::NotThere
+    }
 
     /// Hands over the code the holder typed.
-    async fn confirm(&self, number: &str, code: Secret<String>) -> BindingIs;
+    async fn confirm(&self, _number: &str, _code: Secret<String>) -> BindingIs {
+        BindingIs::NotThere
+    }
 
     /// Asks where a binding stands.
-    async fn binding(&self, number: &str) -> BindingIs;
+    async fn binding(&self, _number: &str) -> BindingIs {
+        BindingIs::NotThere
+    }
 
     /// Gives a token back. A courtesy: the wallet keeps to it whatever comes of this.
-    async fn unbind(&self, token: Secret<String>);
+    async fn unbind(&self, _token: Secret<String>) {}
 
-    /// Takes money.
+    /// What people know it by if it is another wallet, where they pay by themselves. `None`: it holds cards.
+    fn wallet(&self) -> Option<WalletFace> {
+        None
+    }
+
+    /// The ways it opened to people who pay there by themselves. Other wallets have them.
+    fn invitations(&self) -> Option<&Invitations> {
+        None
+    }
+
+    /// The address of its page where a person lets this wallet know who they are there. It sends them to `back` with `state` and
+    /// a code for [`Network::who`].
+    fn ask_who_at(&self, _back: &str, _state: &str) -> Option<String> {
+        None
+    }
+
+    /// Who came back from there with this code.
+    async fn who(&self, _code: Secret<String>) -> Who {
+        Who::Refused
+    }
+
+    /// Takes money. Another wallet is told to take it once its person agrees there: it answers `UnderWay`, and the way there is
+    /// one of its [`Network::invitations`]. A repeat under the same number opens the same way again.
     async fn debit(&self, debit: Move<'_>) -> Moved;
 
     /// Asks how a debit ended.
@@ -177,7 +263,12 @@ pub trait Network: fmt::Debug + Send + Sync {
 
     /// The number that a notice of its is about, if it sends notices and this is one. What the notice says besides counts for
     /// nothing: how the money went is asked.
-    fn read_notice(&self, _body: &[u8]) -> Option<String> {
+    async fn read_notice(&self, _notice: NoticeIn<'_>) -> Option<String> {
         None
+    }
+
+    /// What it wants to hear once a notice was taken.
+    fn notice_reply(&self) -> &'static str {
+        "ok"
     }
 }

@@ -6,13 +6,13 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use koudai_core::attempt::{HearOfAttempt, Outcome};
 use koudai_core::id::AttemptId;
 use koudai_core::ledger::NetworkId;
 use koudai_core::rows::{Attempt, AttemptKind, AttemptState};
-use koudai_networks::network::{Moved, Network as _};
+use koudai_networks::network::{Moved, Network as _, NoticeIn};
 
 use crate::App;
 
@@ -25,21 +25,26 @@ pub fn router() -> Router<App> {
 }
 
 /// A network tells again what is not answered with 200, so that is said only once the courier will ask.
-async fn hear(State(app): State<App>, Path(number): Path<i64>, body: Bytes) -> (StatusCode, &'static str) {
+async fn hear(
+    State(app): State<App>,
+    Path(number): Path<i64>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, &'static str) {
     let Some(line) = app.networks.outside.get(NetworkId(number)) else {
         return (StatusCode::NOT_FOUND, "no such network");
     };
-    let Some(about) = line.read_notice(&body) else {
+    let Some(about) = line.read_notice(NoticeIn { headers: &headers, body: &body }).await else {
         return (StatusCode::BAD_REQUEST, "not a notice of this network's");
     };
     tracing::info!(network = line.name(), about, "a notice");
     // What is not a payment of ours needs no asking; telling it again would change nothing.
-    let Some(attempt) = AttemptId::parse(&about) else { return (StatusCode::OK, "ok") };
+    let Some(attempt) = AttemptId::parse(&about) else { return (StatusCode::OK, line.notice_reply()) };
     if app.engine.submit(HearOfAttempt { attempt }).await.is_err() {
         return (StatusCode::SERVICE_UNAVAILABLE, "busy");
     }
-    tokio::spawn(look_again(app, NetworkId(number), attempt));
-    (StatusCode::OK, "ok")
+    tokio::spawn(look_again(app.clone(), NetworkId(number), attempt));
+    (StatusCode::OK, line.notice_reply())
 }
 
 /// A payment that has failed here and was made there is no failure any more. Nothing is posted for it: what its person was told

@@ -167,7 +167,7 @@ impl Courier {
         }
         let Some(token) = self.token(card) else { return Moved::NothingDone(NetworkRefusal::Refused) };
         let what: String = merchant.unwrap_or_else(|| self.operator.to_string()).chars().take(120).collect();
-        let moving = Move { number: &number, token, amount: attempt.amount, what_for: &what };
+        let moving = Move { number: &number, token, amount: attempt.amount, what_for: &what, scene: None };
         if out { network.pay_out(moving).await } else { network.debit(moving).await }
     }
 

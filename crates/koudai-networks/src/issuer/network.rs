@@ -45,7 +45,7 @@ impl Network for IssuerClient {
     }
 
     async fn debit(&self, debit: Move<'_>) -> Moved {
-        let Move { number, token, amount, what_for } = debit;
+        let Move { number, token, amount, what_for, scene: _ } = debit;
         debited(Self::debit(self, number, token, amount, what_for).await)
     }
 
@@ -66,7 +66,7 @@ impl Network for IssuerClient {
     }
 
     async fn pay_out(&self, payout: Move<'_>) -> Moved {
-        let Move { number, token, amount, what_for } = payout;
+        let Move { number, token, amount, what_for, scene: _ } = payout;
         paid_out(Self::pay_out(self, number, token, amount, what_for).await)
     }
 

@@ -210,7 +210,7 @@ impl UnionPay {
     ///
     /// # Errors
     /// If it is none of the network's, or of another merchant's.
-    pub(crate) fn read_notice(&self, body: &[u8]) -> Result<String, SigningError> {
+    pub(crate) fn notice_about(&self, body: &[u8]) -> Result<String, SigningError> {
         let fields = Fields::from_form(body).ok_or(SigningError::Signature)?;
         signing::verify(&fields, &self.settings.trust, self.now().0)?;
         let ours = fields.get("merId") == Some(self.settings.merchant.as_str());

@@ -23,7 +23,7 @@ use super::fields::{self, Fields};
 use super::file::{self, VOID_MARK};
 use super::wire::{CNY, Call, amount, clearing_day, made_at, txn_time};
 use crate::bins;
-use crate::network::{BindingIs, BookEntry, CardDetails, GiveBack, Move, Moved, Network};
+use crate::network::{BindingIs, BookEntry, CardDetails, GiveBack, Move, Moved, Network, NoticeIn};
 
 /// How long after its number was made a payment may still be done: past it the network refuses it, or gives it back by
 /// itself.
@@ -245,9 +245,9 @@ impl Network for UnionPay {
         matches!(asked, Reply::Answered(_))
     }
 
-    fn read_notice(&self, body: &[u8]) -> Option<String> {
+    async fn read_notice(&self, notice: NoticeIn<'_>) -> Option<String> {
         let number = self
-            .read_notice(body)
+            .notice_about(notice.body)
             .inspect_err(|why| tracing::warn!(%why, "a notice is not believed"))
             .ok()?;
         Some(number.strip_suffix(VOID_MARK).unwrap_or(&number).to_owned())

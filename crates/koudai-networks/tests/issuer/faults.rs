@@ -95,7 +95,7 @@ impl Moves {
 
     async fn ask(self, network: &dyn Network, token: &str, number: &str) -> Moved {
         let token = Secret::new(token.to_owned());
-        let what = Move { number, token, amount: fen(100), what_for: "测试" };
+        let what = Move { number, token, amount: fen(100), what_for: "测试", scene: None };
         match self {
             Self::Debit => network.debit(what).await,
             Self::Refund => network.refund(back(number)).await,

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
-use koudai_networks::network::{Moved, Network};
+use axum::http::{HeaderMap, StatusCode};
+use koudai_networks::network::{Moved, Network, NoticeIn};
 
 use crate::inbox::listen;
 use crate::rig::{Fixture, back, debit_card, moving, now};
@@ -39,6 +39,10 @@ async fn until(heard: &Heard, count: usize) -> Vec<Bytes> {
     tokio::time::timeout(std::time::Duration::from_secs(10), wait).await.expect("it is told")
 }
 
+async fn heard_as(network: &dyn Network, body: &[u8]) -> Option<String> {
+    network.read_notice(NoticeIn { headers: &HeaderMap::new(), body }).await
+}
+
 #[tokio::test]
 async fn a_notice_names_its_payment_and_nobody_elses_is_believed() {
     let (url, heard) = ear().await;
@@ -48,15 +52,19 @@ async fn a_notice_names_its_payment_and_nobody_elses_is_believed() {
     let id = f.paid(&token, &paid, 900).await;
     let notice = until(&heard, 1).await.remove(0);
     let network: &dyn Network = &f.client;
-    assert_eq!(network.read_notice(&notice), Some(paid.clone()));
+    assert_eq!(heard_as(network, &notice).await, Some(paid.clone()));
     assert!(matches!(f.client.refund(back(&whole, &paid, &id, [900, 900])).await, Moved::Ended(_)));
     let notices = until(&heard, 2).await;
-    assert_eq!(network.read_notice(&notices[1]), Some(whole), "a void is told under the refund's own number");
+    assert_eq!(
+        heard_as(network, &notices[1]).await,
+        Some(whole),
+        "a void is told under the refund's own number"
+    );
 
     let text = String::from_utf8(notice.to_vec()).unwrap();
     let other = Fixture::new().await;
     let stranger: &dyn Network = &other.client;
-    assert_eq!(stranger.read_notice(&notice), None, "it is signed by another network");
+    assert_eq!(heard_as(stranger, &notice).await, None, "it is signed by another network");
     for forged in [
         text.replace("respCode=00", "respCode=64"),
         text.replace("txnAmt=900", "txnAmt=901"),
@@ -70,9 +78,9 @@ async fn a_notice_names_its_payment_and_nobody_elses_is_believed() {
         String::new(),
     ] {
         assert_ne!(forged, text);
-        assert_eq!(network.read_notice(forged.as_bytes()), None, "{forged}");
+        assert_eq!(heard_as(network, forged.as_bytes()).await, None, "{forged}");
     }
-    assert_eq!(network.read_notice(&[0xFF, 0xFE]), None);
+    assert_eq!(heard_as(network, &[0xFF, 0xFE]).await, None);
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ pub(crate) fn fen(minor: i64) -> Money {
 }
 
 pub(crate) fn moving<'a>(token: &Secret<String>, number: &'a str, minor: i64) -> Move<'a> {
-    Move { number, token: token.clone(), amount: fen(minor), what_for: "测试" }
+    Move { number, token: token.clone(), amount: fen(minor), what_for: "测试", scene: None }
 }
 
 pub(crate) fn back<'a>(
