@@ -6,6 +6,7 @@ use crate::id::AttemptId;
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::Money;
 use crate::money_tally::{self, Passage};
+use crate::other_wallet::AtWallet;
 use crate::payment::{push_posting, settle};
 use crate::planted::{self, Bug};
 use crate::refund::{Elsewhere, send_elsewhere};
@@ -43,8 +44,16 @@ pub(crate) fn new(tx: &mut Tx<'_>, kind: AttemptKind, card: &Card, amount: Money
 
 /// Records the intent to call a network, before anything is sent.
 pub(crate) fn open(tx: &mut Tx<'_>, attempt: Attempt) {
-    let send_until = tx.now().plus(tx.policy().send_window_ms);
-    let open = OpenAttempt { attempt: attempt.id, next_at: tx.now(), tries: 0, send_until };
+    let within_ms = tx.policy().send_window_ms;
+    open_for(tx, attempt, within_ms, None);
+}
+
+/// The same, for as long as its person may take, at another wallet if they pay there.
+pub(crate) fn open_for(tx: &mut Tx<'_>, attempt: Attempt, within_ms: i64, at: Option<AtWallet>) {
+    let send_until = tx.now().plus(within_ms);
+    let (scene, payer_sealed) = at.map_or((None, None), |at| (Some(at.scene), at.payer_sealed));
+    let open =
+        OpenAttempt { attempt: attempt.id, next_at: tx.now(), tries: 0, send_until, scene, payer_sealed };
     tx.announce(Event::AttemptOpened(attempt.id));
     tx.rows().open_attempt.insert(open);
     tx.rows().attempt.insert(attempt);
@@ -231,12 +240,27 @@ impl Command for AttemptUnknown {
         let now = tx.now();
         let open = tx.rows().open_attempt.get(&self.attempt).or_stop()?.cloned();
         if let Some(mut open) = open.filter(|open| open.next_at == self.due) {
-            open.next_at = now.plus((SECOND << open.tries.min(20)).min(5 * MINUTE));
+            open.next_at = now.plus(gap_ms(open.tries));
             open.tries = open.tries.saturating_add(1);
             tx.rows().open_attempt.put(open);
         }
         Ok(())
     }
+}
+
+impl OpenAttempt {
+    /// When it was last sent or asked about; when it is due if it was not yet.
+    pub fn last_try(&self) -> Timestamp {
+        match self.tries {
+            0 => self.next_at,
+            tries => self.next_at.plus(-gap_ms(tries - 1)),
+        }
+    }
+}
+
+/// How long after a try that brought no certain answer the next is due.
+fn gap_ms(tries: u32) -> i64 {
+    (SECOND << tries.min(20)).min(5 * MINUTE)
 }
 
 /// Asks how an attempt went now instead of when it is due: the network has said that it has news. One that has ended is left as

@@ -294,7 +294,7 @@ impl Command for RemoveCard {
     type Refusal = Refusal;
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
-        let mut card = card_of(tx, self.person, self.card)?;
+        let mut card = bank_card_of(tx, self.person, self.card)?;
         let mut person = tx.rows().person.get(&self.person).or_stop()?.cloned().ok_or(Refusal::SignedOut)?;
         tx.rows().card_owner.get(&card.number_mac).or_stop()?;
         if card.withdrawals > 0 {
@@ -320,6 +320,15 @@ pub(crate) fn card_of(tx: &mut Tx<'_>, person: PersonId, card: CardId) -> Result
     Ok(card.cloned().ok_or(Refusal::CardUnknown)?)
 }
 
+/// A person's bank card that is still bound.
+///
+/// # Errors
+/// `CardUnknown`, of what they have at another wallet too.
+pub(crate) fn bank_card_of(tx: &mut Tx<'_>, person: PersonId, card: CardId) -> Result<Card, Stop<Refusal>> {
+    let card = card_of(tx, person, card)?;
+    if card.kind == CardKind::Wallet { Err(Refusal::CardUnknown.into()) } else { Ok(card) }
+}
+
 /// How a network's refusal reads to a person.
 pub const fn person_refusal(refusal: NetworkRefusal) -> Refusal {
     match refusal {
@@ -328,6 +337,7 @@ pub const fn person_refusal(refusal: NetworkRefusal) -> Refusal {
         NetworkRefusal::CardNotUsable => Refusal::CardNotUsable,
         NetworkRefusal::Unavailable => Refusal::BankUnavailable,
         NetworkRefusal::NotCovered => Refusal::WithdrawalNotCovered,
-        NetworkRefusal::Withdrawn | NetworkRefusal::Refused => Refusal::BankRefused,
+        NetworkRefusal::Withdrawn => Refusal::NotCompleted,
+        NetworkRefusal::Refused => Refusal::BankRefused,
     }
 }

@@ -36,12 +36,14 @@ impl CardNumber {
 }
 
 worded! {
-    /// Debit or credit: decides which fields a binding asks for.
+    /// Debit or credit, which decides the fields a binding asks for; or no card at all.
     CardKind {
         /// Money of the holder's.
         Debit = "debit",
         /// Money lent by the bank.
         Credit = "credit",
+        /// A person's account at another wallet, which has no number here.
+        Wallet = "wallet",
     }
 }
 

@@ -3,7 +3,7 @@
 //! Its digits are random, so that no two codes of a person can be told to be one person's. The shell draws them, as it
 //! draws a session's token; the decision sees to it that few are good at a time.
 
-use crate::binding::card_of;
+use crate::binding::bank_card_of;
 use crate::id::{CardId, PersonId};
 use crate::luhn::{luhn_digit, luhn_ok};
 use crate::payment_password::{self, Pin};
@@ -129,7 +129,7 @@ impl Command for ChoosePayerMethod {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let mut codes = switched_on(tx, self.person)?;
         if let Some(card) = self.card {
-            card_of(tx, self.person, card)?;
+            bank_card_of(tx, self.person, card)?;
         }
         if codes.card != self.card {
             codes.card = self.card;

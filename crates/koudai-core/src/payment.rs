@@ -1,14 +1,15 @@
-//! Paying an order, by balance, by card, or by both. An order is paid once: its state is the idempotency of paying.
+//! Paying an order, by balance, by card, by both, or at another wallet. An order is paid once: its state is the idempotency of paying.
 
 use crate::attempt;
-use crate::binding::card_of;
+use crate::binding::bank_card_of;
 use crate::id::{AttemptId, CardId, OrderId, PersonId};
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::{Money, RatePpm};
 use crate::order::OrderStanding;
+use crate::other_wallet::{AtWallet, PAY_ELSEWHERE_MS, wallet_of};
 use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
-use crate::rows::{AttemptKind, Card, Merchant, Order, OrderState};
+use crate::rows::{Attempt, AttemptKind, Card, Merchant, Order, OrderState};
 use crate::state::{Command, Event, OrStop, Stop, Tx};
 
 /// Pays an order.
@@ -25,7 +26,7 @@ pub struct Pay {
 }
 
 /// What an order is paid with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Means {
     /// The balance.
     Balance,
@@ -38,6 +39,13 @@ pub enum Means {
         /// The card.
         card: CardId,
     },
+    /// What the payer has at another wallet, where they agree to it.
+    Wallet {
+        /// Of theirs.
+        card: CardId,
+        /// Where they are.
+        at: AtWallet,
+    },
 }
 
 impl Means {
@@ -47,10 +55,10 @@ impl Means {
     }
 
     /// The card that pays, if one does.
-    pub const fn card(self) -> Option<CardId> {
+    pub const fn card(&self) -> Option<CardId> {
         match self {
             Self::Balance => None,
-            Self::Card(card) | Self::Both { card, .. } => Some(card),
+            Self::Card(card) | Self::Both { card, .. } | Self::Wallet { card, .. } => Some(*card),
         }
     }
 }
@@ -104,7 +112,7 @@ impl Command for PayCode {
         let code = rows.order_code.get(&self.code).map(|row| row.map(|code| (code.order, code.expires_at)));
         let person = session.or_stop()?.ok_or(Refusal::SignedOut)?;
         let (order, expires_at) = code.or_stop()?.ok_or(Refusal::CodeStale)?;
-        let pay = Pay { person, order, means: self.means, pin: self.pin.clone() };
+        let pay = Pay { person, order, means: self.means.clone(), pin: self.pin.clone() };
         let order = pay.order(tx)?.expect("a code has its order");
         // How an order went is told whatever became of its code.
         if now >= expires_at && order.standing(now) == OrderStanding::Payable {
@@ -162,7 +170,7 @@ impl Pay {
         let Some(attempt) = order.attempt else { return Ok(true) };
         let by_card = tx.rows().attempt.get(&attempt).or_stop()?.expect("a card payment has its call").amount;
         let from_balance = match self.means {
-            Means::Balance | Means::Card(_) => Money::zero(by_card.currency()),
+            Means::Balance | Means::Card(_) | Means::Wallet { .. } => Money::zero(by_card.currency()),
             Means::Both { from_balance, .. } => from_balance,
         };
         Ok(by_card.checked_add(from_balance) == Ok(order.amount))
@@ -185,10 +193,11 @@ impl Pay {
         if person.frozen {
             return Err(Refusal::AccountFrozen.into());
         }
-        match self.means {
+        match &self.means {
             Means::Balance => self.by_balance(tx, order, merchant),
-            Means::Card(card) => self.by_card(tx, order, card),
-            Means::Both { from_balance, card } => self.by_both(tx, order, from_balance, card),
+            Means::Card(card) => self.by_card(tx, order, *card),
+            Means::Both { from_balance, card } => self.by_both(tx, order, *from_balance, *card),
+            Means::Wallet { card, at } => self.by_wallet(tx, order, *card, at),
         }
     }
 
@@ -215,10 +224,27 @@ impl Pay {
     }
 
     fn by_card(&self, tx: &mut Tx<'_>, mut order: Order, card: CardId) -> Result<Order, Stop<Refusal>> {
-        let card = card_of(tx, self.person, card)?;
+        let card = bank_card_of(tx, self.person, card)?;
         payment_password::check(tx, self.person, &self.pin)?;
         let amount = order.amount;
         ask_card(tx, &mut order, &card, amount);
+        tx.rows().order.put(order.clone());
+        Ok(order)
+    }
+
+    /// Asks another wallet to take it once the payer agrees there.
+    fn by_wallet(
+        &self,
+        tx: &mut Tx<'_>,
+        mut order: Order,
+        card: CardId,
+        at: &AtWallet,
+    ) -> Result<Order, Stop<Refusal>> {
+        let card = wallet_of(tx, self.person, card)?;
+        payment_password::check(tx, self.person, &self.pin)?;
+        let amount = order.amount;
+        let attempt = call_for(tx, &mut order, &card, amount);
+        attempt::open_for(tx, attempt, PAY_ELSEWHERE_MS, Some(at.clone()));
         tx.rows().order.put(order.clone());
         Ok(order)
     }
@@ -235,7 +261,7 @@ impl Pay {
         if rest.is_zero() || from_balance.is_zero() {
             return Err(Refusal::RequestMalformed.into());
         }
-        let card = card_of(tx, self.person, card)?;
+        let card = bank_card_of(tx, self.person, card)?;
         let (payer, hold) = (AccountId::person(self.person), AccountId::payment_hold(self.person));
         tx.prepare(&[payer, hold]).or_stop()?;
         let balance = tx.standing(payer, order.amount.currency()).or_stop()?;
@@ -254,16 +280,22 @@ impl Pay {
 
 /// Records that a card's bank is to be asked to pay this much of the order.
 pub(crate) fn ask_card(tx: &mut Tx<'_>, order: &mut Order, card: &Card, amount: Money) -> AttemptId {
-    let mut attempt = attempt::new(tx, AttemptKind::CardPayment, card, amount);
+    let attempt = call_for(tx, order, card, amount);
     let id = attempt.id;
-    attempt.order = Some(order.id);
-    order.attempt = Some(id);
     attempt::open(tx, attempt);
+    id
+}
+
+/// The call that is to pay this much of the order, which waits for it from now on.
+fn call_for(tx: &mut Tx<'_>, order: &mut Order, card: &Card, amount: Money) -> Attempt {
+    let mut attempt = attempt::new(tx, AttemptKind::CardPayment, card, amount);
+    attempt.order = Some(order.id);
+    order.attempt = Some(attempt.id);
     order.state = OrderState::Paying;
     order.payer = Some(card.person);
     order.card = Some(card.id);
     tx.announce(Event::OrderChanged(order.id));
-    id
+    attempt
 }
 
 /// Makes the order paid and posts it: the sources give the order's amount together, the merchant gets it and pays its fee.

@@ -145,6 +145,18 @@ pub enum Refusal {
     CardOverLimit,
     /// The bank refused without a reason a person could use.
     BankRefused,
+    /// It was given up, or nobody agreed to it in time.
+    NotCompleted,
+    /// The other wallet cannot be reached, and nothing was sent.
+    WalletUnavailable,
+    /// The other wallet has no way to pay from where the person is.
+    WalletNotHere,
+    /// The other wallet has to be asked first who the person is there.
+    WalletAsksWho,
+    /// The other wallet did not say who the person is there.
+    WalletDidNotSay,
+    /// The person has not linked their account at the other wallet.
+    WalletNotLinked,
     /// The bank cannot be reached, and nothing was sent.
     BankUnavailable,
 
@@ -264,6 +276,12 @@ impl Refusal {
             Self::CardInsufficientFunds => "CARD_INSUFFICIENT_FUNDS",
             Self::CardOverLimit => "CARD_OVER_LIMIT",
             Self::BankRefused => "BANK_REFUSED",
+            Self::NotCompleted => "NOT_COMPLETED",
+            Self::WalletUnavailable => "WALLET_UNAVAILABLE",
+            Self::WalletNotHere => "WALLET_NOT_HERE",
+            Self::WalletAsksWho => "WALLET_ASKS_WHO",
+            Self::WalletDidNotSay => "WALLET_DID_NOT_SAY",
+            Self::WalletNotLinked => "WALLET_NOT_LINKED",
             Self::BankUnavailable => "BANK_UNAVAILABLE",
             Self::CodeUnreadable => "CODE_UNREADABLE",
             Self::CodeNotOurs => "CODE_NOT_OURS",

@@ -16,6 +16,7 @@ use crate::id::{
 use crate::identity::Phone;
 use crate::ledger::{AccountId, NetworkId};
 use crate::money::{Currency, Money};
+use crate::other_wallet::Scene;
 use crate::time::Timestamp;
 
 mod reconciliation;
@@ -123,7 +124,7 @@ rows! {
         set_at: Timestamp,
     }
 
-    /// A card bound to a wallet. Of its number only the ends are kept. Source.
+    /// A card bound to a wallet, of whose number only the ends are kept, or what its holder has at another wallet. Source.
     Card in card as card kept true {
         /// The card.
         id: CardId,
@@ -137,13 +138,13 @@ rows! {
         bank_zh: String,
         /// The bank, in English.
         bank_en: String,
-        /// Debit or credit.
+        /// Debit, credit, or an account at another wallet.
         kind: CardKind,
-        /// The first six digits.
+        /// The first six digits; none of another wallet's.
         bin: String,
-        /// The last four digits.
+        /// The last four digits; none of another wallet's.
         last4: String,
-        /// The network's token for it, sealed by the shell.
+        /// The network's token for it, sealed by the shell; empty until another wallet's holder has let it be known.
         token_sealed: Vec<u8>,
         /// When it was bound.
         bound_at: Timestamp,
@@ -581,6 +582,10 @@ rows! {
         tries: u32,
         /// From then on it is withdrawn at the network instead of sent.
         send_until: Timestamp,
+        /// Where its person is, if they pay at another wallet by themselves.
+        scene: Option<Scene>,
+        /// What that wallet knows the payer by, sealed by the shell, if it has to be told.
+        payer_sealed: Option<Vec<u8>>,
     }
 
     /// Money of a person's on its way to a card of theirs. Source.

@@ -1,10 +1,11 @@
-//! Topping up the balance from a bound card.
+//! Topping up the balance from a bound card or from another wallet.
 
 use crate::attempt;
-use crate::binding::card_of;
+use crate::binding::bank_card_of;
 use crate::id::{CardId, PersonId};
 use crate::money::Money;
 use crate::money_tally::{self, Passage};
+use crate::other_wallet::{AtWallet, PAY_ELSEWHERE_MS, wallet_of};
 use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
 use crate::rows::{Attempt, AttemptKind, AttemptNumber, ClientNumber};
@@ -25,8 +26,10 @@ pub struct StartTopUp {
     pub person: PersonId,
     /// The device's number for it: the same number is the same top-up.
     pub number: String,
-    /// The card.
+    /// The card, or what the person has at another wallet.
     pub card: CardId,
+    /// Where the person pays, if it is at another wallet.
+    pub at: Option<AtWallet>,
     /// How much.
     pub amount: Money,
     /// The payment password.
@@ -53,12 +56,18 @@ impl Command for StartTopUp {
         if self.amount.checked_sub(least).is_err() || most.checked_sub(self.amount).is_err() {
             return Err(Refusal::AmountOutOfRange { least, most }.into());
         }
-        let card = card_of(tx, self.person, self.card)?;
+        let card = match &self.at {
+            None => bank_card_of(tx, self.person, self.card)?,
+            Some(_) => wallet_of(tx, self.person, self.card)?,
+        };
         let tally = money_tally::with(tx, self.person, Passage::TopUp, self.amount)?;
         payment_password::check(tx, self.person, &self.pin)?;
         let mut attempt = attempt::new(tx, AttemptKind::TopUp, &card, self.amount);
         attempt.fee = tx.policy().top_up_fee(self.amount);
-        attempt::open(tx, attempt.clone());
+        match &self.at {
+            None => attempt::open(tx, attempt.clone()),
+            Some(at) => attempt::open_for(tx, attempt.clone(), PAY_ELSEWHERE_MS, Some(at.clone())),
+        }
         tx.rows().money_tally.put(tally);
         tx.rows().attempt_number.put(AttemptNumber { key, attempt: attempt.id });
         Ok(attempt)

@@ -11,6 +11,7 @@ use crate::id::{CardId, PersonId, WithdrawalId};
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::{Money, RatePpm};
 use crate::money_tally::{self, Passage};
+use crate::other_wallet::RECEIVE_ELSEWHERE_MS;
 use crate::payment::push_posting;
 use crate::payment_password::{self, Pin};
 use crate::planted::{self, Bug};
@@ -114,9 +115,11 @@ impl Command for StartWithdrawal {
             return Err(Refusal::AmountOutOfRange { least, most }.into());
         }
         let mut card = card_of(tx, self.person, self.card)?;
-        // A credit card's account is a debt to its bank, and money sent there is a repayment.
-        if card.kind != CardKind::Debit {
-            return Err(Refusal::DebitCardsOnly.into());
+        match card.kind {
+            // A credit card's account is a debt to its bank, and money sent there is a repayment.
+            CardKind::Credit => return Err(Refusal::DebitCardsOnly.into()),
+            CardKind::Wallet if card.token_sealed.is_empty() => return Err(Refusal::WalletNotLinked.into()),
+            CardKind::Debit | CardKind::Wallet => {}
         }
         let tally = money_tally::with(tx, self.person, Passage::Withdrawal, self.amount)?;
         let (balance, held) =
@@ -183,7 +186,11 @@ fn send(tx: &mut Tx<'_>, withdrawal: &mut Withdrawal, card: &Card) {
     call.withdrawal = Some(withdrawal.id);
     withdrawal.attempt = Some(call.id);
     withdrawal.state = WithdrawalState::Sending;
-    attempt::open(tx, call);
+    match card.kind {
+        CardKind::Debit | CardKind::Credit => attempt::open(tx, call),
+        // Its holder may have to receive it there.
+        CardKind::Wallet => attempt::open_for(tx, call, RECEIVE_ELSEWHERE_MS, None),
+    }
 }
 
 /// Loads what the end of a withdrawal needs besides the withdrawal.

@@ -121,8 +121,10 @@ pub struct WalletFace {
     pub places: Vec<Place>,
     /// Whether money can be paid out to a person who is known there.
     pub pays_out: bool,
-    /// Whether who pays inside the app, or is paid out to, has to be known first: [`Network::who`].
+    /// Whether who pays inside the app has to be known first: [`Network::who`].
     pub asks_who: bool,
+    /// Whether it says who somebody is inside its app only.
+    pub who_inside_only: bool,
 }
 
 /// What another wallet learnt of who came back from its own page.

@@ -142,6 +142,7 @@ fn received_by(way: RefundWay, card: Option<&Card>) -> String {
             let kind = match card.kind {
                 CardKind::Debit => "借记卡",
                 CardKind::Credit => "信用卡",
+                CardKind::Wallet => "",
             };
             format!("{}{kind}{}", card.bank_zh, card.last4)
         }

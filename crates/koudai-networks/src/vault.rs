@@ -22,6 +22,10 @@ pub enum Sealed {
     BillToken,
     /// A payee's name, as a merchant gave it.
     PayeeName,
+    /// What another wallet knows a person by.
+    AtWallet,
+    /// Who comes back from another wallet's page, and what for.
+    Errand,
 }
 
 impl Sealed {
@@ -32,6 +36,8 @@ impl Sealed {
             Self::Identity => b"identity",
             Self::BillToken => b"bill token",
             Self::PayeeName => b"payee name",
+            Self::AtWallet => b"at another wallet",
+            Self::Errand => b"errand",
         }
     }
 }

@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use koudai_core::column::{Row, Value};
-use koudai_core::id::{MchId, OrderId, PersonId, Seq};
+use koudai_core::id::{AttemptId, MchId, OrderId, PersonId, Seq};
 use koudai_core::ledger::{AccountId, Journal, Line, Seal};
 use koudai_core::notice::slot;
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
-    Agreement, Attempt, Balance, Card, CodePayment, Delivery, DeliveryKey, DeliveryOutcome,
+    Agreement, Attempt, AttemptNumber, Balance, Card, CodePayment, Delivery, DeliveryKey, DeliveryOutcome,
     MerchantCertificate, Message, NoticeCursor, NoticeKey, NoticeRetry, NoticeTally, OpenAttempt, OrderCode,
     PayerCode, Refund, UsedLoginCode, WaitingTransfer, WaitingWithdrawal,
 };
@@ -203,7 +203,17 @@ impl Reader {
         }
     }
 
-    /// A person's cards that are still bound, oldest first.
+    /// The number that a person's device gave a top-up.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn top_up_number(&self, person: PersonId, attempt: AttemptId) -> Result<Option<String>, StoreError> {
+        let of_it = &[Value::Int(person.0), Value::Int(attempt.0)];
+        let found: Vec<AttemptNumber> = self.find("person = ?1 AND attempt = ?2 LIMIT 1", of_it)?;
+        Ok(found.into_iter().next().map(|known| known.key.number))
+    }
+
+    /// A person's cards that are still bound, and what they have at other wallets, oldest first.
     ///
     /// # Errors
     /// As `get`.

@@ -22,11 +22,12 @@ use koudai_web::wallet::months::Month;
 use koudai_web::wallet::pages::{
     AppEndPage, AppLine, AppPage, AppsPage, BindingPage, BindingState, CardKind, CardLine, CardNewPage,
     CardPage, CardsPage, CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState, Direction, Event,
-    Holder, HomePage, LandingPage, LastCodePayment, LoginPage, Method, MonthOfRecords, PageOfRecords,
-    PayPage, PayResultPage, PayState, PaymentPasswordPage, RecordKind, RecordLine, RecordPage, RecordState,
-    RecordsPage, RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage, SpeedLine, StatusPage,
-    TermsPage, TopUpPage, TopUpResultPage, TopUpState, TransferLine, TransferPage, TransferStanding,
-    TransfersPage, Unusable, WithdrawPage, WithdrawResultPage, WithdrawState,
+    Holder, HomePage, How, LandingPage, LastCodePayment, LeavingPage, Link, LoginPage, Method,
+    MonthOfRecords, PageOfRecords, PayPage, PayResultPage, PayState, PaymentPasswordPage, RecordKind,
+    RecordLine, RecordPage, RecordState, RecordsPage, RefundNotice, RefusalPage, Refused, ReturningPage,
+    ScanPage, SpeedLine, StatusPage, TermsPage, TopUpPage, TopUpResultPage, TopUpState, TransferLine,
+    TransferPage, TransferStanding, TransfersPage, Unusable, WalletLine, WalletPage, Way, WithdrawPage,
+    WithdrawResultPage, WithdrawState,
 };
 
 fn main() -> std::io::Result<()> {
@@ -169,8 +170,27 @@ fn transfers(l: Lang, add: &mut Add) {
 }
 
 fn cards(l: Lang, add: &mut Add) {
-    add("cards-empty", &CardsPage { l, cards: Vec::new() });
-    add("cards", &CardsPage { l, cards: card_lines(l) });
+    let wallets = || {
+        let line = |network, zh, en, linked| WalletLine { network, name: l.say(zh, en).into(), linked };
+        vec![line(1_002, "微信支付", "WeChat Pay", true), line(1_003, "支付宝", "Alipay", false)]
+    };
+    add("cards-empty", &CardsPage { l, cards: Vec::new(), wallets: Vec::new() });
+    add("cards", &CardsPage { l, cards: card_lines(l), wallets: wallets() });
+    let wallet = |link, refused| WalletPage {
+        l,
+        network: 1_002,
+        wallet: l.say("微信支付", "WeChat Pay").into(),
+        up: true,
+        link,
+        has_payment_password: true,
+        refused,
+    };
+    add("wallet", &wallet(Link::Possible, None));
+    add("wallet-only-there", &wallet(Link::OnlyThere, None));
+    add("wallet-just-linked", &wallet(Link::JustNow, None));
+    add("wallet-refused", &wallet(Link::Possible, Some(refused(l, Refusal::WalletDidNotSay))));
+    let url = "https://elsewhere.example/who".to_owned();
+    add("leaving", &LeavingPage { l, wallet: l.say("微信支付", "WeChat Pay").into(), url });
     let new = |kind, holder, refused: Option<Refused>| CardNewPage {
         l,
         binding_id: REFERENCE.into(),
@@ -215,6 +235,19 @@ fn cards(l: Lang, add: &mut Add) {
     add("card-just-bound", &card(true, false));
 }
 
+const ELSEWHERE: &str = "https://elsewhere.example/pay";
+
+fn way(l: Lang, how: How, pays: bool) -> Way {
+    Way {
+        id: REFERENCE.into(),
+        wallet: l.say("微信支付", "WeChat Pay").into(),
+        how,
+        pays,
+        here: format!("/pay/{TOKEN}"),
+        until: NOW.plus(5 * MINUTE),
+    }
+}
+
 fn top_ups(l: Lang, add: &mut Add) {
     let form = |cards, amount: &str, refused| TopUpPage {
         l,
@@ -246,6 +279,7 @@ fn top_ups(l: Lang, add: &mut Add) {
     let done = TopUpState::Succeeded { record_id: REFERENCE.into(), balance: fen(143_456) };
     add("top-up-succeeded", &result(done));
     add("top-up-pending", &result(TopUpState::Pending { since: NOW }));
+    add("top-up-elsewhere", &result(TopUpState::Elsewhere(way(l, How::Visit(ELSEWHERE.into()), true))));
     add("top-up-failed", &result(TopUpState::Failed(refused(l, Refusal::CardInsufficientFunds))));
 }
 
@@ -290,6 +324,9 @@ fn withdrawals(l: Lang, add: &mut Add) {
         at: NOW,
     };
     add("withdraw-waiting", &result(WithdrawState::Waiting { due: NOW.plus(86_400_000), refused: None }));
+    let receive = How::CallUp { call: "wechat-receive", parameters: "{}".into() };
+    add("withdraw-elsewhere", &result(WithdrawState::Elsewhere(way(l, receive, false))));
+    add("withdraw-open-there", &result(WithdrawState::Elsewhere(way(l, How::OpenThere, false))));
     add("withdraw-sending", &result(WithdrawState::Sending { since: NOW }));
     let (record_id, balance) = (REFERENCE.to_owned(), fen(103_436));
     add("withdraw-paid", &result(WithdrawState::Paid { record_id: record_id.clone(), balance }));
@@ -345,6 +382,12 @@ fn payments(l: Lang, add: &mut Add) {
     add("pay-paid", &result(paid(None)));
     add("pay-paid-from-shop", &result(paid(shop())));
     add("pay-pending", &result(PayState::Pending { since: NOW }));
+    let code = "weixin://wxpay/bizpayurl?pr=q1wK2mNzz".to_owned();
+    let drawn = barcode::squares(&code).expect("a short text fits a code");
+    let scan = How::Scan { code, drawn };
+    add("pay-elsewhere-scan", &result(PayState::Elsewhere(way(l, scan, true))));
+    add("pay-elsewhere-visit", &result(PayState::Elsewhere(way(l, How::Visit(ELSEWHERE.into()), true))));
+    add("pay-elsewhere-opening", &result(PayState::Elsewhere(way(l, How::Opening, true))));
     add("pay-bank-refused", &result(PayState::Refused(refused(l, Refusal::CardInsufficientFunds))));
     add("pay-closed", &result(PayState::Closed(refused(l, Refusal::OrderClosed))));
     let expired = PayState::Expired(refused(l, Refusal::OrderExpired));

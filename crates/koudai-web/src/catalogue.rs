@@ -211,6 +211,14 @@ fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::CardOverLimit => plain("超过这张卡的付款限额", "Over this card's limit"),
         Refusal::BankRefused => plain("发卡行拒绝了这笔交易", "Your bank refused"),
         Refusal::BankUnavailable => plain("银行暂时无法连接", "The bank cannot be reached"),
+        Refusal::NotCompleted => plain("付款没有完成，已取消", "This was not completed and is cancelled"),
+        Refusal::WalletUnavailable => plain("该钱包暂时无法连接", "That wallet cannot be reached"),
+        Refusal::WalletNotHere => plain("当前环境不能使用该支付方式", "That way to pay does not work here"),
+        Refusal::WalletAsksWho => {
+            plain("需要先在该钱包中确认你的身份", "That wallet has to know first who you are")
+        }
+        Refusal::WalletDidNotSay => plain("该钱包没有确认你的身份", "That wallet did not say who you are"),
+        Refusal::WalletNotLinked => plain("还没有关联该钱包", "That wallet is not linked yet"),
         Refusal::CodeUnreadable => plain("没有识别到二维码", "No QR code found"),
         Refusal::CodeNotOurs => plain("这不是本钱包的收款码，已阻止", "Not a code of this wallet, blocked"),
         Refusal::CodeSwapped => plain("二维码可能被调换", "This code may have been swapped"),
@@ -303,6 +311,7 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::RequestTooLarge
         | Refusal::AppUnknown
         | Refusal::DomainNotRegistered
+        | Refusal::WalletDidNotSay
         | Refusal::ForeignOrigin => l.say("没有发生资金变动", "No money moved"),
         Refusal::PaymentPasswordNotSet
         | Refusal::PaymentPasswordWrong { .. }
@@ -318,6 +327,11 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::CardOverLimit
         | Refusal::BankRefused
         | Refusal::BankUnavailable
+        | Refusal::NotCompleted
+        | Refusal::WalletUnavailable
+        | Refusal::WalletNotHere
+        | Refusal::WalletAsksWho
+        | Refusal::WalletNotLinked
         | Refusal::WithdrawalNotCovered
         | Refusal::CodeUnreadable
         | Refusal::CodeNotOurs
@@ -423,7 +437,16 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         Refusal::InsufficientBalance { .. } => {
             l.say("请用银行卡付款，或先充值", "Pay by card, or top up first")
         }
-        Refusal::BankUnavailable => l.say("请稍后再试，或换一种方式", "Try later, or another way"),
+        Refusal::BankUnavailable | Refusal::WalletUnavailable => {
+            l.say("请稍后再试，或换一种方式", "Try later, or another way")
+        }
+        Refusal::NotCompleted => l.say("可以重试，或换一种方式", "Try again, or another way"),
+        Refusal::WalletNotHere => {
+            l.say("请换一种方式，或换个浏览器打开", "Use another way, or another browser")
+        }
+        Refusal::WalletAsksWho => l.say("请重新打开本页", "Open this page again"),
+        Refusal::WalletDidNotSay => l.say("请重试，并在对方页面同意", "Try again, and agree on its page"),
+        Refusal::WalletNotLinked => l.say("请先在卡包中关联", "Link it among your cards first"),
         Refusal::CodeUnreadable => {
             l.say("请对准二维码，或换一张清晰的图片", "Aim at the code, or use a sharper picture")
         }
@@ -497,7 +520,10 @@ pub fn step(refusal: Refusal) -> Step {
         Refusal::SignedOut => Step::LogIn,
         Refusal::OrderReversed | Refusal::PayerCodeOff => Step::PayCode,
         Refusal::PaymentPasswordNotSet => Step::SetPaymentPassword,
-        Refusal::CardAlreadyBound | Refusal::TooManyCards | Refusal::CardUnknown => Step::Cards,
+        Refusal::CardAlreadyBound
+        | Refusal::TooManyCards
+        | Refusal::CardUnknown
+        | Refusal::WalletNotLinked => Step::Cards,
         Refusal::CardBoundElsewhere | Refusal::BindingExpired | Refusal::BindingUnknown => Step::AddCard,
         Refusal::InsufficientBalance { .. } => Step::TopUp,
         Refusal::CodeUnreadable | Refusal::CodeStale | Refusal::OrderUnknown => Step::Scan,
@@ -557,6 +583,11 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::CardOverLimit
         | Refusal::BankRefused
         | Refusal::BankUnavailable
+        | Refusal::NotCompleted
+        | Refusal::WalletUnavailable
+        | Refusal::WalletNotHere
+        | Refusal::WalletAsksWho
+        | Refusal::WalletDidNotSay
         | Refusal::OrderBeingPaid
         | Refusal::ProductNotEnabled
         | Refusal::RequestMalformed
@@ -588,6 +619,9 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::CardInsufficientFunds
         | Refusal::CardOverLimit
         | Refusal::BankRefused
+        | Refusal::WalletNotHere
+        | Refusal::WalletAsksWho
+        | Refusal::WalletDidNotSay
         | Refusal::CodeNotOurs
         | Refusal::CodeSwapped
         | Refusal::ProductNotEnabled
@@ -619,6 +653,8 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::TransferWithdrawn
         | Refusal::WithdrawalSent
         | Refusal::CardAwaitsMoney
+        | Refusal::NotCompleted
+        | Refusal::WalletNotLinked
         | Refusal::NumberReused => 409,
         Refusal::RequestTooLarge => 413,
         Refusal::PhoneInvalid
@@ -642,7 +678,10 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::TooManyBindings
         | Refusal::TooManyWithdrawals { .. } => 429,
         Refusal::OutOfOrder => 500,
-        Refusal::BankUnavailable | Refusal::WithdrawalNotCovered | Refusal::Busy => 503,
+        Refusal::BankUnavailable
+        | Refusal::WalletUnavailable
+        | Refusal::WithdrawalNotCovered
+        | Refusal::Busy => 503,
     }
 }
 
@@ -693,7 +732,8 @@ every! {
     OrderExpired, OrderAlreadyPaid, OrderBeingPaid, ProductNotEnabled, MerchantSuspended, NumberReused, RecordUnknown,
     RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder, OrderForAnother, CallUpInvalid, CallUpStale,
     AppUnknown, DomainNotRegistered, OrderReversed, PayerCodeOff, TransferUnknown, TransferOverdue, TransferWithdrawn, CardAwaitsMoney, DebitCardsOnly,
-    WithdrawalSent, WithdrawalNotCovered;
+    WithdrawalSent, WithdrawalNotCovered, NotCompleted, WalletUnavailable, WalletNotHere, WalletAsksWho, WalletDidNotSay,
+    WalletNotLinked;
     Refusal::CodeTooSoon { .. } => Refusal::CodeTooSoon { wait_s: 42 },
     Refusal::TooManyCodes { .. } => Refusal::TooManyCodes { wait_s: 900 },
     Refusal::CodeWrong { .. } => Refusal::CodeWrong { tries_left: 3 },

@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod heard;
 pub mod issuing;
 mod known_keys;
+mod peer;
 pub mod say;
 pub mod wallet;
 

@@ -244,7 +244,7 @@ fn every_refusal_of_a_network_has_words_for_a_person() {
         "CARD_NOT_USABLE",
         "BANK_UNAVAILABLE",
         "WITHDRAWAL_NOT_COVERED",
-        "BANK_REFUSED",
+        "NOT_COMPLETED",
         "BANK_REFUSED",
     ];
     assert_eq!(words, expected);

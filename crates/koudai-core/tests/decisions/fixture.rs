@@ -471,7 +471,7 @@ pub(crate) fn start_binding(person: PersonId, number: &str, card: u8) -> StartBi
 }
 
 pub(crate) fn top_up(person: PersonId, card: CardId, number: &str, minor: i64) -> StartTopUp {
-    StartTopUp { person, number: number.to_owned(), card, amount: fen(minor), pin: pin(PIN) }
+    StartTopUp { person, number: number.to_owned(), card, at: None, amount: fen(minor), pin: pin(PIN) }
 }
 
 pub(crate) fn withdrawal(

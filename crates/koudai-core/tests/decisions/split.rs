@@ -16,7 +16,8 @@ fn shop() -> (Ledger, MchId, (PersonId, CardId)) {
     let mchid = ledger.merchant();
     let person = ledger.person_with_pin("13800138000");
     let card = ledger.card(person);
-    let top_up = StartTopUp { person, number: "first".to_owned(), card, amount: fen(3_000), pin: pin(PIN) };
+    let top_up =
+        StartTopUp { person, number: "first".to_owned(), card, at: None, amount: fen(3_000), pin: pin(PIN) };
     let attempt = ledger.submit(&top_up).expect("a card of theirs").id;
     ledger.succeed(attempt);
     (ledger, mchid, (person, card))

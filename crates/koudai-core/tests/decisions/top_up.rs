@@ -170,7 +170,14 @@ fn a_top_up_needs_a_card_of_ones_own() {
 fn a_top_up_takes_the_payment_password() {
     let mut ledger = Ledger::new();
     let (person, card) = holder(&mut ledger);
-    let start = StartTopUp { person, number: "top-up-1".to_owned(), card, amount: fen(100), pin: pin(WRONG) };
+    let start = StartTopUp {
+        person,
+        number: "top-up-1".to_owned(),
+        card,
+        at: None,
+        amount: fen(100),
+        pin: pin(WRONG),
+    };
     assert_eq!(ledger.submit(&start), Err(Refusal::PaymentPasswordWrong { tries_left: 4 }));
     assert!(ledger.all::<OpenAttempt>().is_empty());
 }

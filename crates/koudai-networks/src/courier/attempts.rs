@@ -2,6 +2,7 @@
 //! bank when their time is over.
 
 use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
+use koudai_core::card::CardKind;
 use koudai_core::id::AttemptId;
 use koudai_core::ledger::NetworkId;
 use koudai_core::rows::{
@@ -129,6 +130,9 @@ impl Courier {
         // A busy engine leaves the attempt open; the next look takes it up.
         match outcome {
             Some(outcome) => {
+                if let Some(open) = line.and_then(Network::invitations) {
+                    open.end(&id.wire(), self.engine.now());
+                }
                 if self.engine.submit(EndAttempt { attempt: id, outcome }).await.is_ok() {
                     self.under_way.called.free(&id);
                 }
@@ -161,19 +165,33 @@ impl Courier {
         if !first {
             let known =
                 if out { network.query_pay_out(&number).await } else { network.query_debit(&number).await };
-            if known != Moved::NotThere {
+            // The way that its person was shown is lost with the process that opened it: the same call opens it again.
+            let is_lost = known == Moved::UnderWay
+                && network.invitations().is_some_and(|open| open.get(&number, self.engine.now()).is_none());
+            if known != Moved::NotThere && !is_lost {
                 return known;
             }
         }
-        let Some(token) = self.token(card) else { return Moved::NothingDone(NetworkRefusal::Refused) };
+        let token = match (card.kind, out) {
+            (CardKind::Debit | CardKind::Credit, _) => {
+                self.opened(Sealed::CardToken, &card.token_sealed, card)
+            }
+            (CardKind::Wallet, true) => self.opened(Sealed::AtWallet, &card.token_sealed, card),
+            (CardKind::Wallet, false) => match &open.payer_sealed {
+                Some(sealed) => self.opened(Sealed::AtWallet, sealed, card),
+                None => Some(Secret::new(String::new())),
+            },
+        };
+        let Some(token) = token else { return Moved::NothingDone(NetworkRefusal::Refused) };
         let what: String = merchant.unwrap_or_else(|| self.operator.to_string()).chars().take(120).collect();
-        let moving = Move { number: &number, token, amount: attempt.amount, what_for: &what, scene: None };
+        let moving =
+            Move { number: &number, token, amount: attempt.amount, what_for: &what, scene: open.scene };
         if out { network.pay_out(moving).await } else { network.debit(moving).await }
     }
 
-    /// What the card's network knows it by.
-    fn token(&self, card: &Card) -> Option<Secret<String>> {
-        let token = self.networks.vault.open_text(Sealed::CardToken, &card.token_sealed).ok();
+    /// What the card's network knows it by, or its holder.
+    fn opened(&self, what: Sealed, sealed: &[u8], card: &Card) -> Option<Secret<String>> {
+        let token = self.networks.vault.open_text(what, sealed).ok();
         if token.is_none() {
             tracing::error!(card = card.id.0, "a card's token does not open with the operator's keys");
         }

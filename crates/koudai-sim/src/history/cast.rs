@@ -123,8 +123,14 @@ pub(super) fn person(engine: &mut ByHand, number: u8, pin_text: &str, minor: i64
     };
     let answer = BindingAnswer::Bound { face: Some(face), token_sealed: vec![9; 4] };
     let card = must(engine, RecordBinding { binding, answer }).card.expect("a bound binding has its card");
-    let top_up =
-        StartTopUp { person: id, number: "first".to_owned(), card, amount: fen(minor), pin: pin(pin_text) };
+    let top_up = StartTopUp {
+        person: id,
+        number: "first".to_owned(),
+        card,
+        at: None,
+        amount: fen(minor),
+        pin: pin(pin_text),
+    };
     let attempt = must(engine, top_up).id;
     must(engine, EndAttempt { attempt, outcome: Outcome::Succeeded { network_ref: "bank-1".to_owned() } });
     Person { id, card }

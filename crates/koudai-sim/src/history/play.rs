@@ -165,7 +165,8 @@ impl History {
         top_up.asked_by += 1;
         let person = &self.people[top_up.person];
         let (number, amount) = (top_up.number.clone(), fen(top_up.minor));
-        let command = StartTopUp { person: person.id, number, card: person.card, amount, pin: pin(PIN) };
+        let command =
+            StartTopUp { person: person.id, number, card: person.card, at: None, amount, pin: pin(PIN) };
         self.fly(About::TopUp(n), command);
     }
 

@@ -50,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0008_issuing.sql"),
     include_str!("../../migrations/sqlite/0009_withdrawals.sql"),
     include_str!("../../migrations/sqlite/0010_reconciliation.sql"),
+    include_str!("../../migrations/sqlite/0011_other_wallets.sql"),
 ];
 
 /// Opens or creates the database of a directory and becomes its owner.

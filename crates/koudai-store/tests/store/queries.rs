@@ -68,6 +68,8 @@ fn what_is_due_comes_longest_due_first_and_nothing_before_its_time() {
             next_at: at,
             tries: 0,
             send_until: at,
+            scene: None,
+            payer_sealed: None,
         });
         rows.message.insert(Message {
             id: MessageId(n),

@@ -42,9 +42,9 @@ use koudai_wechatpay::strict_json;
 use serde::Serialize;
 use tracing::Instrument;
 
-use crate::App;
 use crate::bills::Reading;
 use crate::say::Lang;
+use crate::{App, peer};
 use fault::Fault;
 use fields::{Fields, Place};
 
@@ -243,7 +243,7 @@ where
     let now = app.engine.clock().now();
     let (merchant, key) = authenticate::merchant(app, &asked).await.map_err(|fault| {
         // Who fails too often is told less, whatever failed. Who signs well is served from any address.
-        let address = limits::address(&head.extensions, &head.headers);
+        let address = peer::address(&head.extensions, &head.headers);
         match address.filter(|_| fault.status == StatusCode::UNAUTHORIZED) {
             Some(address) => {
                 app.limiter.failure(address, now).map_or_else(Fault::too_many_failures, |()| fault)

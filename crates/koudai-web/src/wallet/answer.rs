@@ -11,7 +11,7 @@ use koudai_core::money::Money;
 use koudai_core::refusal::Refusal;
 use serde_json::{Value, json};
 
-use super::pages::{CardKind, CardLine, RefusalPage, Refused, Unusable};
+use super::pages::{CardLine, RefusalPage, Refused, Unusable};
 use super::visit::Visit;
 use crate::catalogue;
 use crate::say::Lang;
@@ -102,7 +102,7 @@ pub(super) fn card_line(card: &koudai_core::rows::Card, l: Lang) -> CardLine {
     CardLine {
         card_id: card.id.wire(),
         bank: l.say(&card.bank_zh, &card.bank_en).to_owned(),
-        kind: card_kind(card.kind),
+        kind: card.kind,
         last4: card.last4.clone(),
         unusable: card.removed_at.map(|_| Unusable::CardNotUsable),
     }
@@ -124,13 +124,6 @@ pub(super) fn card_json(card: &koudai_core::rows::Card, l: Lang) -> Value {
         "last4": card.last4,
         "usable": card.removed_at.is_none(),
     })
-}
-
-pub(super) const fn card_kind(kind: koudai_core::card::CardKind) -> CardKind {
-    match kind {
-        koudai_core::card::CardKind::Debit => CardKind::Debit,
-        koudai_core::card::CardKind::Credit => CardKind::Credit,
-    }
 }
 
 /// Headers of every reply: no foreign content, no framing, nothing kept, and no address with a token in it handed on.

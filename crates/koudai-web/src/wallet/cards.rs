@@ -24,8 +24,10 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::answer;
+use super::elsewhere::Elsewhere;
 use super::fields::{Fields, Sent, SentTo};
-use super::pages::{self, BindingPage, CardNewPage, CardPage, CardsPage, Holder};
+use super::pages::{self, BindingPage, CardNewPage, CardPage, CardsPage, Holder, WalletLine};
+use super::top_up::bank_cards;
 use super::visit::Visit;
 use crate::catalogue;
 
@@ -34,11 +36,21 @@ pub(super) async fn list(visit: Visit) -> Response {
         let person = visit.person()?;
         let cards = visit.read(move |r| r.cards_of(person)).await?;
         if visit.json {
-            let cards: Vec<_> = cards.iter().map(|c| answer::card_json(c, visit.l)).collect();
+            let cards: Vec<_> = bank_cards(&cards).map(|c| answer::card_json(c, visit.l)).collect();
             return Ok(answer::data(json!({ "cards": cards })));
         }
-        let cards = cards.iter().map(|c| answer::card_now(&visit, c)).collect();
-        Ok(answer::ok(&CardsPage { l: visit.l, cards }))
+        let linked = |wallet: &Elsewhere<'_>| {
+            let its = cards.iter().find(|c| c.kind == CardKind::Wallet && c.network == wallet.id);
+            its.is_some_and(|card| !card.token_sealed.is_empty())
+        };
+        let wallets = Elsewhere::all(&visit).map(|wallet| WalletLine {
+            network: wallet.id.0,
+            name: wallet.name(&visit),
+            linked: linked(&wallet),
+        });
+        let wallets = wallets.collect();
+        let cards = bank_cards(&cards).map(|c| answer::card_now(&visit, c)).collect();
+        Ok(answer::ok(&CardsPage { l: visit.l, cards, wallets }))
     };
     let result = result.await;
     visit.settle(result)
@@ -362,7 +374,7 @@ fn binding_page(visit: &Visit, binding: &Binding, resend_in_s: u32, refusal: Opt
         l: visit.l,
         binding_id: binding.number.clone(),
         bank: visit.l.say(&binding.bank_zh, &binding.bank_en).to_owned(),
-        kind: answer::card_kind(binding.kind),
+        kind: binding.kind,
         last4: binding.last4.clone(),
         phone: binding.phone_masked.clone(),
         state,

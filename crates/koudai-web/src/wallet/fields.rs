@@ -9,13 +9,14 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use koudai_core::id::CardId;
+use koudai_core::ledger::NetworkId;
 use koudai_core::money::{Currency, Money};
 use koudai_core::payment::Means;
 use koudai_core::payment_password::Pin;
 use koudai_core::refusal::Refusal;
 use zeroize::Zeroize;
 
-use super::purse::BOTH;
+use super::purse::{BOTH, WALLET};
 use super::visit::Visit;
 use crate::App;
 
@@ -23,6 +24,24 @@ use crate::App;
 const BODY_BYTES: usize = 16 << 10;
 /// How long a form may take to arrive, which on a bad network it does.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// What money comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    /// A card of this wallet's.
+    Card(CardId),
+    /// Another wallet.
+    Wallet(NetworkId),
+}
+
+/// What was chosen to pay with.
+#[derive(Clone, Debug)]
+pub(super) enum Chosen {
+    /// What the person has here.
+    Own(Means),
+    /// Another wallet.
+    Wallet(NetworkId),
+}
 
 /// A request's fields. No `Debug`: some are secrets.
 pub(super) struct Fields(BTreeMap<String, String>);
@@ -148,11 +167,29 @@ impl Fields {
         }
     }
 
-    /// What to pay with, as [`purse`](super::purse) lists it: the balance, a card, or some of the balance and a card.
+    /// What money comes from, under this name: a card, or another wallet.
+    ///
+    /// # Errors
+    /// `CardUnknown`.
+    pub(super) fn source(&self, name: &str) -> Result<Source, Refusal> {
+        let Some(number) = self.text(name).strip_prefix(WALLET) else {
+            return self.card(name).map(Source::Card);
+        };
+        number.parse().map(|id| Source::Wallet(NetworkId(id))).map_err(|_| Refusal::CardUnknown)
+    }
+
+    /// What to pay with, as [`purse`](super::purse) lists it: the balance, a card, some of the balance and a card, or another wallet.
     ///
     /// # Errors
     /// `CardUnknown`, or `AmountInvalid`.
-    pub(super) fn means(&self) -> Result<Means, Refusal> {
+    pub(super) fn means(&self) -> Result<Chosen, Refusal> {
+        if let Ok(Source::Wallet(id)) = self.source("method") {
+            return Ok(Chosen::Wallet(id));
+        }
+        self.own_means().map(Chosen::Own)
+    }
+
+    fn own_means(&self) -> Result<Means, Refusal> {
         let Some(both) = self.text("method").strip_prefix(BOTH) else { return self.method().map(Means::of) };
         let (fen, card) = both.split_once(':').ok_or(Refusal::AmountInvalid)?;
         let digits = (1..=12).contains(&fen.len()) && fen.bytes().all(|b| b.is_ascii_digit());

@@ -11,6 +11,7 @@ mod call_up;
 mod cards;
 mod codes;
 mod connect;
+mod elsewhere;
 mod fields;
 mod home;
 pub mod months;
@@ -81,6 +82,13 @@ pub fn router() -> Router<App> {
         .route("/code/{order}/decline", post(codes::decline))
         .route("/transfers", get(transfers::list))
         .route("/transfers/{id}", get(transfers::page).post(transfers::receive))
+        .route("/wallets/{network}", get(elsewhere::page))
+        .route("/wallets/{network}/link", post(elsewhere::link))
+        .route("/wallets/{network}/unlink", post(elsewhere::unlink))
+        .route("/elsewhere/{network}/who", get(elsewhere::ask_who))
+        .route("/elsewhere/{network}/back", get(elsewhere::back))
+        .route("/elsewhere/{id}/give-up", post(elsewhere::give_up))
+        .route("/elsewhere/{id}", get(elsewhere::returned))
         .route("/records", get(bills::list))
         .route("/records/{id}", get(records::record))
         .route("/static/{file}", get(asset))

@@ -27,13 +27,16 @@ mod withdrawals;
 pub use accounts::{HomePage, LoginPage, PaymentPasswordPage, RefundNotice};
 pub use apps::{AppEndPage, AppLine, AppPage, AppsPage};
 pub use askama::Template;
-pub use cards::{BindingPage, BindingState, CardNewPage, CardPage, CardsPage, Holder};
+pub use cards::{
+    BindingPage, BindingState, CardNewPage, CardPage, CardsPage, Holder, LeavingPage, Link, WalletLine,
+    WalletPage,
+};
 pub use codes::{CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState, LastCodePayment};
 pub use info::{RefusalPage, StatusPage, TermsPage};
 pub use koudai_core::card::CardKind;
 pub use payments::{
-    LandingPage, Method, PayPage, PayResultPage, PayState, ReturningPage, ScanPage, TopUpPage,
-    TopUpResultPage, TopUpState, Unusable,
+    How, LandingPage, Method, PayPage, PayResultPage, PayState, ReturningPage, ScanPage, TopUpPage,
+    TopUpResultPage, TopUpState, Unusable, Way,
 };
 pub use pieces::{Amount, CardLine, Icon, Refused};
 pub use records::{

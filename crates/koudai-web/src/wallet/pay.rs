@@ -8,17 +8,18 @@ use axum::response::Response;
 use koudai_core::id::{MchId, PersonId};
 use koudai_core::ledger::AccountId;
 use koudai_core::order::OrderStanding;
-use koudai_core::payment::{PayCode, Taken};
+use koudai_core::payment::{Means, PayCode, Taken};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Attempt, AttemptState, Merchant, Order, OrderCode, PaymentPassword};
 use koudai_core::time::Timestamp;
-use koudai_networks::platform::parse_token;
+use koudai_networks::platform::{parse_token, token_text};
 use koudai_store::{Reader, StoreError};
 use serde_json::{Value, json};
 
 use super::answer;
-use super::fields::Fields;
-use super::pages::{PayPage, PayResultPage, PayState, Refused};
+use super::elsewhere::{Elsewhere, Open, opened, to_be_asked};
+use super::fields::{Chosen, Fields};
+use super::pages::{PayPage, PayResultPage, PayState, Refused, Way};
 use super::purse::{self, Purse};
 use super::return_to::{Outcome, way_back};
 use super::top_up::{failure, outcome};
@@ -37,6 +38,8 @@ struct Standing {
     code_stale: bool,
     person: PersonId,
     purse: Purse,
+    /// What this person is to agree to at another wallet.
+    open: Option<Open>,
     /// This person's newest attempt at this order, if it failed.
     failed: Option<Attempt>,
     since: Option<Timestamp>,
@@ -79,14 +82,22 @@ impl View {
         way_back(visit.came_from.as_deref(), visit.app.networks.reach, &self.payee, outcome)
     }
 
-    fn page(&self, visit: &Visit, chosen: Option<String>, refusal: Option<Refusal>) -> Response {
+    async fn page(&self, visit: &Visit, chosen: Option<String>, refusal: Option<Refusal>) -> Response {
         let standing = &self.standing;
         let state = match standing.order.standing(visit.now()) {
             OrderStanding::Payable if standing.is_stale(visit) => return visit.refuse(Refusal::CodeStale),
+            // Nothing to decide on yet: a page that has to know first who this is.
+            OrderStanding::Payable
+                if refusal.is_none()
+                    && let Some(path) = to_be_asked(visit) =>
+            {
+                return answer::go(&path);
+            }
             OrderStanding::Payable => {
                 let earlier = standing.failed.as_ref().filter(|_| refusal.is_none());
                 let refusal = refusal.or_else(|| earlier.and_then(failure));
                 let tried = chosen.clone().or_else(|| earlier.map(|attempt| attempt.card.wire()));
+                let chosen = chosen.or_else(|| visit.last_method.clone());
                 let page = PayPage {
                     l: visit.l,
                     token: self.token.clone(),
@@ -96,7 +107,7 @@ impl View {
                     description: standing.order.description.to_string(),
                     amount: standing.order.amount,
                     order_no: standing.order.out_trade_no.to_string(),
-                    methods: standing.purse.methods(visit, Some(standing.order.amount)),
+                    methods: standing.purse.methods_by_hand(visit, standing.order.amount),
                     chosen,
                     failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
                     has_payment_password: self.has_payment_password,
@@ -105,9 +116,10 @@ impl View {
                 };
                 return answer::page(refusal.map_or(StatusCode::OK, answer::status), &page);
             }
-            OrderStanding::Paying if standing.is_mine() => {
-                PayState::Pending { since: standing.since.unwrap_or_else(|| visit.now()) }
-            }
+            OrderStanding::Paying if standing.is_mine() => match standing.way(visit).await {
+                Some(way) => PayState::Elsewhere(way),
+                None => PayState::Pending { since: standing.since.unwrap_or_else(|| visit.now()) },
+            },
             OrderStanding::Paying => PayState::Refused(answer::refused(visit, Refusal::OrderBeingPaid)),
             OrderStanding::Paid | OrderStanding::Refunded if standing.is_mine() => PayState::Paid {
                 method: self.method.clone(),
@@ -159,7 +171,8 @@ impl Standing {
             person,
             purse: Purse::read(r, person)?,
             failed: newest.filter(|a| a.state == AttemptState::Failed && a.refund.is_none()),
-            since: attempt.map(|a| a.created_at),
+            since: attempt.as_ref().map(|a| a.created_at),
+            open: attempt.map_or(Ok(None), |attempt| Open::of(r, &attempt))?,
             order,
         };
         Ok(Some((standing, payee)))
@@ -185,7 +198,7 @@ impl Standing {
     async fn of_paid(visit: &Visit, taken: Taken) -> Result<Self, Refusal> {
         let Taken { person, order, merchant } = taken;
         let purse = visit.read(move |r| Purse::read(r, person)).await?;
-        Ok(Self { order, merchant, code_stale: false, person, purse, failed: None, since: None })
+        Ok(Self { order, merchant, code_stale: false, person, purse, open: None, failed: None, since: None })
     }
 
     fn is_mine(&self) -> bool {
@@ -206,7 +219,13 @@ impl Standing {
         self.code_stale && self.order.standing(visit.now()) == OrderStanding::Payable
     }
 
-    fn json(&self, visit: &Visit) -> Value {
+    /// The way to the other wallet that this person is to agree at.
+    async fn way(&self, visit: &Visit) -> Option<Way> {
+        let open = self.open.as_ref().filter(|_| self.is_mine())?;
+        open.way(visit, &format!("/pay/{}", token_text(&self.order.code))).await
+    }
+
+    async fn json(&self, visit: &Visit) -> Value {
         let mut value = json!({
             "state": word(&self.order, visit),
             "merchant": self.merchant,
@@ -222,6 +241,7 @@ impl Standing {
                 value["record"] = format!("/records/{}", self.order.id.wire()).into();
             } else if let Some(since) = self.since {
                 value["since_ms"] = since.0.into();
+                value["way"] = self.way(visit).await.map(|way| way.json()).into();
             }
         } else if let Some(refusal) = self.failed.as_ref().and_then(failure) {
             value["refusal"] = answer::refused_json(&self.refused(visit, refusal));
@@ -252,15 +272,16 @@ fn first_time(reader: &Reader, person: PersonId, mchid: MchId) -> Result<bool, S
 
 pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
     let result = if visit.json {
-        Standing::read(&visit, &name).await.and_then(|standing| {
-            if standing.is_stale(&visit) {
-                Err(Refusal::CodeStale)
-            } else {
-                Ok(answer::data(standing.json(&visit)))
-            }
-        })
+        match Standing::read(&visit, &name).await {
+            Ok(standing) if standing.is_stale(&visit) => Err(Refusal::CodeStale),
+            Ok(standing) => Ok(answer::data(standing.json(&visit).await)),
+            Err(refusal) => Err(refusal),
+        }
     } else {
-        View::read(&visit, &name).await.map(|view| view.page(&visit, None, None))
+        match View::read(&visit, &name).await {
+            Ok(view) => Ok(view.page(&visit, None, None).await),
+            Err(refusal) => Err(refusal),
+        }
     };
     visit.settle(result)
 }
@@ -282,8 +303,15 @@ pub(super) async fn pay(
 async fn answered(mut visit: Visit, fields: &Fields, name: &str) -> Response {
     let refusal = match submit(&mut visit, fields, name).await {
         // From here on the payment is on record: no error of a page's may read as a refusal.
-        Ok(taken) if visit.json => return paid_json(&mut visit, taken, name).await,
-        Ok(_) => return answer::go(&format!("/pay/{name}")),
+        Ok(taken) => {
+            let mut response = if visit.json {
+                paid_json(&mut visit, taken, name).await
+            } else {
+                answer::go(&format!("/pay/{name}"))
+            };
+            purse::remember(&visit, &mut response, fields.text("method"));
+            return response;
+        }
         Err(refusal) => refusal,
     };
     if refusal == Refusal::SignedOut || visit.recognise().await.is_err() {
@@ -296,7 +324,7 @@ async fn answered(mut visit: Visit, fields: &Fields, name: &str) -> Response {
         };
     }
     match View::read(&visit, name).await {
-        Ok(view) => view.page(&visit, fields.get("method").map(str::to_owned), Some(refusal)),
+        Ok(view) => view.page(&visit, fields.get("method").map(str::to_owned), Some(refusal)).await,
         Err(_) => visit.refuse(refusal),
     }
 }
@@ -312,7 +340,10 @@ async fn paid_json(visit: &mut Visit, taken: Taken, name: &str) -> Response {
             Err(refusal) => Err(refusal),
         }
     };
-    answer::data(standing.map_or_else(|_| json!({ "state": state }), |standing| standing.json(visit)))
+    answer::data(match standing {
+        Ok(standing) => standing.json(visit).await,
+        Err(_) => json!({ "state": state }),
+    })
 }
 
 /// The payment, once it was taken.
@@ -327,9 +358,17 @@ async fn submit(visit: &mut Visit, fields: &Fields, name: &str) -> Result<Taken,
         }
         return Err(means.err().unwrap_or(Refusal::PaymentPasswordMalformed));
     };
+    let (means, elsewhere) = match means {
+        Chosen::Own(means) => (means.clone(), None),
+        Chosen::Wallet(id) => {
+            visit.recognise().await?;
+            let (card, at) = Elsewhere::at(visit, *id).await?;
+            (Means::Wallet { card, at }, Some(*id))
+        }
+    };
     // A card's bank is asked after the payment was taken; only then is there anything to listen to.
     let mut events = means.card().map(|_| visit.app.engine.events());
-    let taken = visit.submit(PayCode { session, code, means: *means, pin }).await?;
+    let taken = visit.submit(PayCode { session, code, means, pin }).await?;
     let order = &taken.order;
     tracing::info!(
         order = order.id.wire(),
@@ -342,7 +381,10 @@ async fn submit(visit: &mut Visit, fields: &Fields, name: &str) -> Result<Taken,
     );
     // The bank usually answers at once; if it does not, the page says so and asks again.
     if let (Some(attempt), Some(events)) = (order.attempt, &mut events) {
-        let attempt = outcome(visit, events, attempt).await;
+        let attempt = match elsewhere {
+            None => outcome(visit, events, attempt).await,
+            Some(wallet) => opened(visit, events, wallet, attempt).await,
+        };
         if let Some(refusal) = attempt.as_ref().and_then(failure) {
             return Err(refusal);
         }

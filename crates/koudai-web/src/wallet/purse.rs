@@ -1,6 +1,8 @@
 //! What a person has to pay with: the ways to pay that a page lists, the word each has in forms and answers, and the name
 //! it has for people. It reads and never moves money.
 
+use axum::response::Response;
+use koudai_core::card::CardKind;
 use koudai_core::id::{CardId, PersonId};
 use koudai_core::ledger::AccountId;
 use koudai_core::money::Money;
@@ -10,9 +12,11 @@ use koudai_store::{Reader, StoreError};
 use serde_json::{Value, json};
 
 use super::answer;
+use super::elsewhere::Elsewhere;
 use super::home::balance;
 use super::pages::{Method, Unusable};
-use super::visit::Visit;
+use super::sign_in::{cookie_text, set_cookie};
+use super::visit::{LAST_METHOD, Visit};
 use crate::say::Lang;
 
 /// A person's balance and cards.
@@ -23,7 +27,9 @@ pub(super) struct Purse {
 
 impl Purse {
     pub(super) fn read(r: &Reader, person: PersonId) -> Result<Self, StoreError> {
-        Ok(Self { balance: balance(r, AccountId::person(person))?, cards: r.cards_of(person)? })
+        let mut cards = r.cards_of(person)?;
+        cards.retain(|card| card.kind != CardKind::Wallet);
+        Ok(Self { balance: balance(r, AccountId::person(person))?, cards })
     }
 
     pub(super) fn covers(&self, amount: Money) -> bool {
@@ -61,9 +67,21 @@ impl Purse {
         methods
     }
 
+    /// The ways to pay by the person's own hand: other wallets too.
+    pub(super) fn methods_by_hand(&self, visit: &Visit, amount: Money) -> Vec<Method> {
+        let mut methods = self.methods(visit, Some(amount));
+        methods.extend(Elsewhere::all(visit).map(|wallet| Method {
+            method: wallet.word(),
+            label: wallet.name(visit),
+            balance: None,
+            unusable: wallet.unusable(visit),
+        }));
+        methods
+    }
+
     /// The same, as programs are told.
     pub(super) fn methods_json(&self, visit: &Visit, amount: Money) -> Value {
-        let methods = self.methods(visit, Some(amount)).into_iter().map(|m| {
+        let methods = self.methods_by_hand(visit, amount).into_iter().map(|m| {
             let mut value = json!({"method": m.method, "label": m.label, "usable": m.unusable.is_none()});
             if let Some(why) = m.unusable {
                 value["why"] = why.wording(visit.l).into();
@@ -81,6 +99,18 @@ impl Purse {
 
 /// What the word for some of the balance and a card begins with; the fen of the balance and the card follow.
 pub(super) const BOTH: &str = "both:";
+/// What the word for another wallet begins with; its number as a network follows.
+pub(super) const WALLET: &str = "wallet:";
+
+/// Has the device remember what was paid by, to begin with it next time. What fits one amount only is no habit.
+pub(super) fn remember(visit: &Visit, response: &mut Response, method: &str) {
+    const FOR_S: i64 = 180 * 24 * 3_600;
+    if !method.starts_with(BOTH) {
+        let word: String =
+            method.chars().filter(|c| c.is_ascii_alphanumeric() || *c == ':').take(40).collect();
+        set_cookie(response, &cookie_text(LAST_METHOD, &word, "/", FOR_S, visit.app.secure));
+    }
+}
 
 /// What forms send and answers say for a card, or for the balance. [`Fields::method`] reads it.
 ///

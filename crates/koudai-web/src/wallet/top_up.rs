@@ -1,4 +1,4 @@
-//! Topping up the balance from a card.
+//! Topping up the balance from a card or from another wallet.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use koudai_core::binding::person_refusal;
+use koudai_core::card::CardKind;
 use koudai_core::id::{AttemptId, PersonId};
 use koudai_core::ledger::AccountId;
 use koudai_core::money::Money;
@@ -20,9 +21,10 @@ use tokio::sync::broadcast::Receiver;
 
 use super::answer;
 use super::cards::fresh_number;
-use super::fields::{Fields, Sent};
+use super::elsewhere::{Elsewhere, Open, opened, to_be_asked};
+use super::fields::{Fields, Sent, Source};
 use super::home::balance;
-use super::pages::{TopUpPage, TopUpResultPage, TopUpState};
+use super::pages::{CardLine, TopUpPage, TopUpResultPage, TopUpState};
 use super::visit::Visit;
 
 /// How long a request waits for a bank before it says "not known yet".
@@ -51,6 +53,11 @@ pub(super) async fn at_hand(visit: &Visit, person: PersonId) -> Result<AtHand, R
     read.await
 }
 
+/// Those of a person's cards that are cards.
+pub(super) fn bank_cards(cards: &[Card]) -> impl Iterator<Item = &Card> {
+    cards.iter().filter(|card| card.kind != CardKind::Wallet)
+}
+
 pub(super) async fn form(visit: Visit) -> Response {
     let result = form_page(&visit, None, None).await;
     visit.settle(result)
@@ -64,10 +71,15 @@ async fn form_page(
     let person = visit.person()?;
     let AtHand { cards, balance, has_payment_password, tally } = at_hand(visit, person).await?;
     let policy = visit.app.engine.policy();
+    if let Some(path) = to_be_asked(visit).filter(|_| refusal.is_none()) {
+        return Ok(answer::go(&path));
+    }
+    let mut sources: Vec<CardLine> = bank_cards(&cards).map(|card| answer::card_now(visit, card)).collect();
+    sources.extend(Elsewhere::all(visit).map(|wallet| wallet.source(visit)));
     let page = TopUpPage {
         l: visit.l,
         attempt_id: fresh_number(),
-        cards: cards.iter().map(|c| answer::card_now(visit, c)).collect(),
+        cards: sources,
         chosen: fields.and_then(|f| f.get("card_id")).map(str::to_owned),
         amount: fields.map_or_else(String::new, |f| f.text("amount").chars().take(20).collect()),
         balance,
@@ -85,11 +97,22 @@ pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
     let result = async {
         let person = visit.person()?;
         let number = fields.number("attempt_id")?;
-        let (card, amount) = (fields.card("card_id")?, fields.amount("amount")?);
+        let (source, amount) = (fields.source("card_id")?, fields.amount("amount")?);
         let pin = fields.pin("payment_password")?;
         let mut events = visit.app.engine.events();
-        let attempt = visit.submit(StartTopUp { person, number, card, amount, pin }).await?;
-        let attempt = outcome(&visit, &mut events, attempt.id).await.unwrap_or(attempt);
+        let (card, at) = match source {
+            Source::Card(card) => (card, None),
+            Source::Wallet(id) => {
+                let (card, at) = Elsewhere::at(&visit, id).await?;
+                (card, Some(at))
+            }
+        };
+        let attempt = visit.submit(StartTopUp { person, number, card, at, amount, pin }).await?;
+        let later = match source {
+            Source::Card(_) => outcome(&visit, &mut events, attempt.id).await,
+            Source::Wallet(id) => opened(&visit, &mut events, id, attempt.id).await,
+        };
+        let attempt = later.unwrap_or(attempt);
         match failure(&attempt) {
             Some(refusal) => Err(refusal),
             None => Ok(attempt),
@@ -159,6 +182,11 @@ async fn top_up_json(visit: &Visit, number: &str, attempt: &Attempt) -> Value {
     if let Some(refusal) = failure(attempt) {
         value["refusal"] = answer::refusal_json(visit, refusal);
     }
+    let call = attempt.clone();
+    let open = visit.read(move |r| Open::of(r, &call)).await.ok().flatten();
+    if let Some(open) = open {
+        value["way"] = open.way(visit, &format!("/top-up/{number}")).await.map(|way| way.json()).into();
+    }
     value
 }
 
@@ -171,15 +199,23 @@ pub(super) async fn result(visit: Visit, Path(number): Path<String>) -> Response
                 let Some(known) = r.get::<AttemptNumber>(&key)? else { return Ok(None) };
                 let attempt = r.get::<Attempt>(&known.attempt)?.expect("a number stands for an attempt");
                 let card = r.get::<Card>(&attempt.card)?.expect("an attempt has its card");
-                Ok(Some((attempt, card, balance(r, AccountId::person(person))?)))
+                let open = Open::of(r, &attempt)?;
+                Ok(Some((attempt, card, open, balance(r, AccountId::person(person))?)))
             })
             .await?;
-        let (attempt, card, balance) = found.ok_or(Refusal::RecordUnknown)?;
+        let (attempt, card, open, balance) = found.ok_or(Refusal::RecordUnknown)?;
         if visit.json {
             return Ok(answer::data(top_up_json(&visit, &number, &attempt).await));
         }
+        let way = match &open {
+            Some(open) => open.way(&visit, &format!("/top-up/{number}")).await,
+            None => None,
+        };
         let state = match attempt.state {
-            AttemptState::Open => TopUpState::Pending { since: attempt.created_at },
+            AttemptState::Open => match way {
+                Some(way) => TopUpState::Elsewhere(way),
+                None => TopUpState::Pending { since: attempt.created_at },
+            },
             AttemptState::Succeeded => TopUpState::Succeeded { record_id: attempt.id.wire(), balance },
             AttemptState::Failed => {
                 let refusal = failure(&attempt).unwrap_or(Refusal::BankRefused);

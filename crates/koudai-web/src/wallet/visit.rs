@@ -1,7 +1,9 @@
 //! One request as the wallet sees it: who, in which language, and in which form the answer is wanted.
 
+use std::net::IpAddr;
+
 use axum::extract::{FromRequestParts, MatchedPath, Request};
-use axum::http::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, ORIGIN, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
@@ -14,8 +16,8 @@ use koudai_engine::Failed;
 use koudai_store::{Reader, StoreError};
 
 use super::answer;
-use crate::App;
 use crate::say::Lang;
+use crate::{App, peer};
 
 /// The wallet's session cookie. Each face has a name of its own, since a browser shares cookies between ports.
 pub(super) const fn session_name(secure: bool) -> &'static str {
@@ -26,6 +28,14 @@ pub(super) const fn session_name(secure: bool) -> &'static str {
 pub(super) const CODE_SENT: &str = "koudai_code";
 /// Where a merchant's page or app wants the payer of an order back, while the order's page is open.
 pub(super) const CAME_FROM: &str = "koudai_came_from";
+/// Who the person is at another wallet, once it said so.
+pub(super) const PAYER: &str = "koudai_payer";
+/// What a person went to another wallet's page for.
+pub(super) const ERRAND: &str = "koudai_errand";
+/// What was paid by last.
+pub(super) const LAST_METHOD: &str = "koudai_method";
+/// How much of a browser's name is looked at, in characters.
+const MOST_AGENT: usize = 512;
 /// The language a person chose.
 pub(super) const LANGUAGE: &str = "koudai_lang";
 
@@ -47,6 +57,14 @@ pub(super) struct Visit {
     session: Option<(PersonId, [u8; 32])>,
     /// Where the payer of this page's order came from, as the browser remembers it.
     pub(super) came_from: Option<String>,
+    /// What the browser says it is; not more than is looked at.
+    pub(super) agent: String,
+    /// Where the request came from.
+    pub(super) address: Option<IpAddr>,
+    /// Who the person is at another wallet, as it said a while ago, sealed.
+    pub(super) payer: Option<String>,
+    /// What was paid by last on this device.
+    pub(super) last_method: Option<String>,
 }
 
 /// A request of which nobody has looked up yet who sent it: until `recognise` did, its `person` knows of nobody. For a
@@ -71,6 +89,10 @@ impl FromRequestParts<App> for Unrecognised {
             token_hash: None,
             session: None,
             came_from: cookie(headers, CAME_FROM).map(str::to_owned),
+            agent: text(USER_AGENT).unwrap_or_default().chars().take(MOST_AGENT).collect(),
+            address: peer::address(&parts.extensions, headers),
+            payer: cookie(headers, PAYER).map(str::to_owned),
+            last_method: cookie(headers, LAST_METHOD).map(str::to_owned),
         };
         let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
         let changes = parts.method != Method::GET && parts.method != Method::HEAD;

@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::cards::fresh_number;
+use super::elsewhere::{Elsewhere, Open, opened};
 use super::fields::{Fields, Sent, SentTo};
 use super::home::balance;
-use super::pages::{CardLine, SpeedLine, Unusable, WithdrawPage, WithdrawResultPage, WithdrawState};
+use super::pages::{CardLine, SpeedLine, Unusable, Way, WithdrawPage, WithdrawResultPage, WithdrawState};
 use super::top_up::{AtHand, at_hand, outcome};
 use super::visit::Visit;
 
@@ -52,11 +53,18 @@ pub(super) async fn form(visit: Visit, Query(wish): Query<Wish>) -> Response {
     visit.settle(result)
 }
 
-/// The cards to choose from. A credit card is shown, so that nobody looks for it, and cannot be chosen.
-fn card_line(visit: &Visit, card: &Card) -> CardLine {
+/// The cards to choose from, and what is linked at other wallets. A credit card is shown, so that nobody looks for it, and cannot
+/// be chosen.
+fn card_line(visit: &Visit, card: &Card) -> Option<CardLine> {
+    if card.kind == CardKind::Wallet {
+        let pays_out = Elsewhere::of(visit, card.network).is_some_and(|wallet| wallet.face.pays_out);
+        if card.token_sealed.is_empty() || !pays_out {
+            return None;
+        }
+    }
     let line = answer::card_now(visit, card);
     let credit = (card.kind == CardKind::Credit).then_some(Unusable::DebitOnly);
-    CardLine { unusable: credit.or(line.unusable), ..line }
+    Some(CardLine { unusable: credit.or(line.unusable), ..line })
 }
 
 async fn form_page(visit: &Visit, wish: Wish, refusal: Option<Refusal>) -> Result<Response, Refusal> {
@@ -80,7 +88,7 @@ async fn form_page(visit: &Visit, wish: Wish, refusal: Option<Refusal>) -> Resul
     let page = WithdrawPage {
         l: visit.l,
         number: fresh_number(),
-        cards: cards.iter().map(|card| card_line(visit, card)).collect(),
+        cards: cards.iter().filter_map(|card| card_line(visit, card)).collect(),
         chosen: wish.card_id,
         amount: wish.amount.unwrap_or_default().chars().take(20).collect(),
         speed: wish.speed.as_deref().and_then(speed).unwrap_or(Speed::RealTime),
@@ -132,7 +140,10 @@ pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
         let mut events = visit.app.engine.events();
         let asked = visit.submit(StartWithdrawal { person, number, card, amount, speed, pin }).await?;
         if let Some(attempt) = asked.attempt {
-            let _as_the_page_reads_it = outcome(&visit, &mut events, attempt).await;
+            let _as_the_page_reads_it = match Elsewhere::of(&visit, asked.network) {
+                None => outcome(&visit, &mut events, attempt).await,
+                Some(wallet) => opened(&visit, &mut events, wallet.id, attempt).await,
+            };
         }
         Ok(asked)
     };
@@ -181,7 +192,20 @@ async fn withdrawal_json(visit: &Visit, withdrawal: &Withdrawal) -> Value {
     if let Some(refusal) = failure(withdrawal) {
         value["refusal"] = answer::refusal_json(visit, refusal);
     }
+    if let Some(way) = way(visit, withdrawal).await {
+        value["way"] = way.json();
+    }
     value
+}
+
+/// The way to another wallet, if the money is to be received there.
+async fn way(visit: &Visit, withdrawal: &Withdrawal) -> Option<Way> {
+    let id = withdrawal.attempt.filter(|_| withdrawal.state == WithdrawalState::Sending)?;
+    let read = visit.read(move |r| {
+        let attempt = r.get::<Attempt>(&id)?;
+        attempt.map_or(Ok(None), |attempt| Open::of(r, &attempt))
+    });
+    read.await.ok().flatten()?.way(visit, &format!("/withdraw/{}", withdrawal.number)).await
 }
 
 pub(super) async fn result(visit: Visit, Path(number): Path<String>) -> Response {
@@ -211,9 +235,10 @@ async fn result_page(visit: &Visit, number: &str, refusal: Option<Refusal>) -> R
             due: withdrawal.due_at,
             refused: refusal.map(|r| answer::refused(visit, r)),
         },
-        WithdrawalState::Sending => {
-            WithdrawState::Sending { since: sent.map_or(withdrawal.due_at, |call| call.created_at) }
-        }
+        WithdrawalState::Sending => match way(visit, &withdrawal).await {
+            Some(way) => WithdrawState::Elsewhere(way),
+            None => WithdrawState::Sending { since: sent.map_or(withdrawal.due_at, |call| call.created_at) },
+        },
         WithdrawalState::Paid => WithdrawState::Paid { record_id, balance },
         WithdrawalState::Cancelled => WithdrawState::Cancelled { record_id, balance },
         WithdrawalState::Failed => {

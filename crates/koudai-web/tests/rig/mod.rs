@@ -239,6 +239,7 @@ impl Rig {
             person,
             number: "top-up-1".to_owned(),
             card,
+            at: None,
             amount: Money::fen(fen).unwrap(),
             pin: Pin::parse(PIN).unwrap(),
         };
@@ -603,7 +604,8 @@ impl Command for SpoilCertificate {
 pub async fn served(router: axum::Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
     address
 }
 

@@ -1,5 +1,6 @@
 //! Phones and cards belong to one person each.
 
+use koudai_core::card::CardKind;
 use koudai_core::column::Row;
 use koudai_core::id::{CardId, PersonId};
 use koudai_core::ledger::NetworkId;
@@ -51,7 +52,8 @@ impl People {
                 return Err(broken("a card's holder is a person", format!("card {}", card.id.0)));
             };
             if card.removed_at.is_none() {
-                *cards = cards.saturating_add(1);
+                // What somebody has at another wallet has its holder like a card, and does not count as one.
+                *cards = cards.saturating_add(u8::from(card.kind != CardKind::Wallet));
                 bound.add(card.id.0, card_mark(marks, &card.number_mac, card.person, card.id));
             }
             all.cards.insert(card.id.0, (card.person, card.network));

@@ -252,7 +252,7 @@ impl Hand {
 
     async fn top_up(&self, person: PersonId, card: CardId, number: &str) -> AttemptId {
         let amount = fen(200_000);
-        done!(self, StartTopUp { person, number: number.to_owned(), card, amount, pin: pin() }).id
+        done!(self, StartTopUp { person, number: number.to_owned(), card, at: None, amount, pin: pin() }).id
     }
 
     pub(crate) async fn bank_says(&self, attempt: AttemptId, succeeds: bool) {

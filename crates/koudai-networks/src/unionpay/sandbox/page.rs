@@ -106,7 +106,7 @@ fn story(card: &TestCard, zh: bool) -> (&'static str, &'static str) {
         CardKind::Debit if card.is_lost() => {
             ["挂失的卡", "Lost card", "银行拒绝绑定和付款。", "The bank refuses to add or charge it."]
         }
-        CardKind::Debit => ["储蓄卡", "Debit card", "一切正常。", "Everything works."],
+        CardKind::Debit | CardKind::Wallet => ["储蓄卡", "Debit card", "一切正常。", "Everything works."],
     };
     if zh { (title_zh, story_zh) } else { (title_en, story_en) }
 }

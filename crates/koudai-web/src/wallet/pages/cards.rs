@@ -15,6 +15,71 @@ pub struct CardsPage {
     pub l: Lang,
     /// The bound cards.
     pub cards: Vec<CardLine>,
+    /// Other wallets that can be paid by.
+    pub wallets: Vec<WalletLine>,
+}
+
+/// Another wallet in the list.
+pub struct WalletLine {
+    /// Its number in `/wallets/{network}`.
+    pub network: i64,
+    /// Its name.
+    pub name: String,
+    /// Whether the person has linked their account there.
+    pub linked: bool,
+}
+
+/// `GET /wallets/{network}`, and a refused `POST` of its link.
+#[derive(Template)]
+#[template(path = "wallet.html")]
+pub struct WalletPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// Its number.
+    pub network: i64,
+    /// Its name.
+    pub wallet: String,
+    /// Whether it can be reached.
+    pub up: bool,
+    /// Whether the person has linked their account there, which withdrawals need.
+    pub link: Link,
+    /// Whether a payment password is set: linking asks for it.
+    pub has_payment_password: bool,
+    /// What was refused.
+    pub refused: Option<Refused>,
+}
+
+/// How a person's account at another wallet is linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Not at all: no money can be withdrawn to it.
+    NotOffered,
+    /// Not yet, and it can be done from here.
+    Possible,
+    /// Not yet, and it can be done inside its app only.
+    OnlyThere,
+    /// Since a moment ago.
+    JustNow,
+    /// Since before.
+    Done,
+}
+
+impl WalletPage {
+    const fn is_linked(&self) -> bool {
+        matches!(self.link, Link::JustNow | Link::Done)
+    }
+}
+
+/// On the way to another wallet's page. It goes on by itself.
+#[derive(Template)]
+#[template(path = "leaving.html")]
+pub struct LeavingPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// Whose page it is.
+    pub wallet: String,
+    /// Where to; the wallet's own client made it.
+    pub url: String,
 }
 
 /// `GET /cards/new`, and a refused `POST /cards`.

@@ -1,6 +1,7 @@
 //! Topping up, scanning and paying.
 
 use askama::Template;
+use askama::filters::HtmlSafe;
 use koudai_core::money::{Money, RatePpm};
 use koudai_core::time::Timestamp;
 
@@ -8,6 +9,7 @@ use super::pieces::{CardLine, Icon, Refused};
 use super::withdrawals::percent;
 use crate::assets;
 use crate::say::Lang;
+use crate::wallet::purse::WALLET;
 
 /// `GET /top-up`, and a refused `POST /top-up`.
 #[derive(Template)]
@@ -92,6 +94,8 @@ pub enum TopUpState {
         /// Since when.
         since: Timestamp,
     },
+    /// This person is to agree at another wallet.
+    Elsewhere(Way),
     /// It was refused.
     Failed(Refused),
 }
@@ -179,9 +183,92 @@ impl PayPage {
     }
 }
 
+/// The way to another wallet, for a person who is to agree there.
+pub struct Way {
+    /// The call's id in `/elsewhere/{id}`.
+    pub id: String,
+    /// The wallet's name.
+    pub wallet: String,
+    /// What it takes.
+    pub how: How,
+    /// Whether money comes from there; else it goes there.
+    pub pays: bool,
+    /// Where this is shown, to come back to.
+    pub here: String,
+    /// Until when it can be agreed to.
+    pub until: Timestamp,
+}
+
+/// A way to another wallet, as a page shows it.
+#[derive(Template)]
+#[template(path = "pieces/way.html")]
+struct WayShown<'a> {
+    l: Lang,
+    amount: Money,
+    id: &'a str,
+    wallet: &'a str,
+    how: &'a How,
+    pays: bool,
+    here: &'a str,
+    until: Timestamp,
+}
+
+// Its template escapes what it shows; pages put it in as it is.
+impl HtmlSafe for WayShown<'_> {}
+
+impl WayShown<'_> {
+    fn kind(&self) -> &'static str {
+        self.how.kind()
+    }
+}
+
+impl Way {
+    pub(super) fn shown(&self, l: Lang, amount: Money) -> impl HtmlSafe + Template {
+        let Self { id, wallet, how, pays, here, until } = self;
+        WayShown { l, amount, id, wallet, how, pays: *pays, here, until: *until }
+    }
+}
+
+/// What a person does to get to another wallet.
+pub enum How {
+    /// Scans a code.
+    Scan {
+        /// What it says.
+        code: String,
+        /// It, drawn as markup made of numbers only.
+        drawn: String,
+    },
+    /// Goes to this address, which the wallet gave.
+    Visit(String),
+    /// Has the page call the app they are in.
+    CallUp {
+        /// Which of its calls.
+        call: &'static str,
+        /// What it is given, as JSON.
+        parameters: String,
+    },
+    /// Opens this page there: it works nowhere else.
+    OpenThere,
+    /// Waits a moment.
+    Opening,
+}
+
+impl How {
+    /// The word for it, for programs and for the page's script.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Scan { .. } => "scan",
+            Self::Visit(_) => "visit",
+            Self::CallUp { .. } => "call-up",
+            Self::OpenThere => "open-there",
+            Self::Opening => "opening",
+        }
+    }
+}
+
 /// One way to pay.
 pub struct Method {
-    /// What the form sends: `balance` or a card's id.
+    /// What the form sends: `balance`, a card's id, or a word for another wallet.
     pub method: String,
     /// What people know it by: `零钱 ¥35.10` is made from `balance`, a card from [`CardLine::name`].
     pub label: String,
@@ -194,6 +281,10 @@ pub struct Method {
 impl Method {
     pub(super) const fn is_usable(&self) -> bool {
         self.unusable.is_none()
+    }
+
+    pub(super) fn is_wallet(&self) -> bool {
+        self.method.starts_with(WALLET)
     }
 
     /// Whether a page begins with it: the chosen one of `all`, else the first, of those that can be used and did not fail.
@@ -219,6 +310,12 @@ pub enum Unusable {
     DebitOnly,
     /// More than one payment with it may be.
     OverLimit(Money),
+    /// Another wallet, which cannot be reached.
+    WalletDown,
+    /// Another wallet, which has no way to pay from here.
+    NotHere,
+    /// Another wallet, which did not say who the person is there.
+    DidNotSay,
 }
 
 impl Unusable {
@@ -227,10 +324,13 @@ impl Unusable {
         match self {
             Self::NotEnough => l.say("余额不足", "Not enough").to_owned(),
             Self::BankDown => l.say("银行维护中", "Bank maintenance").to_owned(),
+            Self::WalletDown => l.say("暂时无法连接", "It cannot be reached now").to_owned(),
             Self::CardNotUsable => l.say("该卡暂不可用", "This card cannot be used now").to_owned(),
             Self::NoCreditCards => {
                 l.say("商户不支持信用卡", "Merchant does not take credit cards").to_owned()
             }
+            Self::NotHere => l.say("当前环境不支持", "Not available here").to_owned(),
+            Self::DidNotSay => l.say("未能确认你的身份", "It did not say who you are").to_owned(),
             Self::DebitOnly => l.say("不能提现到信用卡", "No withdrawals to credit cards").to_owned(),
             Self::OverLimit(most) => {
                 let sign = most.currency().sign();
@@ -282,6 +382,8 @@ pub enum PayState {
         /// Since when.
         since: Timestamp,
     },
+    /// This person is to agree at another wallet.
+    Elsewhere(Way),
     /// The bank or the wallet refused for good; the order may be paid another way.
     Refused(Refused),
     /// The merchant closed it.
@@ -297,7 +399,7 @@ impl PayResultPage {
         match self.state {
             PayState::Paid { .. } => "paid",
             PayState::PaidByAnother(_) => "paid-by-another",
-            PayState::Pending { .. } => "pending",
+            PayState::Pending { .. } | PayState::Elsewhere(_) => "pending",
             PayState::Refused(_) => "refused",
             PayState::Closed(_) => "closed",
             PayState::Expired(_) => "expired",

@@ -67,6 +67,7 @@ impl Lang {
         match kind {
             CardKind::Debit => self.say("储蓄卡", "Debit card"),
             CardKind::Credit => self.say("信用卡", "Credit card"),
+            CardKind::Wallet => self.say("钱包", "Wallet"),
         }
     }
 
@@ -75,6 +76,7 @@ impl Lang {
         match kind {
             CardKind::Debit => self.say("储蓄卡", "debit"),
             CardKind::Credit => self.say("信用卡", "credit"),
+            CardKind::Wallet => "",
         }
     }
 
@@ -181,6 +183,10 @@ impl CardLine {
         self.unusable.is_none()
     }
 
+    pub(super) const fn is_wallet(&self) -> bool {
+        matches!(self.kind, CardKind::Wallet)
+    }
+
     /// Whether a form begins with this card: the one chosen before, if it can be used, or the first that can.
     pub(super) fn is_chosen_of(cards: &[Self], chosen: Option<&str>, card: &Self) -> bool {
         let usable = |id: &&str| cards.iter().any(|c| c.is_usable() && c.card_id == *id);
@@ -192,7 +198,12 @@ impl CardLine {
 
     /// How people tell it from others: `招商银行 储蓄卡 (1234)`.
     pub fn name(&self, l: Lang) -> String {
-        format!("{} {} ({})", self.bank, l.card_word(self.kind), self.last4)
+        match self.kind {
+            CardKind::Debit | CardKind::Credit => {
+                format!("{} {} ({})", self.bank, l.card_word(self.kind), self.last4)
+            }
+            CardKind::Wallet => self.bank.clone(),
+        }
     }
 }
 

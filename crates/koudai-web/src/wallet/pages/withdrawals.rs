@@ -5,6 +5,7 @@ use koudai_core::money::{Money, RatePpm};
 use koudai_core::rows::Speed;
 use koudai_core::time::Timestamp;
 
+use super::payments::Way;
 use super::pieces::{CardLine, Icon, Refused};
 use crate::assets;
 use crate::say::Lang;
@@ -152,6 +153,8 @@ pub enum WithdrawState {
         /// Since when.
         since: Timestamp,
     },
+    /// This person is to receive it at another wallet.
+    Elsewhere(Way),
     /// It is at the card.
     Paid {
         /// The record's id.

@@ -1,0 +1,600 @@
+//! Another wallet as a network: its people agree there by themselves. What the wallet's own pages and routes make of it, with a
+//! network of the test's own that does what it is told.
+
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod rig;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use koudai_core::attempt::Outcome;
+use koudai_core::id::PersonId;
+use koudai_core::ledger::{AccountId, NetworkId, WECHAT_NETWORK};
+use koudai_core::rows::{NetworkRefusal, Order};
+use koudai_core::secret::Secret;
+use koudai_core::time::{MINUTE, Timestamp};
+use koudai_networks::courier;
+use koudai_networks::network::{
+    BookEntry, GiveBack, Invitation, Invitations, Move, Moved, Network, NoticeIn, Place, Scene, WalletFace,
+    Who, async_trait,
+};
+use koudai_networks::outside::Outside;
+use koudai_networks::platform::token_text;
+use reqwest::header::{LOCATION, SET_COOKIE};
+use rig::{OpenSession, Rig, Shop, order, refund, until};
+use serde_json::Value;
+
+const COMPUTER: &str = "Mozilla/5.0 (X11; Linux x86_64) Chrome/126.0";
+const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148";
+const INSIDE: &str = "Mozilla/5.0 (Linux; Android 15) Mobile Lantern/8.0";
+const INSIDE_ANOTHER: &str = "Mozilla/5.0 (Linux; Android 15) Mobile Torch/2.0";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Done,
+    Closed,
+}
+
+/// What the other wallet was asked for under one number.
+#[derive(Clone, Debug)]
+struct Asked {
+    state: State,
+    fen: i64,
+    scene: Option<Scene>,
+    token: String,
+    calls: u32,
+}
+
+type Book = Arc<Mutex<BTreeMap<String, Asked>>>;
+
+/// Another wallet. Its people are the test.
+#[derive(Debug, Default)]
+struct Lantern {
+    name: &'static str,
+    book: Book,
+    invitations: Arc<Invitations>,
+}
+
+impl Lantern {
+    fn ask(&self, what: &Move<'_>) -> Asked {
+        let fresh = Asked {
+            state: State::Waiting,
+            fen: what.amount.minor(),
+            scene: what.scene,
+            token: what.token.expose().clone(),
+            calls: 0,
+        };
+        let mut book = self.book.lock().unwrap();
+        let asked = book.entry(what.number.to_owned()).or_insert(fresh);
+        assert_eq!(asked.fen, what.amount.minor(), "one number, one amount");
+        asked.calls += 1;
+        asked.clone()
+    }
+
+    fn look(&self, number: &str) -> Moved {
+        match self.book.lock().unwrap().get(number).map(|asked| asked.state) {
+            None => Moved::NotThere,
+            Some(State::Waiting) => Moved::UnderWay,
+            Some(State::Done) => Moved::Ended(Outcome::Succeeded { network_ref: format!("L{number}") }),
+            Some(State::Closed) => Moved::Ended(Outcome::Failed(NetworkRefusal::Withdrawn)),
+        }
+    }
+
+    fn close(&self, number: &str) -> Moved {
+        if let Some(asked) = self.book.lock().unwrap().get_mut(number)
+            && asked.state == State::Waiting
+        {
+            asked.state = State::Closed;
+        }
+        match self.look(number) {
+            Moved::NotThere => Moved::Ended(Outcome::Failed(NetworkRefusal::Withdrawn)),
+            known => known,
+        }
+    }
+
+    fn invite(&self, number: &str, invitation: Invitation) -> Moved {
+        self.invitations.put(number, Timestamp(rig::now_s() * 1_000 + 5 * MINUTE), invitation);
+        Moved::UnderWay
+    }
+}
+
+#[async_trait]
+impl Network for Lantern {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn wallet(&self) -> Option<WalletFace> {
+        let main = self.name == "lantern";
+        Some(WalletFace {
+            zh: if main { "灯笼" } else { "火炬" },
+            en: if main { "Lantern" } else { "Torch" },
+            marks: if main { &["Lantern/"] } else { &["Torch/"] },
+            places: vec![Place::Computer, Place::Phone, Place::Inside],
+            pays_out: main,
+            asks_who: main,
+            who_inside_only: false,
+        })
+    }
+
+    fn invitations(&self) -> Option<&Invitations> {
+        Some(&self.invitations)
+    }
+
+    fn ask_who_at(&self, back: &str, state: &str) -> Option<String> {
+        Some(format!("https://lantern.example/who?back={back}&state={state}"))
+    }
+
+    async fn who(&self, code: Secret<String>) -> Who {
+        match code.expose().as_str() {
+            "good" => Who::Is(Secret::new("li-ming-at-lantern".to_owned())),
+            _ => Who::Refused,
+        }
+    }
+
+    async fn debit(&self, debit: Move<'_>) -> Moved {
+        let number = debit.number;
+        let asked = self.ask(&debit);
+        self.invite(
+            number,
+            match asked.scene {
+                Some(Scene::Phone(_)) => Invitation::Visit(format!("https://lantern.example/pay/{number}")),
+                Some(Scene::Inside) => {
+                    Invitation::CallUp { call: "wechat-pay", parameters: format!("{{\"no\":\"{number}\"}}") }
+                }
+                Some(Scene::Computer) | None => Invitation::Scan(format!("lantern://pay/{number}")),
+            },
+        )
+    }
+
+    async fn query_debit(&self, number: &str) -> Moved {
+        self.look(number)
+    }
+
+    async fn close_debit(&self, number: &str) -> Moved {
+        self.close(number)
+    }
+
+    async fn refund(&self, back: GiveBack<'_>) -> Moved {
+        let debit = self.book.lock().unwrap().get(back.debit).cloned().unwrap();
+        assert_eq!((debit.state, debit.fen), (State::Done, back.debited.minor()));
+        assert_eq!(back.debit_ref, format!("L{}", back.debit));
+        let given = Asked { state: State::Done, fen: back.amount.minor(), calls: 1, ..debit };
+        self.book.lock().unwrap().insert(back.number.to_owned(), given);
+        self.look(back.number)
+    }
+
+    async fn query_refund(&self, back: GiveBack<'_>) -> Moved {
+        self.look(back.number)
+    }
+
+    async fn pay_out(&self, payout: Move<'_>) -> Moved {
+        let number = payout.number;
+        self.ask(&payout);
+        let parameters = format!("{{\"no\":\"{number}\"}}");
+        self.invite(number, Invitation::CallUp { call: "wechat-receive", parameters })
+    }
+
+    async fn query_pay_out(&self, number: &str) -> Moved {
+        self.look(number)
+    }
+
+    async fn close_pay_out(&self, number: &str) -> Moved {
+        self.close(number)
+    }
+
+    async fn books(&self, _after: i64) -> Option<Vec<BookEntry>> {
+        Some(vec![])
+    }
+
+    async fn answers(&self) -> bool {
+        true
+    }
+
+    async fn read_notice(&self, notice: NoticeIn<'_>) -> Option<String> {
+        String::from_utf8(notice.body.to_vec()).ok().filter(|number| number.len() == 28)
+    }
+
+    fn notice_reply(&self) -> &'static str {
+        "heard"
+    }
+}
+
+/// A house with two other wallets, a shop, and the browser of a person with ¥50.
+struct Fixture {
+    rig: Rig,
+    shop: Shop,
+    person: PersonId,
+    url: String,
+    book: Book,
+    invitations: Arc<Invitations>,
+    http: reqwest::Client,
+}
+
+/// What a browser got.
+struct Got {
+    status: u16,
+    location: String,
+    cookies: Vec<String>,
+    text: String,
+}
+
+impl Got {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// `name=value` of the cookies it was given.
+    fn given(&self) -> String {
+        let pairs = self.cookies.iter().map(|cookie| cookie.split(';').next().unwrap());
+        pairs.collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let (book, invitations) = (Book::default(), Arc::new(Invitations::default()));
+        let lantern = Lantern { name: "lantern", book: book.clone(), invitations: Arc::clone(&invitations) };
+        let torch = Lantern { name: "torch", ..Lantern::default() };
+        let outside = Outside::default().with(WECHAT_NETWORK, lantern).with(NetworkId(77), torch);
+        let rig = Rig::start_on(outside).await;
+        courier::start(rig.app.engine.clone(), Arc::clone(&rig.app.networks), Arc::clone(&rig.app.operator));
+        let (shop, person) = (rig.shop().await, rig.person(5_000).await);
+        rig.app.engine.submit(OpenSession(person, "payer")).await.unwrap();
+        let router = koudai_web::router(rig.app.clone());
+        let url = format!("http://{}", rig::served(router).await);
+        Self { rig, shop, person, url, book, invitations, http: rig::browser() }
+    }
+
+    async fn get(&self, path: &str, agent: &str, json: bool, cookies: &str) -> Got {
+        self.send(self.http.get(format!("{}{path}", self.url)), agent, json, cookies).await
+    }
+
+    async fn post(&self, path: &str, form: &[(&str, &str)], agent: &str, cookies: &str) -> Got {
+        let body = serde_urlencoded::to_string(form).unwrap();
+        let request = self.http.post(format!("{}{path}", self.url)).body(body);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        self.send(request.header("sec-fetch-site", "same-origin"), agent, true, cookies).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder, agent: &str, json: bool, cookies: &str) -> Got {
+        let accept = if json { "application/json" } else { "text/html" };
+        let cookie = format!("koudai_wallet=payer; koudai_lang=en; {cookies}");
+        let request = request.header("accept", accept).header("cookie", cookie).header("user-agent", agent);
+        let reply = request.send().await.unwrap();
+        let all = |name| reply.headers().get_all(name).iter().map(|v| v.to_str().unwrap().to_owned());
+        Got {
+            status: reply.status().as_u16(),
+            location: all(LOCATION).next().unwrap_or_default(),
+            cookies: all(SET_COOKIE).collect(),
+            text: reply.text().await.unwrap(),
+        }
+    }
+
+    /// An order for ¥12, and its page.
+    async fn order(&self, out_trade_no: &str) -> (Order, String) {
+        let client = self.rig.client(&self.shop, false);
+        client.native(&order(&self.shop, out_trade_no, 1_200)).await.unwrap();
+        let order = self.rig.order(&self.shop, out_trade_no).await;
+        let page = format!("/pay/{}", token_text(&order.code));
+        (order, page)
+    }
+
+    async fn pay(&self, page: &str, agent: &str, cookies: &str) -> Got {
+        let form = [("method", "wallet:1002"), ("payment_password", rig::PIN)];
+        self.post(page, &form, agent, cookies).await
+    }
+
+    /// The other wallet's person agrees, and it tells.
+    async fn agree(&self, number: &str) {
+        self.book.lock().unwrap().get_mut(number).unwrap().state = State::Done;
+        self.tell(number).await;
+    }
+
+    async fn tell(&self, number: &str) {
+        let notice = self.http.post(format!("{}/networks/1002/notice", self.url)).body(number.to_owned());
+        assert_eq!(notice.send().await.unwrap().text().await.unwrap(), "heard");
+    }
+
+    /// How a page's JSON stands once it is not pending any more.
+    async fn settled(&self, page: &str) -> Value {
+        until(async || {
+            let now = self.get(page, COMPUTER, true, "").await.json();
+            (now["state"] != "pending").then_some(now)
+        })
+        .await
+    }
+
+    fn asked(&self, number: &str) -> Asked {
+        self.book.lock().unwrap().get(number).unwrap().clone()
+    }
+
+    async fn balance(&self) -> i64 {
+        self.rig.standing(AccountId::person(self.person)).await
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_paid_by_a_code_scanned_with_the_other_wallet_and_refunded_to_it() {
+    let f = Fixture::new().await;
+    let (_, page) = f.order("lantern-1").await;
+    let shown = f.get(&page, COMPUTER, false, "").await;
+    assert!(shown.text.contains("wallet:1002") && shown.text.contains("Lantern"), "{}", shown.text);
+
+    let paying = f.pay(&page, COMPUTER, "").await.json();
+    assert_eq!((&paying["state"], &paying["way"]["kind"]), (&"pending".into(), &"scan".into()));
+    let number = paying["way"]["id"].as_str().unwrap();
+    assert_eq!(paying["way"]["code"], format!("lantern://pay/{number}"));
+    assert_eq!(f.asked(number).scene, Some(Scene::Computer));
+    let page_text = f.get(&page, COMPUTER, false, "").await.text;
+    assert!(
+        page_text.contains("data-way=\"scan\"") && page_text.contains("Agree to it in Lantern"),
+        "{page_text}"
+    );
+    assert_eq!(f.balance().await, 5_000, "nothing is taken here");
+
+    f.agree(number).await;
+    let paid = f.settled(&page).await;
+    assert_eq!((&paid["state"], &paid["paid_by_you"]), (&"paid".into(), &true.into()));
+    let clearing = AccountId::clearing(WECHAT_NETWORK);
+    assert_eq!(f.rig.standing(clearing).await, -1_200, "it owes what it took");
+    let receipt = f.get(&page, COMPUTER, false, "").await.text;
+    assert!(receipt.contains("<dd>Lantern</dd>"), "{receipt}");
+
+    let client = f.rig.client(&f.shop, false);
+    client.refund(&refund("lantern-1", "lantern-1-back", 500, 1_200)).await.unwrap();
+    until(async || (f.rig.standing(clearing).await == -700).then_some(())).await;
+    assert_eq!(f.balance().await, 5_000, "it went back where it came from");
+}
+
+#[tokio::test]
+async fn who_gives_up_pays_another_way_and_nothing_can_be_paid_there_any_more() {
+    let f = Fixture::new().await;
+    let (_, page) = f.order("given-up").await;
+    let number = f.pay(&page, COMPUTER, "").await.json()["way"]["id"].as_str().unwrap().to_owned();
+    let given_up = f.post(&format!("/elsewhere/{number}/give-up"), &[], COMPUTER, "").await;
+    assert_eq!((given_up.status, &given_up.json()["page"]), (200, &page.as_str().into()));
+    let now = f.settled(&page).await;
+    assert_eq!((&now["state"], &now["refusal"]["code"]), (&"payable".into(), &"NOT_COMPLETED".into()));
+    assert_eq!(f.asked(&number).state, State::Closed);
+
+    let form = [("method", "balance"), ("payment_password", rig::PIN)];
+    assert_eq!(f.post(&page, &form, COMPUTER, "").await.json()["state"], "paid");
+    assert_eq!(f.balance().await, 3_800);
+}
+
+#[tokio::test]
+async fn what_was_paid_before_it_was_given_up_is_paid() {
+    let f = Fixture::new().await;
+    let (_, page) = f.order("too-late").await;
+    let number = f.pay(&page, COMPUTER, "").await.json()["way"]["id"].as_str().unwrap().to_owned();
+    f.book.lock().unwrap().get_mut(&number).unwrap().state = State::Done;
+    f.post(&format!("/elsewhere/{number}/give-up"), &[], COMPUTER, "").await;
+    assert_eq!(f.settled(&page).await["state"], "paid");
+}
+
+#[tokio::test]
+async fn somebody_elses_payment_is_not_given_up() {
+    let f = Fixture::new().await;
+    let (_, page) = f.order("not-yours").await;
+    let number = f.pay(&page, COMPUTER, "").await.json()["way"]["id"].as_str().unwrap().to_owned();
+    let other = f.rig.newcomer().await;
+    f.rig.app.engine.submit(OpenSession(other, "other")).await.unwrap();
+    let request =
+        f.http.post(format!("{}/elsewhere/{number}/give-up", f.url)).header("accept", "application/json");
+    let request = request.header("authorization", "Bearer other").body("");
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 404);
+    let request = f.http.get(format!("{}/elsewhere/{number}", f.url)).header("authorization", "Bearer other");
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 404);
+    assert_eq!(f.asked(&number).state, State::Waiting);
+}
+
+#[tokio::test]
+async fn a_phones_browser_is_sent_to_the_app_and_brought_back_to_its_page() {
+    let f = Fixture::new().await;
+    let form = [
+        ("attempt_id", "top-up-by-lantern"),
+        ("card_id", "wallet:1002"),
+        ("amount", "30.00"),
+        ("payment_password", rig::PIN),
+    ];
+    let asked = f.post("/top-up", &form, PHONE, "").await.json();
+    assert_eq!((&asked["state"], &asked["way"]["kind"]), (&"pending".into(), &"visit".into()));
+    let number = asked["way"]["id"].as_str().unwrap().to_owned();
+    assert!(matches!(f.asked(&number).scene, Some(Scene::Phone(address)) if address.is_loopback()));
+    let again = f.post("/top-up", &form, PHONE, "").await.json();
+    assert_eq!(again["way"]["id"], number.as_str(), "the same number is the same top-up");
+
+    f.book.lock().unwrap().get_mut(&number).unwrap().state = State::Done;
+    let back = f.get(&format!("/elsewhere/{number}"), PHONE, false, "").await;
+    assert_eq!((back.status, back.location.as_str()), (303, "/top-up/top-up-by-lantern"));
+    f.tell(&number).await;
+    assert_eq!(f.settled("/top-up/top-up-by-lantern").await["state"], "succeeded");
+    assert_eq!(f.balance().await, 8_000);
+    let page = f.get("/top-up/top-up-by-lantern", PHONE, false, "").await.text;
+    assert!(page.contains("<dd>Lantern</dd>"), "{page}");
+}
+
+#[tokio::test]
+async fn inside_the_app_it_is_asked_first_who_the_person_is_there() {
+    let f = Fixture::new().await;
+    let (_, page) = f.order("inside-1").await;
+    let asked = f.pay(&page, INSIDE, "").await;
+    assert_eq!((asked.status, &asked.json()["code"]), (403, &"WALLET_ASKS_WHO".into()));
+
+    let off = f.get(&page, INSIDE, false, "").await;
+    assert_eq!((off.status, off.location.clone()), (303, format!("/elsewhere/1002/who?next={page}")));
+    let there = f.get(&off.location, INSIDE, false, "").await;
+    assert_eq!(there.status, 303);
+    assert!(there.location.starts_with("https://lantern.example/who?back=http"), "{}", there.location);
+    let state = there.location.rsplit_once("state=").unwrap().1.to_owned();
+    let errand = there.given();
+    let back = |code: &str, state: &str| format!("/elsewhere/1002/back?code={code}&state={state}");
+
+    // Without the browser that went, or with another state, nobody comes back.
+    for (path, cookies) in [
+        (back("good", &state), ""),
+        (back("good", &"0".repeat(32)), errand.as_str()),
+        ("/elsewhere/1002/back?code=good".to_owned(), errand.as_str()),
+        (back("good", &state).replace("1002", "77"), errand.as_str()),
+    ] {
+        let refused = f.get(&path, INSIDE, false, cookies).await;
+        assert!(refused.status >= 400 && refused.given().is_empty(), "{path}: {}", refused.status);
+    }
+    let home = f.get(&back("good", &state), INSIDE, false, &errand).await;
+    assert_eq!((home.status, home.location.as_str()), (303, page.as_str()));
+    let known = home.given();
+    assert!(!known.contains("li-ming"), "it is sealed");
+    assert_eq!(f.get(&page, INSIDE, false, &known).await.status, 200);
+    let paying = f.pay(&page, INSIDE, &known).await.json();
+    assert_eq!(paying["way"]["kind"], "call-up");
+    let number = paying["way"]["id"].as_str().unwrap();
+    assert_eq!(
+        (f.asked(number).scene, f.asked(number).token.as_str()),
+        (Some(Scene::Inside), "li-ming-at-lantern")
+    );
+    f.agree(number).await;
+    assert_eq!(f.settled(&page).await["state"], "paid");
+}
+
+#[tokio::test]
+async fn who_does_not_say_pays_another_way_and_is_not_sent_off_again_at_once() {
+    let f = Fixture::new().await;
+    let (_, page) = f.order("silent-1").await;
+    let there = f.get(&format!("/elsewhere/1002/who?next={page}"), INSIDE, false, "").await;
+    let state = there.location.rsplit_once("state=").unwrap().1.to_owned();
+    let path = format!("/elsewhere/1002/back?code=bad&state={state}");
+    let home = f.get(&path, INSIDE, false, &there.given()).await;
+    assert_eq!(home.location, page);
+    let shown = f.get(&page, INSIDE, false, &home.given()).await;
+    assert_eq!(shown.status, 200);
+    assert!(shown.text.contains("It did not say who you are"), "{}", shown.text);
+    let refused = f.pay(&page, INSIDE, &home.given()).await;
+    assert_eq!(refused.json()["code"], "WALLET_DID_NOT_SAY");
+}
+
+#[tokio::test]
+async fn inside_another_wallets_app_it_is_greyed_out_with_the_reason() {
+    let f = Fixture::new().await;
+    let (_, page) = f.order("torches").await;
+    let methods = f.get(&page, INSIDE_ANOTHER, true, "").await.json()["methods"].clone();
+    let of =
+        |method: &str| methods.as_array().unwrap().iter().find(|m| m["method"] == method).unwrap().clone();
+    assert_eq!((&of("wallet:1002")["usable"], &of("wallet:77")["usable"]), (&false.into(), &true.into()));
+    assert_eq!(of("wallet:1002")["why"], "Not available here");
+    assert_eq!(f.pay(&page, INSIDE_ANOTHER, "").await.json()["code"], "WALLET_NOT_HERE");
+}
+
+#[tokio::test]
+async fn what_was_paid_by_last_is_chosen_next_time() {
+    let f = Fixture::new().await;
+    let (_, page) = f.order("habit-1").await;
+    let habit = f.pay(&page, COMPUTER, "").await.given();
+    assert!(habit.contains("koudai_method=wallet:1002"), "{habit}");
+    let (_, page) = f.order("habit-2").await;
+    let shown = f.get(&page, COMPUTER, false, &habit).await.text;
+    assert!(shown.contains("value=\"wallet:1002\" checked"), "{shown}");
+    let shown = f.get(&page, INSIDE_ANOTHER, false, &habit).await.text;
+    assert!(shown.contains("value=\"balance\" checked"), "what does not work here is not chosen");
+}
+
+#[tokio::test]
+async fn a_way_that_is_lost_is_opened_again_by_the_same_call() {
+    let f = Fixture::new().await;
+    let (_, page) = f.order("lost-way").await;
+    let number = f.pay(&page, COMPUTER, "").await.json()["way"]["id"].as_str().unwrap().to_owned();
+    f.invitations.end(&number, Timestamp(0));
+    assert_eq!(f.get(&page, COMPUTER, true, "").await.json()["way"]["kind"], "opening");
+    f.tell(&number).await;
+    let way = until(async || {
+        let way = f.get(&page, COMPUTER, true, "").await.json()["way"].clone();
+        (way["kind"] == "scan").then_some(way)
+    });
+    assert_eq!(way.await["id"], number.as_str());
+    assert_eq!(f.asked(&number).calls, 2);
+}
+
+#[tokio::test]
+async fn money_is_withdrawn_to_an_account_that_was_linked_with_the_payment_password() {
+    let f = Fixture::new().await;
+    let form = [
+        ("card_id", "wallet:1002"),
+        ("amount", "10.00"),
+        ("speed", "real_time"),
+        ("withdrawal_id", "to-lantern"),
+    ];
+    let withdraw = async |card: &str, number: &str| {
+        let form = [("card_id", card), ("withdrawal_id", number), ("payment_password", rig::PIN)];
+        let rest = [("amount", "10.00"), ("speed", "real_time")];
+        f.post("/withdraw", &[&form[..], &rest].concat(), INSIDE, "").await
+    };
+    assert_eq!(f.post("/withdraw", &form, INSIDE, "").await.json()["code"], "CARD_UNKNOWN");
+    let wrong = f.post("/wallets/1002/link", &[("payment_password", "222333")], INSIDE, "").await;
+    assert_eq!(wrong.json()["code"], "PAYMENT_PASSWORD_WRONG");
+    let card = f.rig.app.engine.read({
+        let person = f.person;
+        move |r| r.cards_of(person)
+    });
+    let card = card.await.unwrap().into_iter().find(|c| c.network == WECHAT_NETWORK).unwrap().id.wire();
+    assert_eq!(withdraw(&card, "not-linked-yet").await.json()["code"], "WALLET_NOT_LINKED");
+
+    let off = f.post("/wallets/1002/link", &[("payment_password", rig::PIN)], INSIDE, "").await;
+    let url = off.json()["go"].as_str().unwrap().to_owned();
+    let state = url.rsplit_once("state=").unwrap().1;
+    let path = format!("/elsewhere/1002/back?code=good&state={state}");
+    let home = f.get(&path, INSIDE, false, &off.given()).await;
+    assert_eq!((home.status, home.location.as_str()), (303, "/wallets/1002?linked=1"));
+    assert!(f.get(&home.location, INSIDE, false, "").await.text.contains("data-state=\"linked\""));
+
+    let sent = withdraw(&card, "to-lantern-1").await.json();
+    assert_eq!((&sent["state"], &sent["way"]["kind"]), (&"pending".into(), &"call-up".into()));
+    assert_eq!(f.balance().await, 3_990, "with its fee");
+    let number = sent["way"]["id"].as_str().unwrap();
+    assert_eq!(f.asked(number).token, "li-ming-at-lantern");
+    let elsewhere = f.get("/withdraw/to-lantern-1", COMPUTER, true, "").await.json();
+    assert_eq!(elsewhere["way"]["kind"], "open-there", "it can be received there only");
+    let unlink = f.post("/wallets/1002/unlink", &[("payment_password", rig::PIN)], INSIDE, "").await;
+    assert_eq!(unlink.json()["code"], "CARD_AWAITS_MONEY");
+    f.agree(number).await;
+    assert_eq!(f.settled("/withdraw/to-lantern-1").await["state"], "succeeded");
+
+    let sent = withdraw(&card, "to-lantern-2").await.json();
+    let number = sent["way"]["id"].as_str().unwrap();
+    f.post(&format!("/elsewhere/{number}/give-up"), &[], INSIDE, "").await;
+    assert_eq!(f.settled("/withdraw/to-lantern-2").await["state"], "failed");
+    assert_eq!(f.balance().await, 3_990, "what was not received is back");
+
+    let unlinked = f.post("/wallets/1002/unlink", &[("payment_password", rig::PIN)], INSIDE, "").await;
+    assert_eq!(unlinked.json()["linked"], false);
+    assert_eq!(withdraw(&card, "to-lantern-3").await.json()["code"], "WALLET_NOT_LINKED");
+}
+
+#[tokio::test]
+async fn what_one_has_elsewhere_is_no_card() {
+    let f = Fixture::new().await;
+    let (_, page) = f.order("no-card").await;
+    f.pay(&page, COMPUTER, "").await;
+    let card = f.rig.app.engine.read({
+        let person = f.person;
+        move |r| r.cards_of(person)
+    });
+    let card = card.await.unwrap().into_iter().find(|c| c.network == WECHAT_NETWORK).unwrap().id.wire();
+    let cards = f.get("/cards", COMPUTER, true, "").await.json();
+    assert!(cards["cards"].as_array().unwrap().iter().all(|c| c["card_id"] != card.as_str()));
+    assert!(f.get("/cards", COMPUTER, false, "").await.text.contains("/wallets/1002"));
+    let (_, other) = f.order("no-card-2").await;
+    for method in [card.clone(), format!("both:100:{card}")] {
+        let form = [("method", method.as_str()), ("payment_password", rig::PIN)];
+        assert_eq!(f.post(&other, &form, COMPUTER, "").await.json()["code"], "CARD_UNKNOWN", "{method}");
+    }
+    let form = [("payment_password", rig::PIN)];
+    assert_eq!(
+        f.post(&format!("/cards/{card}/remove"), &form, COMPUTER, "").await.json()["code"],
+        "CARD_UNKNOWN"
+    );
+    f.post("/code/on", &form, COMPUTER, "").await;
+    let method = f.post("/code/method", &[("method", card.as_str())], COMPUTER, "").await;
+    assert_eq!(method.json()["code"], "CARD_UNKNOWN");
+}
