@@ -115,6 +115,10 @@ pub struct WalletFace {
     pub zh: &'static str,
     /// Its name in English.
     pub en: &'static str,
+    /// The app that people open for it, in Chinese.
+    pub app_zh: &'static str,
+    /// The app that people open for it, in English.
+    pub app_en: &'static str,
     /// One of these stands in the `User-Agent` of its app, and in nobody else's.
     pub marks: &'static [&'static str],
     /// Where the contract lets people pay.

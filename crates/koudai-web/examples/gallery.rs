@@ -180,6 +180,7 @@ fn cards(l: Lang, add: &mut Add) {
         l,
         network: 1_002,
         wallet: l.say("微信支付", "WeChat Pay").into(),
+        app: l.say("微信", "WeChat").into(),
         up: true,
         link,
         has_payment_password: true,
@@ -190,7 +191,7 @@ fn cards(l: Lang, add: &mut Add) {
     add("wallet-just-linked", &wallet(Link::JustNow, None));
     add("wallet-refused", &wallet(Link::Possible, Some(refused(l, Refusal::WalletDidNotSay))));
     let url = "https://elsewhere.example/who".to_owned();
-    add("leaving", &LeavingPage { l, wallet: l.say("微信支付", "WeChat Pay").into(), url });
+    add("leaving", &LeavingPage { l, app: l.say("微信", "WeChat").into(), url });
     let new = |kind, holder, refused: Option<Refused>| CardNewPage {
         l,
         binding_id: REFERENCE.into(),
@@ -240,7 +241,7 @@ const ELSEWHERE: &str = "https://elsewhere.example/pay";
 fn way(l: Lang, how: How, pays: bool) -> Way {
     Way {
         id: REFERENCE.into(),
-        wallet: l.say("微信支付", "WeChat Pay").into(),
+        app: l.say("微信", "WeChat").into(),
         how,
         pays,
         here: format!("/pay/{TOKEN}"),

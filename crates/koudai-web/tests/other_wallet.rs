@@ -111,6 +111,8 @@ impl Network for Lantern {
         Some(WalletFace {
             zh: if main { "灯笼" } else { "火炬" },
             en: if main { "Lantern" } else { "Torch" },
+            app_zh: if main { "灯笼" } else { "火炬" },
+            app_en: if main { "Lantern" } else { "Torch" },
             marks: if main { &["Lantern/"] } else { &["Torch/"] },
             places: vec![Place::Computer, Place::Phone, Place::Inside],
             pays_out: main,
@@ -330,7 +332,7 @@ async fn an_order_is_paid_by_a_code_scanned_with_the_other_wallet_and_refunded_t
     assert_eq!(f.asked(number).scene, Some(Scene::Computer));
     let page_text = f.get(&page, COMPUTER, false, "").await.text;
     assert!(
-        page_text.contains("data-way=\"scan\"") && page_text.contains("Agree to it in Lantern"),
+        page_text.contains("data-way=\"scan\"") && page_text.contains("Finish paying in Lantern"),
         "{page_text}"
     );
     assert_eq!(f.balance().await, 5_000, "nothing is taken here");

@@ -81,6 +81,11 @@ impl<'a> Elsewhere<'a> {
         visit.l.say(self.face.zh, self.face.en).to_owned()
     }
 
+    /// What people open for it.
+    fn app(&self, visit: &Visit) -> String {
+        visit.l.say(self.face.app_zh, self.face.app_en).to_owned()
+    }
+
     /// As a form lists it among cards.
     pub(super) fn source(&self, visit: &Visit) -> CardLine {
         let (card_id, bank, unusable) = (self.word(), self.name(visit), self.unusable(visit));
@@ -286,7 +291,7 @@ impl Open {
             None => How::Opening,
         };
         let (id, until) = (self.attempt.id.wire(), self.open.send_until);
-        Some(Way { id, wallet: wallet.name(visit), how, pays, here: here.to_owned(), until })
+        Some(Way { id, app: wallet.app(visit), how, pays, here: here.to_owned(), until })
     }
 
     /// Has the network asked how it went, unless it was a moment ago.
@@ -303,7 +308,7 @@ impl Open {
 impl Way {
     /// As programs are told.
     pub(super) fn json(&self) -> Value {
-        let mut value = json!({"id": self.id, "wallet": self.wallet, "until_ms": self.until.0});
+        let mut value = json!({"id": self.id, "app": self.app, "until_ms": self.until.0});
         value["kind"] = self.how.kind().into();
         match &self.how {
             How::Scan { code, .. } => value["code"] = code.as_str().into(),
@@ -504,6 +509,7 @@ impl Elsewhere<'_> {
             l: visit.l,
             network: self.id.0,
             wallet: self.name(visit),
+            app: self.app(visit),
             up: self.line.is_up(),
             link: match (self.face.pays_out, linked) {
                 (false, _) => Link::NotOffered,
@@ -546,7 +552,7 @@ pub(super) async fn link(SentTo(visit, fields, number): SentTo) -> Response {
         let mut response = if visit.json {
             answer::data(json!({ "go": url }))
         } else {
-            answer::ok(&LeavingPage { l: visit.l, wallet: wallet.name(&visit), url })
+            answer::ok(&LeavingPage { l: visit.l, app: wallet.app(&visit), url })
         };
         set_cookie(&mut response, &cookie);
         Ok(response)

@@ -39,6 +39,8 @@ pub struct WalletPage {
     pub network: i64,
     /// Its name.
     pub wallet: String,
+    /// The app one opens for it.
+    pub app: String,
     /// Whether it can be reached.
     pub up: bool,
     /// Whether the person has linked their account there, which withdrawals need.
@@ -77,7 +79,7 @@ pub struct LeavingPage {
     /// The reader's language.
     pub l: Lang,
     /// Whose page it is.
-    pub wallet: String,
+    pub app: String,
     /// Where to; the wallet's own client made it.
     pub url: String,
 }

@@ -187,8 +187,8 @@ impl PayPage {
 pub struct Way {
     /// The call's id in `/elsewhere/{id}`.
     pub id: String,
-    /// The wallet's name.
-    pub wallet: String,
+    /// The app one opens for it.
+    pub app: String,
     /// What it takes.
     pub how: How,
     /// Whether money comes from there; else it goes there.
@@ -205,27 +205,38 @@ pub struct Way {
 struct WayShown<'a> {
     l: Lang,
     amount: Money,
-    id: &'a str,
-    wallet: &'a str,
+    app: &'a str,
     how: &'a How,
     pays: bool,
     here: &'a str,
     until: Timestamp,
 }
 
-// Its template escapes what it shows; pages put it in as it is.
-impl HtmlSafe for WayShown<'_> {}
-
-impl WayShown<'_> {
-    fn kind(&self) -> &'static str {
-        self.how.kind()
-    }
+/// Its buttons.
+#[derive(Template)]
+#[template(path = "pieces/way_dock.html")]
+struct WayDock<'a> {
+    l: Lang,
+    id: &'a str,
+    app: &'a str,
+    how: &'a How,
+    pays: bool,
+    here: &'a str,
 }
+
+// Their templates escape what they show; pages put them in as they are.
+impl HtmlSafe for WayShown<'_> {}
+impl HtmlSafe for WayDock<'_> {}
 
 impl Way {
     pub(super) fn shown(&self, l: Lang, amount: Money) -> impl HtmlSafe + Template {
-        let Self { id, wallet, how, pays, here, until } = self;
-        WayShown { l, amount, id, wallet, how, pays: *pays, here, until: *until }
+        let Self { app, how, pays, here, until, .. } = self;
+        WayShown { l, amount, app, how, pays: *pays, here, until: *until }
+    }
+
+    pub(super) fn dock(&self, l: Lang) -> impl HtmlSafe + Template {
+        let Self { id, app, how, pays, here, .. } = self;
+        WayDock { l, id, app, how, pays: *pays, here }
     }
 }
 
