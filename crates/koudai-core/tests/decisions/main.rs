@@ -9,6 +9,7 @@ mod login_code;
 mod merchant;
 mod notice;
 mod order;
+mod other_wallet;
 mod payer_code;
 mod payment;
 mod payment_password;

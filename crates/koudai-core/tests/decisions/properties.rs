@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use koudai_core::attempt::{AttemptUnknown, EndAttempt, Outcome};
 use koudai_core::bill::{SetMerchantBills, TellTime};
 use koudai_core::binding::{RecordBinding, RemoveCard};
+use koudai_core::card::CardKind;
 use koudai_core::code_payment::{ConfirmCodePayment, DeclineCodePayment};
 use koudai_core::id::{AttemptId, CardId, MchId, PersonId, Seq};
 use koudai_core::identity::Phone;
@@ -14,6 +15,7 @@ use koudai_core::merchant::{
 };
 use koudai_core::notice::{RecordHeld, RecordRetry, RecordTold, ReplayNotices, Replayer};
 use koudai_core::order::{CloseOrder, PlaceOrder, SweepCodes};
+use koudai_core::other_wallet::{AllowLink, GiveUp, LinkWallet};
 use koudai_core::payer_code::{
     AuthCode, ChoosePayerMethod, IssuePayerCode, SweepPayerCodes, SwitchPayerCodesOff, SwitchPayerCodesOn,
 };
@@ -22,12 +24,13 @@ use koudai_core::payment_password::SetPaymentPassword;
 use koudai_core::refund::{Elsewhere, OrderName, RedirectRefund, RequestRefund};
 use koudai_core::reversal::ReverseOrder;
 use koudai_core::rows::{
-    Attempt, BindingNumber, ClientNumber, CodeKey, CodePurpose, Message, NetworkRefusal, NoticeKey,
+    Attempt, BindingNumber, Card, ClientNumber, CodeKey, CodePurpose, Message, NetworkRefusal, NoticeKey,
     OneTimeCode, OpenAttempt, Order, PayerCode, Product, Refund, Speed, StaffRole, Transfer, Withdrawal,
 };
 use koudai_core::sign_in::{MessageDone, MessageFailed, RequestCode, SignIn, SignOut};
 use koudai_core::state::Command;
 use koudai_core::time::Timestamp;
+use koudai_core::top_up::StartTopUp;
 use koudai_core::transfer::{CancelTransfer, CloseOverdue, ReceiveTransfer};
 use koudai_core::withdrawal::{CancelWithdrawal, SendWithdrawals};
 use proptest::prelude::*;
@@ -37,6 +40,7 @@ use crate::fixture::{
     transfer, withdrawal,
 };
 use crate::notice::tried;
+use crate::other_wallet::{inside, open};
 
 const PERSONS: usize = 3;
 const MERCHANTS: usize = 2;
@@ -144,6 +148,15 @@ enum Op {
         number: u8,
     },
     SendDue,
+    /// Something at another wallet.
+    AtWallet {
+        person: usize,
+        act: u8,
+        merchant: usize,
+        order: usize,
+        number: u8,
+        minor: i64,
+    },
     /// A command of another kind.
     Other {
         kind: u8,
@@ -193,6 +206,10 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(person, number, minor, next_day)| Op::Withdraw { person, number, minor, next_day }),
         2 => (0..PERSONS, 0..6_u8).prop_map(|(person, number)| Op::TakeBack { person, number }),
         2 => Just(Op::SendDue),
+        6 => (0..PERSONS, 0..8_u8, 0..MERCHANTS, 0..ORDERS, 0..6_u8, 100..400_i64)
+            .prop_map(|(person, act, merchant, order, number, minor)| {
+                Op::AtWallet { person, act, merchant, order, number, minor }
+            }),
         8 => (0..OTHERS, 0..PERSONS, 0..MERCHANTS, 0..4_u8)
             .prop_map(|(kind, person, merchant, number)| Op::Other { kind, person, merchant, number }),
     ]
@@ -226,6 +243,11 @@ fn means(order: &Order, card: Option<CardId>) -> Means {
     }
 }
 
+/// What a person's account at another wallet is found by.
+fn mac(who: usize) -> u8 {
+    200 + u8::try_from(who).expect("few")
+}
+
 impl World {
     fn new(habit: Habit) -> Self {
         Self::begun(Ledger::with(habit))
@@ -246,7 +268,10 @@ impl World {
             ledger.submit(&SwitchPayerCodesOn { person, pin: pin(PIN) }).expect("the right password");
             (person, card)
         };
-        let persons = phones[..PERSONS].iter().map(|phone| person(&mut ledger, phone)).collect();
+        let persons: Vec<_> = phones[..PERSONS].iter().map(|phone| person(&mut ledger, phone)).collect();
+        for (who, (person, _)) in persons.iter().enumerate() {
+            ledger.submit(&open(*person, mac(who))).expect("they are there");
+        }
         let merchants = (0..MERCHANTS).map(|_| ledger.merchant()).collect();
         Self { ledger, persons, merchants }
     }
@@ -340,6 +365,7 @@ impl World {
                 self.say(&CloseOverdue { transfers })
             }
             Op::Withdraw { .. } | Op::TakeBack { .. } | Op::SendDue => self.run_withdrawal(op),
+            Op::AtWallet { .. } => self.run_at_wallet(op),
             Op::Other { kind, person, merchant, number } => self.run_other(kind, person, merchant, number),
         }
     }
@@ -360,6 +386,36 @@ impl World {
                 self.say(&SendWithdrawals { withdrawals })
             }
             _ => unreachable!("an op about withdrawals"),
+        }
+    }
+
+    fn run_at_wallet(&mut self, op: &Op) -> String {
+        let Op::AtWallet { person: who, act, merchant, order, number, minor } = *op else {
+            unreachable!("an op at another wallet")
+        };
+        let person = self.persons[who].0;
+        let its = |card: &Card| card.person == person && card.kind == CardKind::Wallet;
+        let card = self.ledger.all::<Card>().into_iter().find(its).expect("each has something there").id;
+        match act {
+            0 => self.say(&open(person, mac(who))),
+            1 => self.say(&AllowLink { person, card, pin: pin(PIN) }),
+            2 => self.say(&LinkWallet { person, card, token_sealed: vec![1; usize::from(number)] }),
+            3 | 4 => {
+                let Some(order) = self.order(merchant, order).map(|order| order.id) else {
+                    return "no order".to_owned();
+                };
+                let means = Means::Wallet { card, at: inside() };
+                self.say(&Pay { person, order, means, pin: pin(PIN) })
+            }
+            5 => {
+                let top_up = top_up(person, card, &format!("number-{number}"), minor);
+                self.say(&StartTopUp { at: Some(inside()), ..top_up })
+            }
+            6 => self.say(&withdrawal(person, card, &format!("number-{number}"), minor, Speed::RealTime)),
+            _ => {
+                let attempt = self.attempt(usize::from(number));
+                self.say(&GiveUp { person, attempt })
+            }
         }
     }
 
