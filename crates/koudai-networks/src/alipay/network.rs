@@ -257,24 +257,28 @@ impl Network for Alipay {
 
     async fn books(&self, after: i64) -> Option<Vec<BookEntry>> {
         let today = self.now().china_day();
-        let (mut day, mut line) = file::day_and_line(after);
+        let (mut day, line) = file::day_and_line(after);
         if after == 0 {
-            (day, line) = (today - FIRST_BOOKS_DAYS, 0);
+            day = today - FIRST_BOOKS_DAYS;
         }
+        // Days whose bills may still come. Nothing behind them is read before them, unless it shows that they will not: bills
+        // come day by day.
+        let (mut held, mut line) = (vec![], line);
         while day < today {
-            let lines = match self.day(day).await? {
-                Some(lines) => lines,
-                // Perhaps not out yet: nothing behind it is read before it.
-                None if today - day <= BILL_WITHIN_DAYS => break,
-                None => vec![],
-            };
-            let entries = lines.iter().filter(|(n, _)| *n > line);
-            let entries: Vec<BookEntry> =
-                entries.map(|(n, line)| file::entry(file::place(day, *n), line)).collect();
-            if !entries.is_empty() {
-                return Some(entries);
+            let (lines, whole) = self.day(day).await?;
+            held.push((day, lines));
+            if whole || today - day > BILL_WITHIN_DAYS {
+                for (day, lines) in held.drain(..) {
+                    let entries = lines.iter().filter(|(n, _)| *n > line);
+                    let entries: Vec<BookEntry> =
+                        entries.map(|(n, found)| file::entry(file::place(day, *n), found)).collect();
+                    if !entries.is_empty() {
+                        return Some(entries);
+                    }
+                    line = 0;
+                }
             }
-            (day, line) = (day + 1, 0);
+            day += 1;
         }
         Some(vec![])
     }
@@ -544,24 +548,16 @@ impl Alipay {
         true
     }
 
-    /// The lines of a day, each with its place in it; `Some(None)` if there is none yet, and `None` if the gateway did not
+    /// The lines of a day, each with its place in it, and whether all its bills are there; `None` if the gateway did not
     /// answer.
-    async fn day(&self, day: i64) -> Option<Option<Vec<(i64, Line)>>> {
+    async fn day(&self, day: i64) -> Option<(Vec<(i64, Line)>, bool)> {
         let trades = self.bill(file::Kind::Trade, day).await?;
         // What is paid out stands only in the account's own bill, and what was taken stands there once more.
         let account = if self.settings.pays_out { self.bill(file::Kind::Account, day).await? } else { None };
-        if trades.is_none() && account.is_none() {
-            return Some(None);
-        }
-        let today = self.now().china_day();
-        let may_come = today - day <= BILL_WITHIN_DAYS;
-        if may_come && (trades.is_none() || (self.settings.pays_out && account.is_none())) {
-            return Some(None);
-        }
-        let (trades, account) = (trades.unwrap_or_default(), account.unwrap_or_default());
-        let trades = trades.into_iter().map(|line| (line.row, line));
-        let account = account.into_iter().map(|line| (file::ACCOUNT_FROM + line.row, line));
-        Some(Some(trades.chain(account).collect()))
+        let whole = trades.is_some() && (account.is_some() || !self.settings.pays_out);
+        let trades = trades.into_iter().flatten().map(|line| (line.row, line));
+        let account = account.into_iter().flatten().map(|line| (file::ACCOUNT_FROM + line.row, line));
+        Some((trades.chain(account).collect(), whole))
     }
 
     /// One bill of a day; `Some(None)` if there is none, and `None` if the gateway did not answer.
