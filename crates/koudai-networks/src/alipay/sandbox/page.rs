@@ -185,7 +185,7 @@ async fn shown(sandbox: &SandboxAlipay, code: String, refused: Option<&'static s
         let people =
             may.into_iter().map(|person| person_view(tx, person, zh)).collect::<Result<Vec<_>, _>>()?;
         let paid = trade.state == Stands::Paid;
-        let ended = over.then(|| match (paid, zh) {
+        let ended = over.then_some(match (paid, zh) {
             (true, true) => "付款成功",
             (true, false) => "Paid",
             (false, true) => "这笔付款已经结束，没有扣钱。",

@@ -133,7 +133,7 @@ impl State {
 /// A trade.
 #[derive(Clone, Debug)]
 pub(super) struct Trade {
-    pub(super) trade: i64,
+    pub(super) row: i64,
     pub(super) out_trade_no: String,
     pub(super) code: String,
     pub(super) call: Call,
@@ -155,7 +155,7 @@ impl Trade {
     pub(super) fn trade_no(&self) -> String {
         let day: String =
             moment(Timestamp(self.created_ms))[..10].chars().filter(char::is_ascii_digit).collect();
-        format!("{day}220014{:014}", self.trade)
+        format!("{day}220014{:014}", self.row)
     }
 
     /// `trade_status`, if it is there to others.
@@ -179,7 +179,7 @@ fn read_trade(row: &Row<'_>) -> rusqlite::Result<Option<Trade>> {
     let call = Call::ALL.into_iter().find(|known| known.name() == call);
     let (Some(call), Some(state)) = (call, State::read(&state)) else { return Ok(None) };
     Ok(Some(Trade {
-        trade: row.get(0)?,
+        row: row.get(0)?,
         out_trade_no: row.get(1)?,
         code: row.get(2)?,
         call,
@@ -234,7 +234,7 @@ pub(super) fn trade_of_no(
 ) -> Result<Option<Trade>, SandboxError> {
     let row: Option<i64> = trade_no.get(14..).and_then(|digits| digits.parse().ok());
     let Some(row) = row else { return Ok(None) };
-    let trade = found(tx, now_ms, "trade = ?1", &row)?;
+    let trade = found(tx, now_ms, "trade = ?1", row)?;
     Ok(trade.filter(|trade| trade.trade_no() == trade_no))
 }
 
@@ -284,7 +284,7 @@ pub(super) fn set_state(tx: &Transaction<'_>, trade: &Trade) -> Result<(), Sandb
         "UPDATE trade SET state = ?2, person = ?3, paid_ms = ?4, returned_minor = ?5 WHERE trade = ?1",
     )?
     .execute(params![
-        trade.trade,
+        trade.row,
         trade.state.word(),
         trade.person,
         trade.paid_ms,
@@ -327,7 +327,7 @@ pub(super) fn refunded(
 /// A payout.
 #[derive(Clone, Debug)]
 pub(super) struct Payout {
-    pub(super) payout: i64,
+    pub(super) row: i64,
     pub(super) out_biz_no: String,
     pub(super) person: i64,
     pub(super) amount_minor: i64,
@@ -340,7 +340,7 @@ impl Payout {
     /// Its own number for it.
     pub(super) fn order_id(&self) -> String {
         let day: String = moment(Timestamp(self.at_ms))[..10].chars().filter(char::is_ascii_digit).collect();
-        format!("{day}110070{:014}", self.payout)
+        format!("{day}110070{:014}", self.row)
     }
 }
 
@@ -355,7 +355,7 @@ pub(super) fn payouts(
     ))?;
     let rows = statement.query_map(parameters, |row| {
         Ok(Payout {
-            payout: row.get(0)?,
+            row: row.get(0)?,
             out_biz_no: row.get(1)?,
             person: row.get(2)?,
             amount_minor: row.get(3)?,

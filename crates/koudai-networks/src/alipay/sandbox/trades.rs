@@ -108,7 +108,7 @@ fn ordered(now_ms: i64, call: Call, asked: &Asked) -> Result<Trade, &'static str
     };
     let expires_ms = expires_ms.filter(|at| *at > now_ms).ok_or("ACQ.INVALID_PARAMETER")?;
     Ok(Trade {
-        trade: 0,
+        row: 0,
         out_trade_no: number.to_owned(),
         code: fresh_code(),
         call,
@@ -216,7 +216,7 @@ pub(super) fn pay(tx: &Transaction<'_>, house: &House, now_ms: i64, asked: &Aske
     if trade.state == State::Open {
         let Some(person) = use_code(tx, now_ms, "pays", asked.text("auth_code"))? else {
             // What nobody can pay is none.
-            tx.prepare_cached("DELETE FROM trade WHERE trade = ?1")?.execute([trade.trade])?;
+            tx.prepare_cached("DELETE FROM trade WHERE trade = ?1")?.execute([trade.row])?;
             return Ok(failed("ACQ.PAYMENT_AUTH_CODE_INVALID"));
         };
         (trade.person, trade.state) = (Some(person), State::Waiting);
@@ -367,7 +367,7 @@ pub(super) fn cancel(tx: &Transaction<'_>, house: &House, now_ms: i64, asked: &A
         State::Paid if trade.returned_minor < trade.amount_minor => {
             let left = trade.amount_minor - trade.returned_minor;
             // Its own number, since the merchant gave none.
-            let number = format!("cancel{}", trade.trade);
+            let number = format!("cancel{}", trade.row);
             if !give_back(tx, house, now_ms, &mut trade, &number, left)? {
                 return Ok(failed("ACQ.SELLER_BALANCE_NOT_ENOUGH"));
             }
@@ -399,12 +399,8 @@ fn give_back(
     store::pay(tx, person, -minor)?;
     trade.returned_minor += minor;
     store::set_state(tx, trade)?;
-    tx.prepare_cached("INSERT INTO refund VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-        trade.trade,
-        number,
-        minor,
-        now_ms
-    ])?;
+    tx.prepare_cached("INSERT INTO refund VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![trade.row, number, minor, now_ms])?;
     notices::tell(tx, house, now_ms, trade, Some((number, minor)))?;
     Ok(true)
 }
@@ -424,7 +420,7 @@ pub(super) fn refund(tx: &Transaction<'_>, house: &House, now_ms: i64, asked: &A
         "" => return Ok(failed("ACQ.INVALID_PARAMETER")),
         number => number.to_owned(),
     };
-    let change = match store::refunded(tx, trade.trade, &number)? {
+    let change = match store::refunded(tx, trade.row, &number)? {
         Some((before, _)) if before != amount => return Ok(failed("ACQ.DISCORDANT_REPEAT_REQUEST")),
         Some(_) => "N",
         None if amount > trade.amount_minor - trade.returned_minor => {
@@ -450,7 +446,7 @@ pub(super) fn refund_query(tx: &Transaction<'_>, now_ms: i64, asked: &Asked) -> 
         return Ok(failed("ACQ.TRADE_NOT_EXIST"));
     };
     let number = asked.text("out_request_no");
-    let Some((minor, at)) = store::refunded(tx, trade.trade, number)? else { return Ok(done(json!({}))) };
+    let Some((minor, at)) = store::refunded(tx, trade.row, number)? else { return Ok(done(json!({}))) };
     Ok(done(json!({
         "out_trade_no": trade.out_trade_no,
         "trade_no": trade.trade_no(),
