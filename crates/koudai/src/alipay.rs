@@ -100,8 +100,7 @@ pub(crate) fn read(path: &Path) -> Result<Contract, Vec<String>> {
 
 fn contract(settings: &BTreeMap<String, String>, folder: &Path, wrong: &mut Vec<String>) -> Option<Contract> {
     let need = |name: &str| settings.get(name).cloned().ok_or_else(|| format!("{name} is missing"));
-    let address =
-        |name: &str, usual: &str| https(name, settings.get(name).map_or(usual, String::as_str));
+    let address = |name: &str, usual: &str| https(name, settings.get(name).map_or(usual, String::as_str));
     let file = |name: &str| {
         let path = folder.join(need(name)?);
         text(&path).map_err(|failure| format!("{name}: {failure}"))
@@ -116,14 +115,15 @@ fn contract(settings: &BTreeMap<String, String>, folder: &Path, wrong: &mut Vec<
     let places = noted(places(settings.get("places").map(String::as_str)), wrong);
     let pays_out = noted(yes_or_no("pays-out", settings.get("pays-out").map(String::as_str)), wrong);
     let key = noted(secret("key"), wrong);
-    let key = key.and_then(|key| {
-        noted(PrivateKey::from_pem(&key).map_err(|error| format!("key: {error}")), wrong)
-    });
+    let key =
+        key.and_then(|key| noted(PrivateKey::from_pem(&key).map_err(|error| format!("key: {error}")), wrong));
     let of_certificates = ["certificate", "alipay-certificate", "alipay-root"];
     let certified = of_certificates.iter().any(|name| settings.contains_key(*name));
     let (identity, trust) = if certified {
         if settings.contains_key("alipay-key") {
-            wrong.push("alipay-key does not go with certificates: it is either keys or certificates".to_owned());
+            wrong.push(
+                "alipay-key does not go with certificates: it is either keys or certificates".to_owned(),
+            );
         }
         let [own, alipay, root] = of_certificates.map(|name| noted(file(name), wrong));
         let identity = key.zip(own).and_then(|(key, own)| {
@@ -167,9 +167,9 @@ fn places(given: Option<&str>) -> Result<Vec<Place>, String> {
     let Some(text) = given else { return Ok(ALL_PLACES.map(|(_, place)| place).to_vec()) };
     let read = text.split(',').map(|word| {
         let known = ALL_PLACES.iter().find(|(name, _)| *name == word.trim());
-        known.map(|(_, place)| *place).ok_or_else(|| {
-            format!("places {:?} is none of computer, phone and inside", word.trim())
-        })
+        known
+            .map(|(_, place)| *place)
+            .ok_or_else(|| format!("places {:?} is none of computer, phone and inside", word.trim()))
     });
     read.collect()
 }
@@ -216,7 +216,8 @@ mod tests {
         assert!(koudai_networks::alipay::Alipay::new(settings).is_ok());
         assert!(papers.in_certificate_mode().is_ok());
 
-        let wrong = written("gateway = http://a.org\ncolour = red\nplaces = moon\npays-out = maybe\n").unwrap_err();
+        let wrong =
+            written("gateway = http://a.org\ncolour = red\nplaces = moon\npays-out = maybe\n").unwrap_err();
         for part in [
             "no setting `colour`",
             "gateway \"http://a.org\" is not https",
@@ -231,7 +232,9 @@ mod tests {
         }
         let both = format!("{certificates}alipay-key = alipay_1_public_key.pem\n");
         assert!(written(&both).unwrap_err()[0].contains("either keys or certificates"));
-        assert!(written(&format!("{keys}pays-out = yes\n")).unwrap_err()[0].contains("certificate mode only"));
+        assert!(
+            written(&format!("{keys}pays-out = yes\n")).unwrap_err()[0].contains("certificate mode only")
+        );
         let other = certificates.replace("certificate = app.pem", "certificate = alipay_1.pem");
         assert!(written(&other).unwrap_err()[0].contains("not the certificate"));
         let rootless = certificates.replace("alipay-root = root.pem", "alipay-root = app.pem");
