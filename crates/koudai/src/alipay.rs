@@ -214,7 +214,10 @@ mod tests {
         let settings = contract.settings("https://pay.example.org", 1_003, || NOW_MS);
         assert_eq!(settings.notices, "https://pay.example.org/networks/1003/notice");
         assert!(koudai_networks::alipay::Alipay::new(settings).is_ok());
-        assert!(papers.in_certificate_mode().is_ok());
+        // A demo's is that of its sandbox.
+        let demo = Contract::with_sandbox("http://127.0.0.1:8086", &papers).unwrap();
+        let settings = demo.settings("http://localhost:8080", 1_003, || NOW_MS);
+        assert!(koudai_networks::alipay::Alipay::new(settings).is_ok());
 
         let wrong =
             written("gateway = http://a.org\ncolour = red\nplaces = moon\npays-out = maybe\n").unwrap_err();
