@@ -12,6 +12,7 @@ use koudai_core::money::{Currency, Money};
 use koudai_core::payer_code::AuthCode;
 use koudai_core::secret::Secret;
 use koudai_core::time::Timestamp;
+use koudai_networks::alipay::fuzzing as alipay;
 use koudai_networks::platform::{parse_token, token_text};
 use koudai_networks::prepay::is_appid;
 use koudai_networks::telling::{Mark, notice_id, parse_notice_id};
@@ -51,6 +52,11 @@ pub fn targets() -> Vec<Target> {
         Target { name: "unionpay-message", run: unionpay::message },
         Target { name: "unionpay-holder", run: unionpay_holder },
         Target { name: "unionpay-file", run: unionpay::day },
+        Target { name: "alipay-form", run: alipay_form },
+        Target { name: "alipay-reply", run: alipay::reply },
+        Target { name: "alipay-certificates", run: alipay::certificates },
+        Target { name: "alipay-words", run: alipay::words },
+        Target { name: "alipay-bill", run: alipay::bill },
     ];
     let bodies = koudai_web::gateway::fuzzing::BODIES.iter().map(|(name, run)| Target { name, run: *run });
     ours.into_iter().chain(bodies).collect()
@@ -203,6 +209,11 @@ fn tokens(input: &[u8]) {
     assert_eq!(vault.h5_until(&[7; 16], &text), None, "nobody has a MAC by chance");
     assert_eq!(vault.open_login_code(appid, &text), None, "nobody has a MAC by chance");
     assert_eq!(vault.person_of(appid, &text), None, "nobody has a MAC by chance");
+}
+
+/// A form that may be a notice, for whoever has the key.
+fn alipay_form(input: &[u8]) {
+    alipay::form(&KEYS.private, input);
 }
 
 /// What is known of a card's holder, for whoever has the key.

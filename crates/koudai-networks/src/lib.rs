@@ -3,6 +3,7 @@
 //! What it must never do: decide about money, take a missing answer for a failure, or send anything that was not
 //! recorded first. It sends what is due, under the number it was recorded with, and hands outcomes back as commands.
 
+pub mod alipay;
 pub mod bins;
 pub mod courier;
 pub mod faults;

@@ -417,6 +417,8 @@ pub(crate) enum SandboxCommand {
     /// A UnionPay with test cards, its codes, its notices and its daily file
     #[command(name = "unionpay")]
     UnionPay(SandboxArgs),
+    /// An Alipay with made-up people, the pages where they pay, its notices and its daily bills
+    Alipay(AlipayArgs),
 }
 
 /// What every sandbox is told.
@@ -437,6 +439,22 @@ pub(crate) struct SandboxArgs {
     /// Where people read those messages
     #[arg(long, value_name = "URL")]
     pub(crate) inbox_url: Option<String>,
+    /// End when standard input ends, which is how the demo's goes with the demo
+    #[arg(long, hide = true)]
+    pub(crate) while_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AlipayArgs {
+    /// Its own directory, which it makes its keys, certificates and people in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Where to listen; this machine only
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
+    pub(crate) listen: SocketAddr,
+    /// Where browsers reach it [default: http:// and where it listens]
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
     /// End when standard input ends, which is how the demo's goes with the demo
     #[arg(long, hide = true)]
     pub(crate) while_stdin: bool,

@@ -1,10 +1,11 @@
-//! `koudai sandbox`: a bank, or a UnionPay, as a server of its own, which lives on when the wallet is killed.
+//! `koudai sandbox`: a bank, a UnionPay, or an Alipay, as a server of its own, which lives on when the wallet is killed.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use koudai_core::secret::Secret;
 use koudai_core::time::SECOND;
+use koudai_networks::alipay::sandbox::{self as alipay, SandboxAlipay};
 use koudai_networks::issuer::sandbox::{self, App, BankSettings, SandboxBank, Timing};
 use koudai_networks::network::RESEND_GAP_S;
 use koudai_networks::sms::SmsGateway;
@@ -14,7 +15,7 @@ use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::cli::{BankArgs, SandboxArgs};
+use crate::cli::{AlipayArgs, BankArgs, SandboxArgs};
 use crate::durable;
 use crate::failure::Failure;
 use crate::house::stop_signal;
@@ -70,6 +71,22 @@ pub(crate) async fn run_unionpay(args: SandboxArgs) -> Result<(), Failure> {
     let listener = listening(args.listen).await?;
     tracing::info!(listen = %args.listen, "the sandbox UnionPay is open");
     until_end(args.while_stdin, unionpay::serve(listener, network)).await
+}
+
+/// `koudai sandbox alipay`: serves until it is told to end.
+///
+/// # Errors
+/// If its directory, its port or its settings cannot be used.
+pub(crate) async fn run_alipay(args: AlipayArgs) -> Result<(), Failure> {
+    of_this_machine(args.listen)?;
+    let listener = listening(args.listen).await?;
+    let at = listener.local_addr().map_err(|error| Failure::because("listening", &error))?;
+    let url = args.url.unwrap_or_else(|| format!("http://{at}"));
+    let settings = alipay::SandboxSettings::at(url.trim_end_matches('/'));
+    let network = SandboxAlipay::open(&args.data, settings)
+        .map_err(|error| Failure::because(format!("opening {}", args.data.display()), &error))?;
+    tracing::info!(listen = %at, "the sandbox Alipay is open");
+    until_end(args.while_stdin, alipay::serve(listener, network)).await
 }
 
 /// A sandbox has no TLS and hands out its test cards to anyone.
