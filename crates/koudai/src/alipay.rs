@@ -61,13 +61,19 @@ impl Contract {
         })
     }
 
-    /// What the network's client is made of, for a wallet at `origin`.
-    pub(crate) fn settings(self, origin: &str, network: i64, clock: fn() -> i64) -> Settings {
+    /// What the network's client is made of, for a wallet at `origin` that hears notices at `notices_at`.
+    pub(crate) fn settings(
+        self,
+        origin: &str,
+        notices_at: &str,
+        network: i64,
+        clock: fn() -> i64,
+    ) -> Settings {
         Settings {
             gateway: self.gateway,
             authorise: self.authorise,
-            notices: format!("{origin}/networks/{network}/notice"),
-            back: format!("{origin}/"),
+            notices: format!("{notices_at}/networks/{network}/notice"),
+            back: format!("{origin}/elsewhere/"),
             app_id: self.app_id,
             seller: self.seller,
             identity: self.identity,
@@ -211,12 +217,13 @@ mod tests {
         let contract = written(&certificates).unwrap();
         assert!(contract.pays_out && matches!(contract.trust, Trust::Certificates(_)));
         assert_eq!(contract.places.len(), 3);
-        let settings = contract.settings("https://pay.example.org", 1_003, || NOW_MS);
+        let settings =
+            contract.settings("https://pay.example.org", "https://pay.example.org", 1_003, || NOW_MS);
         assert_eq!(settings.notices, "https://pay.example.org/networks/1003/notice");
         assert!(koudai_networks::alipay::Alipay::new(settings).is_ok());
         // A demo's is that of its sandbox.
         let demo = Contract::with_sandbox("http://127.0.0.1:8086", &papers).unwrap();
-        let settings = demo.settings("http://localhost:8080", 1_003, || NOW_MS);
+        let settings = demo.settings("http://localhost:8080", "http://127.0.0.1:8080", 1_003, || NOW_MS);
         assert!(koudai_networks::alipay::Alipay::new(settings).is_ok());
 
         let wrong =

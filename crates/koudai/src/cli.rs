@@ -298,7 +298,7 @@ pub(crate) struct RestoreArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Where the wallet and the gateway listen; shop, bank, inbox and UnionPay take the next free ports
+    /// Where the wallet and the gateway listen; shop, bank, inbox, UnionPay and Alipay take the next free ports
     /// [default: 127.0.0.1:8080, or the next free port]
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     pub(crate) listen: Option<SocketAddr>,
@@ -320,6 +320,9 @@ pub(crate) struct DemoArgs {
     /// A sandbox UnionPay that runs already, on this demo's `unionpay` directory; for crash tests
     #[arg(long, value_name = "URL", hide = true)]
     pub(crate) unionpay_url: Option<String>,
+    /// A sandbox Alipay that runs already, on this demo's `alipay` directory; for crash tests
+    #[arg(long, value_name = "URL", hide = true)]
+    pub(crate) alipay_url: Option<String>,
     /// Journals between two turns of what is written behind; for crash tests, which see too few to wait for the usual
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) generation: Option<i64>,
@@ -335,6 +338,7 @@ impl Default for DemoArgs {
             more_issuers: None,
             bank_url: None,
             unionpay_url: None,
+            alipay_url: None,
             generation: None,
         }
     }
@@ -405,6 +409,9 @@ pub(crate) struct ServeArgs {
     /// A file with the contract with UnionPay, see docs/unionpay.md
     #[arg(long, value_name = "FILE", env = "KOUDAI_UNIONPAY")]
     pub(crate) unionpay: Option<String>,
+    /// A file with the contract with Alipay, see docs/alipay.md
+    #[arg(long, value_name = "FILE", env = "KOUDAI_ALIPAY")]
+    pub(crate) alipay: Option<String>,
     /// For how many seconds a card's bank is sent a payment before the payment is withdrawn there: 10 to 3600; 90 if absent
     #[arg(long, value_name = "SECONDS", env = "KOUDAI_NETWORK_DEADLINE")]
     pub(crate) network_deadline: Option<String>,

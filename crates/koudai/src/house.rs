@@ -8,10 +8,11 @@ use std::time::Duration;
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
-use koudai_core::ledger::{ISSUER_NETWORK, UNIONPAY_NETWORK};
+use koudai_core::ledger::{ALIPAY_NETWORK, ISSUER_NETWORK, UNIONPAY_NETWORK};
 use koudai_core::secret::Secret;
 use koudai_core::state::Policy;
 use koudai_engine::{Clock, Engine, Settings};
+use koudai_networks::alipay::Alipay;
 use koudai_networks::issuer::IssuerClient;
 use koudai_networks::issuer::client::DEFAULT_TIMEOUT;
 use koudai_networks::outside::Outside;
@@ -29,7 +30,7 @@ use crate::failure::Failure;
 use crate::issuers::Issuer;
 use crate::keys::{self, Keys};
 use crate::unionpay::Contract;
-use crate::{control, directory};
+use crate::{alipay, control, directory};
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -61,6 +62,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) issuer_bins: Vec<String>,
     /// The contract with UnionPay, if there is one.
     pub(crate) unionpay: Option<Contract>,
+    /// The contract with Alipay, if there is one.
+    pub(crate) alipay: Option<alipay::Contract>,
     /// Where messages go.
     pub(crate) sms_url: String,
     /// The bearer token for it.
@@ -128,6 +131,11 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
         let client = UnionPay::new(settings).map_err(|error| Failure::because("UnionPay", &error))?;
         outside =
             outside.with(UNIONPAY_NETWORK, client).with_general_bins(UNIONPAY_NETWORK, unionpay::card_bins());
+    }
+    if let Some(contract) = plan.alipay {
+        let settings = contract.settings(&plan.origin, &plan.notices_at, ALIPAY_NETWORK.0, milliseconds);
+        let client = Alipay::new(settings).map_err(|error| Failure::because("Alipay", &error))?;
+        outside = outside.with(ALIPAY_NETWORK, client);
     }
     let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
         .map_err(|error| Failure::because("the message gateway", &error))?;

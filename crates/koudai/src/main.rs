@@ -2,7 +2,6 @@
 //!
 //! What it must never do: decide about money, or start with a setting it has doubts about.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "until the house has Alipay among its networks"))]
 mod alipay;
 mod backup;
 mod bench;

@@ -13,7 +13,7 @@ use koudai_networks::unionpay::CLEARING_CUT_MS;
 use koudai_networks::unionpay::sandbox::{self as unionpay, SandboxSettings, SandboxUnionPay};
 use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::cli::{AlipayArgs, BankArgs, SandboxArgs};
 use crate::durable;
@@ -79,12 +79,17 @@ pub(crate) async fn run_unionpay(args: SandboxArgs) -> Result<(), Failure> {
 /// If its directory, its port or its settings cannot be used.
 pub(crate) async fn run_alipay(args: AlipayArgs) -> Result<(), Failure> {
     of_this_machine(args.listen)?;
-    let listener = listening(args.listen).await?;
-    let at = listener.local_addr().map_err(|error| Failure::because("listening", &error))?;
+    // Its address is known before it is opened, and nobody is let in before that: whoever is would find half of its papers.
+    let refused = |error: std::io::Error| Failure::because(format!("listening on {}", args.listen), &error);
+    let socket = if args.listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.map_err(refused)?;
+    socket.set_reuseaddr(true).and_then(|()| socket.bind(args.listen)).map_err(refused)?;
+    let at = socket.local_addr().map_err(refused)?;
     let url = args.url.unwrap_or_else(|| format!("http://{at}"));
     let settings = alipay::SandboxSettings::at(url.trim_end_matches('/'));
     let network = SandboxAlipay::open(&args.data, settings)
         .map_err(|error| Failure::because(format!("opening {}", args.data.display()), &error))?;
+    let listener = socket.listen(1_024).map_err(refused)?;
     tracing::info!(listen = %at, "the sandbox Alipay is open");
     until_end(args.while_stdin, alipay::serve(listener, network)).await
 }

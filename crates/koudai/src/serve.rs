@@ -15,6 +15,7 @@ use koudai_store::Tuning;
 use koudai_web::gateway::limits::Limits;
 use koudai_wechatpay::keys::PublicKey;
 
+use crate::alipay;
 use crate::cli::{self, ServeArgs};
 use crate::directory::{self, Kind};
 use crate::durable;
@@ -27,7 +28,7 @@ use crate::sandbox::text;
 use crate::unionpay::{self, Contract};
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 21] = [
     "data",
     "listen",
     "origin",
@@ -47,6 +48,7 @@ const NAMES: [&str; 20] = [
     "more-issuers",
     "issuer-bins",
     "unionpay",
+    "alipay",
     "network-deadline",
 ];
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
@@ -73,6 +75,7 @@ struct Settings {
     more_issuers: Vec<Issuer>,
     issuer_bins: Vec<String>,
     unionpay: Option<Contract>,
+    alipay: Option<alipay::Contract>,
 }
 
 /// `koudai serve`: serves until it is told to end.
@@ -110,6 +113,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         more_issuers: settings.more_issuers,
         issuer_bins: settings.issuer_bins,
         unionpay: settings.unionpay,
+        alipay: settings.alipay,
         sms_url: settings.sms_url,
         sms_token: settings.sms_token,
         reach: settings.reach,
@@ -200,7 +204,8 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
     let account_bin = problems.note(account_bin);
     let more_issuers = more_issuers(get("more-issuers", args.more_issuers), &mut problems);
     let issuer_bins = issuer_bins(get("issuer-bins", args.issuer_bins), &mut problems);
-    let unionpay = unionpay(get("unionpay", args.unionpay), &mut problems);
+    let unionpay = contract("unionpay", get("unionpay", args.unionpay), unionpay::read, &mut problems);
+    let alipay = contract("alipay", get("alipay", args.alipay), alipay::read, &mut problems);
     let network_deadline_ms =
         problems.note(network_deadline_ms(get("network-deadline", args.network_deadline)));
 
@@ -225,6 +230,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             more_issuers,
             issuer_bins,
             unionpay,
+            alipay,
         })
     };
     match settings() {
@@ -267,13 +273,19 @@ pub(crate) fn settings_of(path: &Path, names: &[&str]) -> (BTreeMap<String, Stri
     (settings, wrong)
 }
 
-fn unionpay(file: Option<String>, problems: &mut Problems) -> Option<Contract> {
+/// The contract with a network that stands in a file.
+fn contract<T>(
+    name: &str,
+    file: Option<String>,
+    read: impl FnOnce(&Path) -> Result<T, Vec<String>>,
+    problems: &mut Problems,
+) -> Option<T> {
     let file = file?;
-    let wrong = match unionpay::read(Path::new(&file)) {
+    let wrong = match read(Path::new(&file)) {
         Ok(contract) => return Some(contract),
         Err(wrong) => wrong,
     };
-    problems.0.extend(wrong.into_iter().map(|problem| format!("unionpay {file}: {problem}")));
+    problems.0.extend(wrong.into_iter().map(|problem| format!("{name} {file}: {problem}")));
     None
 }
 

@@ -63,7 +63,7 @@ pub struct Settings {
     pub authorise: String,
     /// Where Alipay tells us how a payment went.
     pub notices: String,
-    /// Where people come back to from a phone's browser.
+    /// Where people come back to from a phone's browser; the wallet's number for the payment follows.
     pub back: String,
     /// The app's number, digits only.
     pub app_id: String,

@@ -54,10 +54,13 @@ impl Network for Alipay {
         Some(WalletFace {
             zh: "支付宝",
             en: "Alipay",
+            app_zh: "支付宝",
+            app_en: "Alipay",
             marks: &["AlipayClient"],
             places: self.settings.places.clone(),
             pays_out: self.settings.pays_out,
             asks_who: true,
+            who_inside_only: false,
         })
     }
 
@@ -374,7 +377,7 @@ impl Alipay {
 
     /// Opens a way for somebody in a phone's browser: an address where they order the payment themselves.
     fn send_there(&self, debit: &Move<'_>, until: Timestamp) -> Moved {
-        let back = &self.settings.back;
+        let back = &format!("{}{}", self.settings.back, debit.number);
         let content = order(debit, until, &[("product_code", "QUICK_WAP_WAY"), ("quit_url", back)]);
         let about = Fields::of(&[("biz_content", &content.to_string()), ("return_url", back)]);
         let Some(address) = self.address_of(Call::WapPay, &about) else {

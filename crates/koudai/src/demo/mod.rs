@@ -1,5 +1,5 @@
-//! `koudai demo`: everything on this machine. The wallet and the gateway, a bank and a UnionPay as processes of their own, a
-//! shop that orders through the gateway like any merchant, and an inbox where the codes arrive.
+//! `koudai demo`: everything on this machine. The wallet and the gateway, a bank, a UnionPay and an Alipay as processes of their
+//! own, a shop that orders through the gateway like any merchant, and an inbox where the codes arrive.
 
 mod face;
 mod inbox;
@@ -20,6 +20,7 @@ use koudai_core::secret::Secret;
 use koudai_core::state::Policy;
 use koudai_engine::{Clock, Standing};
 use koudai_networks::Reach;
+use koudai_networks::alipay::sandbox as alipay_sandbox;
 use koudai_networks::issuer::sandbox::BIN;
 use koudai_networks::unionpay::sandbox::Papers;
 use koudai_store::Tuning;
@@ -33,12 +34,13 @@ use crate::house::{self, Plan, Server};
 use crate::issuers::{self, Issuer};
 use crate::keys::{self, Keys, Progress};
 use crate::unionpay::Contract;
-use crate::{durable, sandbox};
+use crate::{alipay, durable, sandbox};
 use ports::Ports;
 use sandboxes::Sandbox;
 
-/// The sandbox, and its directory.
+/// The sandboxes, and their directories.
 const UNIONPAY: &str = "unionpay";
+const ALIPAY: &str = "alipay";
 /// What the bank knows the demo's wallet as.
 const APP_ID: &str = "koudai-demo";
 /// How long everything may take to answer.
@@ -54,6 +56,8 @@ struct Addresses {
     inbox: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     unionpay: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alipay: Option<String>,
 }
 
 /// `koudai demo`: runs until it is told to end. `log` is the filter the sandboxes log by.
@@ -87,7 +91,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         inbox_url: inbox.clone(),
         log,
     };
-    let mut outside = Outsiders::start(&args, &with, [ports.bank, ports.unionpay]).await?;
+    let mut outside = Outsiders::start(&args, &with, [ports.bank, ports.unionpay, ports.alipay]).await?;
     let wallet = ports::address(&ports.wallet)?;
     let shop = ports::address(&ports.shop)?;
     let gateway = ports::internal(&ports.wallet)?;
@@ -104,7 +108,8 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
             .map_err(|error| Failure::because("the bank's public key", &error))?,
         more_issuers: more_issuers(args.more_issuers.as_deref())?,
         issuer_bins: vec![BIN.to_owned()],
-        unionpay: outside.contract(data)?,
+        unionpay: outside.unionpay_contract(data)?,
+        alipay: outside.alipay_contract(data)?,
         sms_url: post_to,
         sms_token: token,
         reach: Reach::Local,
@@ -134,6 +139,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         bank: outside.bank.address().to_owned(),
         inbox,
         unionpay: outside.unionpay.as_ref().map(|at| at.address().to_owned()),
+        alipay: outside.alipay.as_ref().map(|at| at.address().to_owned()),
     };
     wait_for_answers(&addresses, outside.bank.internal()).await?;
     welcome(&addresses, data, args.json)?;
@@ -152,6 +158,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
 struct Outsiders {
     bank: Sandbox,
     unionpay: Option<Sandbox>,
+    alipay: Option<Sandbox>,
 }
 
 impl Outsiders {
@@ -159,26 +166,34 @@ impl Outsiders {
     async fn start(
         args: &DemoArgs,
         with: &sandboxes::Shared<'_>,
-        [bank_port, unionpay_port]: [u16; 2],
+        [bank_port, unionpay_port, alipay_port]: [u16; 3],
     ) -> Result<Self, Failure> {
         let bank = match &args.bank_url {
             Some(url) => Sandbox::running(url),
             None => {
                 let app = ["--app-id", APP_ID, "--app-name", &args.operator].map(str::to_owned);
-                Sandbox::start(with.of("bank", app.into()), with.ip, bank_port).await?
+                Sandbox::start(with.of_one_that_writes("bank", app.into()), with.ip, bank_port).await?
             }
         };
-        // Whoever runs the bank by themselves runs UnionPay by themselves too, or has none.
+        // Whoever runs the bank by themselves runs the others by themselves too, or has none.
         let unionpay = match (&args.unionpay_url, &args.bank_url) {
             (Some(url), _) => Some(Sandbox::running(url)),
             (None, Some(_)) => None,
-            (None, None) => Some(Sandbox::start(with.of(UNIONPAY, vec![]), with.ip, unionpay_port).await?),
+            (None, None) => {
+                let settings = with.of_one_that_writes(UNIONPAY, vec![]);
+                Some(Sandbox::start(settings, with.ip, unionpay_port).await?)
+            }
         };
-        Ok(Self { bank, unionpay })
+        let alipay = match (&args.alipay_url, &args.bank_url) {
+            (Some(url), _) => Some(Sandbox::running(url)),
+            (None, Some(_)) => None,
+            (None, None) => Some(Sandbox::start(with.of(ALIPAY, vec![]), with.ip, alipay_port).await?),
+        };
+        Ok(Self { bank, unionpay, alipay })
     }
 
     /// The contract with UnionPay, by the papers it made when it started.
-    fn contract(&self, data: &Path) -> Result<Option<Contract>, Failure> {
+    fn unionpay_contract(&self, data: &Path) -> Result<Option<Contract>, Failure> {
         let Some(unionpay) = &self.unionpay else { return Ok(None) };
         let directory = data.join(UNIONPAY);
         let papers = Papers::open(&directory, Clock::wall().now().0)
@@ -186,10 +201,19 @@ impl Outsiders {
         Contract::with_sandbox(unionpay.internal(), &papers).map(Some)
     }
 
+    /// The contract with Alipay, the same.
+    fn alipay_contract(&self, data: &Path) -> Result<Option<alipay::Contract>, Failure> {
+        let Some(sandbox) = &self.alipay else { return Ok(None) };
+        let directory = data.join(ALIPAY);
+        let papers = alipay_sandbox::Papers::open(&directory, Clock::wall().now().0)
+            .map_err(|error| Failure::because(format!("opening {}", directory.display()), &error))?;
+        alipay::Contract::with_sandbox(sandbox.internal(), &papers).map(Some)
+    }
+
     async fn stop(&mut self) {
         self.bank.stop().await;
-        if let Some(unionpay) = &mut self.unionpay {
-            unionpay.stop().await;
+        for other in [&mut self.unionpay, &mut self.alipay].into_iter().flatten() {
+            other.stop().await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The demo's five ports. They are held from the start, so that nobody takes one in between; only those of the sandboxes, which
+//! The demo's ports. They are held from the start, so that nobody takes one in between; only those of the sandboxes, which
 //! processes of their own have to bind, are looked for when they start.
 
 use std::io::ErrorKind;
@@ -22,6 +22,8 @@ pub(super) struct Ports {
     pub(super) inbox: TcpListener,
     /// From here on UnionPay looks for a free one.
     pub(super) unionpay: u16,
+    /// From here on Alipay looks for a free one.
+    pub(super) alipay: u16,
 }
 
 impl Ports {
@@ -42,7 +44,8 @@ impl Ports {
         let inbox = next_free(at.ip(), after(&bank_holder)?)?;
         let bank = after(&bank_holder)? - 1;
         let unionpay = after(&inbox)?;
-        Ok(Self { wallet, shop, bank, inbox, unionpay })
+        let alipay = following(unionpay)?;
+        Ok(Self { wallet, shop, bank, inbox, unionpay, alipay })
     }
 }
 
@@ -85,6 +88,10 @@ pub(super) fn next_free(ip: IpAddr, from: u16) -> Result<TcpListener, Failure> {
 
 fn after(listener: &TcpListener) -> Result<u16, Failure> {
     let port = listener.local_addr().map_err(|error| super::port_failure(&error))?.port();
+    following(port)
+}
+
+fn following(port: u16) -> Result<u16, Failure> {
     port.checked_add(1)
         .ok_or_else(|| Failure::usage("no port is left after 65535; give a lower one with --listen"))
 }
@@ -104,10 +111,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_faces_get_five_ports_in_order() {
+    fn the_faces_get_their_ports_in_order() {
         let ports = Ports::take(None).unwrap();
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
-        let all = [port(&ports.wallet), port(&ports.shop), ports.bank, port(&ports.inbox), ports.unionpay];
+        let all = [
+            port(&ports.wallet),
+            port(&ports.shop),
+            ports.bank,
+            port(&ports.inbox),
+            ports.unionpay,
+            ports.alipay,
+        ];
         assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
         assert_eq!(address(&ports.wallet).unwrap(), format!("http://localhost:{}", all[0]));
     }

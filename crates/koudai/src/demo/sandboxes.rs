@@ -26,14 +26,11 @@ const TRIES: u32 = 10;
 /// What a sandbox is started with.
 #[derive(Debug)]
 pub(super) struct Settings {
-    /// Which: `bank` or `unionpay`.
+    /// Which: `bank`, `unionpay` or `alipay`.
     pub(super) name: &'static str,
     pub(super) directory: PathBuf,
     /// Beside those that every sandbox takes.
     pub(super) arguments: Vec<String>,
-    pub(super) sms_url: String,
-    pub(super) sms_token_file: PathBuf,
-    pub(super) inbox_url: String,
     pub(super) log: String,
 }
 
@@ -51,15 +48,16 @@ pub(super) struct Shared<'a> {
 impl Shared<'_> {
     /// What one of them is started with; its directory has its name.
     pub(super) fn of(&self, name: &'static str, arguments: Vec<String>) -> Settings {
-        Settings {
-            name,
-            directory: self.data.join(name),
-            arguments,
-            sms_url: self.sms_url.clone(),
-            sms_token_file: self.sms_token_file.clone(),
-            inbox_url: self.inbox_url.clone(),
-            log: self.log.clone(),
-        }
+        Settings { name, directory: self.data.join(name), arguments, log: self.log.clone() }
+    }
+
+    /// The same, of one that sends messages.
+    pub(super) fn of_one_that_writes(&self, name: &'static str, mut arguments: Vec<String>) -> Settings {
+        let file = self.sms_token_file.display().to_string();
+        let messages =
+            [("--sms-url", &self.sms_url), ("--inbox-url", &self.inbox_url), ("--sms-token-file", &file)];
+        arguments.extend(messages.into_iter().flat_map(|(name, value)| [name.to_owned(), value.clone()]));
+        self.of(name, arguments)
     }
 }
 
@@ -145,9 +143,6 @@ fn command(program: &Path, settings: &Settings, listen: SocketAddr) -> Command {
         .args(["--log", &settings.log, "sandbox", settings.name, "--while-stdin"])
         .args(["--listen", &listen.to_string()])
         .args(&settings.arguments)
-        .args(["--sms-url", &settings.sms_url, "--inbox-url", &settings.inbox_url])
-        .arg("--sms-token-file")
-        .arg(&settings.sms_token_file)
         .arg("--data")
         .arg(&settings.directory)
         // A Ctrl-C in the terminal is for the demo, which then ends its sandboxes itself.

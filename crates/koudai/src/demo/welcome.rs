@@ -14,7 +14,7 @@ const FEATURED: usize = 8;
 
 /// The table.
 pub(super) fn table(addresses: &Addresses, data: &Path) -> String {
-    let Addresses { wallet, shop, bank, inbox, unionpay, .. } = addresses;
+    let Addresses { wallet, shop, bank, inbox, unionpay, alipay, .. } = addresses;
     let mut rows = vec![
         (
             "口袋 Wallet",
@@ -27,6 +27,13 @@ pub(super) fn table(addresses: &Addresses, data: &Path) -> String {
     ];
     if let Some(unionpay) = unionpay {
         rows.push(("银联 UnionPay", unionpay, "银联测试卡 · cards of the UnionPay network"));
+    }
+    if let Some(alipay) = alipay {
+        rows.push((
+            "支付宝 Alipay",
+            alipay,
+            "支付宝的人和订单 · the people of Alipay, and what they are to pay",
+        ));
     }
     let mut text = String::from("\n  口袋已就绪 · Koudai is ready\n\n");
     for (name, address, about) in rows {
@@ -89,6 +96,7 @@ mod tests {
             bank: at(8082),
             inbox: at(8083),
             unionpay: Some(at(8084)),
+            alipay: Some(at(8085)),
         };
         let text = table(&addresses, Path::new("./.koudai"));
         for needed in [
