@@ -179,6 +179,8 @@ pub struct Client {
     http: reqwest::Client,
     /// Those of the configuration and those of the last download.
     keys: RwLock<Arc<PlatformKeys>>,
+    /// Whether a certificate that is not known is looked for.
+    searching: bool,
     downloads: Downloads,
 }
 
@@ -220,8 +222,16 @@ impl Client {
         }
         let http = builder.build().map_err(|_| ClientError::Invalid("the system's root certificates"))?;
         let keys = RwLock::new(Arc::new(config.platform_keys.clone()));
-        let (next, downloads) = (Vec::new(), Downloads::default());
-        Ok(Self { config, next, retries: Retries::NONE, timeout: TIMEOUT, http, keys, downloads })
+        let (next, retries, downloads) = (Vec::new(), Retries::NONE, Downloads::default());
+        Ok(Self { config, next, retries, timeout: TIMEOUT, http, keys, searching: true, downloads })
+    }
+
+    /// The same client, which believes the keys of its configuration alone: certificates it does not know are not looked for. For a
+    /// merchant who only uses public keys.
+    #[must_use]
+    pub fn with_known_keys_only(mut self) -> Self {
+        self.searching = false;
+        self
     }
 
     /// The same client, which signs by another certificate of the merchant's from a time on, in Unix seconds. Of several the one

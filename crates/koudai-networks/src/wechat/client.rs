@@ -235,6 +235,7 @@ fn client(settings: &Settings) -> Result<Client, SettingsError> {
         clock: settings.clock,
     });
     let client = client.map_err(invalid)?.with_timeout(settings.timeout);
+    let client = if settings.certificates { client } else { client.with_known_keys_only() };
     identities.try_fold(client, |client, next| {
         client.with_next_certificate(&next.serial, next.key.clone(), next.from_s).map_err(invalid)
     })

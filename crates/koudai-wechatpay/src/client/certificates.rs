@@ -125,7 +125,7 @@ impl Client {
 
     /// Looks for the certificate of this serial; whether it is known then. Public keys are not downloaded.
     async fn search(&self, serial: &str) -> bool {
-        if serial.starts_with(PUBLIC_KEY_ID_PREFIX) {
+        if !self.searching || serial.starts_with(PUBLIC_KEY_ID_PREFIX) {
             return false;
         }
         let known = || self.platform_keys().get(serial).is_some();
