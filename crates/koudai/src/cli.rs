@@ -417,6 +417,22 @@ pub(crate) enum SandboxCommand {
     /// A UnionPay with test cards, its codes, its notices and its daily file
     #[command(name = "unionpay")]
     UnionPay(SandboxArgs),
+    /// Stands in front of a platform that speaks WeChat Pay's APIv3, another Koudai's gateway, and fails as it is told at /faults
+    #[command(name = "wechat")]
+    WeChat(WeChatArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WeChatArgs {
+    /// The platform behind it; `origin` there is to be this sandbox's address
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: String,
+    /// Where to listen; this machine only
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
+    pub(crate) listen: SocketAddr,
+    /// End when standard input ends, which is how the demo's goes with the demo
+    #[arg(long, hide = true)]
+    pub(crate) while_stdin: bool,
 }
 
 /// What every sandbox is told.

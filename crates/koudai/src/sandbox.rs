@@ -1,4 +1,5 @@
-//! `koudai sandbox`: a bank, or a UnionPay, as a server of its own, which lives on when the wallet is killed.
+//! `koudai sandbox`: a bank, a UnionPay, or what stands in front of a WeChat Pay, as a server of its own, which lives on when the
+//! wallet is killed.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,11 +11,12 @@ use koudai_networks::network::RESEND_GAP_S;
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::unionpay::CLEARING_CUT_MS;
 use koudai_networks::unionpay::sandbox::{self as unionpay, SandboxSettings, SandboxUnionPay};
+use koudai_networks::wechat::sandbox::{self as wechat, SandboxWeChat};
 use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::cli::{BankArgs, SandboxArgs};
+use crate::cli::{BankArgs, SandboxArgs, WeChatArgs};
 use crate::durable;
 use crate::failure::Failure;
 use crate::house::stop_signal;
@@ -70,6 +72,19 @@ pub(crate) async fn run_unionpay(args: SandboxArgs) -> Result<(), Failure> {
     let listener = listening(args.listen).await?;
     tracing::info!(listen = %args.listen, "the sandbox UnionPay is open");
     until_end(args.while_stdin, unionpay::serve(listener, network)).await
+}
+
+/// `koudai sandbox wechat`: serves until it is told to end.
+///
+/// # Errors
+/// If its port or its upstream cannot be used.
+pub(crate) async fn run_wechat(args: WeChatArgs) -> Result<(), Failure> {
+    of_this_machine(args.listen)?;
+    let sandbox = SandboxWeChat::before(&args.upstream)
+        .map_err(|error| Failure::because(format!("--upstream {}", args.upstream), &error))?;
+    let listener = listening(args.listen).await?;
+    tracing::info!(listen = %args.listen, upstream = args.upstream, "the sandbox WeChat Pay is open");
+    until_end(args.while_stdin, wechat::serve(listener, sandbox)).await
 }
 
 /// A sandbox has no TLS and hands out its test cards to anyone.
