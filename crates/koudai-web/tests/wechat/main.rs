@@ -9,5 +9,6 @@ mod keys;
 mod notices;
 mod payments;
 mod payouts;
+mod peer;
 #[path = "../rig/mod.rs"]
 mod rig;

@@ -116,6 +116,13 @@ async fn what_is_closed_is_never_paid_and_what_was_paid_is_never_closed() {
     assert_eq!(g.wechat.close_debit("no number of ours").await, Moved::NotThere);
 }
 
+/// Lets others go on for a while, the longer the more.
+async fn waits(how_long: u64) {
+    for _ in 0..how_long * how_long * 1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn a_payment_that_races_its_closing_is_one_or_the_other() {
     let g = Arc::new(Ground::new().await);
@@ -125,15 +132,14 @@ async fn a_payment_that_races_its_closing_is_one_or_the_other() {
         g.debit(&number, 100, Scene::Computer).await;
         let order = g.rig.order(&g.shop, &number).await.id;
         let pay = Pay { person: g.payer, order, means: Means::of(None), pin: Pin::parse(PIN).unwrap() };
-        // Each begins ahead of the other in some rounds.
+        // The payment begins far ahead in the first rounds, and later and later.
         let mut turn = tokio::task::JoinSet::new();
         let other = Arc::clone(&g);
         turn.spawn(async move {
-            for _ in 0..round * round * 40 {
-                tokio::task::yield_now().await;
-            }
+            waits(round.saturating_sub(12)).await;
             drop(other.rig.app.engine.submit(pay).await);
         });
+        waits(12_u64.saturating_sub(round)).await;
         let closed = g.wechat.close_debit(&number).await;
         turn.join_all().await;
         let stands = g.rig.order(&g.shop, &number).await;
