@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use koudai_core::id::AttemptId;
@@ -16,6 +17,7 @@ use koudai_wechatpay::types::{AccountType, TransferReport};
 use reqwest::Url;
 
 use super::codes;
+use super::payouts::Sent;
 use crate::inviting::Invitations;
 use crate::network::Place;
 use crate::outward;
@@ -149,6 +151,8 @@ pub struct WeChat {
     pub(super) http: reqwest::Client,
     pub(super) settings: Settings,
     pub(super) invitations: Invitations,
+    /// When payouts were last sent.
+    pub(super) sent: Mutex<Sent>,
 }
 
 impl fmt::Debug for WeChat {
@@ -197,7 +201,9 @@ impl WeChat {
         }
         let client = client(&settings)?;
         let http = outward::builder(settings.timeout, tls).build().map_err(SettingsError::Http)?;
-        Ok(Self { client, http, settings, invitations: Invitations::default() })
+        let began = Timestamp((settings.clock)().saturating_mul(1_000));
+        let (invitations, sent) = (Invitations::default(), Mutex::new(Sent::since(began)));
+        Ok(Self { client, http, settings, invitations, sent })
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -241,13 +247,18 @@ fn client(settings: &Settings) -> Result<Client, SettingsError> {
     })
 }
 
-/// An address to call: https, or this machine's own.
-fn address(text: &str) -> Option<Url> {
+/// An address that may be gone to: https, or this machine's own.
+pub(super) fn reachable(text: &str) -> Option<Url> {
     let url: Url = text.parse().ok()?;
     let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    (url.scheme() == "https" || url.scheme() == "http" && local).then_some(url)
+}
+
+/// An address to call: such a one, and nothing else in it.
+fn address(text: &str) -> Option<Url> {
+    let url = reachable(text)?;
     let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    let fine = url.scheme() == "https" || url.scheme() == "http" && local;
-    (fine && plain && url.password().is_none()).then_some(url)
+    (plain && url.password().is_none()).then_some(url)
 }
 
 /// When the thing that a number of the wallet's stands for was made, to the millisecond; the number carries it. `None` for what is

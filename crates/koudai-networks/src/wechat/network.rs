@@ -22,7 +22,7 @@ use koudai_wechatpay::types::{
     TradeState, Transaction,
 };
 
-use super::client::{WeChat, made_at, note};
+use super::client::{WeChat, made_at, note, reachable};
 use super::{books, codes};
 use crate::network::{
     BookEntry, GiveBack, Invitation, Invitations, Move, Moved, Network, NoticeIn, Place, Scene, WalletFace,
@@ -268,7 +268,11 @@ impl WeChat {
                 order.scene_info = Some(SceneInfo { payer_client_ip, ..SceneInfo::default() });
                 let placed = self.client.h5(&order, "Wap").await;
                 note("h5", debit.number, &placed);
-                Ok(Invitation::Visit(placed?.h5_url))
+                let url = placed?.h5_url;
+                match reachable(&url) {
+                    Some(_) => Ok(Invitation::Visit(url)),
+                    None => Err(Unknown::Mismatch("h5_url").into()),
+                }
             }
             Scene::Inside => {
                 let placed = self.client.jsapi(&order, debit.token.expose()).await;

@@ -1,10 +1,13 @@
 //! Payouts: transfers that the payee confirms in the app. The money is set aside when the transfer is made, and comes back if nobody
 //! confirms within a day, or if it is called off before.
 
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+
 use koudai_core::attempt::Outcome;
 use koudai_core::money::Money;
 use koudai_core::rows::NetworkRefusal;
-use koudai_core::time::{DAY, HOUR};
+use koudai_core::time::{DAY, MINUTE, Timestamp};
 use koudai_wechatpay::client::ClientError;
 use koudai_wechatpay::types::{TransferBill, TransferRequest, TransferState};
 use serde_json::json;
@@ -22,9 +25,39 @@ const NAMED_FROM_FEN: i64 = 200_000;
 const MOST_REMARK: usize = 32;
 /// How long a payee has to confirm.
 const CONFIRM_WITHIN_MS: i64 = DAY;
-/// How long after its number was made a payout that is not there may still arrive. The wallet sends one for an hour at most, and the
-/// platform refuses what was signed more than 300 s ago; the rest is for clocks.
-const ARRIVES_WITHIN_MS: i64 = 2 * HOUR;
+/// How long after it was sent a transfer that is not there may still arrive: the platform refuses what was signed more than 300 s ago;
+/// the rest is for clocks.
+const ARRIVES_WITHIN_MS: i64 = 7 * MINUTE;
+/// The most numbers whose last call is remembered.
+const MOST_SENT: usize = 100_000;
+
+/// When transfers were last sent under their numbers. What an earlier process sent, it sent before this one began.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// No number that is not remembered was sent later than this.
+    before: Timestamp,
+    last: BTreeMap<String, Timestamp>,
+}
+
+impl Sent {
+    pub(super) const fn since(began: Timestamp) -> Self {
+        Self { before: began, last: BTreeMap::new() }
+    }
+
+    fn note(&mut self, number: &str, now: Timestamp) {
+        // Numbers rise with time, so the first is the oldest, and hardly ever sent again.
+        while self.last.len() >= MOST_SENT
+            && let Some((_, at)) = self.last.pop_first()
+        {
+            self.before = self.before.max(at);
+        }
+        self.last.insert(number.to_owned(), now);
+    }
+
+    fn last(&self, number: &str) -> Timestamp {
+        self.last.get(number).copied().unwrap_or(self.before)
+    }
+}
 
 impl WeChat {
     /// Has a transfer made, and lets its payee know where to confirm it.
@@ -50,6 +83,7 @@ impl WeChat {
             transfer_scene_report_infos: terms.report.clone(),
             ..TransferRequest::default()
         };
+        self.sent().note(payout.number, self.now());
         let made = self.client.transfer(&request).await;
         note("transfer", payout.number, &made);
         match made {
@@ -98,6 +132,10 @@ impl WeChat {
         moved
     }
 
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn transferred(&self, found: &TransferBill, amount: Option<Money>) -> Moved {
         let number = &found.out_bill_no;
         let other = amount.is_some_and(|amount| amount.minor() != found.transfer_amount);
@@ -119,7 +157,9 @@ impl WeChat {
 
     /// Calls a transfer off, unless its payee was faster.
     pub(super) async fn cancel_transfer(&self, number: &str) -> Moved {
-        let Some(at) = made_at(number) else { return Moved::NotThere };
+        if made_at(number).is_none() {
+            return Moved::NotThere;
+        }
         let cancelled = self.client.cancel_transfer(number).await;
         note("cancel_transfer", number, &cancelled);
         match cancelled {
@@ -129,7 +169,8 @@ impl WeChat {
             }
             Ok(_) => Moved::UnderWay,
             Err(ClientError::Refused { body, .. }) if codes::is_not_there(&body.code) => {
-                self.never_there(at.plus(ARRIVES_WITHIN_MS))
+                let last = self.sent().last(number);
+                self.never_there(last.plus(ARRIVES_WITHIN_MS))
             }
             // Received, failed or called off before, or just being received.
             Err(ClientError::Refused { .. }) => match self.transfer_asked(number, None).await {
@@ -138,5 +179,24 @@ impl WeChat {
             },
             Err(error) => unanswered(&error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_call_of_a_number_is_never_taken_for_earlier_than_it_was() {
+        let mut sent = Sent::since(Timestamp(10));
+        assert_eq!(sent.last("7"), Timestamp(10), "an earlier process may have sent it");
+        sent.note("7", Timestamp(20));
+        sent.note("8", Timestamp(30));
+        sent.note("7", Timestamp(40));
+        assert_eq!((sent.last("7"), sent.last("8")), (Timestamp(40), Timestamp(30)));
+        for no in 0..MOST_SENT {
+            sent.note(&format!("9{no:027}"), Timestamp(50));
+        }
+        assert_eq!((sent.last("7"), sent.last("8")), (Timestamp(40), Timestamp(40)));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use koudai_core::attempt::Outcome;
 use koudai_core::rows::NetworkRefusal;
-use koudai_core::time::{DAY, HOUR, Timestamp};
+use koudai_core::time::{DAY, MINUTE, Timestamp};
 use koudai_engine::Clock;
 use koudai_networks::courier;
 use koudai_networks::network::{Moved, Network as _};
@@ -55,10 +55,6 @@ async fn a_payout_that_is_called_off_is_never_received() {
     assert_ne!(g.post(path, &serde_json::json!({})).await.0, 200);
     assert_eq!(g.wechat.query_pay_out(&number).await, WITHDRAWN);
     assert_eq!(g.wechat.pay_out(g.moving(&number, 500, None)).await, WITHDRAWN);
-
-    // A call may still be on its way for as long as its signature is taken.
-    assert_eq!(g.wechat.close_pay_out(&g.number_of(HOUR)).await, Moved::UnderWay);
-    assert_eq!(g.wechat.close_pay_out(&g.number_of(2 * HOUR + 1_000)).await, WITHDRAWN);
 }
 
 #[tokio::test]
@@ -102,6 +98,34 @@ static LATER: AtomicI64 = AtomicI64::new(0);
 
 fn shifted() -> i64 {
     now_s() + LATER.load(Ordering::Relaxed)
+}
+
+static AFTER_A_WHILE: AtomicI64 = AtomicI64::new(0);
+
+fn after_a_while() -> i64 {
+    now_s() + AFTER_A_WHILE.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn a_payout_that_is_not_there_is_over_once_no_call_of_it_can_arrive() {
+    let clock = Clock::by_hand(Timestamp(now_s() * 1_000));
+    let g = Ground::by(clock.clone(), after_a_while).await;
+    let forward = |ms: i64| {
+        clock.advance(ms);
+        AFTER_A_WHILE.fetch_add(ms / 1_000, Ordering::Relaxed);
+    };
+    // Older than this process: another may have sent it just before this one began.
+    let old = g.number_of(DAY);
+    assert_eq!(g.wechat.close_pay_out(&old).await, Moved::UnderWay);
+    forward(6 * MINUTE);
+    assert_eq!(g.wechat.close_pay_out(&old).await, Moved::UnderWay);
+    // The account is empty, so it is refused; the same call may come once more, twice delivered.
+    assert!(matches!(g.wechat.pay_out(g.moving(&old, 500, None)).await, Moved::NothingDone(_)));
+    forward(2 * MINUTE);
+    assert_eq!(g.wechat.close_pay_out(&old).await, Moved::UnderWay, "it was sent two minutes ago");
+    assert_eq!(g.wechat.close_pay_out(&g.number_of(DAY)).await, WITHDRAWN, "and this one was not");
+    forward(5 * MINUTE + 1_000);
+    assert_eq!(g.wechat.close_pay_out(&old).await, WITHDRAWN);
 }
 
 #[tokio::test]

@@ -135,15 +135,17 @@ impl Client {
         if known() || self.downloads.ended.load(Ordering::Acquire) != ended {
             return known();
         }
-        // The first download of all is no search: nothing could be known before it.
-        if times.fetched_s.is_some() {
-            let now_s = (self.config.clock)();
-            if times.searched_s.is_some_and(|at| now_s.saturating_sub(at) < SEARCH_GAP_S) {
-                return false;
-            }
+        let now_s = (self.config.clock)();
+        if times.searched_s.is_some_and(|at| now_s.saturating_sub(at) < SEARCH_GAP_S) {
+            return false;
+        }
+        // The first download that succeeds is no search: nothing could be known before it.
+        let first = times.fetched_s.is_none();
+        let fetched = self.download(&mut times).await.is_ok();
+        if !first || !fetched {
             times.searched_s = Some(now_s);
         }
-        self.download(&mut times).await.is_ok() && known()
+        fetched && known()
     }
 
     /// Checks a reply, looking for the certificate that signed it if that is not known.
