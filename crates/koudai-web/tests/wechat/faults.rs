@@ -6,6 +6,9 @@ use koudai_core::rows::NetworkRefusal;
 use koudai_core::secret::Secret;
 use koudai_networks::faults::{Fault, Rule};
 use koudai_networks::network::{Moved, Network as _, Scene, Who};
+use koudai_networks::wechat::{Settings, WeChat};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::ground::{Ground, HASTE, PHONE, WITHDRAWN, back, succeeded};
 
@@ -211,6 +214,46 @@ async fn a_payout_that_is_refused_is_given_up_only_once_it_is_known_not_to_be_th
         g.wrong(&[Rule::once("transfer", refuse(code))]);
         assert_eq!(g.wechat.pay_out(g.moving(&number, 100, None)).await, Moved::Unknown, "{code}");
     }
+}
+
+/// A platform that refuses one call with a code, and is gone then; where.
+async fn refuses_once_and_is_gone(status: &'static str, code: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // Whoever comes next is refused by the machine, before the first has its answer.
+        drop(listener);
+        let mut request = vec![];
+        while !request.ends_with(b"}") {
+            stream.read_buf(&mut request).await.unwrap();
+        }
+        let body = format!(r#"{{"code":"{code}","message":""}}"#);
+        let head =
+            format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_believed_where_nobody_is_left_to_be_asked() {
+    let g = Ground::new().await;
+    let number = g.number();
+    let gone = async |status, code| {
+        let api = refuses_once_and_is_gone(status, code).await;
+        WeChat::new(Settings { api, ..g.settings() }).unwrap()
+    };
+    let wechat = gone("403 Forbidden", "NO_AUTH").await;
+    assert_eq!(wechat.pay_out(g.moving(&number, 500, None)).await, Moved::Unknown);
+    let wechat = gone("403 Forbidden", "OUT_TRADE_NO_USED").await;
+    assert_eq!(wechat.debit(g.moving(&number, 500, None)).await, Moved::Unknown);
+    let wechat = gone("403 Forbidden", "RULE_LIMIT").await;
+    assert_eq!(wechat.refund(back(&number, &number, "42", [500, 500])).await, Moved::Unknown);
+    let wechat = gone("400 Bad Request", "ORDER_PAID").await;
+    assert_eq!(wechat.close_debit(&number).await, Moved::Unknown);
+    let wechat = gone("400 Bad Request", "INVALID_REQUEST").await;
+    assert_eq!(wechat.close_pay_out(&number).await, Moved::Unknown);
 }
 
 #[tokio::test]
