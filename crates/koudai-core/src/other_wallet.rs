@@ -1,8 +1,8 @@
 //! Paying at another wallet, as WeChat Pay and Alipay are: its person goes there and agrees there, so a call takes as long as
 //! they do, and not longer than it may.
 
+use core::net::IpAddr;
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use crate::attempt;
 use crate::binding::card_of;

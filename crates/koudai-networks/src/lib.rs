@@ -25,6 +25,7 @@ pub mod sms;
 pub mod telling;
 pub mod unionpay;
 pub mod vault;
+pub mod wechat;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,6 +4,7 @@
 //! [`ClientError::Unknown`] ask with a query, or send the same request with the same number again.
 
 mod bills;
+mod certificates;
 mod placing;
 mod retry;
 
@@ -23,21 +24,21 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     aead::ApiV3Key,
     authorization::Authorization,
-    certificate::{Certificate, serial_matches},
-    headers::{PUBLIC_KEY_ID_PREFIX, PlatformKeys, SERIAL, SignedHeaders, VerifyError, verify_body},
+    headers::{PlatformKeys, SERIAL, SignedHeaders, VerifyError, verify_body},
     json::{JsonError, MAX_BODY_BYTES, strict_json},
     keys::PrivateKey,
     nonce,
     notice::{self, Notice, NoticeError},
     types::{
-        CertificateList, CloseOrder, CodeOrder, ErrorBody, NativeOrder, NativeReply, Refund, RefundRequest,
-        ReverseOrder, ReverseReply, Transaction,
+        CloseOrder, CodeOrder, ErrorBody, NativeOrder, NativeReply, Refund, RefundRequest, ReverseOrder,
+        ReverseReply, Transaction,
     },
 };
 
 pub use bills::{BillError, DOWNLOAD_TIMEOUT};
 pub use retry::Retries;
 
+use certificates::Downloads;
 use retry::Repeat;
 
 /// How long one request may take, from connecting to the last byte. The platform answers within 5 s or not at all.
@@ -46,8 +47,6 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle connections are given up before the platform does, after about 8 s, so that none breaks on reuse.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
-/// More certificates than are ever current at once.
-const MAX_CERTIFICATES: usize = 64;
 /// The longest numbers of orders and refunds, in characters.
 const MAX_TRADE_NO: usize = 32;
 const MAX_REFUND_NO: usize = 64;
@@ -153,6 +152,15 @@ impl ClientError {
     }
 }
 
+/// What a merchant signs with.
+#[derive(Clone, Debug)]
+struct Identity {
+    serial_no: String,
+    key: PrivateKey,
+    /// From when, in Unix seconds.
+    from_s: i64,
+}
+
 #[derive(Debug)]
 struct Reply {
     status: u16,
@@ -164,10 +172,16 @@ struct Reply {
 #[derive(Debug)]
 pub struct Client {
     config: ClientConfig,
+    /// Certificates of the merchant's that follow the one of the configuration, each from its time on.
+    next: Vec<Identity>,
     retries: Retries,
+    timeout: Duration,
     http: reqwest::Client,
     /// Those of the configuration and those of the last download.
     keys: RwLock<Arc<PlatformKeys>>,
+    /// Whether a certificate that is not known is looked for.
+    searching: bool,
+    downloads: Downloads,
 }
 
 impl Client {
@@ -188,14 +202,10 @@ impl Client {
         if config.mchid.is_empty() || config.mchid.len() > 32 || !digits {
             return Err(ClientError::Invalid("mchid"));
         }
-        let name = |text: &str| {
-            (1..=64).contains(&text.len())
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        };
-        if !name(&config.serial_no) {
+        if !is_key_name(&config.serial_no) {
             return Err(ClientError::Invalid("serial_no"));
         }
-        if !config.platform_serial.as_deref().is_none_or(name) {
+        if !config.platform_serial.as_deref().is_none_or(is_key_name) {
             return Err(ClientError::Invalid("platform_serial"));
         }
         let mut builder = reqwest::Client::builder()
@@ -212,7 +222,41 @@ impl Client {
         }
         let http = builder.build().map_err(|_| ClientError::Invalid("the system's root certificates"))?;
         let keys = RwLock::new(Arc::new(config.platform_keys.clone()));
-        Ok(Self { config, retries: Retries::NONE, http, keys })
+        let (next, retries, downloads) = (Vec::new(), Retries::NONE, Downloads::default());
+        Ok(Self { config, next, retries, timeout: TIMEOUT, http, keys, searching: true, downloads })
+    }
+
+    /// The same client, which believes the keys of its configuration alone: certificates it does not know are not looked for. For a
+    /// merchant who only uses public keys.
+    #[must_use]
+    pub fn with_known_keys_only(mut self) -> Self {
+        self.searching = false;
+        self
+    }
+
+    /// The same client, which signs by another certificate of the merchant's from a time on, in Unix seconds. Of several the one
+    /// whose time came last signs, so that a certificate is replaced without a pause.
+    ///
+    /// # Errors
+    /// `Invalid` for a serial that is not one.
+    pub fn with_next_certificate(
+        mut self,
+        serial_no: &str,
+        key: PrivateKey,
+        from_s: i64,
+    ) -> Result<Self, ClientError> {
+        if !is_key_name(serial_no) {
+            return Err(ClientError::Invalid("serial_no"));
+        }
+        self.next.push(Identity { serial_no: serial_no.to_owned(), key, from_s });
+        Ok(self)
+    }
+
+    /// The same client, which gives up a request after this long instead of [`TIMEOUT`].
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
     }
 
     /// The same client, which sends calls without an answer again where that is harmless. Needs a runtime with timers.
@@ -328,47 +372,8 @@ impl Client {
         Ok(found)
     }
 
-    /// Downloads the platform's certificates, keeps those valid now for the checks to come, and returns them. Call it
-    /// at least every 12 hours where the platform uses certificates.
-    ///
-    /// The reply is checked with a known key if one signed it, else with a key out of the reply itself: that key came
-    /// encrypted under the `APIv3` key, which only the platform shares.
-    ///
-    /// # Errors
-    /// See [`ClientError`]; a merchant that only uses a public key is `Refused` with `RESOURCE_NOT_EXISTS`.
-    pub async fn certificates(&self) -> Result<Vec<Certificate>, ClientError> {
-        let path = "/v3/certificates?algorithm_type=RSA";
-        let reply = self.settled(Repeat::Question, Method::GET, path, &[]).await?;
-        let list: CertificateList = strict_json(&reply.body).map_err(Unknown::Body)?;
-        if list.data.len() > MAX_CERTIFICATES {
-            return Err(Unknown::TooLarge.into());
-        }
-        let now_ms = (self.config.clock)().saturating_mul(1000);
-        let mut certificates = Vec::new();
-        let mut keys = self.config.platform_keys.clone();
-        for entry in &list.data {
-            let pem = entry.encrypt_certificate.open(&self.config.api_v3_key);
-            let certificate = pem
-                .ok()
-                .and_then(|pem| Certificate::from_pem(std::str::from_utf8(&pem).ok()?).ok())
-                .filter(|certificate| serial_matches(&certificate.serial, &entry.serial_no))
-                .ok_or(Unknown::Certificate)?;
-            if certificate.is_valid_at(now_ms) {
-                keys.insert(&certificate.serial, certificate.public_key.clone());
-                certificates.push(certificate);
-            }
-        }
-        match self.check(&reply, &self.platform_keys()) {
-            Err(VerifyError::UnknownSerial(_)) => self.check(&reply, &keys),
-            known => known,
-        }
-        .map_err(Unknown::Verify)?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
-        Ok(certificates)
-    }
-
-    /// Opens a notification from its headers and raw body. After `UnknownSerial` it is worth calling
-    /// [`certificates`](Self::certificates) and trying once more.
+    /// Opens a notification from its headers and raw body, by the keys known now. [`receive`](Self::receive) looks for one that
+    /// is not known.
     ///
     /// # Errors
     /// See [`NoticeError`].
@@ -454,31 +459,24 @@ impl Client {
         }
     }
 
-    /// Checks a reply, fetching the certificates once if its key is not known.
-    async fn check_refreshing(&self, reply: &Reply) -> Result<(), ClientError> {
-        match self.check(reply, &self.platform_keys()) {
-            Err(VerifyError::UnknownSerial(serial)) if !serial.starts_with(PUBLIC_KEY_ID_PREFIX) => {
-                // Whatever is wrong with the download, the outcome of the call itself is unknown, not refused.
-                if self.certificates().await.is_err() {
-                    return Err(Unknown::Verify(VerifyError::UnknownSerial(serial)).into());
-                }
-                Ok(self.check(reply, &self.platform_keys()).map_err(Unknown::Verify)?)
-            }
-            checked => Ok(checked.map_err(Unknown::Verify)?),
-        }
-    }
-
     fn check(&self, reply: &Reply, keys: &PlatformKeys) -> Result<(), VerifyError> {
         let headers =
             SignedHeaders::read(|name| reply.headers.get(name).and_then(|value| value.to_str().ok()))?;
         verify_body(&headers, keys, (self.config.clock)(), &reply.body)
     }
 
+    /// What signs now: serial and key.
+    fn identity(&self) -> (&str, &PrivateKey) {
+        let now_s = (self.config.clock)();
+        let turn = self.next.iter().filter(|next| next.from_s <= now_s).max_by_key(|next| next.from_s);
+        turn.map_or((&self.config.serial_no, &self.config.key), |next| (&next.serial_no, &next.key))
+    }
+
     /// Sends one signed request and takes in the reply, whatever it is.
     async fn exchange(&self, method: Method, path: &str, body: &[u8]) -> Result<Reply, ClientError> {
         let url = format!("{}{path}", self.config.base_url);
         let url = Url::parse(&url).map_err(|_| ClientError::Invalid("path"))?;
-        whole(self.send(method, url, body, TIMEOUT).await?).await
+        whole(self.send(method, url, body, self.timeout).await?).await
     }
 
     /// Sends one signed request, and returns once the head of the reply is there.
@@ -489,7 +487,8 @@ impl Client {
         body: &[u8],
         within: Duration,
     ) -> Result<Response, ClientError> {
-        let ClientConfig { mchid, serial_no, key, clock, platform_serial, .. } = &self.config;
+        let ClientConfig { mchid, clock, platform_serial, .. } = &self.config;
+        let (serial_no, key) = self.identity();
         // Signed is what the URL says after parsing, since that is what is sent.
         let target =
             url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
@@ -556,6 +555,12 @@ fn broken(error: reqwest::Error) -> Unknown {
     } else {
         Unknown::Transport(error)
     }
+}
+
+/// Whether this can be a serial or an id of a key.
+fn is_key_name(text: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    (1..=64).contains(&text.len()) && text.bytes().all(known)
 }
 
 fn body(request: &impl Serialize) -> Result<Vec<u8>, ClientError> {

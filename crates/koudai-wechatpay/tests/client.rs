@@ -652,3 +652,58 @@ async fn a_bill_is_fetched_from_the_platform_alone() {
     assert!(matches!(got, Err(BillError::Client(ClientError::Invalid("hash_type")))));
     assert!(platform.seen().is_empty(), "nothing was sent");
 }
+
+/// Downloads of the certificates that a platform has seen.
+fn downloads(platform: &Platform) -> usize {
+    platform.seen().iter().filter(|seen| seen.target.starts_with("/v3/certificates")).count()
+}
+
+#[tokio::test]
+async fn a_name_nobody_knows_is_looked_for_once_a_minute_and_by_one_call_for_all() {
+    let (platform, certificate) = with_certificates("a7cde1ZJB1kG2e7VfTs3jQzaWizur8Gb");
+    let client = Client::new(platform.config(&PrivateKey::generate(), PlatformKeys::new())).unwrap();
+    let (first, second, third) =
+        tokio::join!(client.query_refund("r-1"), client.query_refund("r-1"), client.query_refund("r-1"));
+    assert!(first.is_ok() && second.is_ok() && third.is_ok());
+    assert_eq!(downloads(&platform), 1);
+
+    let body = b"{}";
+    let forged = |serial: &str| sign_body(&PrivateKey::generate(), serial, NOW_S, &nonce(), body);
+    for name in ["ABCD", "ABCE", "PUB_KEY_ID_02"] {
+        let outcome = client.receive(&forged(name), body).await;
+        assert!(
+            matches!(&outcome, Err(NoticeError::Verify(VerifyError::UnknownSerial(n))) if n == name),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(downloads(&platform), 2, "the first of these names was looked for");
+    let known = client.receive(&forged(&certificate.serial), body).await;
+    assert!(matches!(known, Err(NoticeError::Verify(VerifyError::Signature))), "{known:?}");
+
+    let day = std::time::Duration::from_hours(24);
+    assert!(!client.keep_certificates_fresh(day).await.unwrap());
+    assert!(client.keep_certificates_fresh(std::time::Duration::ZERO).await.unwrap());
+    assert_eq!(downloads(&platform), 3);
+}
+
+#[tokio::test]
+async fn the_certificate_whose_time_came_last_signs_requests_and_call_ups() {
+    let platform = fixed(200, REFUND);
+    let (old, new, later) = (PrivateKey::generate(), PrivateKey::generate(), PrivateKey::generate());
+    let client = platform.client(&old);
+    let client = client.with_next_certificate("AB01", new.clone(), NOW_S).unwrap();
+    let client = client.with_next_certificate("AB02", later, NOW_S + 1).unwrap();
+    client.query_refund("r-1").await.unwrap();
+    let seen = platform.seen().remove(0);
+    let authorization = Authorization::parse(seen.header("authorization").unwrap()).unwrap();
+    assert_eq!(authorization.serial_no, "AB01");
+    assert_eq!(authorization.verify(&new.public_key(), "GET", &seen.target, b""), Ok(()));
+    let prepaid = koudai_wechatpay::placing::Prepaid { prepay_id: "wx1".into() };
+    let call_up = client.jsapi_call_up("wx1", &prepaid);
+    let message = koudai_wechatpay::message::jsapi("wx1", NOW_S, &call_up.nonce, "wx1");
+    assert_eq!(new.public_key().verify(&message, &call_up.signature), Ok(()));
+    assert!(matches!(
+        platform.client(&old).with_next_certificate("no serial", new, 0),
+        Err(ClientError::Invalid("serial_no"))
+    ));
+}

@@ -314,6 +314,9 @@ pub(crate) struct DemoArgs {
     /// A file with further issuers on this machine, a line for each: `NUMBER BIN[,BIN…] URL KEY-FILE APP-ID`
     #[arg(long, value_name = "FILE")]
     pub(crate) more_issuers: Option<PathBuf>,
+    /// A file with a contract with a WeChat Pay on this machine, such as another demo's gateway, see docs/wechat.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) wechat: Option<PathBuf>,
     /// A sandbox bank that runs already, on this demo's `bank` directory; for crash tests
     #[arg(long, value_name = "URL", hide = true)]
     pub(crate) bank_url: Option<String>,
@@ -336,6 +339,7 @@ impl Default for DemoArgs {
             json: false,
             operator: "口袋".to_owned(),
             more_issuers: None,
+            wechat: None,
             bank_url: None,
             unionpay_url: None,
             alipay_url: None,
@@ -409,6 +413,9 @@ pub(crate) struct ServeArgs {
     /// A file with the contract with UnionPay, see docs/unionpay.md
     #[arg(long, value_name = "FILE", env = "KOUDAI_UNIONPAY")]
     pub(crate) unionpay: Option<String>,
+    /// A file with the contract with WeChat Pay, see docs/wechat.md
+    #[arg(long, value_name = "FILE", env = "KOUDAI_WECHAT")]
+    pub(crate) wechat: Option<String>,
     /// A file with the contract with Alipay, see docs/alipay.md
     #[arg(long, value_name = "FILE", env = "KOUDAI_ALIPAY")]
     pub(crate) alipay: Option<String>,
@@ -426,6 +433,22 @@ pub(crate) enum SandboxCommand {
     UnionPay(SandboxArgs),
     /// An Alipay with made-up people, the pages where they pay, its notices and its daily bills
     Alipay(AlipayArgs),
+    /// Stands in front of a platform that speaks WeChat Pay's APIv3, another Koudai's gateway, and fails as it is told at /faults
+    #[command(name = "wechat")]
+    WeChat(WeChatArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WeChatArgs {
+    /// The platform behind it; `origin` there is to be this sandbox's address
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: String,
+    /// Where to listen; this machine only
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
+    pub(crate) listen: SocketAddr,
+    /// End when standard input ends, which is how the demo's goes with the demo
+    #[arg(long, hide = true)]
+    pub(crate) while_stdin: bool,
 }
 
 /// What every sandbox is told.

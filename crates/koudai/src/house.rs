@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
-use koudai_core::ledger::{ALIPAY_NETWORK, ISSUER_NETWORK, UNIONPAY_NETWORK};
+use koudai_core::ledger::{ALIPAY_NETWORK, ISSUER_NETWORK, UNIONPAY_NETWORK, WECHAT_NETWORK};
 use koudai_core::secret::Secret;
 use koudai_core::state::Policy;
 use koudai_engine::{Clock, Engine, Settings};
@@ -19,6 +19,7 @@ use koudai_networks::outside::Outside;
 use koudai_networks::reconciling::Runs;
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::unionpay::{self, UnionPay};
+use koudai_networks::wechat::WeChat;
 use koudai_networks::{Health, Networks, Reach, courier};
 use koudai_store::{Database, DirectoryLock, Tuning};
 use koudai_web::bills::Bills;
@@ -30,7 +31,7 @@ use crate::failure::Failure;
 use crate::issuers::Issuer;
 use crate::keys::{self, Keys};
 use crate::unionpay::Contract;
-use crate::{alipay, control, directory};
+use crate::{alipay, control, directory, wechat};
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,6 +63,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) issuer_bins: Vec<String>,
     /// The contract with UnionPay, if there is one.
     pub(crate) unionpay: Option<Contract>,
+    /// The contract with WeChat Pay, if there is one.
+    pub(crate) wechat: Option<wechat::Contract>,
     /// The contract with Alipay, if there is one.
     pub(crate) alipay: Option<alipay::Contract>,
     /// Where messages go.
@@ -131,6 +134,11 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
         let client = UnionPay::new(settings).map_err(|error| Failure::because("UnionPay", &error))?;
         outside =
             outside.with(UNIONPAY_NETWORK, client).with_general_bins(UNIONPAY_NETWORK, unionpay::card_bins());
+    }
+    if let Some(contract) = plan.wechat {
+        let settings = contract.settings(&plan.origin, &plan.notices_at, WECHAT_NETWORK.0, unix_seconds);
+        let client = WeChat::new(settings).map_err(|error| Failure::because("WeChat Pay", &error))?;
+        outside = outside.with(WECHAT_NETWORK, client);
     }
     if let Some(contract) = plan.alipay {
         let settings = contract.settings(&plan.origin, &plan.notices_at, ALIPAY_NETWORK.0, milliseconds);

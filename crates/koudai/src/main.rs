@@ -25,6 +25,7 @@ mod serve;
 mod staff;
 mod unionpay;
 pub mod verify;
+mod wechat;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -81,6 +82,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Sandbox(SandboxCommand::Bank(args)) => sandbox::run(args).await,
             Command::Sandbox(SandboxCommand::UnionPay(args)) => sandbox::run_unionpay(args).await,
             Command::Sandbox(SandboxCommand::Alipay(args)) => sandbox::run_alipay(args).await,
+            Command::Sandbox(SandboxCommand::WeChat(args)) => sandbox::run_wechat(args).await,
             Command::Keys(cli::KeysCommand::Create(args)) => keys::run(&args),
             Command::Keys(cli::KeysCommand::Rotate(args)) => keys::rotate::run_rotate(&args).await,
             Command::Keys(cli::KeysCommand::Retire(args)) => keys::rotate::run_retire(&args).await,

@@ -1,4 +1,5 @@
-//! `koudai sandbox`: a bank, a UnionPay, or an Alipay, as a server of its own, which lives on when the wallet is killed.
+//! `koudai sandbox`: a bank, a UnionPay, an Alipay, or what stands in front of a WeChat Pay, as a server of its own, which lives
+//! on when the wallet is killed.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,11 +12,12 @@ use koudai_networks::network::RESEND_GAP_S;
 use koudai_networks::sms::SmsGateway;
 use koudai_networks::unionpay::CLEARING_CUT_MS;
 use koudai_networks::unionpay::sandbox::{self as unionpay, SandboxSettings, SandboxUnionPay};
+use koudai_networks::wechat::sandbox::{self as wechat, SandboxWeChat};
 use koudai_wechatpay::keys::{PrivateKey, PublicKey};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::cli::{AlipayArgs, BankArgs, SandboxArgs};
+use crate::cli::{AlipayArgs, BankArgs, SandboxArgs, WeChatArgs};
 use crate::durable;
 use crate::failure::Failure;
 use crate::house::stop_signal;
@@ -92,6 +94,19 @@ pub(crate) async fn run_alipay(args: AlipayArgs) -> Result<(), Failure> {
     let listener = socket.listen(1_024).map_err(refused)?;
     tracing::info!(listen = %at, "the sandbox Alipay is open");
     until_end(args.while_stdin, alipay::serve(listener, network)).await
+}
+
+/// `koudai sandbox wechat`: serves until it is told to end.
+///
+/// # Errors
+/// If its port or its upstream cannot be used.
+pub(crate) async fn run_wechat(args: WeChatArgs) -> Result<(), Failure> {
+    of_this_machine(args.listen)?;
+    let sandbox = SandboxWeChat::before(&args.upstream)
+        .map_err(|error| Failure::because(format!("--upstream {}", args.upstream), &error))?;
+    let listener = listening(args.listen).await?;
+    tracing::info!(listen = %args.listen, upstream = args.upstream, "the sandbox WeChat Pay is open");
+    until_end(args.while_stdin, wechat::serve(listener, sandbox)).await
 }
 
 /// A sandbox has no TLS and hands out its test cards to anyone.

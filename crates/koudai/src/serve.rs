@@ -15,7 +15,6 @@ use koudai_store::Tuning;
 use koudai_web::gateway::limits::Limits;
 use koudai_wechatpay::keys::PublicKey;
 
-use crate::alipay;
 use crate::cli::{self, ServeArgs};
 use crate::directory::{self, Kind};
 use crate::durable;
@@ -26,9 +25,10 @@ use crate::keys;
 use crate::money_rules;
 use crate::sandbox::text;
 use crate::unionpay::{self, Contract};
+use crate::{alipay, wechat};
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 22] = [
     "data",
     "listen",
     "origin",
@@ -48,6 +48,7 @@ const NAMES: [&str; 21] = [
     "more-issuers",
     "issuer-bins",
     "unionpay",
+    "wechat",
     "alipay",
     "network-deadline",
 ];
@@ -75,6 +76,7 @@ struct Settings {
     more_issuers: Vec<Issuer>,
     issuer_bins: Vec<String>,
     unionpay: Option<Contract>,
+    wechat: Option<wechat::Contract>,
     alipay: Option<alipay::Contract>,
 }
 
@@ -113,6 +115,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         more_issuers: settings.more_issuers,
         issuer_bins: settings.issuer_bins,
         unionpay: settings.unionpay,
+        wechat: settings.wechat,
         alipay: settings.alipay,
         sms_url: settings.sms_url,
         sms_token: settings.sms_token,
@@ -205,6 +208,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
     let more_issuers = more_issuers(get("more-issuers", args.more_issuers), &mut problems);
     let issuer_bins = issuer_bins(get("issuer-bins", args.issuer_bins), &mut problems);
     let unionpay = contract("unionpay", get("unionpay", args.unionpay), unionpay::read, &mut problems);
+    let wechat = contract("wechat", get("wechat", args.wechat), wechat::read, &mut problems);
     let alipay = contract("alipay", get("alipay", args.alipay), alipay::read, &mut problems);
     let network_deadline_ms =
         problems.note(network_deadline_ms(get("network-deadline", args.network_deadline)));
@@ -230,6 +234,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             more_issuers,
             issuer_bins,
             unionpay,
+            wechat,
             alipay,
         })
     };

@@ -51,15 +51,15 @@ impl Client {
 
     /// What a page or mini program calls the payment of `prepaid` up with.
     pub fn jsapi_call_up(&self, appid: &str, prepaid: &Prepaid) -> JsapiCallUp {
-        let config = &self.config;
-        JsapiCallUp::sign(&config.key, appid, &prepaid.prepay_id, (config.clock)(), &crate::nonce())
+        let (_, key) = self.identity();
+        JsapiCallUp::sign(key, appid, &prepaid.prepay_id, (self.config.clock)(), &crate::nonce())
     }
 
     /// What the merchant's app calls the payment of `prepaid` up with.
     pub fn app_call_up(&self, appid: &str, prepaid: &Prepaid) -> AppCallUp {
         let config = &self.config;
-        let (now_s, nonce) = ((config.clock)(), crate::nonce());
-        AppCallUp::sign(&config.key, &config.mchid, appid, &prepaid.prepay_id, now_s, &nonce)
+        let ((_, key), now_s, nonce) = (self.identity(), (config.clock)(), crate::nonce());
+        AppCallUp::sign(key, &config.mchid, appid, &prepaid.prepay_id, now_s, &nonce)
     }
 
     /// Refuses to send an order of another merchant's or over nothing.

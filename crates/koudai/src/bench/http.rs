@@ -100,6 +100,7 @@ pub(super) fn furnish(
         more_issuers: vec![],
         issuer_bins: vec![],
         unionpay: None,
+        wechat: None,
         alipay: None,
         sms_url: NOBODY.to_owned(),
         sms_token: Secret::new("bench".to_owned()),

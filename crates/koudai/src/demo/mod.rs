@@ -34,7 +34,7 @@ use crate::house::{self, Plan, Server};
 use crate::issuers::{self, Issuer};
 use crate::keys::{self, Keys, Progress};
 use crate::unionpay::Contract;
-use crate::{alipay, durable, sandbox};
+use crate::{alipay, durable, sandbox, wechat};
 use ports::Ports;
 use sandboxes::Sandbox;
 
@@ -109,6 +109,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         more_issuers: more_issuers(args.more_issuers.as_deref())?,
         issuer_bins: vec![BIN.to_owned()],
         unionpay: outside.unionpay_contract(data)?,
+        wechat: wechat_contract(args.wechat.as_deref())?,
         alipay: outside.alipay_contract(data)?,
         sms_url: post_to,
         sms_token: token,
@@ -232,6 +233,15 @@ fn more_issuers(file: Option<&Path>) -> Result<Vec<Issuer>, Failure> {
     issuers::read(file).map_err(|wrong| {
         let wrong = wrong.join("\n  - ");
         Failure::usage(format!("--more-issuers {}:\n  - {wrong}", file.display()))
+    })
+}
+
+/// A WeChat Pay on this machine.
+fn wechat_contract(file: Option<&Path>) -> Result<Option<wechat::Contract>, Failure> {
+    let Some(file) = file else { return Ok(None) };
+    wechat::read_of_this_machine(file).map(Some).map_err(|wrong| {
+        let wrong = wrong.join("\n  - ");
+        Failure::usage(format!("--wechat {}:\n  - {wrong}", file.display()))
     })
 }
 
