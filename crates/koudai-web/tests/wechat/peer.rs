@@ -110,6 +110,7 @@ impl Peer {
             authorize: url.clone(),
             sns: url.clone(),
             notices: "https://wallet.example.org/networks/1002/notice".to_owned(),
+            back: "https://wallet.example/elsewhere/".to_owned(),
             appid: APPID.to_owned(),
             mchid: MCHID.to_owned(),
             identities: vec![
