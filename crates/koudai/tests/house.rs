@@ -259,6 +259,12 @@ fn tables(scripts: &[PathBuf]) -> BTreeMap<String, Vec<Declared>> {
             {
                 let columns: &mut Vec<Declared> = all.get_mut(name).expect("a table that was made before");
                 columns.push(declared(column.trim_start_matches("IF NOT EXISTS ").trim_end_matches(';')));
+            } else if let Some((made, name)) =
+                line.strip_prefix("ALTER TABLE ").and_then(|l| l.split_once(" RENAME TO "))
+            {
+                // Made anew, which is how SQLite changes what a column may hold.
+                let columns = all.remove(made).expect("a table that was made before");
+                all.insert(name.trim_end_matches(';').to_owned(), columns).expect("it takes another's place");
             } else if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
                 let name = rest.trim_start_matches("IF NOT EXISTS ").trim_end_matches(" (");
                 table = Some((name.to_owned(), vec![]));

@@ -46,7 +46,7 @@ async fn each_scene_opens_its_way_and_the_same_way_again() {
         let agreed = browser.post(at).header("content-type", "application/x-www-form-urlencoded").body(form);
         let agreed = agreed.send().await.unwrap();
         let location = agreed.headers()["location"].to_str().unwrap().to_owned();
-        assert!(location.starts_with("http://127.0.0.1:9/back?"), "{location}");
+        assert!(location.starts_with(&format!("http://127.0.0.1:9/back{number}?")), "{location}");
         assert!(location.contains("total_amount=12345.00") && location.contains(&number), "{location}");
         succeeded(&f.client.query_debit(&number).await);
 

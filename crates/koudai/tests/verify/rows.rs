@@ -69,8 +69,11 @@ fn calls_to_networks_that_do_not_fit_what_they_are_for_are_found() {
     let due = "an open attempt is due, an ended one is not";
     let its = format!("attempt = (SELECT id FROM attempt WHERE {under_way})");
     house.finds_sql(due, &format!("DELETE FROM open_attempt WHERE {its}"));
-    house.finds_sql(due, &format!("INSERT INTO open_attempt VALUES ({top_up}, 0, 0, 0)"));
-    house.finds_sql("what is due belongs to an attempt", "INSERT INTO open_attempt VALUES (16, 0, 0, 0)");
+    house.finds_sql(due, &format!("INSERT INTO open_attempt VALUES ({top_up}, 0, 0, 0, NULL, NULL)"));
+    house.finds_sql(
+        "what is due belongs to an attempt",
+        "INSERT INTO open_attempt VALUES (16, 0, 0, 0, NULL, NULL)",
+    );
     let ended = "an ended attempt has its time and its outcome";
     house.finds_sql(ended, &at(&format!("id = {top_up}"), "ended_at = NULL"));
     house.finds_sql(ended, &at(&format!("id = {top_up}"), "network_ref = NULL"));
