@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use koudai_core::money::Money;
 use koudai_core::rows::NetworkRefusal;
 use koudai_core::secret::Secret;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -147,6 +148,10 @@ impl Network for Line {
 
     async fn debit(&self, debit: Move<'_>) -> Moved {
         self.about_money(self.network.debit(debit)).await
+    }
+
+    fn expects(&self, number: &str, amount: Money) {
+        self.network.expects(number, amount);
     }
 
     async fn query_debit(&self, number: &str) -> Moved {

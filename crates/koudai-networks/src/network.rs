@@ -235,6 +235,9 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// one of its [`Network::invitations`]. A repeat under the same number opens the same way again.
     async fn debit(&self, debit: Move<'_>) -> Moved;
 
+    /// What a debit was to take, said before it is asked about: an answer about another amount is not believed.
+    fn expects(&self, _number: &str, _amount: Money) {}
+
     /// Asks how a debit ended.
     async fn query_debit(&self, number: &str) -> Moved;
 

@@ -56,9 +56,8 @@ async fn look_again(app: App, network: NetworkId, attempt: AttemptId) {
         let debit = matches!(known.kind, AttemptKind::TopUp | AttemptKind::CardPayment);
         debit && known.network == network && known.state == AttemptState::Failed
     };
-    if !read.ok().flatten().is_some_and(|known| is_failed_debit(&known)) {
-        return;
-    }
+    let Some(known) = read.ok().flatten().filter(is_failed_debit) else { return };
+    line.expects(&attempt.wire(), known.amount);
     if let Moved::Ended(Outcome::Succeeded { .. }) = line.query_debit(&attempt.wire()).await {
         let (attempt, network) = (attempt.wire(), line.name());
         tracing::error!(attempt, network, "failed here, and the network says that it was paid: give it back");

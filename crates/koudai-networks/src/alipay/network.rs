@@ -117,6 +117,10 @@ impl Network for Alipay {
         }
     }
 
+    fn expects(&self, number: &str, amount: Money) {
+        self.remember(number, self.now().plus(GRACE_MS), amount);
+    }
+
     async fn query_debit(&self, number: &str) -> Moved {
         match self.trade(number).await {
             Trade::Is(moved) => moved,

@@ -155,6 +155,9 @@ impl Courier {
     ) -> Moved {
         let number = attempt.id.wire();
         let out = attempt.kind == AttemptKind::Payout;
+        if !out {
+            network.expects(&number, attempt.amount);
+        }
         if self.engine.now() >= open.send_until {
             return if out {
                 network.close_pay_out(&number).await

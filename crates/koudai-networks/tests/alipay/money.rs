@@ -7,7 +7,7 @@ use koudai_core::rows::NetworkRefusal;
 use koudai_core::time::{DAY, MINUTE};
 use koudai_networks::network::{Invitation, Move, Moved, Network};
 
-use crate::rig::{Fixture, Mode, PHONE, back, failed, moving, nobody, now, succeeded, with};
+use crate::rig::{Fixture, Mode, PHONE, back, failed, fen, moving, nobody, now, succeeded, with};
 
 #[tokio::test]
 async fn each_scene_opens_its_way_and_the_same_way_again() {
@@ -181,6 +181,20 @@ async fn past_its_time_nothing_is_ordered_or_paid_and_what_is_not_there_is_over(
     let refused = late.debit(moving(&never, 100)).await;
     assert_eq!(refused, Moved::NothingDone(NetworkRefusal::Refused));
     assert_eq!(f.sandbox.movements().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_was_paid_in_another_amount_than_was_asked_for_is_not_believed() {
+    let mut f = Fixture::new().await;
+    let number = f.number();
+    f.paid(&number, 8_800).await;
+    // After a restart only the wallet knows what it was to be.
+    let again = f.client_at(Mode::Certificates, now);
+    again.expects(&number, fen(8_801));
+    assert_eq!(again.query_debit(&number).await, Moved::Unknown);
+    assert_eq!(again.close_debit(&number).await, Moved::Unknown);
+    again.expects(&number, fen(8_800));
+    succeeded(&again.query_debit(&number).await);
 }
 
 #[tokio::test]
