@@ -19,6 +19,9 @@ use crate::time::{DAY, MINUTE};
 
 /// How long after it was recorded a person may pay at another wallet. The wallet is told so too, and takes nothing later.
 pub const PAY_ELSEWHERE_MS: i64 = 5 * MINUTE;
+/// How long after it was recorded it is certain that nothing was paid, at the latest: a call that opened the way may still have been on its
+/// way, and clocks differ.
+pub const OVER_ELSEWHERE_MS: i64 = 12 * MINUTE;
 /// How long a person has to receive at another wallet what they withdrew to it.
 pub const RECEIVE_ELSEWHERE_MS: i64 = DAY;
 

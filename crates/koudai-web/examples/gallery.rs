@@ -382,7 +382,9 @@ fn payments(l: Lang, add: &mut Add) {
     };
     add("pay-paid", &result(paid(None)));
     add("pay-paid-from-shop", &result(paid(shop())));
-    add("pay-pending", &result(PayState::Pending { since: NOW }));
+    let over = Some(NOW.plus(10 * MINUTE));
+    add("pay-given-up", &result(PayState::Pending { since: NOW, over }));
+    add("pay-pending", &result(PayState::Pending { since: NOW, over: None }));
     let code = "weixin://wxpay/bizpayurl?pr=q1wK2mNzz".to_owned();
     let drawn = barcode::squares(&code).expect("a short text fits a code");
     let scan = How::Scan { code, drawn };

@@ -7,11 +7,11 @@
 use async_trait::async_trait;
 use koudai_core::attempt::Outcome;
 use koudai_core::money::{Currency, Money};
-use koudai_core::other_wallet::PAY_ELSEWHERE_MS;
+use koudai_core::other_wallet::{OVER_ELSEWHERE_MS, PAY_ELSEWHERE_MS};
 use koudai_core::reconcile::newest_due_day;
 use koudai_core::rows::NetworkRefusal;
 use koudai_core::secret::Secret;
-use koudai_core::time::{DAY, HOUR, MINUTE, Timestamp};
+use koudai_core::time::{DAY, HOUR, Timestamp};
 use koudai_wechatpay::client::{ClientError, Unknown};
 use koudai_wechatpay::headers::{
     NONCE, SERIAL, SIGNATURE, SIGNATURE_TYPE, SignedHeaders, TIMESTAMP, VerifyError,
@@ -32,7 +32,7 @@ use crate::with_parameters;
 
 /// How much later than its last moment an order that the platform has not is over. A call is refused 300 s after it was signed,
 /// so it cannot arrive much later than that.
-const GRACE_MS: i64 = 7 * MINUTE;
+const GRACE_MS: i64 = OVER_ELSEWHERE_MS - PAY_ELSEWHERE_MS;
 /// For how long a refund that is refused and not there is asked for again.
 const REFUND_WITHIN_MS: i64 = DAY;
 /// When a day's books are whole. A payout stands on the day its money was set aside, and is known to have been received, or to have

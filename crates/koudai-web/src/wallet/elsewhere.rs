@@ -11,14 +11,16 @@ use koudai_core::attempt::HearOfAttempt;
 use koudai_core::card::CardKind;
 use koudai_core::id::{AttemptId, CardId, PersonId};
 use koudai_core::ledger::NetworkId;
-use koudai_core::other_wallet::{AllowLink, AtWallet, GiveUp, LinkWallet, OpenWallet, wallet_mac};
+use koudai_core::other_wallet::{
+    AllowLink, AtWallet, GiveUp, LinkWallet, OVER_ELSEWHERE_MS, OpenWallet, wallet_mac,
+};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     Attempt, AttemptKind, Card, CardOwner, OpenAttempt, Order, PaymentPassword, Withdrawal,
 };
 use koudai_core::secret::Secret;
 use koudai_core::state::Event;
-use koudai_core::time::{HOUR, MINUTE, SECOND};
+use koudai_core::time::{HOUR, MINUTE, SECOND, Timestamp};
 use koudai_networks::line::Line;
 use koudai_networks::network::{Invitation, Network as _, Place, Scene, WalletFace, Who};
 use koudai_networks::platform::token_text;
@@ -292,6 +294,12 @@ impl Open {
         };
         let (id, until) = (self.attempt.id.wire(), self.open.send_until);
         Some(Way { id, app: wallet.app(visit), how, pays, here: here.to_owned(), until })
+    }
+
+    /// Once nobody is to pay any more: when it is certain that nobody did, at the latest.
+    pub(super) fn over(&self, visit: &Visit) -> Option<Timestamp> {
+        let over = self.attempt.created_at.plus(OVER_ELSEWHERE_MS);
+        (self.open.send_until <= visit.now()).then_some(over)
     }
 
     /// Has the network asked how it went, unless it was a moment ago.

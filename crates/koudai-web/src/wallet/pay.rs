@@ -118,7 +118,10 @@ impl View {
             }
             OrderStanding::Paying if standing.is_mine() => match standing.way(visit).await {
                 Some(way) => PayState::Elsewhere(way),
-                None => PayState::Pending { since: standing.since.unwrap_or_else(|| visit.now()) },
+                None => PayState::Pending {
+                    since: standing.since.unwrap_or_else(|| visit.now()),
+                    over: standing.open.as_ref().and_then(|open| open.over(visit)),
+                },
             },
             OrderStanding::Paying => PayState::Refused(answer::refused(visit, Refusal::OrderBeingPaid)),
             OrderStanding::Paid | OrderStanding::Refunded if standing.is_mine() => PayState::Paid {

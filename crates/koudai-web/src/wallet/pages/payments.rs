@@ -392,6 +392,8 @@ pub enum PayState {
     Pending {
         /// Since when.
         since: Timestamp,
+        /// If it was given up at another wallet: when that is certain at the latest.
+        over: Option<Timestamp>,
     },
     /// This person is to agree at another wallet.
     Elsewhere(Way),
