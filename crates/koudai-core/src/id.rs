@@ -138,6 +138,13 @@ ids! {
     StaffId = 9000;
 }
 
+impl AttemptId {
+    /// When it was drawn, by the ledger's clock: its number says so.
+    pub const fn made_at(self) -> Timestamp {
+        Timestamp(self.0 >> SEQUENCE_BITS)
+    }
+}
+
 /// A merchant's number on the wire: ten digits, first 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MchId(pub i64);

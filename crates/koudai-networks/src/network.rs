@@ -10,6 +10,7 @@ pub use async_trait::async_trait;
 pub use axum::http::HeaderMap;
 use koudai_core::attempt::Outcome;
 use koudai_core::binding::BankFace;
+use koudai_core::id::AttemptId;
 use koudai_core::money::Money;
 /// Where a person is who pays at another wallet.
 pub use koudai_core::other_wallet::Scene;
@@ -19,12 +20,18 @@ use koudai_core::rows::NetworkRefusal;
 /// Which way money of a network's books went.
 pub use koudai_core::rows::Way;
 use koudai_core::secret::Secret;
+use koudai_core::time::Timestamp;
 
 /// The ways that other wallets opened.
 pub use crate::inviting::{Invitation, Invitations};
 
 /// The least time between two codes for one binding, in seconds.
 pub const RESEND_GAP_S: u32 = 60;
+
+/// When the wallet's number for money was made; `None` if it is none of those.
+pub(crate) fn made_at(number: &str) -> Option<Timestamp> {
+    AttemptId::parse(number).map(AttemptId::made_at)
+}
 
 /// What is known of money that was to move, after one call about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -279,5 +286,21 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// What it wants to hear once a notice was taken.
     fn notice_reply(&self) -> &'static str {
         "ok"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_says_when_it_was_made() {
+        let at = Timestamp::parse_rfc3339("2026-11-25T23:59:59.999+08:00").unwrap();
+        let number = AttemptId(at.0 << 21).wire();
+        assert_eq!(made_at(&number), Some(at));
+        let other = number.replacen('7', "6", 1);
+        for bad in ["", "7000", &number[1..], &other, &"9".repeat(28)] {
+            assert_eq!(made_at(bad), None, "{bad}");
+        }
     }
 }

@@ -9,8 +9,8 @@ use encoding_rs::GBK;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::wire::{made_at, read_moment, read_yuan};
-use crate::network::{BookEntry, Way};
+use super::wire::{read_moment, read_yuan};
+use crate::network::{BookEntry, Way, made_at};
 
 /// The most bytes of all files in an archive together: some two million lines.
 const MOST_BYTES: u64 = 256 << 20;

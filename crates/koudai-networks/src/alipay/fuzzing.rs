@@ -7,7 +7,8 @@ use super::fields::Fields;
 use super::file::{self, Kind};
 use super::reply::Reply;
 use super::signing;
-use super::wire::{Call, made_at, read_date, read_moment, read_yuan, yuan};
+use super::wire::{Call, read_date, read_moment, read_yuan, yuan};
+use crate::network::made_at;
 
 /// A notice or a request: read, written and read again; and never believed, whoever forged it.
 pub fn form(key: &PrivateKey, input: &[u8]) {

@@ -20,9 +20,10 @@ use super::fields::Fields;
 use super::file::{self, Line};
 use super::reply::Content;
 use super::signing;
-use super::wire::{Call, date, made_at, moment, read_moment, read_yuan, yuan};
+use super::wire::{Call, date, moment, read_moment, read_yuan, yuan};
 use crate::network::{
     BookEntry, GiveBack, Invitation, Invitations, Move, Moved, Network, NoticeIn, Scene, WalletFace, Who,
+    made_at,
 };
 
 /// How much longer than it can be paid a trade that is not there may still turn up: clocks differ.

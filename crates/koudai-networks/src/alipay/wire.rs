@@ -1,8 +1,7 @@
 //! The calls of the gateway, and how numbers, times and amounts are written there.
 
-use koudai_core::id::AttemptId;
 use koudai_core::money::{Currency, Money};
-use koudai_core::time::{DAY, Timestamp};
+use koudai_core::time::Timestamp;
 
 /// A call of the gateway's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,15 +136,6 @@ pub(crate) fn read_date(text: &str) -> Option<i64> {
     read_moment(&format!("{text} 00:00:00")).map(Timestamp::china_day)
 }
 
-/// When the attempt behind one of the wallet's numbers was made; `None` if it is no such number. The number carries its time, so
-/// that what depends on it is the same at each repeat.
-pub(crate) fn made_at(number: &str) -> Option<Timestamp> {
-    AttemptId::parse(number)?;
-    let day = read_date(&format!("{}-{}-{}", &number[4..8], &number[8..10], &number[10..12]))?;
-    let of_day: i64 = number[12..20].parse().ok().filter(|ms| *ms < DAY)?;
-    Some(Timestamp::of_china_day(day).plus(of_day))
-}
-
 /// An amount as the gateway writes it: yuan, with two decimals.
 pub(crate) fn yuan(money: Money) -> String {
     money.plain()
@@ -159,15 +149,6 @@ pub(crate) fn read_yuan(text: &str) -> Option<Money> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_number_says_when_it_was_made() {
-        let at = Timestamp::parse_rfc3339("2026-11-25T22:59:59.999+08:00").unwrap();
-        let number = AttemptId(at.0 << 21).wire();
-        assert_eq!(made_at(&number), Some(at));
-        let other = format!("71{}", &number[2..]);
-        assert_eq!((made_at("7000"), made_at(&"9".repeat(28)), made_at(&other)), (None, None, None));
-    }
 
     #[test]
     fn times_have_one_spelling() {

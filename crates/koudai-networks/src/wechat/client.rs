@@ -5,9 +5,8 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use koudai_core::id::AttemptId;
 use koudai_core::secret::Secret;
-use koudai_core::time::{DAY, Timestamp};
+use koudai_core::time::Timestamp;
 use koudai_wechatpay::aead::ApiV3Key;
 use koudai_wechatpay::certificate::Certificate;
 use koudai_wechatpay::client::{Client, ClientConfig, ClientError, Unknown};
@@ -263,15 +262,6 @@ fn address(text: &str) -> Option<Url> {
     (plain && url.password().is_none()).then_some(url)
 }
 
-/// When the thing that a number of the wallet's stands for was made, to the millisecond; the number carries it. `None` for what is
-/// no number of the wallet's.
-pub(super) fn made_at(number: &str) -> Option<Timestamp> {
-    AttemptId::parse(number)?;
-    let date = format!("{}-{}-{}T00:00:00+08:00", &number[4..8], &number[8..10], &number[10..12]);
-    let of_day: i64 = number[12..20].parse().ok().filter(|ms| *ms < DAY)?;
-    Some(Timestamp::parse_rfc3339(&date)?.plus(of_day))
-}
-
 /// Says in the log how a call went: under which number, and by which code. Texts of the platform's are not repeated, since they may
 /// quote what was sent.
 pub(super) fn note<T>(call: &'static str, number: &str, result: &Result<T, ClientError>) {
@@ -302,17 +292,6 @@ pub(super) fn note<T>(call: &'static str, number: &str, result: &Result<T, Clien
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_number_says_when_it_was_made() {
-        let at = Timestamp::parse_rfc3339("2026-11-25T23:59:59.999+08:00").unwrap();
-        let number = AttemptId(at.0 << 21).wire();
-        assert_eq!(made_at(&number), Some(at));
-        let other = number.replacen('7', "6", 1);
-        for bad in ["", "7000", &number[1..], &other, &"9".repeat(28)] {
-            assert_eq!(made_at(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn what_is_not_https_is_called_on_this_machine_only() {

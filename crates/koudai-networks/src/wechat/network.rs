@@ -22,11 +22,11 @@ use koudai_wechatpay::types::{
     TradeState, Transaction,
 };
 
-use super::client::{WeChat, made_at, note, reachable};
+use super::client::{WeChat, note, reachable};
 use super::{books, codes};
 use crate::network::{
     BookEntry, GiveBack, Invitation, Invitations, Move, Moved, Network, NoticeIn, Place, Scene, WalletFace,
-    Who,
+    Who, made_at,
 };
 use crate::with_parameters;
 

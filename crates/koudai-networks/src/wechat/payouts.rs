@@ -12,10 +12,10 @@ use koudai_wechatpay::client::ClientError;
 use koudai_wechatpay::types::{TransferBill, TransferRequest, TransferState};
 use serde_json::json;
 
-use super::client::{WeChat, made_at, note};
+use super::client::{WeChat, note};
 use super::codes;
 use super::network::{REFUSED, certain, question_failed, unanswered};
-use crate::network::{Invitation, Move, Moved};
+use crate::network::{Invitation, Move, Moved, made_at};
 
 /// The least that can be sent, in fen.
 const LEAST_FEN: i64 = 10;
