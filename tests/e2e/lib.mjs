@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { chromium } from "playwright-core";
 
 const addresses = (whose) =>
-  Object.fromEntries(["WALLET", "SHOP", "BANK", "INBOX", "GATEWAY", "UNIONPAY"].map((face) => [face.toLowerCase(), process.env[`${whose}_${face}`]]));
+  Object.fromEntries(["WALLET", "SHOP", "BANK", "INBOX", "GATEWAY", "UNIONPAY", "ALIPAY"].map((face) => [face.toLowerCase(), process.env[`${whose}_${face}`]]));
 export const env = addresses("KOUDAI");
 /** Another operator's wallet, whose accounts may be bound here. */
 export const friend = addresses("KOUDAI_FRIEND");
