@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { balance, env, json, keyIn, launch, payOnPage, shot, until } from "./lib.mjs";
-import { browserAt, fillTopUp, goTo, heard, inApp, newcomer, ordered, refund, wayOf } from "./elsewhere.mjs";
+import { arrives, browserAt, fillTopUp, goTo, heard, inApp, newcomer, ordered, refund, wayOf } from "./elsewhere.mjs";
 
 const ALIPAY = 1003;
 let browser;
@@ -20,7 +20,7 @@ async function has(person) {
 /** Somebody chooses who they are on the sandbox's page, and says yes or no. */
 async function answers(page, person, act = "agree") {
   await page.locator(`input[name=person][value="${person}"]`).tap();
-  await page.locator(`button[value=${act}], button:not([value])`).first().tap();
+  await page.locator(`button[value=${act}], button:not([value])`).tap();
 }
 
 test("at a computer a code is scanned; what the shop gives back arrives there; the choice is remembered", async () => {
@@ -43,16 +43,17 @@ test("at a computer a code is scanned; what the shop gives back arrives there; t
   await app.waitForSelector('[data-paid="true"]');
   await shot(app, "sandbox-paid");
   await theirs.close();
-  await page.waitForSelector('[data-state="paid"]');
+  await until("the shop is told", async () => (await heard(order)) === "paid");
+  await arrives(page, '[data-state="paid"]');
   assert.match(await page.locator("main").innerText(), /支付方式\s*支付宝/);
   await shot(page, "paid");
   assert.equal(await has(1), had - order.price, "taken once");
   assert.equal(await balance(token), 0, "and not from here");
-  await until("the shop is told", async () => (await heard(order)) === "paid");
   await refund(order, async () => (await has(1)) === had);
   const record = async () => (await json(`${env.wallet}/records`, { token })).body.records.find((r) => r.kind === "refund");
   const { id } = await until("it is done here too", async () => ((await record())?.state === "succeeded" ? record() : null));
   await page.goto(`${env.wallet}/records/${id}`);
+  assert.doesNotMatch(await page.locator("main").innerText(), /银行/);
   await shot(page, "record-refund");
 
   const next = await ordered(token, "noodles");
@@ -84,8 +85,6 @@ test("a phone's browser goes to its page and comes back; who cancels there pays 
   await page.waitForSelector('[data-refusal="NOT_COMPLETED"]');
   assert.equal(page.url(), order.url);
   await shot(page, "cancelled-there");
-  await page.goto(order.url);
-  if (await page.locator('a.go[href^="/pay/"]').count()) await page.locator("a.go").tap();
   await payOnPage(page, "balance");
   await page.waitForSelector('[data-state="paid"]');
   assert.equal(await balance(token), 9_000 - order.price);
@@ -155,7 +154,7 @@ test("inside the app: who the person is, the app's own call, a link, a withdrawa
   const before = await has(3);
   await page.goto(`${env.wallet}/withdraw`);
   await page.fill("[name=amount]", "10");
-  await page.locator('[name=card_id]:not([disabled])').first().check({ force: true });
+  await page.locator('[data-fee="real_time"]', { hasText: "Fee ¥0.10" }).waitFor();
   await shot(page, "withdraw");
   await page.locator("[data-open]").tap();
   await shot(page, "withdraw-sheet");

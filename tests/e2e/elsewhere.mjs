@@ -68,3 +68,9 @@ export async function refund({ order_no }, arrived) {
 
 /** What the shop has heard of an order. */
 export const heard = async ({ order_no }) => (await json(`${env.shop}/orders/${order_no}`)).body.state;
+
+/** Waits until a page that looks by itself shows something; it looks at once when the network is back. */
+export async function arrives(page, selector) {
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await page.waitForSelector(selector);
+}
