@@ -1,6 +1,6 @@
 #!/bin/sh
 # Passes every test of the project. Installs what it needs when that is absent, and says so:
-# Debian packages (a headless browser, fonts, Node.js, PostgreSQL) and npm packages, all by name.
+# Debian packages (a headless browser, fonts, Node.js, PostgreSQL, Python), npm packages and one of PyPI, all by name.
 set -eu
 cd "$(dirname "$0")/.."
 export CARGO_TERM_COLOR=never
@@ -12,6 +12,8 @@ command -v cc >/dev/null || debian="$debian build-essential"
 command -v node >/dev/null || debian="$debian nodejs npm"
 [ -x /usr/bin/chromium ] || debian="$debian chromium"
 fc-list 2>/dev/null | grep -qi 'Noto Sans CJK' || debian="$debian fonts-noto-cjk"
+# A virtual environment that can be made is one with pip in it.
+python3 -c 'import ensurepip' 2>/dev/null || debian="$debian python3-venv"
 command -v psql >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || debian="$debian postgresql"
 if [ -n "$debian" ]; then
     say "installing Debian packages:$debian"
@@ -27,6 +29,9 @@ for folder in tests/sdk tests/e2e; do
         (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error)
     fi
 done
+
+say "an SDK in Python for the SDK tests"
+sh tests/sdk/python.sh
 
 say "format and lints"
 cargo fmt --all --check

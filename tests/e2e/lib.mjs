@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { chromium } from "playwright-core";
 
 const addresses = (whose) =>
-  Object.fromEntries(["WALLET", "SHOP", "BANK", "INBOX", "GATEWAY", "UNIONPAY"].map((face) => [face.toLowerCase(), process.env[`${whose}_${face}`]]));
+  Object.fromEntries(["WALLET", "SHOP", "BANK", "INBOX", "GATEWAY", "UNIONPAY", "ALIPAY"].map((face) => [face.toLowerCase(), process.env[`${whose}_${face}`]]));
 export const env = addresses("KOUDAI");
 /** Another operator's wallet, whose accounts may be bound here. */
 export const friend = addresses("KOUDAI_FRIEND");
@@ -166,12 +166,12 @@ export async function cardOf(n) {
 }
 
 /** Somebody with a card and, if wanted, a balance: everything over JSON. */
-export async function person(n, balance) {
+export async function person(n, balance, at = env) {
   const card = await cardOf(n);
-  const token = await register(card.phone);
-  const { body } = await json(`${env.wallet}/cards`, { token });
-  const cardId = body.cards[0]?.card_id ?? (await bind(token, card));
-  if (balance) await topUp(token, cardId, balance);
+  const token = await register(card.phone, at);
+  const { body } = await json(`${at.wallet}/cards`, { token });
+  const cardId = body.cards[0]?.card_id ?? (await bind(token, card, "debit", at));
+  if (balance) await topUp(token, cardId, balance, at);
   return { token, cardId, card, number: card.phone };
 }
 

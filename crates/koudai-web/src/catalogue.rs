@@ -211,7 +211,7 @@ fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::CardOverLimit => plain("超过这张卡的付款限额", "Over this card's limit"),
         Refusal::BankRefused => plain("发卡行拒绝了这笔交易", "Your bank refused"),
         Refusal::BankUnavailable => plain("银行暂时无法连接", "The bank cannot be reached"),
-        Refusal::NotCompleted => plain("付款没有完成，已取消", "This was not completed and is cancelled"),
+        Refusal::NotCompleted => plain("未完成，已取消", "Not completed, so it was cancelled"),
         Refusal::WalletUnavailable => plain("该钱包暂时无法连接", "That wallet cannot be reached"),
         Refusal::WalletNotHere => plain("当前环境不能使用该支付方式", "That way to pay does not work here"),
         Refusal::WalletAsksWho => {

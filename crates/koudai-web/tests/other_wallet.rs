@@ -349,6 +349,15 @@ async fn an_order_is_paid_by_a_code_scanned_with_the_other_wallet_and_refunded_t
     client.refund(&refund("lantern-1", "lantern-1-back", 500, 1_200)).await.unwrap();
     until(async || (f.rig.standing(clearing).await == -700).then_some(())).await;
     assert_eq!(f.balance().await, 5_000, "it went back where it came from");
+
+    let records = f.get("/records", COMPUTER, true, "").await.json()["records"].clone();
+    for kind in ["payment", "refund"] {
+        let record = records.as_array().unwrap().iter().find(|record| record["kind"] == kind).unwrap();
+        let id = record["id"].as_str().unwrap();
+        let page = f.get(&format!("/records/{id}"), COMPUTER, false, "").await.text;
+        assert!(page.contains("Sent on") && page.contains("<dt>Reference</dt>"), "{page}");
+        assert!(!page.to_lowercase().contains("the bank"), "no bank has anything to do with it: {page}");
+    }
 }
 
 #[tokio::test]

@@ -333,7 +333,7 @@ impl Alipay {
 fn is_safe(url: &Url) -> bool {
     match url.scheme() {
         "https" => url.host_str().is_some(),
-        "http" => matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")),
+        "http" => outward::is_here(url),
         _ => false,
     }
 }

@@ -19,7 +19,7 @@ use super::codes;
 use super::payouts::Sent;
 use crate::inviting::Invitations;
 use crate::network::Place;
-use crate::outward;
+use crate::outward::{self, is_here};
 
 /// How long a call may take when nobody has a reason to choose otherwise. The platform answers within 5 s or not at all.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
@@ -251,8 +251,7 @@ fn client(settings: &Settings) -> Result<Client, SettingsError> {
 /// An address that may be gone to: https, or this machine's own.
 pub(super) fn reachable(text: &str) -> Option<Url> {
     let url: Url = text.parse().ok()?;
-    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    (url.scheme() == "https" || url.scheme() == "http" && local).then_some(url)
+    (url.scheme() == "https" || url.scheme() == "http" && is_here(&url)).then_some(url)
 }
 
 /// An address to call: such a one, and nothing else in it.

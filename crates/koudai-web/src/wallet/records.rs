@@ -2,6 +2,7 @@
 
 use axum::extract::Path;
 use axum::response::Response;
+use koudai_core::card::CardKind;
 use koudai_core::id::{AppMoveId, AttemptId, MchId, OrderId, PersonId, RefundId, TransferId, WithdrawalId};
 use koudai_core::ledger::{Journal, JournalKind};
 use koudai_core::money::Money;
@@ -371,6 +372,12 @@ fn attempt_of(reader: &Reader, id: Option<AttemptId>) -> Result<Option<Attempt>,
     }
 }
 
+/// Whether another wallet is on the other side of a call, and not a bank.
+fn at_wallet(reader: &Reader, attempt: Option<&Attempt>) -> Result<bool, StoreError> {
+    let card = attempt.map_or(Ok(None), |attempt| reader.get::<Card>(&attempt.card))?;
+    Ok(card.is_some_and(|card| card.kind == CardKind::Wallet))
+}
+
 fn order_detail(reader: &Reader, order: &Order, l: Lang) -> Result<RecordPage, StoreError> {
     let attempt = attempt_of(reader, order.attempt)?;
     let mut line = order_line(reader, order, order.paid_at.unwrap_or(order.created_at), l)?;
@@ -396,6 +403,7 @@ fn order_detail(reader: &Reader, order: &Order, l: Lang) -> Result<RecordPage, S
         next_refund: next_refund(reader, order, l)?,
         refunded: (!order.refunded.is_zero()).then_some(order.refunded),
         order_no: Some(order.out_trade_no.to_string()),
+        at_wallet: at_wallet(reader, attempt.as_ref())?,
         bank_reference: attempt.and_then(|a| a.network_ref),
         line,
         timeline,
@@ -430,6 +438,7 @@ fn refund_detail(reader: &Reader, refund: &Refund, l: Lang) -> Result<RecordPage
         next_refund: None,
         refunded: None,
         order_no: Some(order.out_trade_no.to_string()),
+        at_wallet: at_wallet(reader, attempt.as_ref())?,
         bank_reference: attempt.and_then(|a| a.network_ref),
         timeline,
     })
@@ -458,6 +467,7 @@ fn move_detail(reader: &Reader, done: &AppMove, l: Lang) -> Result<RecordPage, S
         next_refund: None,
         refunded: (!done.returned.is_zero()).then_some(done.returned),
         order_no: Some(done.number.clone()),
+        at_wallet: false,
         bank_reference: None,
         timeline: vec![(done.at, event)],
     })
@@ -473,6 +483,7 @@ fn transfer_detail(reader: &Reader, transfer: &Transfer, l: Lang) -> Result<Reco
         next_refund: None,
         refunded: None,
         order_no: Some(transfer.out_bill_no.clone()),
+        at_wallet: false,
         bank_reference: None,
         timeline: vec![(transfer.created_at, Event::Sent), (transfer.updated_at(), Event::InBalance)],
     })
@@ -495,11 +506,12 @@ fn withdrawal_detail(reader: &Reader, withdrawal: &Withdrawal, l: Lang) -> Resul
         description: None,
         next_refund: None,
         breakdown: vec![
-            (l.say("到账金额", "To the card").to_owned(), withdrawal.amount),
+            (l.say("到账金额", "You receive").to_owned(), withdrawal.amount),
             (l.say("手续费", "Fee").to_owned(), withdrawal.fee),
         ],
         refunded: None,
         order_no: None,
+        at_wallet: at_wallet(reader, attempt.as_ref())?,
         bank_reference: attempt.and_then(|a| a.network_ref),
         timeline,
     })
@@ -533,6 +545,7 @@ fn attempt_detail(reader: &Reader, attempt: &Attempt, l: Lang) -> Result<Option<
         },
         refunded: None,
         order_no: order.map(|o| o.out_trade_no.to_string()),
+        at_wallet: at_wallet(reader, Some(attempt))?,
         bank_reference: attempt.network_ref.clone(),
         timeline,
     }))

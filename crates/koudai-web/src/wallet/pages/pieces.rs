@@ -92,6 +92,8 @@ impl Lang {
 pub enum Icon {
     /// The mark: a pocket in two strokes.
     Pocket,
+    /// A wallet with a clasp: another wallet.
+    Wallet,
     /// Four corners and a line: scan.
     Scan,
     /// Bars: the payer's code.

@@ -240,8 +240,10 @@ pub struct RecordPage {
     pub refunded: Option<Money>,
     /// The merchant's number of the order.
     pub order_no: Option<String>,
-    /// The bank's number.
+    /// The number of the bank or wallet on the other side.
     pub bank_reference: Option<String>,
+    /// Whether another wallet is on the other side.
+    pub at_wallet: bool,
     /// The page of what is under way, where it may be taken back too.
     pub under_way: Option<String>,
     /// What happened, oldest first.
@@ -286,9 +288,15 @@ pub enum Event {
 }
 
 impl Event {
-    /// What people read.
-    pub const fn word(self, l: Lang) -> &'static str {
+    /// What people read, of a bank or of another wallet.
+    pub const fn word(self, l: Lang, at_wallet: bool) -> &'static str {
         match self {
+            Self::SentToBank if at_wallet => l.say("已提交处理", "Sent on"),
+            Self::AtTheCard if at_wallet => l.say("已到账", "Arrived"),
+            Self::RefundByMerchant if at_wallet => l.say(
+                "原路退款失败，款项已退回商家，请联系商家取回",
+                "The refund was refused; the merchant has the money and owes it to you",
+            ),
             Self::Ordered => l.say("商家下单", "Ordered"),
             Self::Submitted => l.say("已提交", "Submitted"),
             Self::SentToBank => l.say("已交银行处理", "Sent to the bank"),
