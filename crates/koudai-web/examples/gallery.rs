@@ -493,6 +493,7 @@ fn records(l: Lang, add: &mut Add) {
             refunded: Some(fen(2_999)),
             order_no: Some("BK20261122093011002".into()),
             bank_reference: Some("CMB88012026112200012".into()),
+            at_wallet: false,
             timeline: vec![
                 (NOW.plus(-DAY - 4 * MINUTE), Event::Ordered),
                 (NOW.plus(-DAY - MINUTE), Event::Submitted),
