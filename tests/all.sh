@@ -37,8 +37,16 @@ say "format and lints"
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 
-# Most tests wait for something; what only calculates takes the time that they leave, and gives way to them. It builds apart, since
-# the simulator's crate has bugs to plant compiled into the others, which no other test is to run with.
+# The simulator's crate has bugs to plant compiled into the others, which no other test is to run with.
+say "tests in Rust"
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --exclude koudai-sim --no-fail-fast
+else
+    cargo test --workspace --exclude koudai-sim --no-fail-fast
+fi
+cargo test --workspace --exclude koudai-sim --doc --quiet
+
+# What follows waits for a server and for a browser; what only calculates takes the time that they leave, and gives way to them.
 simulated="$(mktemp)"
 nice -n 19 sh -c '
     cargo test --release --package koudai-sim --no-fail-fast &&
@@ -47,14 +55,6 @@ nice -n 19 sh -c '
 ' >"$simulated" 2>&1 &
 simulator=$!
 trap 'kill "$simulator" 2>/dev/null || true; rm -f "$simulated"' EXIT INT TERM
-
-say "tests in Rust"
-if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --exclude koudai-sim --no-fail-fast
-else
-    cargo test --workspace --exclude koudai-sim --no-fail-fast
-fi
-cargo test --workspace --exclude koudai-sim --doc --quiet
 
 say "the same tests of store, engine, verify and backup on PostgreSQL"
 sh tests/with-postgres.sh cargo test --no-fail-fast --package koudai-store --package koudai-engine
