@@ -48,13 +48,13 @@ cargo test --workspace --exclude koudai-sim --doc --quiet
 
 # What follows waits for a server and for a browser; what only calculates takes the time that they leave, and gives way to them.
 simulated="$(mktemp)"
-nice -n 19 sh -c '
+setsid nice -n 19 sh -c '
     cargo test --release --package koudai-sim --no-fail-fast &&
     cargo run --release --quiet --package koudai-sim -- --seeds "${KOUDAI_SIM_SEEDS:-10000}" &&
     cargo run --release --quiet --package koudai-sim -- --seeds 1000 --plant-each
 ' >"$simulated" 2>&1 &
 simulator=$!
-trap 'kill "$simulator" 2>/dev/null || true; rm -f "$simulated"' EXIT INT TERM
+trap 'kill -- "-$simulator" 2>/dev/null || true; rm -f "$simulated"' EXIT INT TERM
 
 say "the same tests of store, engine, verify and backup on PostgreSQL"
 sh tests/with-postgres.sh cargo test --no-fail-fast --package koudai-store --package koudai-engine
