@@ -46,19 +46,17 @@ else
 fi
 cargo test --workspace --exclude koudai-sim --doc --quiet
 
-# What follows waits for a server and for a browser; what only calculates takes the time that they leave, and gives way to them.
-simulated="$(mktemp)"
-setsid nice -n 19 sh -c '
-    cargo test --release --package koudai-sim --no-fail-fast &&
-    cargo run --release --quiet --package koudai-sim -- --seeds "${KOUDAI_SIM_SEEDS:-10000}" &&
-    cargo run --release --quiet --package koudai-sim -- --seeds 1000 --plant-each
-' >"$simulated" 2>&1 &
-simulator=$!
-trap 'kill -- "-$simulator" 2>/dev/null || true; rm -f "$simulated"' EXIT INT TERM
-
 say "the same tests of store, engine, verify and backup on PostgreSQL"
+# They wait for the server most of the time, in which the simulator is built. What goes wrong with that shows below.
+nice -n 19 cargo test --release --quiet --package koudai-sim --no-run >/dev/null 2>&1 &
 sh tests/with-postgres.sh cargo test --no-fail-fast --package koudai-store --package koudai-engine
 sh tests/with-postgres.sh cargo test --no-fail-fast --package koudai --test backup --test verify
+
+say "disks that fail and power that is cut, and ten thousand simulated histories"
+wait
+cargo test --release --package koudai-sim --no-fail-fast
+cargo run --release --quiet --package koudai-sim -- --seeds "${KOUDAI_SIM_SEEDS:-10000}"
+cargo run --release --quiet --package koudai-sim -- --seeds 1000 --plant-each
 
 say "the program with real SDKs and a real browser"
 cargo build --quiet
@@ -67,9 +65,3 @@ if grep -q 'bugs can be planted in this program' target/debug/koudai; then
     exit 1
 fi
 sh tests/with-demo.sh
-
-say "disks that fail and power that is cut, and ten thousand simulated histories"
-status=0
-wait "$simulator" || status=$?
-cat "$simulated"
-exit "$status"
