@@ -80,9 +80,9 @@ pub struct ByHand {
     decider: Decider,
     commits: Commits,
     loader: Box<dyn Loader>,
-    wanted: Receiver<Rows>,
+    wanted: Receiver<Box<Rows>>,
     /// Rows that were read and not brought yet.
-    read: Option<Rows>,
+    read: Option<Box<Rows>>,
     /// Balances as their table had them, when memory is asked too late (a planted bug).
     too_early: Vec<(AccountId, Option<Balance>)>,
 }

@@ -137,7 +137,7 @@ pub(crate) struct Commits {
     pub(crate) works: Receiver<Work>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) progress: Arc<Progress>,
-    pub(crate) mailbox: Arc<Mailbox<Box<dyn Job>, Rows>>,
+    pub(crate) mailbox: Arc<Mailbox<Box<dyn Job>, Box<Rows>>>,
     /// Whether the ledger can be opened anew in this process after such an error.
     pub(crate) survives: fn(&StoreError) -> bool,
 }

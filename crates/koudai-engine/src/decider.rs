@@ -45,8 +45,8 @@ pub(crate) struct Alone;
 pub(crate) struct Decider {
     pub(crate) state: State,
     pub(crate) epoch: i64,
-    pub(crate) mailbox: Arc<Mailbox<Box<dyn Job>, Rows>>,
-    pub(crate) loads: Sender<Rows>,
+    pub(crate) mailbox: Arc<Mailbox<Box<dyn Job>, Box<Rows>>>,
+    pub(crate) loads: Sender<Box<Rows>>,
     pub(crate) works: SyncSender<Work>,
     pub(crate) progress: Arc<Progress>,
     /// The time of the newest batch, in milliseconds since 1970.
@@ -74,8 +74,8 @@ pub(crate) struct Run {
     /// Rows are being loaded. What the database had when that began, as the number of a batch; and whether they are still
     /// of use.
     loading: Option<(u64, bool)>,
-    /// Where rows are loaded next.
-    loading_rows: Rows,
+    /// Where rows are loaded next. A cache for every table is large, and goes from thread to thread as it lies.
+    loading_rows: Option<Box<Rows>>,
     /// Commands since memory was last looked at.
     since_look: usize,
     /// When the clock was last looked at.
@@ -91,7 +91,7 @@ impl Run {
             loading_for: vec![],
             ready: vec![],
             loading: None,
-            loading_rows: Rows::default(),
+            loading_rows: None,
             since_look: 0,
             looked: Instant::now(),
         }
@@ -109,14 +109,14 @@ impl Decider {
     }
 
     /// Does what can be done with what has come. An error if nobody commits or loads any more.
-    pub(crate) fn turn(&mut self, post: Post<Box<dyn Job>, Rows>) -> Result<(), Alone> {
+    pub(crate) fn turn(&mut self, post: Post<Box<dyn Job>, Box<Rows>>) -> Result<(), Alone> {
         if self.progress.has_failed(self.run.generation) && !planted::is(Bug::PredecessorUnchecked) {
             self.forget();
         }
         if let Some(mut rows) = post.loaded {
             if let Some((_, true)) = self.run.loading.take() {
                 self.state.rows.absorb(&mut rows);
-                self.run.loading_rows = rows;
+                self.run.loading_rows = Some(rows);
             }
             let loaded_for = std::mem::take(&mut self.run.loading_for);
             self.run.ready.extend(loaded_for);
@@ -216,7 +216,7 @@ impl Decider {
         if self.run.parked.is_empty() || self.run.loading.is_some() {
             return Ok(());
         }
-        let mut rows = std::mem::take(&mut self.run.loading_rows);
+        let mut rows = self.run.loading_rows.take().unwrap_or_default();
         // A command that misses nothing any more, because another's rows were the same, is decided in the same way: what is
         // loaded then is nothing.
         self.state.rows.hand_wanted(&mut rows);

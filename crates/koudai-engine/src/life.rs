@@ -22,7 +22,7 @@ use crate::stop;
 /// What everybody may use of an ownership.
 #[derive(Debug)]
 pub(crate) struct Life {
-    pub(crate) mailbox: Arc<Mailbox<Box<dyn Job>, Rows>>,
+    pub(crate) mailbox: Arc<Mailbox<Box<dyn Job>, Box<Rows>>>,
     pub(crate) readers: Readers,
     pub(crate) recent: Arc<Recent>,
     pub(crate) lease: Arc<Lease>,
@@ -76,7 +76,7 @@ pub(crate) struct Parts {
     pub(crate) commits: Commits,
     pub(crate) loader: Box<dyn Loader>,
     /// Where the decider asks for rows.
-    pub(crate) wanted: Receiver<Rows>,
+    pub(crate) wanted: Receiver<Box<Rows>>,
 }
 
 /// Puts the parts of an ownership together.
@@ -137,8 +137,8 @@ pub(crate) fn spawn<T: Send + 'static>(
 /// Loads rows for the decider until it has gone. Whether it ended because the ledger is lost.
 fn load_rows(
     mut loader: Box<dyn Loader>,
-    wanted: &Receiver<Rows>,
-    mailbox: &Mailbox<Box<dyn Job>, Rows>,
+    wanted: &Receiver<Box<Rows>>,
+    mailbox: &Mailbox<Box<dyn Job>, Box<Rows>>,
     survives: fn(&StoreError) -> bool,
 ) -> bool {
     while let Ok(mut rows) = wanted.recv() {

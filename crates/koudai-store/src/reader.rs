@@ -74,9 +74,10 @@ impl Readers {
     /// again, which costs more than a page's reading does.
     pub const KEPT: usize = 8;
 
-    /// Readers of a database whose writer has opened it, so that its shape is the newest.
-    pub(crate) fn new(open: Arc<Open>, recent: Arc<Recent>, near: bool) -> Self {
-        Self { open, recent, idle: Arc::default(), near }
+    /// Readers of a database whose writer has opened it, so that its shape is the newest, with one connection already open.
+    pub(crate) fn new(first: Box<dyn Connection>, open: Arc<Open>, recent: Arc<Recent>, near: bool) -> Self {
+        let first = Reader { connection: first, recent: Arc::clone(&recent) };
+        Self { open, recent, idle: Arc::new(Mutex::new(vec![first])), near }
     }
 
     fn take_idle(&self) -> Option<Reader> {

@@ -9,7 +9,7 @@ use crate::Dice;
 pub(super) type FileId = usize;
 
 /// Every file of a world.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Disk {
     /// A file whose name is gone stays: it may be open, and a power cut may bring the name back.
     files: Vec<File>,

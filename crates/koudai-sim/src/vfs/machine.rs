@@ -41,6 +41,11 @@ impl Machine {
         self.generation
     }
 
+    /// Begins with what another machine's disk holds.
+    pub(super) fn begin_like(&mut self, other: &Self) {
+        self.disk = other.disk.clone();
+    }
+
     pub(super) fn size(&self, name: &str) -> Option<usize> {
         self.disk.find(name).map(|id| self.disk.file(id).len())
     }

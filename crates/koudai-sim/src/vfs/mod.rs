@@ -67,6 +67,13 @@ impl World {
         Self { number, machine }
     }
 
+    /// Another machine, whose disk begins with what this one's holds.
+    pub fn twin(&self) -> Self {
+        let twin = Self::new();
+        twin.machine().begin_like(&self.machine());
+        twin
+    }
+
     fn machine(&self) -> MutexGuard<'_, Machine> {
         lock(&self.machine)
     }

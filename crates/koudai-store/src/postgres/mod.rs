@@ -52,10 +52,11 @@ pub(crate) fn open(url: &Secret<String>, seen: Option<i64>, tuning: Tuning) -> R
     let (epoch, ids_at) = taken.ok_or(StoreError::Owned)?;
     migrations::run(&session, epoch)?;
     begin_chain(&session, epoch).map_err(StoreError::postgres("beginning the chain of seals"))?;
-    let reading = PostgresConnection::new(Session::open(url, Role::Reader)?);
-    let Standing { seal, last_at, recent } = Standing::read(&reading, ids_at, tuning)?;
+    let first = connect(url, Role::Reader)?;
+    let Standing { seal, last_at, recent } = Standing::read(&*first, ids_at, tuning)?;
     let pages = url.clone();
-    let readers = Readers::new(Arc::new(move || connect(&pages, Role::Reader)), Arc::clone(&recent), false);
+    let open = move || connect(&pages, Role::Reader);
+    let readers = Readers::new(first, Arc::new(open), Arc::clone(&recent), false);
     let loader = PostgresLoader::open(url, Arc::clone(&recent))?;
     let hold = Hold::Lease { sure_for: SURE_FOR, lost: session.lost() };
     let committer = PostgresCommitter::new(session, Arc::clone(&recent))?;

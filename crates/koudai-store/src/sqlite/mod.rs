@@ -71,9 +71,10 @@ fn open_at(place: &Place, lock: Option<DirectoryLock>, tuning: Tuning) -> Result
     configure(&connection).map_err(StoreError::sqlite("configuring the database"))?;
     migrate(&mut connection)?;
     let (epoch, ids_at) = take_lease(&mut connection).map_err(StoreError::sqlite("taking the lease"))?;
-    let Standing { seal, last_at, recent } = Standing::read(&*connect(place)?, ids_at, tuning)?;
+    let first = connect(place)?;
+    let Standing { seal, last_at, recent } = Standing::read(&*first, ids_at, tuning)?;
     let pages = place.clone();
-    let readers = Readers::new(Arc::new(move || connect(&pages)), Arc::clone(&recent), true);
+    let readers = Readers::new(first, Arc::new(move || connect(&pages)), Arc::clone(&recent), true);
     let loader = SqliteLoader::open(place, Arc::clone(&recent))?;
     let committer = SqliteCommitter::new(connection, Folding::start(place)?, Arc::clone(&recent), lock);
     Ok(Opened {
