@@ -49,8 +49,14 @@ cargo test --workspace --exclude koudai-sim --doc --quiet
 say "the same tests of store, engine, verify and backup on PostgreSQL"
 # They wait for the server most of the time, in which the simulator is built. What goes wrong with that shows below.
 nice -n 19 cargo test --release --quiet --package koudai-sim --no-run >/dev/null 2>&1 &
-sh tests/with-postgres.sh cargo test --no-fail-fast --package koudai-store --package koudai-engine
-sh tests/with-postgres.sh cargo test --no-fail-fast --package koudai --test backup --test verify
+if cargo nextest --version >/dev/null 2>&1; then
+    # What was built for all tests is used again, which cargo does only for the same packages.
+    sh tests/with-postgres.sh cargo nextest run --workspace --exclude koudai-sim --no-fail-fast \
+        --filterset 'package(koudai-store) | package(koudai-engine) | (package(koudai) & binary(/^(backup|verify)$/))'
+else
+    sh tests/with-postgres.sh cargo test --no-fail-fast --package koudai-store --package koudai-engine
+    sh tests/with-postgres.sh cargo test --no-fail-fast --package koudai --test backup --test verify
+fi
 
 say "disks that fail and power that is cut, and ten thousand simulated histories"
 wait

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use drive::books::{bank_lines, compare_with_the_bank, settled, succeeded, unionpay_lines};
+use drive::elsewhere::{Elsewhere, Which, known_inside, link};
 use drive::{Demo, PIN, Phone, Running, Typed, koudai, run};
-use koudai_core::ledger::UNIONPAY_NETWORK;
+use koudai_core::ledger::{ISSUER_NETWORK, NetworkId, UNIONPAY_NETWORK};
 use koudai_core::rows::Attempt;
 use koudai_networks::issuer::BookKind;
 use koudai_networks::issuer::sandbox::test_cards;
@@ -26,6 +27,8 @@ use serde_json::{Value, json};
 enum Outsider {
     Issuer,
     UnionPay,
+    /// Another wallet, whose people agree there by themselves.
+    Elsewhere(Which),
 }
 
 impl Outsider {
@@ -34,13 +37,25 @@ impl Outsider {
         match self {
             Self::Issuer => "bank",
             Self::UnionPay => "unionpay",
+            Self::Elsewhere(Which::Alipay) => "alipay",
+            Self::Elsewhere(Which::WeChat) => "wechat",
         }
     }
 
-    /// An ordinary card of its.
+    const fn network(self) -> NetworkId {
+        match self {
+            Self::Issuer => ISSUER_NETWORK,
+            Self::UnionPay => UNIONPAY_NETWORK,
+            Self::Elsewhere(which) => which.network(),
+        }
+    }
+
+    /// An ordinary card of its; of a bank if it has none.
     fn card(self) -> Typed {
         match self {
-            Self::Issuer => test_cards().iter().find(|card| card.customer == 3).expect("one").into(),
+            Self::Issuer | Self::Elsewhere(_) => {
+                test_cards().iter().find(|card| card.customer == 3).expect("one").into()
+            }
             Self::UnionPay => {
                 unionpay::test_cards().iter().find(|card| card.customer == 3).expect("one").into()
             }
@@ -49,11 +64,12 @@ impl Outsider {
 
     /// The operations that it does by different calls.
     fn operations(self) -> Vec<Operation> {
-        let mut all = vec![Operation::Payment, Operation::TopUp, Operation::Withdrawal, Operation::Refund];
-        if self == Self::UnionPay {
-            all.push(Operation::PartRefund);
+        use Operation as O;
+        match self {
+            Self::Issuer => vec![O::Payment, O::TopUp, O::Withdrawal, O::Refund],
+            Self::UnionPay => vec![O::Payment, O::TopUp, O::Withdrawal, O::Refund, O::PartRefund],
+            Self::Elsewhere(_) => vec![O::Payment, O::Query, O::GivenUp, O::TopUp, O::Withdrawal, O::Refund],
         }
-        all
     }
 }
 
@@ -68,12 +84,16 @@ struct World {
     outsider: Outsider,
     /// The sandbox of the network under test, and where it is.
     _other: Option<Running>,
+    there: Option<Elsewhere>,
     url: String,
     inbox: String,
     _demo: Demo,
     client: Client,
     created: Value,
     phone: Phone,
+    /// The same person inside the app of the other wallet.
+    inside: Phone,
+    /// What is paid by.
     card: String,
     orders: u32,
 }
@@ -83,22 +103,39 @@ impl World {
         let (directory, root) = drive::scratch();
         let data = root.join("data");
         assert!(run(koudai().args(["keys", "create", "--demo", "--data"]).arg(&data)).status.success());
-        let [port, bank_port, other_port] = drive::rows_of_ports();
+        let [port, bank_port, other_port, friends_port] = drive::rows_of_ports();
         let inbox = format!("http://127.0.0.1:{}", port + 3);
         let (bank, bank_url) = drive::start_bank(&data, bank_port, &inbox, &root.join("bank.log"));
         let mut demo = Demo::command(&data, port, Some(&bank_url), &root.join("demo.log"));
-        let (mut other, mut url) = (None, bank_url.clone());
-        if outsider != Outsider::Issuer {
-            let (log, name) = (root.join("other.log"), outsider.sandbox());
-            let (running, at) = drive::start_sandbox(name, &data, other_port, &inbox, &log);
-            demo.arg(format!("--{name}-url")).arg(&at);
-            (other, url) = (Some(running), at);
+        let (mut other, mut url, mut there) = (None, bank_url.clone(), None);
+        match outsider {
+            Outsider::Issuer => {}
+            Outsider::UnionPay => {
+                let (log, name) = (root.join("other.log"), outsider.sandbox());
+                let (running, at) = drive::start_sandbox(name, &data, other_port, &inbox, &log);
+                demo.arg(format!("--{name}-url")).arg(&at);
+                (other, url) = (Some(running), at);
+            }
+            Outsider::Elsewhere(which) => {
+                let elsewhere = Elsewhere::start(which, &root, [other_port, friends_port]).await;
+                elsewhere.tell(&mut demo);
+                url.clone_from(&elsewhere.url);
+                there = Some(elsewhere);
+            }
         }
         let demo = Demo::of(demo, &root.join("demo.log"));
         let (client, created) = drive::merchant(&data, &format!("http://127.0.0.1:{port}"));
         let card = outsider.card();
         let phone = Phone::register(&demo, &card.phone).await;
-        let card = phone.bind_card(&card).await;
+        let mut card = phone.bind_card(&card).await;
+        // So that there is something to withdraw whatever fails.
+        phone.top_up("before-all", &card, "2000").await;
+        let mut inside = phone.clone();
+        if let (Outsider::Elsewhere(which), Some(there)) = (outsider, &there) {
+            card = which.word();
+            link(&phone, there).await;
+            inside = known_inside(&phone, there).await;
+        }
         let (bank, orders) = (Some(bank), 0);
         Self {
             _directory: directory,
@@ -109,14 +146,35 @@ impl World {
             bank_url,
             outsider,
             _other: other,
+            there,
             url,
             inbox,
             _demo: demo,
             client,
             created,
             phone,
+            inside,
             card,
             orders,
+        }
+    }
+
+    /// Somebody goes where an answer or a page sends them, and agrees there.
+    async fn agree(&self, path: &str, asked: &Value) {
+        let Some(there) = &self.there else { return };
+        let way = self.way(path, asked).await;
+        self.until(async |_| there.agree(&way).await.then_some(())).await;
+    }
+
+    /// The way to another wallet, once it is open.
+    async fn way(&self, path: &str, asked: &Value) -> Value {
+        let open = |body: &Value| {
+            let way = &body["way"];
+            way["kind"].as_str().is_some_and(|kind| kind != "opening").then(|| way.clone())
+        };
+        match open(asked) {
+            Some(way) => way,
+            None => self.until(async |w| open(&w.inside.get(path).await.ok()?.1)).await,
         }
     }
 
@@ -161,9 +219,11 @@ fn word(value: &impl serde::Serialize) -> String {
 }
 
 /// What a person is told by an answer to something that moves money.
-fn told((status, body): (u16, Value)) -> String {
-    if status == 200 {
-        return body["state"].as_str().expect("a state").to_owned();
+fn told((status, body): &(u16, Value)) -> String {
+    if *status == 200 {
+        let word = |value: &Value| value.as_str().map(str::to_owned);
+        // Where to go is what a person sees of a payment that they are to agree to elsewhere.
+        return word(&body["way"]["kind"]).or_else(|| word(&body["state"])).expect("a state");
     }
     assert_eq!(body["money_moved"], "no", "{body}");
     body["code"].as_str().expect("a code").to_owned()
@@ -172,6 +232,10 @@ fn told((status, body): (u16, Value)) -> String {
 #[derive(Clone, Copy, Debug)]
 enum Operation {
     Payment,
+    /// The question how a payment went that its payer has agreed to elsewhere.
+    Query,
+    /// A payment that its payer leaves unpaid elsewhere.
+    GivenUp,
     TopUp,
     Withdrawal,
     Refund,
@@ -189,6 +253,7 @@ struct Seen {
 impl Operation {
     /// The call of a network that does it, and a code it may be refused with.
     const fn call(self, outsider: Outsider) -> (&'static str, &'static str) {
+        use Outsider::Elsewhere as At;
         match (outsider, self) {
             (Outsider::Issuer, Self::Payment | Self::TopUp) => ("debit", "INSUFFICIENT_FUNDS"),
             (Outsider::Issuer, Self::Withdrawal) => ("pay_out", "CARD_FROZEN"),
@@ -197,6 +262,23 @@ impl Operation {
             (Outsider::UnionPay, Self::Withdrawal) => ("pay_out", "63"),
             (Outsider::UnionPay, Self::Refund) => ("void", "36"),
             (Outsider::UnionPay, Self::PartRefund) => ("refund", "33"),
+            (Outsider::Issuer | Outsider::UnionPay, Self::Query | Self::GivenUp) => {
+                panic!("nobody pays elsewhere")
+            }
+            (At(Which::Alipay), Self::Payment) => ("precreate", "ACQ.TOTAL_FEE_EXCEED"),
+            (At(Which::Alipay), Self::TopUp) => ("create", "ACQ.BUYER_ENABLE_STATUS_FORBID"),
+            (At(Which::Alipay), Self::Query) => ("query", "ACQ.SYSTEM_ERROR"),
+            (At(Which::Alipay), Self::GivenUp) => ("close", "ACQ.SYSTEM_ERROR"),
+            (At(Which::Alipay), Self::Withdrawal) => ("pay_out", "PAYEE_USERINFO_STATUS_ERROR"),
+            (At(Which::Alipay), Self::Refund | Self::PartRefund) => {
+                ("refund", "ACQ.SELLER_BALANCE_NOT_ENOUGH")
+            }
+            (At(Which::WeChat), Self::Payment) => ("native", "RULE_LIMIT"),
+            (At(Which::WeChat), Self::TopUp) => ("jsapi", "USER_ACCOUNT_ABNORMAL"),
+            (At(Which::WeChat), Self::Query) => ("query", "SYSTEM_ERROR"),
+            (At(Which::WeChat), Self::GivenUp) => ("close", "SYSTEM_ERROR"),
+            (At(Which::WeChat), Self::Withdrawal) => ("transfer", "ACCOUNT_ERROR"),
+            (At(Which::WeChat), Self::Refund | Self::PartRefund) => ("refund", "NOT_ENOUGH"),
         }
     }
 
@@ -209,7 +291,8 @@ impl Operation {
             rule["code"] = code.into();
         }
         match self {
-            Self::Payment => pay(world, &rule, fen).await,
+            Self::Payment | Self::Query => pay(world, &rule, fen).await,
+            Self::GivenUp => give_up(world, &rule, fen).await,
             Self::TopUp => top_up(world, &rule, fen).await,
             Self::Withdrawal => withdraw(world, &rule, fen).await,
             Self::Refund => refund(world, &rule, [fen, fen]).await,
@@ -218,18 +301,52 @@ impl Operation {
     }
 }
 
-async fn pay(world: &mut World, rule: &Value, fen: i64) -> Seen {
-    let (number, page) = world.order(fen).await;
-    world.faults(&json!([rule])).await;
-    let at_once = told(world.phone.pay(&page, &world.card).await.expect("an answer"));
-    let merchant = world.trade_state(&number).await;
-    let person = world.until(async |w| {
-        let (_, body) = w.phone.get(&page).await.ok()?;
+/// How what stands behind a path goes on, once it does not wait any more.
+async fn settles(world: &World, path: &str) -> String {
+    let state = async |w: &World| {
+        let (_, body) = w.phone.get(path).await.ok()?;
         let state = body["state"].as_str()?.to_owned();
         (state != "pending").then_some(state)
-    });
-    let person = [at_once, person.await];
-    Seen { operation: "card payment", person, merchant: [merchant, world.trade_state(&number).await] }
+    };
+    world.until(state).await
+}
+
+async fn pay(world: &mut World, rule: &Value, fen: i64) -> Seen {
+    let (number, page) = world.order(fen).await;
+    // Of the question how it went, the rule is for after there is a way to go.
+    let of_the_question = rule["call"] == "query";
+    if !of_the_question {
+        world.faults(&json!([rule])).await;
+    }
+    let answer = world.phone.pay(&page, &world.card).await.expect("an answer");
+    let merchant = world.trade_state(&number).await;
+    if of_the_question {
+        world.faults(&json!([rule])).await;
+    }
+    if answer.0 == 200 {
+        world.agree(&page, &answer.1).await;
+    }
+    let person = [told(&answer), settles(world, &page).await];
+    let operation = match (world.outsider, of_the_question) {
+        (Outsider::Elsewhere(_), true) => "payment, the question",
+        (Outsider::Elsewhere(_), false) => "payment",
+        _ => "card payment",
+    };
+    Seen { operation, person, merchant: [merchant, world.trade_state(&number).await] }
+}
+
+async fn give_up(world: &mut World, rule: &Value, fen: i64) -> Seen {
+    let (number, page) = world.order(fen).await;
+    let (_, asked) = world.phone.pay(&page, &world.card).await.expect("an answer");
+    let way = world.way(&page, &asked).await;
+    world.there.as_ref().expect("another wallet").come(&way).await;
+    let merchant = world.trade_state(&number).await;
+    world.faults(&json!([rule])).await;
+    let path = format!("/elsewhere/{}/give-up", way["id"].as_str().expect("an id"));
+    let (status, body) = world.phone.post(&path, json!({})).await.expect("an answer");
+    assert_eq!(status, 200, "{body}");
+    let person = [way["kind"].as_str().expect("a kind").to_owned(), settles(world, &page).await];
+    Seen { operation: "payment, given up", person, merchant: [merchant, world.trade_state(&number).await] }
 }
 
 async fn top_up(world: &World, rule: &Value, fen: i64) -> Seen {
@@ -237,13 +354,13 @@ async fn top_up(world: &World, rule: &Value, fen: i64) -> Seen {
     world.faults(&json!([rule])).await;
     let yuan = format!("{}.{:02}", fen / 100, fen % 100);
     let form = json!({"attempt_id": number, "card_id": world.card, "amount": yuan, "payment_password": PIN});
-    let at_once = told(world.phone.post("/top-up", form).await.expect("an answer"));
-    let person = world.until(async |w| {
-        let (_, body) = w.phone.get(&format!("/top-up/{number}")).await.ok()?;
-        let state = body["state"].as_str()?.to_owned();
-        (state != "pending").then_some(state)
-    });
-    Seen { operation: "top-up", person: [at_once, person.await], merchant: ["–".into(), "–".into()] }
+    let answer = world.inside.post("/top-up", form).await.expect("an answer");
+    let page = format!("/top-up/{number}");
+    if answer.0 == 200 {
+        world.agree(&page, &answer.1).await;
+    }
+    let person = [told(&answer), settles(world, &page).await];
+    Seen { operation: "top-up", person, merchant: ["–".into(), "–".into()] }
 }
 
 async fn withdraw(world: &World, rule: &Value, fen: i64) -> Seen {
@@ -253,19 +370,21 @@ async fn withdraw(world: &World, rule: &Value, fen: i64) -> Seen {
     let form = json!({
         "withdrawal_id": number, "card_id": world.card, "amount": yuan, "speed": "real_time", "payment_password": PIN,
     });
-    let at_once = told(world.phone.post("/withdraw", form).await.expect("an answer"));
-    let person = world.until(async |w| {
-        let (_, body) = w.phone.get(&format!("/withdraw/{number}")).await.ok()?;
-        let state = body["state"].as_str()?.to_owned();
-        (state != "pending").then_some(state)
-    });
-    Seen { operation: "withdrawal", person: [at_once, person.await], merchant: ["–".into(), "–".into()] }
+    let answer = world.inside.post("/withdraw", form).await.expect("an answer");
+    let page = format!("/withdraw/{number}");
+    let (_, now) = world.inside.get(&page).await.expect("an answer");
+    if world.outsider == Outsider::Elsewhere(Which::WeChat) && now["state"] == "pending" {
+        world.agree(&page, &answer.1).await;
+    }
+    let person = [told(&answer), settles(world, &page).await];
+    Seen { operation: "withdrawal", person, merchant: ["–".into(), "–".into()] }
 }
 
 async fn refund(world: &mut World, rule: &Value, [total, fen]: [i64; 2]) -> Seen {
     let (order, page) = world.order(total).await;
-    let paid = told(world.phone.pay(&page, &world.card).await.expect("an answer"));
-    assert_eq!(paid, "paid", "before anything goes wrong");
+    let paying = world.phone.pay(&page, &world.card).await.expect("an answer");
+    world.agree(&page, &paying.1).await;
+    assert_eq!(settles(world, &page).await, "paid", "before anything goes wrong");
     world.faults(&json!([rule])).await;
     let number = format!("R-{order}");
     let request = RefundRequest {
@@ -281,7 +400,11 @@ async fn refund(world: &mut World, rule: &Value, [total, fen]: [i64; 2]) -> Seen
         (status != "PROCESSING").then_some(status)
     });
     let merchant = [at_once, in_the_end.await];
-    let operation = if fen == total { "card refund" } else { "card refund in part" };
+    let operation = match (world.outsider, fen == total) {
+        (Outsider::Elsewhere(_), _) => "refund",
+        (_, true) => "card refund",
+        (_, false) => "card refund in part",
+    };
     Seen { operation, person: [person, refund_record(world, fen).await], merchant }
 }
 
@@ -305,7 +428,7 @@ const FAULTS: [(&str, &str); 6] = [
 /// The lines of the table, as they stand in `docs/networks.md`.
 fn table(rows: &[(&str, Seen, usize)]) -> String {
     let mut text = String::from(
-        "| fault | operation | the person hears | then | the merchant hears | then | moved at the bank |\n\
+        "| fault | operation | the person hears | then | the merchant hears | then | moved there |\n\
          |---|---|---|---|---|---|---|\n",
     );
     for (fault, seen, moved) in rows {
@@ -346,8 +469,6 @@ fn documented(text: &str, mark: &str) {
 /// Runs every operation of a network under every fault, and holds what was seen against the table.
 async fn every_fault_at_every_operation(outsider: Outsider, mark: &str) {
     let mut world = World::new(outsider).await;
-    // So that there is something to withdraw whatever fails.
-    world.phone.top_up("before-all", &world.card, "2000").await;
     let mut fen = 10_000;
     let mut seen = Vec::new();
     for (name, fault) in FAULTS {
@@ -356,27 +477,22 @@ async fn every_fault_at_every_operation(outsider: Outsider, mark: &str) {
             // No two move the same, so that the bank's lines tell them apart.
             fen += 1;
             seen.push((name, fen, operation.run(&mut world, &fault, fen).await));
+            println!("{name} at {operation:?}: {fen} fen");
         }
     }
     settled(&world.data).await;
     let database = Database::Directory(world.data.clone());
     compare_with_the_bank(&world.data, &database, &world.bank_url).await;
-    let theirs = match outsider {
-        Outsider::Issuer => bank_lines(&world.data, &world.bank_url).await,
-        Outsider::UnionPay => {
-            let theirs = unionpay_lines(&world.url).await;
-            let its = |attempt: &Attempt| attempt.network == UNIONPAY_NETWORK;
-            assert_eq!(
-                succeeded(&database.reader().expect("our database"), its),
-                theirs,
-                "both sides' books"
-            );
-            theirs
-        }
+    let theirs = match (&world.there, outsider) {
+        (Some(there), _) => there.lines().await,
+        (None, Outsider::UnionPay) => unionpay_lines(&world.url).await,
+        (None, _) => bank_lines(&world.data, &world.bank_url).await,
     };
+    let its = |attempt: &Attempt| attempt.network == outsider.network();
+    assert_eq!(succeeded(&database.reader().expect("our database"), its), theirs, "both sides' books");
     let rows = seen.into_iter().map(|(name, fen, seen)| {
         let kind = match seen.operation {
-            "card refund" | "card refund in part" => BookKind::Refund,
+            "card refund" | "card refund in part" | "refund" => BookKind::Refund,
             "withdrawal" => BookKind::Payout,
             _ => BookKind::Debit,
         };
@@ -397,10 +513,20 @@ async fn the_same_through_unionpay() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_through_alipay() {
+    every_fault_at_every_operation(Outsider::Elsewhere(Which::Alipay), "table of Alipay").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_through_wechat_pay() {
+    every_fault_at_every_operation(Outsider::Elsewhere(Which::WeChat), "table of WeChat Pay").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_network_that_is_down_is_greyed_out_refuses_at_once_and_is_caught_up_with() {
     let mut world = World::new(Outsider::Issuer).await;
     let (paid, page) = world.order(8_800).await;
-    assert_eq!(told(world.phone.pay(&page, &world.card).await.expect("an answer")), "paid");
+    assert_eq!(told(&world.phone.pay(&page, &world.card).await.expect("an answer")), "paid");
     let (_, page) = world.order(6_600).await;
     world.bank = None;
 
@@ -413,7 +539,7 @@ async fn a_network_that_is_down_is_greyed_out_refuses_at_once_and_is_caught_up_w
     let (_, status) = world.phone.get("/status").await.expect("an answer");
     assert_eq!((&status["bank"], &status["networks"]), (&json!("down"), &json!({"issuer": "down"})));
     let began = Instant::now();
-    assert_eq!(told(world.phone.pay(&page, &world.card).await.expect("an answer")), "BANK_UNAVAILABLE");
+    assert_eq!(told(&world.phone.pay(&page, &world.card).await.expect("an answer")), "BANK_UNAVAILABLE");
     assert!(began.elapsed() < Duration::from_secs(1), "nobody waits for a bank that is down");
     let request = RefundRequest {
         out_trade_no: Some(paid),
@@ -426,7 +552,7 @@ async fn a_network_that_is_down_is_greyed_out_refuses_at_once_and_is_caught_up_w
     world.start_bank();
     world.until(async |w| method(w).await.filter(|m| m["usable"] == true)).await;
     world.until(async |w| (w.refund_status("R-DOWN").await == "SUCCESS").then_some(())).await;
-    assert_eq!(told(world.phone.pay(&page, &world.card).await.expect("an answer")), "paid");
+    assert_eq!(told(&world.phone.pay(&page, &world.card).await.expect("an answer")), "paid");
     settled(&world.data).await;
     compare_with_the_bank(&world.data, &Database::Directory(world.data.clone()), &world.bank_url).await;
 }

@@ -35,14 +35,16 @@ pub(super) async fn list(visit: Visit) -> Response {
     let result = async {
         let person = visit.person()?;
         let cards = visit.read(move |r| r.cards_of(person)).await?;
-        if visit.json {
-            let cards: Vec<_> = bank_cards(&cards).map(|c| answer::card_json(c, visit.l)).collect();
-            return Ok(answer::data(json!({ "cards": cards })));
-        }
         let linked = |wallet: &Elsewhere<'_>| {
             let its = cards.iter().find(|c| c.kind == CardKind::Wallet && c.network == wallet.id);
             its.is_some_and(|card| !card.token_sealed.is_empty())
         };
+        if visit.json {
+            let wallets = Elsewhere::all(&visit).map(|wallet| wallet.json(&visit, linked(&wallet)));
+            let wallets: Vec<_> = wallets.collect();
+            let cards: Vec<_> = bank_cards(&cards).map(|c| answer::card_json(c, visit.l)).collect();
+            return Ok(answer::data(json!({ "cards": cards, "wallets": wallets })));
+        }
         let wallets = Elsewhere::all(&visit).map(|wallet| WalletLine {
             network: wallet.id.0,
             name: wallet.name(&visit),

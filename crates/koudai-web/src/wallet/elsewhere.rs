@@ -94,6 +94,11 @@ impl<'a> Elsewhere<'a> {
         CardLine { card_id, bank, kind: CardKind::Wallet, last4: String::new(), unusable }
     }
 
+    /// As programs are told of it, and whether the person has linked it.
+    pub(super) fn json(&self, visit: &Visit, linked: bool) -> Value {
+        json!({"card_id": self.word(), "wallet": self.name(visit), "linked": linked, "up": self.line.is_up()})
+    }
+
     /// Whether the person's browser is the one inside its app.
     fn is_around(&self, visit: &Visit) -> bool {
         self.face.marks.iter().any(|mark| visit.agent.contains(mark))
@@ -136,6 +141,16 @@ impl<'a> Elsewhere<'a> {
         let (person, wallet) = (visit.person()?, Self::of(visit, id).ok_or(Refusal::CardUnknown)?);
         let at = wallet.where_they_are(visit)?;
         Ok((wallet.opened(visit, person).await?.id, at))
+    }
+
+    /// What a person has at a wallet that they have used before.
+    ///
+    /// # Errors
+    /// `CardUnknown` if they have not.
+    pub(super) async fn known(visit: &Visit, person: PersonId, id: NetworkId) -> Result<CardId, Refusal> {
+        let wallet = Elsewhere::of(visit, id).ok_or(Refusal::CardUnknown)?;
+        let card = wallet.known_card(visit, person).await?;
+        card.map(|card| card.id).ok_or(Refusal::CardUnknown)
     }
 
     fn where_they_are(&self, visit: &Visit) -> Result<AtWallet, Refusal> {
@@ -510,8 +525,7 @@ impl Elsewhere<'_> {
         let card = self.known_card(visit, person).await?;
         let linked = card.is_some_and(|card| !card.token_sealed.is_empty());
         if visit.json && refusal.is_none() {
-            let name = self.name(visit);
-            return Ok(answer::data(json!({"wallet": name, "linked": linked, "up": self.line.is_up()})));
+            return Ok(answer::data(self.json(visit, linked)));
         }
         let page = WalletPage {
             l: visit.l,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::answer;
 use super::cards::fresh_number;
 use super::elsewhere::{Elsewhere, Open, opened};
-use super::fields::{Fields, Sent, SentTo};
+use super::fields::{Fields, Sent, SentTo, Source};
 use super::home::balance;
 use super::pages::{CardLine, SpeedLine, Unusable, Way, WithdrawPage, WithdrawResultPage, WithdrawState};
 use super::top_up::{AtHand, at_hand, outcome};
@@ -134,9 +134,13 @@ pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
     let result = async {
         let person = visit.person()?;
         let number = fields.number("withdrawal_id")?;
-        let (card, amount) = (fields.card("card_id")?, fields.amount("amount")?);
+        let (source, amount) = (fields.source("card_id")?, fields.amount("amount")?);
         let speed = speed(fields.text("speed")).ok_or(Refusal::RequestMalformed)?;
         let pin = fields.pin("payment_password")?;
+        let card = match source {
+            Source::Card(card) => card,
+            Source::Wallet(id) => Elsewhere::known(&visit, person, id).await?,
+        };
         let mut events = visit.app.engine.events();
         let asked = visit.submit(StartWithdrawal { person, number, card, amount, speed, pin }).await?;
         if let Some(attempt) = asked.attempt {

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses the part it needs")]
 
 pub mod books;
+pub mod elsewhere;
 pub mod server;
 pub mod till;
 
@@ -160,24 +161,26 @@ pub fn start_bank(data: &Path, port: u16, inbox: &str, log: &Path) -> (Running, 
 
 /// Starts a sandbox on its own, `bank` or `unionpay`.
 pub fn start_sandbox(name: &str, data: &Path, port: u16, inbox: &str, log: &Path) -> (Running, String) {
-    let log = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
-    let (directory, url) = (data.join(name), format!("http://127.0.0.1:{port}"));
     let mut command = koudai();
     command
         .args(["--log", "debug", "sandbox", name, "--listen", &format!("127.0.0.1:{port}"), "--data"])
-        .arg(&directory)
+        .arg(data.join(name))
         .args(["--sms-url", &format!("{inbox}/messages"), "--sms-token-file"])
-        .arg(data.join("bank").join("inbox_token"))
-        .stdout(Stdio::null())
-        .stderr(log)
-        .stdin(Stdio::null());
+        .arg(data.join("bank").join("inbox_token"));
+    (open_sandbox(command, port, log), format!("http://127.0.0.1:{port}"))
+}
+
+/// Starts what listens on a port of this machine, and waits until it does.
+pub fn open_sandbox(mut command: Command, port: u16, log: &Path) -> Running {
+    let log = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
+    command.stdout(Stdio::null()).stderr(log).stdin(Stdio::null());
     let child = Running(command.spawn().expect("the sandbox starts"));
     let began = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(began.elapsed() < Duration::from_secs(20), "the sandbox does not answer");
         std::thread::sleep(Duration::from_millis(20));
     }
-    (child, url)
+    child
 }
 
 /// Waits until `look` has seen what it waits for.
@@ -268,6 +271,9 @@ pub struct Phone {
     inbox: String,
     pub number: String,
     token: String,
+    /// What its browser says of itself, and the cookies that it keeps.
+    agent: &'static str,
+    cookies: String,
 }
 
 impl Phone {
@@ -280,6 +286,8 @@ impl Phone {
             inbox: demo.address("inbox"),
             number: number.to_owned(),
             token: String::new(),
+            agent: "a program",
+            cookies: String::new(),
         };
         phone.must("/login/code", json!({"phone": number})).await;
         let code = phone.code(0).await;
@@ -349,6 +357,16 @@ impl Phone {
         Self { wallet: wallet.to_owned(), ..self.clone() }
     }
 
+    /// The same phone, in the browser inside an app.
+    pub fn inside(&self, agent: &'static str) -> Self {
+        Self { agent, ..self.clone() }
+    }
+
+    /// The same browser, with these cookies.
+    pub fn with_cookies(&self, cookies: &str) -> Self {
+        Self { cookies: cookies.to_owned(), ..self.clone() }
+    }
+
     /// From a code's link to the path of its payment page; `None` if the wallet says that it is busy.
     pub async fn scan(&self, code_url: &str) -> Result<Option<String>, NoAnswer> {
         let (status, body) = self.post("/scan", json!({"text": code_url})).await?;
@@ -365,23 +383,48 @@ impl Phone {
     }
 
     pub async fn get(&self, path: &str) -> Result<(u16, Value), NoAnswer> {
-        let request = self.http.get(format!("{}{path}", self.wallet)).header("accept", "application/json");
-        let reply = request.bearer_auth(&self.token).send().await.map_err(|_| NoAnswer)?;
+        let reply = self.send(reqwest::Method::GET, path, None).await?;
         let status = reply.status().as_u16();
         Ok((status, read(reply).await?))
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Result<(u16, Value), NoAnswer> {
-        let request = self
-            .http
-            .post(format!("{}{path}", self.wallet))
-            .header("accept", "application/json")
-            .header("content-type", "application/json")
-            .bearer_auth(&self.token)
-            .body(body.to_string());
-        let reply = request.send().await.map_err(|_| NoAnswer)?;
+        let reply = self.send(reqwest::Method::POST, path, Some(body)).await?;
         let status = reply.status().as_u16();
         Ok((status, read(reply).await?))
+    }
+
+    /// Goes somewhere, with a body if it is sent one, and stays there: the status, the cookies it was given, and the answer or
+    /// where it leads.
+    pub async fn errand(&self, path: &str, body: Option<Value>) -> (u16, String, Value) {
+        let method = if body.is_some() { reqwest::Method::POST } else { reqwest::Method::GET };
+        let reply = self.send(method, path, body).await.expect("the wallet answers");
+        let status = reply.status().as_u16();
+        let text = |value: &reqwest::header::HeaderValue| value.to_str().expect("a text").to_owned();
+        let given = reply.headers().get_all("set-cookie").iter().map(text);
+        let pairs: Vec<_> =
+            given.map(|cookie| cookie.split(';').next().expect("a pair").to_owned()).collect();
+        match reply.headers().get("location").map(text) {
+            Some(location) => (status, pairs.join("; "), json!({ "location": location })),
+            None => (status, pairs.join("; "), read(reply).await.expect("JSON")),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<reqwest::Response, NoAnswer> {
+        let mut request = self.http.request(method, format!("{}{path}", self.wallet));
+        request = request.header("accept", "application/json").header("user-agent", self.agent);
+        if !self.cookies.is_empty() {
+            request = request.header("cookie", &self.cookies);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        request.bearer_auth(&self.token).send().await.map_err(|_| NoAnswer)
     }
 
     async fn must(&self, path: &str, body: Value) -> Value {
