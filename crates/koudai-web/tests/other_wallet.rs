@@ -531,18 +531,15 @@ async fn a_way_that_is_lost_is_opened_again_by_the_same_call() {
 #[tokio::test]
 async fn money_is_withdrawn_to_an_account_that_was_linked_with_the_payment_password() {
     let f = Fixture::new().await;
-    let form = [
-        ("card_id", "wallet:1002"),
-        ("amount", "10.00"),
-        ("speed", "real_time"),
-        ("withdrawal_id", "to-lantern"),
-    ];
     let withdraw = async |card: &str, number: &str| {
         let form = [("card_id", card), ("withdrawal_id", number), ("payment_password", rig::PIN)];
         let rest = [("amount", "10.00"), ("speed", "real_time")];
         f.post("/withdraw", &[&form[..], &rest].concat(), INSIDE, "").await
     };
-    assert_eq!(f.post("/withdraw", &form, INSIDE, "").await.json()["code"], "CARD_UNKNOWN");
+    let there = "wallet:1002";
+    assert_eq!(withdraw(there, "never-used").await.json()["code"], "CARD_UNKNOWN");
+    let listed = async || f.get("/cards", INSIDE, true, "").await.json()["wallets"][0].clone();
+    assert_eq!((&listed().await["card_id"], &listed().await["linked"]), (&there.into(), &false.into()));
     let wrong = f.post("/wallets/1002/link", &[("payment_password", "222333")], INSIDE, "").await;
     assert_eq!(wrong.json()["code"], "PAYMENT_PASSWORD_WRONG");
     let card = f.rig.app.engine.read({
@@ -560,7 +557,8 @@ async fn money_is_withdrawn_to_an_account_that_was_linked_with_the_payment_passw
     assert_eq!((home.status, home.location.as_str()), (303, "/wallets/1002?linked=1"));
     assert!(f.get(&home.location, INSIDE, false, "").await.text.contains("data-state=\"linked\""));
 
-    let sent = withdraw(&card, "to-lantern-1").await.json();
+    assert_eq!(listed().await["linked"], true);
+    let sent = withdraw(there, "to-lantern-1").await.json();
     assert_eq!((&sent["state"], &sent["way"]["kind"]), (&"pending".into(), &"call-up".into()));
     assert_eq!(f.balance().await, 3_990, "with its fee");
     let number = sent["way"]["id"].as_str().unwrap();

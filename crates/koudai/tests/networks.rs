@@ -119,7 +119,7 @@ impl World {
             Outsider::Elsewhere(which) => {
                 let elsewhere = Elsewhere::start(which, &root, [other_port, friends_port]).await;
                 elsewhere.tell(&mut demo);
-                url.clone_from(&elsewhere.url);
+                url.clone_from(&elsewhere.people.url);
                 there = Some(elsewhere);
             }
         }
@@ -133,8 +133,8 @@ impl World {
         let mut inside = phone.clone();
         if let (Outsider::Elsewhere(which), Some(there)) = (outsider, &there) {
             card = which.word();
-            link(&phone, there).await;
-            inside = known_inside(&phone, there).await;
+            link(&phone, &there.people).await;
+            inside = known_inside(&phone, &there.people).await;
         }
         let (bank, orders) = (Some(bank), 0);
         Self {
@@ -163,7 +163,7 @@ impl World {
     async fn agree(&self, path: &str, asked: &Value) {
         let Some(there) = &self.there else { return };
         let way = self.way(path, asked).await;
-        self.until(async |_| there.agree(&way).await.then_some(())).await;
+        self.until(async |_| there.people.agree(&way).await.then_some(())).await;
     }
 
     /// The way to another wallet, once it is open.
@@ -339,7 +339,7 @@ async fn give_up(world: &mut World, rule: &Value, fen: i64) -> Seen {
     let (number, page) = world.order(fen).await;
     let (_, asked) = world.phone.pay(&page, &world.card).await.expect("an answer");
     let way = world.way(&page, &asked).await;
-    world.there.as_ref().expect("another wallet").come(&way).await;
+    world.there.as_ref().expect("another wallet").people.come(&way).await;
     let merchant = world.trade_state(&number).await;
     world.faults(&json!([rule])).await;
     let path = format!("/elsewhere/{}/give-up", way["id"].as_str().expect("an id"));

@@ -3,6 +3,8 @@
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its own part of the rig")]
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a failed step is a failed test")]
 
+pub mod differing;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};

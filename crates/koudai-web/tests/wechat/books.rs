@@ -2,13 +2,15 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use koudai_core::ledger::WECHAT_NETWORK;
 use koudai_core::time::{DAY, HOUR, Timestamp};
 use koudai_engine::Clock;
 use koudai_networks::faults::{Fault, Rule};
 use koudai_networks::network::{BookEntry, Moved, Network as _, Way};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::ground::{Ground, WITHDRAWN, back, succeeded};
-use crate::rig::now_s;
+use crate::rig::{differing, now_s};
 
 static SHIFT_S: AtomicI64 = AtomicI64::new(0);
 
@@ -16,12 +18,18 @@ fn shifted() -> i64 {
     now_s() + SHIFT_S.load(Ordering::Relaxed)
 }
 
+/// One test at a time has the shift.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 /// Two clocks that are moved as one.
-struct Hands(Clock);
+struct Hands {
+    clock: Clock,
+    _turn: MutexGuard<'static, ()>,
+}
 
 impl Hands {
     fn forward(&self, ms: i64) {
-        self.0.advance(ms);
+        self.clock.advance(ms);
         SHIFT_S.fetch_add(ms / 1_000, Ordering::Relaxed);
     }
 }
@@ -43,14 +51,18 @@ fn lines(entries: &[BookEntry]) -> Vec<(Way, &str, i64)> {
     entries.iter().map(|entry| (entry.way, &*entry.number, entry.amount_minor)).collect()
 }
 
-#[tokio::test]
-async fn every_payment_refund_and_payout_stands_once_in_the_books_of_its_day() {
-    // Noon, so that a day does not end meanwhile.
+/// Both sides at noon, so that a day does not end meanwhile.
+async fn at_noon() -> (Ground, Hands, Timestamp) {
+    let turn = TURN.lock().await;
     let noon = Timestamp::of_china_day(Timestamp(now_s() * 1_000).china_day()).plus(DAY / 2);
     let clock = Clock::by_hand(noon);
     SHIFT_S.store(noon.0 / 1_000 - now_s(), Ordering::Relaxed);
-    let g = Ground::by(clock.clone(), shifted).await;
-    let hands = Hands(clock);
+    (Ground::by(clock.clone(), shifted).await, Hands { clock, _turn: turn }, noon)
+}
+
+#[tokio::test]
+async fn every_payment_refund_and_payout_stands_once_in_the_books_of_its_day() {
+    let (g, hands, noon) = at_noon().await;
     let (one, two, refund, payout, taken_back, next_day) =
         (g.number(), g.number(), g.number(), g.number(), g.number(), g.number());
     let id = g.paid(&one, 5_000).await;
@@ -109,4 +121,12 @@ async fn every_payment_refund_and_payout_stands_once_in_the_books_of_its_day() {
 async fn ended(g: &Ground, number: &str) -> koudai_core::attempt::Outcome {
     let network_ref = g.rig.order(&g.shop, number).await.id.wire();
     koudai_core::attempt::Outcome::Succeeded { network_ref }
+}
+
+#[tokio::test]
+async fn everything_that_differs_from_the_bills_of_a_day_is_found() {
+    let (g, hands, _) = at_noon().await;
+    let pay = async |number: &str, fen: i64| g.paid(number, fen).await;
+    let (books, clock) = (g.anew(), hands.clock.clone());
+    differing::each_is_found(WECHAT_NETWORK, books, clock, pay, |ms| hands.forward(ms)).await;
 }

@@ -45,23 +45,25 @@ impl Which {
     }
 }
 
-/// Another wallet: its processes, and one of its people.
+/// Another wallet's processes, and what they keep.
 pub struct Elsewhere {
-    which: Which,
     root: PathBuf,
     ports: [u16; 2],
-    /// What the wallet under test calls: the sandbox.
+    /// What the wallet under test calls.
     sandbox: Option<Running>,
-    pub url: String,
-    /// Of a WeChat Pay, the gateway behind it.
-    friend: Option<Friend>,
+    /// Of a WeChat Pay, the operator whose gateway stands behind the sandbox.
+    friend: Option<Demo>,
+    pub people: People,
 }
 
-/// The operator whose gateway is a WeChat Pay, and somebody there.
-struct Friend {
-    demo: Option<Demo>,
-    gateway: String,
-    them: Phone,
+/// Somebody who has that wallet.
+#[derive(Clone)]
+pub struct People {
+    which: Which,
+    /// The sandbox.
+    pub url: String,
+    /// Their phone, if their wallet is another operator's.
+    them: Option<Phone>,
 }
 
 /// Whoever pays there, of the sandbox Alipay.
@@ -71,17 +73,16 @@ impl Elsewhere {
     /// Starts it. What it keeps stands under `root`, beside the wallet's `data`.
     pub async fn start(which: Which, root: &Path, ports: [u16; 2]) -> Self {
         let root = root.to_owned();
-        let url = format!("http://127.0.0.1:{}", ports[0]);
-        let mut there = Self { which, root, ports, sandbox: None, url, friend: None };
+        let people = People { which, url: format!("http://127.0.0.1:{}", ports[0]), them: None };
+        let mut there = Self { root, ports, sandbox: None, friend: None, people };
         if which == Which::WeChat {
             let demo = there.start_friend();
-            let gateway = demo.address("gateway");
             let card = test_cards().iter().find(|card| card.customer == 4).expect("one");
             let them = Phone::register(&demo, &card.phone).await;
             let id = them.bind(card).await;
             them.top_up("all-of-it", &id, "5000").await;
-            there.write_the_contract(&gateway);
-            there.friend = Some(Friend { demo: Some(demo), gateway, them });
+            there.write_the_contract(&demo.address("gateway"));
+            (there.friend, there.people.them) = (Some(demo), Some(them));
         }
         there.start_sandbox();
         there
@@ -96,7 +97,7 @@ impl Elsewhere {
         let listen = format!("127.0.0.1:{}", self.ports[0]);
         match &self.friend {
             None => command.args(["sandbox", "alipay", "--data"]).arg(self.root.join("data/alipay")),
-            Some(friend) => command.args(["sandbox", "wechat", "--upstream", &friend.gateway]),
+            Some(friend) => command.args(["sandbox", "wechat", "--upstream", &friend.address("gateway")]),
         };
         command.args(["--listen", &listen]);
         self.sandbox = Some(open_sandbox(command, self.ports[0], &self.log("elsewhere")));
@@ -136,8 +137,8 @@ impl Elsewhere {
         let key_id = text(&created, "platform_public_key_id");
         let mut settings = String::new();
         for (name, value) in [
-            ("api", self.url.as_str()),
-            ("sns", &self.url),
+            ("api", self.people.url.as_str()),
+            ("sns", &self.people.url),
             ("authorize", gateway),
             ("appid", &text(&created, "appid")),
             ("mchid", &mchid),
@@ -157,8 +158,8 @@ impl Elsewhere {
 
     /// What the wallet under test is started with.
     pub fn tell(&self, demo: &mut Command) {
-        match self.which {
-            Which::Alipay => demo.args(["--alipay-url", &self.url]),
+        match self.people.which {
+            Which::Alipay => demo.args(["--alipay-url", &self.people.url]),
             Which::WeChat => demo.arg("--wechat").arg(self.root.join("wechat/wechat.conf")),
         };
     }
@@ -170,91 +171,12 @@ impl Elsewhere {
                 self.sandbox = None;
                 self.start_sandbox();
             }
-            Some(mut friend) => {
-                // What it had under way ends with it; its own bank and networks go with it too.
-                friend.demo = None;
-                friend.demo = Some(self.start_friend());
-                self.friend = Some(friend);
-            }
-        }
-    }
-
-    /// Somebody agrees to what they were sent to: a payment, or to receive. Whether it could be done.
-    pub async fn agree(&self, way: &Value) -> bool {
-        let parameters = || {
-            let text = way["parameters"].as_str().expect("parameters");
-            serde_json::from_str::<Value>(text).expect("JSON")
-        };
-        let Some(friend) = &self.friend else {
-            let trade = match way["kind"].as_str() {
-                Some("scan") => way["code"].clone(),
-                Some("call-up") => parameters()["tradeNO"].clone(),
-                other => panic!("{other:?} is no way to a payment: {way}"),
-            };
-            return self.act(&trade, "agree").await;
-        };
-        let path = match way["kind"].as_str() {
-            Some("scan") => {
-                let code = way["code"].as_str().expect("a code");
-                let Ok(Some(path)) = friend.them.scan(code).await else { return false };
-                path
-            }
-            Some("call-up") if way["call"] == "wechat-pay" => {
-                let parameters: BTreeMap<String, String> =
-                    serde_json::from_value(parameters()).expect("texts");
-                let query = serde_urlencoded(&parameters);
-                let Ok((200, body)) = friend.them.get(&format!("/pay/jsapi?{query}")).await else {
-                    return false;
-                };
-                body["pay"].as_str().expect("a path").to_owned()
-            }
-            Some("call-up") => {
-                let package = parameters()["package"].as_str().expect("an address").to_owned();
-                let path = package.find("/transfers/").expect("a transfer's page");
-                return matches!(friend.them.post(&package[path..], json!({})).await, Ok((200, _)));
-            }
-            other => panic!("{other:?} is no way to a payment: {way}"),
-        };
-        matches!(friend.them.pay(&path, "balance").await, Ok((200, _)))
-    }
-
-    /// Somebody comes to a payment, which makes it one that can be ended.
-    pub async fn come(&self, way: &Value) {
-        if self.friend.is_none() {
-            assert!(self.act(&way["code"], "come").await, "they come to it");
-        }
-    }
-
-    async fn act(&self, trade: &Value, act: &str) -> bool {
-        let said = json!({"trade": trade, "person": PERSON, "act": act});
-        let request = http().post(format!("{}/person/pay", self.url)).body(said.to_string());
-        let sent = request.header("content-type", "application/json").send().await;
-        sent.is_ok_and(|reply| reply.status().is_success())
-    }
-
-    /// Somebody says who they are on the page they were sent to; the path that leads back with it.
-    pub async fn say_who(&self, page: &str) -> String {
-        let back = match &self.friend {
-            None => {
-                let asked: reqwest::Url = page.parse().expect("an address");
-                let mut form: BTreeMap<String, String> = asked.query_pairs().into_owned().collect();
-                form.insert("person".to_owned(), PERSON.to_string());
-                let request = http().post(page).body(serde_urlencoded(&form));
-                let request = request.header("content-type", "application/x-www-form-urlencoded");
-                let reply = request.send().await.expect("it answers");
-                let location = reply.headers().get("location").expect("a way back");
-                location.to_str().expect("an address").to_owned()
-            }
+            // Its own bank and networks go with it.
             Some(friend) => {
-                let path =
-                    page.split('#').next().and_then(|page| page.find("/connect/").map(|at| &page[at..]));
-                let (status, body) = friend.them.get(path.expect("its page")).await.expect("an answer");
-                assert_eq!(status, 200, "{body}");
-                body["redirect"].as_str().expect("a way back").to_owned()
+                drop(friend);
+                self.friend = Some(self.start_friend());
             }
-        };
-        let at = back.find("/elsewhere/").expect("a page of the wallet's");
-        back[at..].to_owned()
+        }
     }
 
     /// All money that it moved, by the number it was given for it.
@@ -262,10 +184,11 @@ impl Elsewhere {
         let mut lines = BTreeMap::new();
         let mut add = |number: String, kind, minor| {
             let twice = lines.insert(number.clone(), (kind, minor));
-            assert!(twice.is_none(), "{:?} has {number} twice", self.which);
+            assert!(twice.is_none(), "{:?} has {number} twice", self.people.which);
         };
         if self.friend.is_none() {
-            let books = http().get(format!("{}/books", self.url)).send().await.expect("Alipay answers");
+            let books =
+                http().get(format!("{}/books", self.people.url)).send().await.expect("Alipay answers");
             let books = books.bytes().await.expect("its books");
             for movement in serde_json::from_slice::<Vec<Movement>>(&books).expect("a list") {
                 let kind = match movement.kind.as_str() {
@@ -296,6 +219,93 @@ impl Elsewhere {
     }
 }
 
+impl People {
+    /// Somebody goes where an answer or a page sends them, if the way is open, and agrees there. Whether they did.
+    pub async fn follow(&self, asked: &Value) -> bool {
+        let way = &asked["way"];
+        let open = way["kind"].as_str().is_some_and(|kind| kind != "opening");
+        open && self.agree(way).await
+    }
+
+    /// Somebody agrees to what they were sent to: a payment, or to receive. Whether it could be done.
+    pub async fn agree(&self, way: &Value) -> bool {
+        let parameters = || {
+            let text = way["parameters"].as_str().expect("parameters");
+            serde_json::from_str::<Value>(text).expect("JSON")
+        };
+        let Some(them) = &self.them else {
+            let trade = match way["kind"].as_str() {
+                Some("scan") => way["code"].clone(),
+                Some("call-up") => parameters()["tradeNO"].clone(),
+                other => panic!("{other:?} is no way to a payment: {way}"),
+            };
+            return self.act(&trade, "agree").await;
+        };
+        let path = match way["kind"].as_str() {
+            Some("scan") => {
+                let code = way["code"].as_str().expect("a code");
+                let Ok(Some(path)) = them.scan(code).await else { return false };
+                path
+            }
+            Some("call-up") if way["call"] == "wechat-pay" => {
+                let parameters: BTreeMap<String, String> =
+                    serde_json::from_value(parameters()).expect("texts");
+                let query = serde_urlencoded(&parameters);
+                let Ok((200, body)) = them.get(&format!("/pay/jsapi?{query}")).await else {
+                    return false;
+                };
+                body["pay"].as_str().expect("a path").to_owned()
+            }
+            Some("call-up") => {
+                let package = parameters()["package"].as_str().expect("an address").to_owned();
+                let path = package.find("/transfers/").expect("a transfer's page");
+                return matches!(them.post(&package[path..], json!({})).await, Ok((200, _)));
+            }
+            other => panic!("{other:?} is no way to a payment: {way}"),
+        };
+        matches!(them.pay(&path, "balance").await, Ok((200, _)))
+    }
+
+    /// Somebody comes to a payment, which makes it one that can be ended.
+    pub async fn come(&self, way: &Value) {
+        if self.them.is_none() {
+            assert!(self.act(&way["code"], "come").await, "they come to it");
+        }
+    }
+
+    async fn act(&self, trade: &Value, act: &str) -> bool {
+        let said = json!({"trade": trade, "person": PERSON, "act": act});
+        let request = http().post(format!("{}/person/pay", self.url)).body(said.to_string());
+        let sent = request.header("content-type", "application/json").send().await;
+        sent.is_ok_and(|reply| reply.status().is_success())
+    }
+
+    /// Somebody says who they are on the page they were sent to; the path that leads back with it.
+    pub async fn say_who(&self, page: &str) -> String {
+        let back = match &self.them {
+            None => {
+                let asked: reqwest::Url = page.parse().expect("an address");
+                let mut form: BTreeMap<String, String> = asked.query_pairs().into_owned().collect();
+                form.insert("person".to_owned(), PERSON.to_string());
+                let request = http().post(page).body(serde_urlencoded(&form));
+                let request = request.header("content-type", "application/x-www-form-urlencoded");
+                let reply = request.send().await.expect("it answers");
+                let location = reply.headers().get("location").expect("a way back");
+                location.to_str().expect("an address").to_owned()
+            }
+            Some(them) => {
+                let path =
+                    page.split('#').next().and_then(|page| page.find("/connect/").map(|at| &page[at..]));
+                let (status, body) = them.get(path.expect("its page")).await.expect("an answer");
+                assert_eq!(status, 200, "{body}");
+                body["redirect"].as_str().expect("a way back").to_owned()
+            }
+        };
+        let at = back.find("/elsewhere/").expect("a page of the wallet's");
+        back[at..].to_owned()
+    }
+}
+
 /// Pairs as a form sends them.
 fn serde_urlencoded(pairs: &BTreeMap<String, String>) -> String {
     let mut url: reqwest::Url = "http://localhost".parse().expect("an address");
@@ -304,7 +314,7 @@ fn serde_urlencoded(pairs: &BTreeMap<String, String>) -> String {
 }
 
 /// Links what somebody has there to their account here, from inside its app.
-pub async fn link(phone: &Phone, there: &Elsewhere) -> Phone {
+pub async fn link(phone: &Phone, there: &People) {
     let inside = phone.inside(there.which.app());
     let network = there.which.network().0;
     let (status, cookies, sent) = inside
@@ -315,11 +325,10 @@ pub async fn link(phone: &Phone, there: &Elsewhere) -> Phone {
     let inside = inside.with_cookies(&cookies);
     let (status, ..) = inside.errand(&back, None).await;
     assert!((300..400).contains(&status), "linked: {status}");
-    inside
 }
 
 /// The same person inside the other wallet's app, where it is known who they are.
-pub async fn known_inside(phone: &Phone, there: &Elsewhere) -> Phone {
+pub async fn known_inside(phone: &Phone, there: &People) -> Phone {
     let inside = phone.inside(there.which.app());
     let network = there.which.network().0;
     let (status, cookies, sent) = inside.errand(&format!("/elsewhere/{network}/who?next=/"), None).await;

@@ -1,7 +1,8 @@
 //! A till where people pay, withdraw and are refunded until the server or a network is gone. What is not answered may be done or not: the books will say.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use koudai_wechatpay::client::Client;
 use koudai_wechatpay::types::{RefundRequest, RefundRequestAmount};
@@ -9,7 +10,8 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::books::{Dice, withdraw};
-use super::{Phone, client, order};
+use super::elsewhere::People;
+use super::{Phone, client, order, until};
 
 /// Where people pay, and until when.
 #[derive(Clone)]
@@ -19,6 +21,10 @@ pub struct Till {
     /// Payments and refunds that are not answered yet.
     under_way: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
+    /// Who agrees at another wallet, if that is what is paid by.
+    people: Option<People>,
+    /// The pages of what somebody is to agree to there, and whose.
+    begun: Arc<Mutex<Vec<(Phone, String)>>>,
 }
 
 /// Counts something for as long as it lasts.
@@ -41,7 +47,35 @@ impl Till {
     /// That of a merchant as `koudai merchant create` printed it.
     pub fn open(created: &Value, gateway: &str) -> Self {
         let client = Arc::new(client(created, gateway));
-        Self { client, created: created.clone(), under_way: Arc::default(), stop: Arc::default() }
+        Self {
+            client,
+            created: created.clone(),
+            under_way: Arc::default(),
+            stop: Arc::default(),
+            people: None,
+            begun: Arc::default(),
+        }
+    }
+
+    /// One whose payers agree at another wallet.
+    pub fn paid_elsewhere(self, people: &People) -> Self {
+        Self { people: Some(people.clone()), ..self }
+    }
+
+    /// Everybody agrees to what is still open to them; once nothing is, it is done.
+    pub async fn finish(&self) {
+        let Some(people) = &self.people else { return };
+        let begun = std::mem::take(&mut *self.begun.lock().expect("the pages"));
+        for (phone, page) in begun {
+            let over = async || {
+                let (status, body) = phone.get(&page).await.ok()?;
+                people.follow(&body).await;
+                // What goes out tomorrow is not under way yet.
+                let waits = body["state"] == "pending" && body["speed"] != "next_day";
+                (status == 404 || (status == 200 && !waits)).then_some(())
+            };
+            until(&page, over).await;
+        }
     }
 
     /// Nobody begins anything further.
@@ -78,18 +112,40 @@ impl Till {
         }
     }
 
+    /// Somebody is to agree to something elsewhere, perhaps.
+    fn begin(&self, phone: &Phone, page: &str) {
+        if self.people.is_some() {
+            self.begun.lock().expect("the pages").push((phone.clone(), page.to_owned()));
+        }
+    }
+
     /// One order; `None` if somebody did not answer.
     async fn one(&self, phone: &Phone, card: &str, number: &str, dice: &mut Dice) -> Option<()> {
         // What was topped up goes back to the card, at most what the network has of ours.
         if dice.roll(12) == 0 {
+            self.begin(phone, &format!("/withdraw/W-{number}"));
             withdraw(phone, card, number, dice).await?;
         }
         let total = 2 + i64::try_from(dice.roll(300)).expect("small");
         let placed = self.client.native(&order(&self.created, number, total)).await.ok()?;
         let page = phone.scan(&placed.code_url).await.ok()??;
-        let both = dice.roll(4) == 0;
+        // Only a card goes together with the balance.
+        let both = self.people.is_none() && dice.roll(4) == 0;
         let method = if both { format!("both:{}:{card}", total / 2) } else { card.to_owned() };
-        let (status, body) = phone.pay(&page, &method).await.ok()?;
+        self.begin(phone, &page);
+        let (status, mut body) = phone.pay(&page, &method).await.ok()?;
+        if let Some(people) = &self.people
+            && people.follow(&body).await
+        {
+            // The wallet hears of it in a moment.
+            for _ in 0..20 {
+                body = phone.get(&page).await.ok()?.1;
+                if body["state"] != "pending" {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
         if status != 200 {
             assert!(status == 503 || body["money_moved"] == "no", "{number}: {body}");
             return Some(());

@@ -1,0 +1,101 @@
+//! The real program and another wallet's: either is killed and started again with payments, withdrawals and refunds under way, and
+//! people in the middle of agreeing to them.
+
+mod drive;
+
+use std::path::Path;
+use std::time::Duration;
+
+use drive::books::{Dice, setting, settled, succeeded, verify};
+use drive::elsewhere::{Elsewhere, Which, known_inside, link};
+use drive::till::Till;
+use drive::{Demo, Phone, koudai, run, until};
+use koudai_networks::issuer::sandbox::test_cards;
+use koudai_store::Database;
+
+fn start_wallet(root: &Path, port: u16, bank: &str, there: &Elsewhere) -> Demo {
+    let log = root.join("demo.log");
+    let mut command = Demo::command(&root.join("data"), port, Some(bank), &log);
+    there.tell(&mut command);
+    Demo::of(command, &log)
+}
+
+/// `KOUDAI_…_ROUNDS` sets how often, `KOUDAI_…_SEED` when.
+async fn both_say_the_same(which: Which, name: &str, network: &str) {
+    let sized = |what: &str, default| setting(&format!("KOUDAI_{}_{what}", name.to_uppercase()), default);
+    let (rounds, seed) = (sized("ROUNDS", 6), sized("SEED", 20_261_126));
+    let mut dice = Dice(seed);
+    let (_directory, root) = drive::scratch();
+    let data = root.join("data");
+    assert!(run(koudai().args(["keys", "create", "--demo", "--data"]).arg(&data)).status.success());
+    let [port, bank_port, own, friends] = drive::rows_of_ports();
+    let inbox = format!("http://127.0.0.1:{}", port + 3);
+    let (_bank, bank) = drive::start_bank(&data, bank_port, &inbox, &root.join("bank.log"));
+    let mut there = Elsewhere::start(which, &root, [own, friends]).await;
+    let mut demo = start_wallet(&root, port, &bank, &there);
+    let (_, created) = drive::merchant(&data, &demo.address("gateway"));
+    let mut payers = vec![];
+    for card in test_cards().iter().filter(|card| (3..7).contains(&card.customer)) {
+        let phone = Phone::register(&demo, &card.phone).await;
+        link(&phone, &there.people).await;
+        let phone = known_inside(&phone, &there.people).await;
+        // From there, so that there is something to pay out from.
+        let asked = phone.top_up("first-top-up", &which.word(), "50").await;
+        assert!(there.people.follow(&asked).await, "{asked}");
+        let arrived = async || {
+            let (_, body) = phone.get("/top-up/first-top-up").await.ok()?;
+            (body["state"] == "succeeded").then_some(())
+        };
+        until("the first top-up arrives", arrived).await;
+        payers.push((phone, which.word()));
+    }
+    let mut tills = vec![];
+    let mut in_flight = 0;
+    for round in 0..rounds {
+        // A network that was down is called again after a while; until then there is nothing to cut off.
+        let (watch, _) = &payers[0];
+        let up = async || {
+            let (_, status) = watch.get("/status").await.ok()?;
+            (status["networks"][network] == "up").then_some(())
+        };
+        until("it is called again", up).await;
+        let till = Till::open(&created, &demo.address("gateway")).paid_elsewhere(&there.people);
+        let streams = till.crowd(&payers, &format!("{name}{round}"), &mut dice);
+        tokio::time::sleep(Duration::from_millis(50 + dice.roll(400))).await;
+        in_flight += till.under_way();
+        // In turn, so that each side is killed as often as the other.
+        if round % 2 == 0 {
+            there.kill();
+        } else {
+            demo.process.kill();
+            demo = start_wallet(&root, port, &bank, &there);
+        }
+        till.close();
+        streams.join_all().await;
+        verify(&data);
+        tills.push(till);
+    }
+    for till in tills {
+        till.finish().await;
+    }
+    let report = settled(&data).await;
+    let theirs = there.lines().await;
+    let reader = Database::Directory(data).reader().expect("our database");
+    assert_eq!(succeeded(&reader, |a| a.network == which.network()), theirs, "our books and theirs");
+    assert!(theirs.len() as u64 >= 4 + 2 * rounds, "people paid: {report}");
+    println!(
+        "{name}: seed {seed}, {rounds} kills of either side in turn, {in_flight} payments, withdrawals and refunds \
+         under way at the kills, both agree on {} debits, refunds and payouts; {report}",
+        theirs.len()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_side_is_killed_with_money_in_flight_alipay_and_the_wallet_say_the_same() {
+    both_say_the_same(Which::Alipay, "alipay", "alipay").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_side_is_killed_with_money_in_flight_wechat_pay_and_the_wallet_say_the_same() {
+    both_say_the_same(Which::WeChat, "wechat", "wechat").await;
+}
