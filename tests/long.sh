@@ -2,7 +2,7 @@
 # The larger runs. Each appends its result line, with commit and machine, to docs/results/NAME.md.
 set -eu
 cd "$(dirname "$0")/.."
-name="${1:?which: kill, takeover, two-phones, two-wallets, unionpay, engine, engine-postgres, http, gateway, networks, bill, notices, reconcile, simulate, fuzz}"
+name="${1:?which: kill, takeover, two-phones, two-wallets, unionpay, alipay, wechat, engine, engine-postgres, http, gateway, networks, bill, notices, reconcile, simulate, fuzz}"
 case "$name" in
     kill)
         export KOUDAI_KILL_ROUNDS="${KOUDAI_KILL_ROUNDS:-50}" KOUDAI_KILL_ACKS="${KOUDAI_KILL_ACKS:-200}"
@@ -28,6 +28,13 @@ case "$name" in
         export KOUDAI_UNIONPAY_ROUNDS="${KOUDAI_UNIONPAY_ROUNDS:-200}"
         test=unionpay
         line='^unionpay: '
+        ;;
+    alipay | wechat)
+        rounds="KOUDAI_$(echo "$name" | tr '[:lower:]' '[:upper:]')_ROUNDS"
+        eval "export $rounds=\"\${$rounds:-200}\""
+        test=other_wallets
+        line="^$name: "
+        filter="$name"
         ;;
     notices)
         export KOUDAI_DEAD_MERCHANTS="${KOUDAI_DEAD_MERCHANTS:-10000}" KOUDAI_DEAD_SECONDS="${KOUDAI_DEAD_SECONDS:-60}"
@@ -145,7 +152,7 @@ case "$name" in
         ;;
 esac
 out="$(mktemp)"
-cargo test --release --package "${package:-koudai}" --test "$test" -- --nocapture | tee "$out"
+cargo test --release --package "${package:-koudai}" --test "$test" ${filter:+"$filter"} -- --nocapture | tee "$out"
 result="$(grep "$line" "$out")"
 commit="$(git rev-parse --short=12 HEAD)"
 git diff --quiet HEAD || commit="$commit with changes"

@@ -40,7 +40,7 @@ sed -n 's/.*"issuer_public_key_pem": "\(.*\)",*$/\1/p' "$dir/issuing.json" | sed
 echo "2 998801 $(address wallet "$dir/friend.addresses") friend.pem koudai" >"$dir/issuers"
 "$bin" merchant create --data "$dir/friend" --name 口袋 --products native,jsapi,h5,transfer >"$dir/at-wechat.json"
 mchid="$(sed -n 's/.*"mchid": "\([0-9]*\)".*/\1/p' "$dir/at-wechat.json")"
-"$bin" merchant set --data "$dir/friend" "$mchid" --h5-domain koudai.example.org --transfer-scene 1000 >/dev/null
+"$bin" merchant set --data "$dir/friend" "$mchid" --h5-domain koudai.example.org --transfer-scene 1000 --key-mode public-key >/dev/null
 "$bin" merchant app-secret --data "$dir/friend" "$mchid" >"$dir/at-wechat-app.json"
 node tests/e2e/wechat-contract.mjs "$dir/at-wechat.json" "$dir/at-wechat-app.json" "$(address gateway "$dir/friend.addresses")" "$dir/wechat"
 "$bin" --log debug demo --json --data "$dir/data" --more-issuers "$dir/issuers" --wechat "$dir/wechat/wechat.conf" >"$dir/addresses" 2>"$dir/addresses.log" &

@@ -122,7 +122,7 @@ impl Elsewhere {
         let text = |value: &Value, name: &str| value[name].as_str().expect("a text").to_owned();
         let mchid = text(&created, "mchid");
         let set = |arguments: &[&str]| json_of(koudai().args(arguments).arg(&mchid).arg("--data").arg(&data));
-        set(&["merchant", "set", "--transfer-scene", "1000"]);
+        set(&["merchant", "set", "--transfer-scene", "1000", "--key-mode", "public-key"]);
         let app_secret = text(&set(&["merchant", "app-secret"]), "app_secret");
         std::fs::create_dir(&folder).expect("a folder");
         let write = |name: &str, text: String| {
