@@ -54,6 +54,9 @@ pub(crate) enum Command {
     /// ledger is moved between SQLite and PostgreSQL, either way: stop the server, back up, restore, start. Copy and ledger
     /// are checked before and after. A restored ledger sends nothing to banks, phones and merchants until --reconciled.
     Restore(RestoreArgs),
+    /// Puts a contract with a network to that network, and says what is wrong with it
+    #[command(subcommand)]
+    Doctor(DoctorCommand),
     /// Measures this machine; each command prints one JSON object
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -422,6 +425,23 @@ pub(crate) struct ServeArgs {
     /// For how many seconds a card's bank is sent a payment before the payment is withdrawn there: 10 to 3600; 90 if absent
     #[arg(long, value_name = "SECONDS", env = "KOUDAI_NETWORK_DEADLINE")]
     pub(crate) network_deadline: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DoctorCommand {
+    /// WeChat Pay. Moves no money: places an order over ¥0.01 and closes it again
+    #[command(name = "wechat")]
+    WeChat(DoctorWeChatArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorWeChatArgs {
+    /// The file with the contract, see docs/operating-wechat-pay.md
+    #[arg(long, value_name = "FILE", env = "KOUDAI_WECHAT")]
+    pub(crate) wechat: PathBuf,
+    /// The address people and merchants use, such as `https://pay.example.org`
+    #[arg(long, value_name = "URL", env = "KOUDAI_ORIGIN")]
+    pub(crate) origin: String,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@ mod cli;
 mod control;
 mod demo;
 mod directory;
+mod doctor;
 mod durable;
 mod failure;
 mod house;
@@ -34,7 +35,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-use cli::{Cli, Command, IssuingAppCommand, MerchantCommand, SandboxCommand, StaffCommand};
+use cli::{Cli, Command, DoctorCommand, IssuingAppCommand, MerchantCommand, SandboxCommand, StaffCommand};
 use failure::Failure;
 
 /// A payment's rows are made by one thread and dropped by another, which the system's allocator takes locks for.
@@ -99,6 +100,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Merchant(MerchantCommand::ApiV3Key(args)) => {
                 merchant::credentials::run_apiv3_key(args).await
             }
+            Command::Doctor(DoctorCommand::WeChat(args)) => doctor::run_wechat(args).await,
             Command::Verify(args) => check(&args.data),
             Command::Backup(args) => backup::take::run(&args),
             Command::Restore(args) => backup::restore::run(&args),

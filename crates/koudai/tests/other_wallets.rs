@@ -99,3 +99,38 @@ async fn whichever_side_is_killed_with_money_in_flight_alipay_and_the_wallet_say
 async fn whichever_side_is_killed_with_money_in_flight_wechat_pay_and_the_wallet_say_the_same() {
     both_say_the_same(Which::WeChat, "wechat", "wechat").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contract_with_wechat_pay_is_looked_over_before_anybody_pays_by_it() {
+    let (_directory, root) = drive::scratch();
+    std::fs::create_dir(root.join("data")).expect("a folder");
+    let there = Elsewhere::start(Which::WeChat, &root, drive::rows_of_ports()).await;
+    let doctor = || {
+        let mut command = koudai();
+        command
+            .args(["doctor", "wechat", "--origin", "https://pay.example.org", "--wechat"])
+            .arg(there.contract());
+        let output = run(&mut command);
+        let [said, complaint] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("a text"));
+        (output.status.code(), said, complaint)
+    };
+    let (code, said, complaint) = doctor();
+    assert_eq!((code, complaint.as_str()), (Some(0), ""), "{said}");
+    assert!(said.contains("fine     app-secret: "), "{said}");
+    assert!(said.contains("https://pay.example.org/networks/1002/notice"), "{said}");
+
+    // Another app's secret.
+    let secret = root.join("wechat/app_secret.txt");
+    std::fs::write(&secret, "f".repeat(32)).expect("a file");
+    let (code, said, complaint) = doctor();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("WRONG    app-secret: ") && complaint.contains("one thing is wrong"),
+        "{said}{complaint}"
+    );
+    std::fs::remove_file(&secret).expect("it was there");
+    let (code, _, complaint) = doctor();
+    assert_eq!(code, Some(2));
+    assert!(complaint.contains("app-secret"), "{complaint}");
+}

@@ -7,10 +7,12 @@
 mod books;
 mod client;
 mod codes;
+mod doctor;
 mod network;
 mod payouts;
 pub mod sandbox;
 mod who;
 
 pub use client::{DEFAULT_TIMEOUT, Identity, IdentityError, Payouts, Settings, SettingsError, WeChat};
+pub use doctor::{Finding, Verdict};
 pub use koudai_wechatpay::types::{AccountType, TransferReport};

@@ -58,6 +58,12 @@ impl WeChat {
         }
     }
 
+    /// What the platform refuses a code with, 0 if it takes it; `None` if it does not answer or there is no secret.
+    pub(super) async fn errcode_of(&self, code: &Secret<String>) -> Option<i64> {
+        let secret = self.settings.app_secret.as_ref()?;
+        Some(self.access_token(secret, code).await?.errcode)
+    }
+
     async fn access_token(&self, secret: &Secret<String>, code: &Secret<String>) -> Option<Reply> {
         let query = serde_urlencoded::to_string([
             ("appid", self.settings.appid.as_str()),

@@ -15,6 +15,7 @@ use koudai_networks::Reach;
 use koudai_networks::network::{Network, Scene};
 use koudai_networks::outside::Outside;
 use koudai_networks::reconciling::{self, Days};
+use koudai_store::Reader;
 
 use super::{PIN, Rig};
 
@@ -64,7 +65,7 @@ pub async fn each_is_found(
 
     let outside = Outside::default().with(network, books);
     reconciling::run(engine, &outside, network, Days::Due).await.unwrap();
-    let found = engine.read(|r| r.all::<Difference>()).await.unwrap();
+    let found = engine.read(Reader::all::<Difference>).await.unwrap();
     let found: BTreeMap<_, _> =
         found.iter().map(|one| (one.number.as_str(), (one.class.word(), one.gap_minor, one.state))).collect();
     let [short, amount, failed, cut] = [short, amount, failed, cut].map(|attempt| attempt.id.wire());
@@ -77,8 +78,8 @@ pub async fn each_is_found(
         (long.as_str(), ("LONG", 1_005, open)),
     ]);
     assert_eq!(found, due);
-    let lines = engine.read(|r| r.all::<StatementLine>()).await.unwrap().len();
+    let lines = engine.read(Reader::all::<StatementLine>).await.unwrap().len();
     reconciling::run(engine, &outside, network, Days::All).await.unwrap();
-    assert_eq!(engine.read(|r| r.all::<StatementLine>()).await.unwrap().len(), lines, "read once");
-    assert_eq!(engine.read(|r| r.all::<Difference>()).await.unwrap().len(), due.len());
+    assert_eq!(engine.read(Reader::all::<StatementLine>).await.unwrap().len(), lines, "read once");
+    assert_eq!(engine.read(Reader::all::<Difference>).await.unwrap().len(), due.len());
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod books;
+mod doctor;
 mod faults;
 mod ground;
 mod keys;

@@ -156,11 +156,16 @@ impl Elsewhere {
         write("wechat.conf", settings);
     }
 
+    /// The contract with a WeChat Pay.
+    pub fn contract(&self) -> PathBuf {
+        self.root.join("wechat/wechat.conf")
+    }
+
     /// What the wallet under test is started with.
     pub fn tell(&self, demo: &mut Command) {
         match self.people.which {
             Which::Alipay => demo.args(["--alipay-url", &self.people.url]),
-            Which::WeChat => demo.arg("--wechat").arg(self.root.join("wechat/wechat.conf")),
+            Which::WeChat => demo.arg("--wechat").arg(self.contract()),
         };
     }
 
