@@ -62,6 +62,10 @@ pub(crate) fn open_for(tx: &mut Tx<'_>, attempt: Attempt, within_ms: i64, at: Op
 /// Lets an open attempt be withdrawn at the network from now on instead of sent. What the network did meanwhile counts.
 pub(crate) fn withdraw(tx: &mut Tx<'_>, mut open: OpenAttempt) {
     let now = tx.now();
+    if open.send_until <= now && open.next_at <= now {
+        // It is withdrawn, and due.
+        return;
+    }
     open.send_until = open.send_until.min(now);
     open.next_at = open.next_at.min(now);
     tx.announce(Event::AttemptOpened(open.attempt));

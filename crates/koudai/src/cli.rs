@@ -317,7 +317,7 @@ pub(crate) struct DemoArgs {
     /// A file with further issuers on this machine, a line for each: `NUMBER BIN[,BIN…] URL KEY-FILE APP-ID`
     #[arg(long, value_name = "FILE")]
     pub(crate) more_issuers: Option<PathBuf>,
-    /// A file with a contract with a WeChat Pay on this machine, such as another demo's gateway, see docs/wechat.md
+    /// A file with a contract with a WeChat Pay on this machine, such as another demo's gateway, see docs/operating-wechat-pay.md
     #[arg(long, value_name = "FILE")]
     pub(crate) wechat: Option<PathBuf>,
     /// A sandbox bank that runs already, on this demo's `bank` directory; for crash tests
@@ -416,7 +416,7 @@ pub(crate) struct ServeArgs {
     /// A file with the contract with UnionPay, see docs/unionpay.md
     #[arg(long, value_name = "FILE", env = "KOUDAI_UNIONPAY")]
     pub(crate) unionpay: Option<String>,
-    /// A file with the contract with WeChat Pay, see docs/wechat.md
+    /// A file with the contract with WeChat Pay, see docs/operating-wechat-pay.md
     #[arg(long, value_name = "FILE", env = "KOUDAI_WECHAT")]
     pub(crate) wechat: Option<String>,
     /// A file with the contract with Alipay, see docs/alipay.md

@@ -111,8 +111,10 @@ fn what_is_given_up_is_withdrawn_there_at_once_and_what_was_done_meanwhile_count
     ledger.submit(&GiveUp { person, attempt }).unwrap();
     let row = ledger.get::<OpenAttempt>(&attempt).unwrap();
     assert!(row.send_until == ledger.now && row.next_at <= ledger.now);
+    let told = ledger.events.len();
     let (again, changed) = ledger.effect(&GiveUp { person, attempt });
     assert!(again.is_ok() && !changed);
+    assert_eq!(ledger.events.len(), told, "nobody is told of the same twice");
     ledger.fail(attempt, NetworkRefusal::Withdrawn);
     assert_eq!(ledger.get::<Order>(&order.id).unwrap().state, OrderState::Unpaid);
 

@@ -156,6 +156,7 @@ impl WeChat {
     /// Whether it is there, and what its clock says.
     async fn reach(&self) -> Vec<Finding> {
         const PLATFORM: &str = "the platform";
+        const CLOCK: &str = "this machine's clock";
         let url = format!("{}/v3/certificates", self.settings.api);
         let answer = match self.http.get(&url).header("accept", "application/json").send().await {
             Ok(answer) => answer,
@@ -170,15 +171,16 @@ impl WeChat {
         let theirs = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let theirs = theirs.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
         found.push(match theirs.and_then(|since| i64::try_from(since.as_secs()).ok()) {
-            None => Finding::new("this machine's clock", Verdict::Unsure, "the platform does not say the time"),
+            None => Finding::new(CLOCK, Verdict::Unsure, "the platform does not say the time"),
             Some(theirs) => {
                 let apart = self.now().0 / 1_000 - theirs;
-                let verdict = if apart.abs() > MOST_APART_S { Verdict::Wrong } else { Verdict::Fine };
-                let says = match verdict {
-                    Verdict::Wrong => format!("{apart} s from the platform's, which refuses what is signed at another time: set it right"),
-                    _ => format!("{apart} s from the platform's"),
-                };
-                Finding::new("this machine's clock", verdict, says)
+                let says = format!("{apart} s from the platform's");
+                if apart.abs() > MOST_APART_S {
+                    let says = format!("{says}, which refuses what is signed at another time: set it right");
+                    Finding::new(CLOCK, Verdict::Wrong, says)
+                } else {
+                    Finding::new(CLOCK, Verdict::Fine, says)
+                }
             }
         });
         found
