@@ -11,7 +11,6 @@ use koudai_core::attempt::Outcome;
 use koudai_core::ledger::ALIPAY_NETWORK;
 use koudai_core::money::Money;
 use koudai_core::secret::Secret;
-use koudai_core::time::{DAY, Timestamp};
 use koudai_engine::Clock;
 use koudai_networks::alipay::sandbox::{APP_ID, SELLER, SandboxAlipay, SandboxSettings, serve};
 use koudai_networks::alipay::{Alipay, Settings};
@@ -28,8 +27,7 @@ fn now() -> i64 {
 
 #[tokio::test]
 async fn everything_that_differs_from_the_bills_of_a_day_is_found() {
-    // Noon, so that a day does not end meanwhile.
-    let noon = Timestamp::of_china_day(Timestamp(rig::now_s() * 1_000).china_day()).plus(DAY / 2);
+    let noon = rig::differing::noon();
     NOW_MS.store(noon.0, Ordering::Relaxed);
     let clock = Clock::by_hand(noon);
     let directory = tempfile::tempdir().unwrap();

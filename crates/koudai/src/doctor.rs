@@ -15,13 +15,11 @@ use crate::wechat;
 /// # Errors
 /// If the file cannot be used, or anything in it is wrong as the platform sees it.
 pub(crate) async fn run_wechat(args: DoctorWeChatArgs) -> Result<(), Failure> {
-    let file = args.wechat.display();
     // One on this machine may be looked over as well: for a demo.
-    let contract = wechat::read_of_this_machine(&args.wechat)
-        .map_err(|wrong| Failure::usage(format!("{file}:\n  - {}", wrong.join("\n  - "))))?;
+    let contract = wechat::read_of_this_machine(&args.wechat)?;
     let origin = args.origin.trim_end_matches('/');
     let client = WeChat::new(contract.settings(origin, origin, WECHAT_NETWORK.0, unix_seconds))
-        .map_err(|error| Failure::usage(format!("{file}: {error}")))?;
+        .map_err(|error| Failure::usage(format!("--wechat {}: {error}", args.wechat.display())))?;
     let found = client.examine().await;
     let mut out = std::io::stdout().lock();
     let mut line = |word: &str, part: &str, says: &str| {

@@ -102,13 +102,16 @@ pub(crate) fn read(path: &Path) -> Result<Contract, Vec<String>> {
     read_with(path, https)
 }
 
-/// The same of a platform that is on this machine, for a demo.
+/// The same of a platform that may be on this machine, by the file that `--wechat` names.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(crate) fn read_of_this_machine(path: &Path) -> Result<Contract, Vec<String>> {
+pub(crate) fn read_of_this_machine(path: &Path) -> Result<Contract, Failure> {
     // Whether the address is really here, the client looks at itself.
-    read_with(path, |_, text| Ok(text.to_owned()))
+    read_with(path, |_, text| Ok(text.to_owned())).map_err(|wrong| {
+        let wrong = wrong.join("\n  - ");
+        Failure::usage(format!("--wechat {}:\n  - {wrong}", path.display()))
+    })
 }
 
 /// Judges an address by its setting's name.

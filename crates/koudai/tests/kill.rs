@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use drive::books::{Books, Dice, Stream, check, compare_with_the_bank, setting, settled, verify};
-use drive::{Demo, Phone, koudai, run};
+use drive::{Demo, Ground, Phone};
 use koudai_networks::issuer::sandbox::test_cards;
 use koudai_store::Database;
 
@@ -25,13 +25,9 @@ async fn whatever_was_acknowledged_survives_kill_9_and_the_bank_agrees() {
     let seed = setting("KOUDAI_KILL_SEED", 20_261_123);
     let mut dice = Dice(seed);
     let (_keep, root) = drive::scratch();
-    let data = root.join("data");
     let log = root.join("demo.log");
-    assert!(run(koudai().args(["keys", "create", "--demo", "--data"]).arg(&data)).status.success());
-    let port = drive::free_ports();
-    // The demo's own faces take the ports after its first; the bank gets one far from them.
-    let (bank_port, inbox) = (drive::free_ports(), format!("http://127.0.0.1:{}", port + 3));
-    let (_bank, bank) = drive::start_bank(&data, bank_port, &inbox, &root.join("bank.log"));
+    let [port, bank_port] = drive::rows_of_ports();
+    let Ground { data, inbox, bank: _bank, bank_url: bank } = Ground::prepare(&root, port, bank_port);
     let mut demo = Demo::start(&data, port, Some(&bank), &log);
     assert_eq!(
         demo.address("inbox").rsplit(':').next(),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use drive::books::{bank_lines, compare_with_the_bank, settled, succeeded, unionpay_lines};
 use drive::elsewhere::{Elsewhere, Which, known_inside, link};
-use drive::{Demo, PIN, Phone, Running, Typed, koudai, run};
+use drive::{Demo, Ground, PIN, Phone, Running, Typed};
 use koudai_core::ledger::{ISSUER_NETWORK, NetworkId, UNIONPAY_NETWORK};
 use koudai_core::rows::Attempt;
 use koudai_networks::issuer::BookKind;
@@ -32,16 +32,6 @@ enum Outsider {
 }
 
 impl Outsider {
-    /// The name of its sandbox, and of the directory of it.
-    const fn sandbox(self) -> &'static str {
-        match self {
-            Self::Issuer => "bank",
-            Self::UnionPay => "unionpay",
-            Self::Elsewhere(Which::Alipay) => "alipay",
-            Self::Elsewhere(Which::WeChat) => "wechat",
-        }
-    }
-
     const fn network(self) -> NetworkId {
         match self {
             Self::Issuer => ISSUER_NETWORK,
@@ -101,19 +91,16 @@ struct World {
 impl World {
     async fn new(outsider: Outsider) -> Self {
         let (directory, root) = drive::scratch();
-        let data = root.join("data");
-        assert!(run(koudai().args(["keys", "create", "--demo", "--data"]).arg(&data)).status.success());
         let [port, bank_port, other_port, friends_port] = drive::rows_of_ports();
-        let inbox = format!("http://127.0.0.1:{}", port + 3);
-        let (bank, bank_url) = drive::start_bank(&data, bank_port, &inbox, &root.join("bank.log"));
+        let Ground { data, inbox, bank, bank_url } = Ground::prepare(&root, port, bank_port);
         let mut demo = Demo::command(&data, port, Some(&bank_url), &root.join("demo.log"));
         let (mut other, mut url, mut there) = (None, bank_url.clone(), None);
         match outsider {
             Outsider::Issuer => {}
             Outsider::UnionPay => {
-                let (log, name) = (root.join("other.log"), outsider.sandbox());
-                let (running, at) = drive::start_sandbox(name, &data, other_port, &inbox, &log);
-                demo.arg(format!("--{name}-url")).arg(&at);
+                let log = root.join("other.log");
+                let (running, at) = drive::start_sandbox("unionpay", &data, other_port, &inbox, &log);
+                demo.args(["--unionpay-url", &at]);
                 (other, url) = (Some(running), at);
             }
             Outsider::Elsewhere(which) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use drive::books::{Dice, setting, settled, succeeded, verify};
 use drive::elsewhere::{Elsewhere, Which, known_inside, link};
 use drive::till::Till;
-use drive::{Demo, Phone, koudai, run, until};
+use drive::{Demo, Ground, Phone, koudai, run, until, until_up};
 use koudai_networks::issuer::sandbox::test_cards;
 use koudai_store::Database;
 
@@ -21,16 +21,14 @@ fn start_wallet(root: &Path, port: u16, bank: &str, there: &Elsewhere) -> Demo {
 }
 
 /// `KOUDAI_…_ROUNDS` sets how often, `KOUDAI_…_SEED` when.
-async fn both_say_the_same(which: Which, name: &str, network: &str) {
+async fn both_say_the_same(which: Which) {
+    let name = which.name();
     let sized = |what: &str, default| setting(&format!("KOUDAI_{}_{what}", name.to_uppercase()), default);
     let (rounds, seed) = (sized("ROUNDS", 6), sized("SEED", 20_261_126));
     let mut dice = Dice(seed);
     let (_directory, root) = drive::scratch();
-    let data = root.join("data");
-    assert!(run(koudai().args(["keys", "create", "--demo", "--data"]).arg(&data)).status.success());
     let [port, bank_port, own, friends] = drive::rows_of_ports();
-    let inbox = format!("http://127.0.0.1:{}", port + 3);
-    let (_bank, bank) = drive::start_bank(&data, bank_port, &inbox, &root.join("bank.log"));
+    let Ground { data, bank: _bank, bank_url: bank, .. } = Ground::prepare(&root, port, bank_port);
     let mut there = Elsewhere::start(which, &root, [own, friends]).await;
     let mut demo = start_wallet(&root, port, &bank, &there);
     let (_, created) = drive::merchant(&data, &demo.address("gateway"));
@@ -52,13 +50,7 @@ async fn both_say_the_same(which: Which, name: &str, network: &str) {
     let mut tills = vec![];
     let mut in_flight = 0;
     for round in 0..rounds {
-        // A network that was down is called again after a while; until then there is nothing to cut off.
-        let (watch, _) = &payers[0];
-        let up = async || {
-            let (_, status) = watch.get("/status").await.ok()?;
-            (status["networks"][network] == "up").then_some(())
-        };
-        until("it is called again", up).await;
+        until_up(&payers[0].0, name).await;
         let till = Till::open(&created, &demo.address("gateway")).paid_elsewhere(&there.people);
         let streams = till.crowd(&payers, &format!("{name}{round}"), &mut dice);
         tokio::time::sleep(Duration::from_millis(50 + dice.roll(400))).await;
@@ -92,12 +84,12 @@ async fn both_say_the_same(which: Which, name: &str, network: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_side_is_killed_with_money_in_flight_alipay_and_the_wallet_say_the_same() {
-    both_say_the_same(Which::Alipay, "alipay", "alipay").await;
+    both_say_the_same(Which::Alipay).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_side_is_killed_with_money_in_flight_wechat_pay_and_the_wallet_say_the_same() {
-    both_say_the_same(Which::WeChat, "wechat", "wechat").await;
+    both_say_the_same(Which::WeChat).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

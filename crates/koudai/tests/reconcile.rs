@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use drive::books::{bank_client, setting, settled, verify};
-use drive::{Demo, Phone, Running, json_of, koudai, run};
+use drive::{Demo, Ground, Phone, Running, json_of, koudai, run};
 use koudai_core::ledger::ISSUER_NETWORK;
 use koudai_core::reconcile::{GRACE_MS, newest_due_day};
 use koudai_core::rows::{
@@ -95,11 +95,8 @@ impl Place {
 
 /// Pays so much by card while the bank fails, and one that it refuses. Everything is settled and nothing runs afterwards.
 async fn paid(root: &Path, payments: u64) -> Place {
-    let data = root.join("data");
-    assert!(run(koudai().args(["keys", "create", "--demo", "--data"]).arg(&data)).status.success());
     let [port, bank_port] = drive::rows_of_ports();
-    let inbox = format!("http://127.0.0.1:{}", port + 3);
-    let (bank, url) = drive::start_bank(&data, bank_port, &inbox, &root.join("bank.log"));
+    let Ground { data, inbox, bank, bank_url: url } = Ground::prepare(root, port, bank_port);
     let mut place = Place { data: data.clone(), bank: Some(bank), url, port: bank_port, inbox };
     let demo = Demo::start(&data, port, Some(&place.url), &root.join("demo.log"));
     let (client, created) = drive::merchant(&data, &format!("http://127.0.0.1:{port}"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use drive::books::{Dice, lines_of, setting, settled, succeeded, verify};
 use drive::till::Till;
-use drive::{Demo, Phone, koudai, run, until};
+use drive::{Demo, Phone, koudai, run, until, until_up};
 use koudai_core::identity::Phone as PhoneNumber;
 use koudai_core::issuing::{AccountBin, account_number};
 use koudai_core::ledger::NetworkId;
@@ -200,13 +200,7 @@ async fn whichever_side_is_killed_with_money_in_flight_both_books_say_the_same()
     }
     let mut in_flight = 0;
     for round in 0..rounds {
-        // A network that was down is called again after a while; until then there is nothing to cut off.
-        let (watch, _) = &payers[0];
-        let up = async || {
-            let (_, status) = watch.get("/status").await.ok()?;
-            (status["networks"]["issuer-2"] == "up").then_some(())
-        };
-        until("the other wallet is called again", up).await;
+        until_up(&payers[0].0, "issuer-2").await;
         let till = Till::open(&w.created, &w.app.address("gateway"));
         let streams = till.crowd(&payers, &format!("W{round}"), &mut dice);
         tokio::time::sleep(Duration::from_millis(50 + dice.roll(400))).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use drive::books::{Dice, setting, settled, succeeded, unionpay_lines, verify};
 use drive::till::Till;
-use drive::{Demo, Phone, Running, koudai, run, until};
+use drive::{Demo, Ground, Phone, Running, until_up};
 use koudai_core::card::CardKind;
 use koudai_core::ledger::UNIONPAY_NETWORK;
 use koudai_networks::unionpay::sandbox::test_cards;
@@ -41,11 +41,8 @@ fn start_wallet(root: &std::path::Path, port: u16, bank: &str, unionpay: &str) -
 impl House {
     fn start() -> Self {
         let (directory, root) = drive::scratch();
-        let data = root.join("data");
-        assert!(run(koudai().args(["keys", "create", "--demo", "--data"]).arg(&data)).status.success());
         let ports = drive::rows_of_ports();
-        let inbox = format!("http://127.0.0.1:{}", ports[0] + 3);
-        let (bank, bank_url) = drive::start_bank(&data, ports[1], &inbox, &root.join("bank.log"));
+        let Ground { data, bank, bank_url, .. } = Ground::prepare(&root, ports[0], ports[1]);
         let (unionpay, url) = start_unionpay(&root, ports);
         let demo = start_wallet(&root, ports[0], &bank_url, &url);
         Self { _directory: directory, root, data, ports, _bank: bank, bank_url, unionpay, url, demo }
@@ -79,13 +76,7 @@ async fn whichever_side_is_killed_with_money_in_flight_unionpay_and_the_wallet_s
     }
     let mut in_flight = 0;
     for round in 0..rounds {
-        // A network that was down is called again after a while; until then there is nothing to cut off.
-        let (watch, _) = &payers[0];
-        let up = async || {
-            let (_, status) = watch.get("/status").await.ok()?;
-            (status["networks"]["unionpay"] == "up").then_some(())
-        };
-        until("UnionPay is called again", up).await;
+        until_up(&payers[0].0, "unionpay").await;
         let till = Till::open(&created, &house.demo.address("gateway"));
         let streams = till.crowd(&payers, &format!("U{round}"), &mut dice);
         tokio::time::sleep(Duration::from_millis(50 + dice.roll(400))).await;

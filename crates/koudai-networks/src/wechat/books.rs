@@ -160,7 +160,7 @@ fn entry(no: i64, way: Way, names: [&str; 2], amount: &str, time: &str) -> Optio
 }
 
 /// `2026-11-24`, as bills are asked for.
-fn date(day: i64) -> String {
+pub(super) fn date(day: i64) -> String {
     let t = Timestamp::of_china_day(day).china();
     format!("{:04}-{:02}-{:02}", t.year, t.month, t.day)
 }

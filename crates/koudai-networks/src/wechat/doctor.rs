@@ -2,12 +2,13 @@
 //! operator. What is asked moves no money: one order over a fen that nobody pays, and is closed again.
 
 use koudai_core::secret::Secret;
-use koudai_core::time::{DAY, MINUTE, Timestamp};
+use koudai_core::time::{MINUTE, Timestamp};
 use koudai_wechatpay::client::{ClientError, Unknown};
 use koudai_wechatpay::nonce;
 use koudai_wechatpay::types::{BillType, ErrorBody, NativeOrder, OrderAmount, same_code};
 use reqwest::header::DATE;
 
+use super::books::date;
 use super::client::WeChat;
 use super::codes;
 use crate::network::Place;
@@ -296,8 +297,7 @@ impl WeChat {
     /// Whether the bills can be had that reconciliation reads.
     async fn bills(&self) -> Finding {
         const PART: &str = "bills";
-        let t = Timestamp(self.now().0 - DAY).china();
-        let yesterday = format!("{:04}-{:02}-{:02}", t.year, t.month, t.day);
+        let yesterday = date(self.now().china_day() - 1);
         match self.client.trade_bill(&yesterday, &BillType::All, true).await {
             Ok(_) => Finding::new(PART, Verdict::Fine, format!("that of {yesterday} can be had")),
             Err(ClientError::Refused { body, .. })

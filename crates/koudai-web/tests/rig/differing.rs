@@ -8,7 +8,7 @@ use koudai_core::money::Money;
 use koudai_core::other_wallet::{AtWallet, OpenWallet, wallet_mac};
 use koudai_core::payment_password::Pin;
 use koudai_core::rows::{Attempt, Difference, DifferenceState, NetworkRefusal, StatementLine};
-use koudai_core::time::DAY;
+use koudai_core::time::{DAY, Timestamp};
 use koudai_core::top_up::StartTopUp;
 use koudai_engine::Clock;
 use koudai_networks::Reach;
@@ -17,7 +17,12 @@ use koudai_networks::outside::Outside;
 use koudai_networks::reconciling::{self, Days};
 use koudai_store::Reader;
 
-use super::{PIN, Rig};
+use super::{PIN, Rig, now_s};
+
+/// Noon of this day in China, so that no day ends during a test.
+pub fn noon() -> Timestamp {
+    Timestamp::of_china_day(Timestamp(now_s() * 1_000).china_day()).plus(DAY / 2)
+}
 
 /// A wallet on this clock whose people top up from another one. `pay` pays so much there under a number and returns the other
 /// one's number for it; `forward` moves every clock, by milliseconds. It is noon, and two days later the books are whole.

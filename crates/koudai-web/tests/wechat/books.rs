@@ -51,10 +51,10 @@ fn lines(entries: &[BookEntry]) -> Vec<(Way, &str, i64)> {
     entries.iter().map(|entry| (entry.way, &*entry.number, entry.amount_minor)).collect()
 }
 
-/// Both sides at noon, so that a day does not end meanwhile.
+/// Both sides at noon.
 async fn at_noon() -> (Ground, Hands, Timestamp) {
     let turn = TURN.lock().await;
-    let noon = Timestamp::of_china_day(Timestamp(now_s() * 1_000).china_day()).plus(DAY / 2);
+    let noon = differing::noon();
     let clock = Clock::by_hand(noon);
     SHIFT_S.store(noon.0 / 1_000 - now_s(), Ordering::Relaxed);
     (Ground::by(clock.clone(), shifted).await, Hands { clock, _turn: turn }, noon)

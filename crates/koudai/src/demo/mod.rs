@@ -109,7 +109,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         more_issuers: more_issuers(args.more_issuers.as_deref())?,
         issuer_bins: vec![BIN.to_owned()],
         unionpay: outside.unionpay_contract(data)?,
-        wechat: wechat_contract(args.wechat.as_deref())?,
+        wechat: args.wechat.as_deref().map(wechat::read_of_this_machine).transpose()?,
         alipay: outside.alipay_contract(data)?,
         sms_url: post_to,
         sms_token: token,
@@ -233,15 +233,6 @@ fn more_issuers(file: Option<&Path>) -> Result<Vec<Issuer>, Failure> {
     issuers::read(file).map_err(|wrong| {
         let wrong = wrong.join("\n  - ");
         Failure::usage(format!("--more-issuers {}:\n  - {wrong}", file.display()))
-    })
-}
-
-/// A WeChat Pay on this machine.
-fn wechat_contract(file: Option<&Path>) -> Result<Option<wechat::Contract>, Failure> {
-    let Some(file) = file else { return Ok(None) };
-    wechat::read_of_this_machine(file).map(Some).map_err(|wrong| {
-        let wrong = wrong.join("\n  - ");
-        Failure::usage(format!("--wechat {}:\n  - {wrong}", file.display()))
     })
 }
 

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,7 +16,7 @@ use koudai_networks::issuer::sandbox::test_cards;
 use koudai_store::Database;
 use serde_json::{Value, json};
 
-use super::{Demo, Phone, Running, http, json_of, koudai, open_sandbox, run};
+use super::{Demo, Phone, Running, http, json_of, koudai, open_sandbox};
 
 /// Which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,14 @@ impl Which {
         match self {
             Self::Alipay => ALIPAY_NETWORK,
             Self::WeChat => WECHAT_NETWORK,
+        }
+    }
+
+    /// What `/status` calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alipay => "alipay",
+            Self::WeChat => "wechat",
         }
     }
 
@@ -127,7 +137,7 @@ impl Elsewhere {
         std::fs::create_dir(&folder).expect("a folder");
         let write = |name: &str, text: String| {
             std::fs::write(folder.join(name), text).expect("a file");
-            assert!(run(Command::new("chmod").arg("600").arg(folder.join(name))).status.success());
+            std::fs::set_permissions(folder.join(name), Permissions::from_mode(0o600)).expect("its own");
         };
         write("certificate.pem", text(&created, "certificate_pem"));
         write("key.pem", text(&created, "private_key_pem"));
@@ -255,7 +265,7 @@ impl People {
             Some("call-up") if way["call"] == "wechat-pay" => {
                 let parameters: BTreeMap<String, String> =
                     serde_json::from_value(parameters()).expect("texts");
-                let query = serde_urlencoded(&parameters);
+                let query = serde_urlencoded::to_string(&parameters).expect("texts");
                 let Ok((200, body)) = them.get(&format!("/pay/jsapi?{query}")).await else {
                     return false;
                 };
@@ -292,7 +302,7 @@ impl People {
                 let asked: reqwest::Url = page.parse().expect("an address");
                 let mut form: BTreeMap<String, String> = asked.query_pairs().into_owned().collect();
                 form.insert("person".to_owned(), PERSON.to_string());
-                let request = http().post(page).body(serde_urlencoded(&form));
+                let request = http().post(page).body(serde_urlencoded::to_string(&form).expect("texts"));
                 let request = request.header("content-type", "application/x-www-form-urlencoded");
                 let reply = request.send().await.expect("it answers");
                 let location = reply.headers().get("location").expect("a way back");
@@ -309,13 +319,6 @@ impl People {
         let at = back.find("/elsewhere/").expect("a page of the wallet's");
         back[at..].to_owned()
     }
-}
-
-/// Pairs as a form sends them.
-fn serde_urlencoded(pairs: &BTreeMap<String, String>) -> String {
-    let mut url: reqwest::Url = "http://localhost".parse().expect("an address");
-    url.query_pairs_mut().extend_pairs(pairs);
-    url.query().unwrap_or_default().to_owned()
 }
 
 /// Links what somebody has there to their account here, from inside its app.

@@ -159,6 +159,27 @@ pub fn start_bank(data: &Path, port: u16, inbox: &str, log: &Path) -> (Running, 
     start_sandbox("bank", data, port, inbox, log)
 }
 
+/// A demo's directory under `root`, with keys, and its bank beside it.
+pub struct Ground {
+    pub data: PathBuf,
+    /// The inbox of the demo that is to come, where the bank posts.
+    pub inbox: String,
+    pub bank: Running,
+    pub bank_url: String,
+}
+
+impl Ground {
+    /// Makes the keys and starts the bank; the demo is to have `port`.
+    pub fn prepare(root: &Path, port: u16, bank_port: u16) -> Self {
+        let data = root.join("data");
+        assert!(run(koudai().args(["keys", "create", "--demo", "--data"]).arg(&data)).status.success());
+        // The demo's own faces take the ports after its first.
+        let inbox = format!("http://127.0.0.1:{}", port + 3);
+        let (bank, bank_url) = start_bank(&data, bank_port, &inbox, &root.join("bank.log"));
+        Self { data, inbox, bank, bank_url }
+    }
+}
+
 /// Starts a sandbox on its own, `bank` or `unionpay`.
 pub fn start_sandbox(name: &str, data: &Path, port: u16, inbox: &str, log: &Path) -> (Running, String) {
     let mut command = koudai();
@@ -193,6 +214,16 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
         assert!(began.elapsed() < Duration::from_secs(40), "{what}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Waits until a network is up as the wallet says. One that was down is called again after a while; until then there is nothing
+/// to cut off.
+pub async fn until_up(phone: &Phone, network: &str) {
+    let up = async || {
+        let (_, status) = phone.get("/status").await.ok()?;
+        (status["networks"][network] == "up").then_some(())
+    };
+    until(network, up).await;
 }
 
 /// A merchant's engineer with their own client.
