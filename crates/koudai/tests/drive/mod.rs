@@ -11,6 +11,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use koudai_wechatpay::aead::ApiV3Key;
@@ -41,13 +42,17 @@ pub fn json_of(command: &mut Command) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON on standard output")
 }
 
-/// Some ports in a row that are free now; the demo takes four from the first on.
+/// Some ports in a row that are free now; the demo takes four from the first on. They lie below those that the system gives to
+/// outgoing connections, one of which could have a port when its program is started again; processes begin at different ones.
 pub fn free_ports() -> u16 {
-    for _ in 0..100 {
-        let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let first = probe.local_addr().expect("its address").port();
-        drop(probe);
-        if first < 65_000 && (0..8).all(|n| TcpListener::bind(("127.0.0.1", first + n)).is_ok()) {
+    const FIRST: u16 = 10_000;
+    const ROWS: u32 = 1_250;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..ROWS {
+        let row =
+            std::process::id().wrapping_mul(61).wrapping_add(TAKEN.fetch_add(1, Ordering::SeqCst)) % ROWS;
+        let first = FIRST + 8 * u16::try_from(row).expect("few rows");
+        if (0..8).all(|n| TcpListener::bind(("127.0.0.1", first + n)).is_ok()) {
             return first;
         }
     }
