@@ -64,21 +64,28 @@ export function app({ url, paper }, mode) {
     });
 }
 
-/** Hears notices, one after another. */
+/** Hears notices, which come in any order: of what is going on at one time, none is promised before another. */
 export async function ear(t) {
-  const [heard, waiting] = [[], []];
+  const heard = [];
+  let told = () => {};
   const server = createServer(async (request, reply) => {
     let body = '';
     for await (const part of request) body += part;
-    const fields = Object.fromEntries(new URLSearchParams(body));
-    const next = waiting.shift();
-    if (next) next(fields); else heard.push(fields);
+    heard.push(Object.fromEntries(new URLSearchParams(body)));
+    told();
     reply.end('success');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());
   return {
     url: `http://127.0.0.1:${server.address().port}/`,
-    next: () => (heard.length > 0 ? Promise.resolve(heard.shift()) : new Promise((resolve) => { waiting.push(resolve); })),
+    /** The first notice of that order, as soon as there is one. */
+    async of(order) {
+      for (;;) {
+        const found = heard.find((notice) => notice.out_trade_no === order);
+        if (found) return found;
+        await new Promise((resolve) => { told = resolve; });
+      }
+    },
   };
 }
