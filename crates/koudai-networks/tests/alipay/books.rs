@@ -1,5 +1,6 @@
 //! The bills of a day as the wallet's books have them.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use koudai_core::time::{DAY, HOUR};
@@ -10,10 +11,12 @@ use crate::rig::{Fixture, Mode, back, moving, now, succeeded, with};
 /// What is added to the clock below.
 static LATER_MS: AtomicI64 = AtomicI64::new(0);
 
-/// A clock that stands, so that no day ends during the test: at noon in China.
+/// Noon of tomorrow in China, so that no day ends during the test, and nothing made at its start is of the future.
+static NOON: LazyLock<i64> = LazyLock::new(|| ((now() + 8 * HOUR).div_euclid(DAY) + 1) * DAY + 4 * HOUR);
+
+/// A clock that stands.
 fn later() -> i64 {
-    let noon = (now() + 8 * HOUR).div_euclid(DAY) * DAY + 4 * HOUR;
-    noon + LATER_MS.load(Ordering::Relaxed)
+    *NOON + LATER_MS.load(Ordering::Relaxed)
 }
 
 fn line(entry: &BookEntry) -> (Way, &str, i64) {

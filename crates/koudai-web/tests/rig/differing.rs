@@ -19,9 +19,9 @@ use koudai_store::Reader;
 
 use super::{PIN, Rig, now_s};
 
-/// Noon of this day in China, so that no day ends during a test.
+/// Noon of tomorrow in China, so that no day ends during a test, and nothing made at its start is of the future.
 pub fn noon() -> Timestamp {
-    Timestamp::of_china_day(Timestamp(now_s() * 1_000).china_day()).plus(DAY / 2)
+    Timestamp::of_china_day(Timestamp(now_s() * 1_000).china_day() + 1).plus(DAY / 2)
 }
 
 /// A wallet on this clock whose people top up from another one. `pay` pays so much there under a number and returns the other
