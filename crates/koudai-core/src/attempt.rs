@@ -16,6 +16,7 @@ use crate::rows::{
 };
 use crate::split::Split;
 use crate::state::{Command, Event, OrStop, Stop, Tx};
+use crate::static_code;
 use crate::time::{MINUTE, SECOND, Timestamp};
 use crate::withdrawal;
 
@@ -165,6 +166,7 @@ impl EndAttempt {
         let (source, hold) = (AccountId::clearing(attempt.network), AccountId::payment_hold(attempt.person));
         let (payee, payer) = (AccountId::merchant(order.mchid), AccountId::person(attempt.person));
         tx.prepare(&[source, payee, payer, AccountId::fees()]).or_stop()?;
+        static_code::prepare(tx, &order, attempt).or_stop()?;
         let parts = Split::of(order.amount, attempt.amount).expect("a card pays no more than its order");
         let held = parts.balance;
         if !held.is_zero() {
@@ -188,6 +190,7 @@ impl EndAttempt {
                 let back = Posting { debit: hold, credit: payer, amount: held };
                 tx.post(JournalKind::SplitReleased, attempt.id.0, held.currency(), vec![back], &[]);
             }
+            static_code::give_back(tx, &order, attempt);
             order.state = OrderState::Unpaid;
             order.payer = None;
             order.card = None;

@@ -37,6 +37,7 @@ pub mod secret;
 pub mod sign_in;
 pub mod split;
 pub mod state;
+pub mod static_code;
 pub mod time;
 pub mod top_up;
 pub mod transfer;

@@ -155,43 +155,49 @@ impl Command for PlaceOrder {
         }
         let policy = tx.policy();
         let wished = self.time_expire.map_or(policy.order_life_ms, |t| t.since(now));
-        let life = wished.clamp(policy.order_life_least_ms, policy.order_life_most_ms);
-        let zero = Money::zero(self.amount.currency());
-        let mut order = Order {
-            id: OrderId(tx.fresh_id()),
-            mchid: self.mchid,
-            appid: self.appid.as_str().into(),
-            out_trade_no: self.out_trade_no.as_str().into(),
-            product: self.product,
-            description: self.description.as_str().into(),
-            attach: self.attach.as_deref().map(Into::into),
-            notify_url: self.notify_url.as_str().into(),
-            goods_tag: self.goods_tag.as_deref().map(Into::into),
-            detail: self.detail.as_deref().map(Into::into),
-            scene_info: self.scene_info.as_deref().map(Into::into),
-            settle_info: self.settle_info.as_deref().map(Into::into),
-            amount: self.amount,
-            created_at: now,
-            expires_at: now.plus(life),
-            code: tx.fresh_token(),
-            code_expires_at: now,
-            meant_for: self.meant_for,
-            state: OrderState::Unpaid,
-            payer: None,
-            card: None,
-            attempt: None,
-            paid_at: None,
-            paid_seq: None,
-            fee: zero,
-            refunded: zero,
-            fee_returned: zero,
-            refunds: 0,
-        };
-        issue_code(tx, &mut order);
-        tx.rows().order_number.put(OrderNumber { key, order: order.id });
-        tx.rows().order.insert(order.clone());
-        Ok(order)
+        let life_ms = wished.clamp(policy.order_life_least_ms, policy.order_life_most_ms);
+        Ok(place(tx, self, key, life_ms))
     }
+}
+
+/// The order that is wished for, with its code, payable for so long. Its number was looked for and stands for none.
+pub(crate) fn place(tx: &mut Tx<'_>, wish: &PlaceOrder, key: OutTradeNo, life_ms: i64) -> Order {
+    let now = tx.now();
+    let zero = Money::zero(wish.amount.currency());
+    let mut order = Order {
+        id: OrderId(tx.fresh_id()),
+        mchid: wish.mchid,
+        appid: wish.appid.as_str().into(),
+        out_trade_no: wish.out_trade_no.as_str().into(),
+        product: wish.product,
+        description: wish.description.as_str().into(),
+        attach: wish.attach.as_deref().map(Into::into),
+        notify_url: wish.notify_url.as_str().into(),
+        goods_tag: wish.goods_tag.as_deref().map(Into::into),
+        detail: wish.detail.as_deref().map(Into::into),
+        scene_info: wish.scene_info.as_deref().map(Into::into),
+        settle_info: wish.settle_info.as_deref().map(Into::into),
+        amount: wish.amount,
+        created_at: now,
+        expires_at: now.plus(life_ms),
+        code: tx.fresh_token(),
+        code_expires_at: now,
+        meant_for: wish.meant_for,
+        state: OrderState::Unpaid,
+        payer: None,
+        card: None,
+        attempt: None,
+        paid_at: None,
+        paid_seq: None,
+        fee: zero,
+        refunded: zero,
+        fee_returned: zero,
+        refunds: 0,
+    };
+    issue_code(tx, &mut order);
+    tx.rows().order_number.put(OrderNumber { key, order: order.id });
+    tx.rows().order.insert(order.clone());
+    order
 }
 
 /// Lets the order's code, freshly drawn, stand for it from now on. It never outlives the order.

@@ -115,26 +115,37 @@ impl Command for OpenWallet {
             return wallet_of(tx, self.person, known);
         }
         tx.rows().person.get(&self.person).or_stop()?.ok_or(Refusal::SignedOut)?;
-        let card = Card {
-            id: CardId(tx.fresh_id()),
-            person: self.person,
-            network: self.network,
-            number_mac: self.mac,
-            bank_zh: self.zh.clone(),
-            bank_en: self.en.clone(),
-            kind: CardKind::Wallet,
-            bin: String::new(),
-            last4: String::new(),
-            token_sealed: vec![],
-            bound_at: tx.now(),
-            removed_at: None,
-            withdrawals: 0,
-        };
-        let owner = CardOwner { number_mac: self.mac, person: self.person, card: Some(card.id) };
-        tx.rows().card_owner.put(owner);
-        tx.rows().card.insert(card.clone());
-        Ok(card)
+        Ok(new_wallet(tx, self.person, self.network, self.mac, [&self.zh, &self.en]))
     }
+}
+
+/// What somebody has at another wallet from now on, found by this hash, which was looked for. The wallet's names are in Chinese and
+/// in English.
+pub(crate) fn new_wallet(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    network: NetworkId,
+    mac: [u8; 32],
+    [zh, en]: [&str; 2],
+) -> Card {
+    let card = Card {
+        id: CardId(tx.fresh_id()),
+        person,
+        network,
+        number_mac: mac,
+        bank_zh: zh.to_owned(),
+        bank_en: en.to_owned(),
+        kind: CardKind::Wallet,
+        bin: String::new(),
+        last4: String::new(),
+        token_sealed: vec![],
+        bound_at: tx.now(),
+        removed_at: None,
+        withdrawals: 0,
+    };
+    tx.rows().card_owner.put(CardOwner { number_mac: mac, person, card: Some(card.id) });
+    tx.rows().card.insert(card.clone());
+    card
 }
 
 /// Lets a person go and link their account at another wallet, which asks for the payment password: money will be paid out to it.

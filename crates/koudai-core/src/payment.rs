@@ -11,6 +11,7 @@ use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
 use crate::rows::{Attempt, AttemptKind, Card, Merchant, Order, OrderState};
 use crate::state::{Command, Event, OrStop, Stop, Tx};
+use crate::static_code;
 
 /// Pays an order.
 #[derive(Debug)]
@@ -193,12 +194,17 @@ impl Pay {
         if person.frozen {
             return Err(Refusal::AccountFrozen.into());
         }
-        match &self.means {
+        let counted = static_code::with(tx, &order, self.person, &self.means)?;
+        let order = match &self.means {
             Means::Balance => self.by_balance(tx, order, merchant),
             Means::Card(card) => self.by_card(tx, order, *card),
             Means::Both { from_balance, card } => self.by_both(tx, order, *from_balance, *card),
             Means::Wallet { card, at } => self.by_wallet(tx, order, *card, at),
+        }?;
+        for tally in counted {
+            tx.rows().static_tally.put(tally);
         }
+        Ok(order)
     }
 
     fn by_balance(
@@ -242,10 +248,7 @@ impl Pay {
     ) -> Result<Order, Stop<Refusal>> {
         let card = wallet_of(tx, self.person, card)?;
         payment_password::check(tx, self.person, &self.pin)?;
-        let amount = order.amount;
-        let attempt = call_for(tx, &mut order, &card, amount);
-        attempt::open_for(tx, attempt, PAY_ELSEWHERE_MS, Some(at.clone()));
-        tx.rows().order.put(order.clone());
+        ask_wallet(tx, &mut order, &card, at);
         Ok(order)
     }
 
@@ -284,6 +287,14 @@ pub(crate) fn ask_card(tx: &mut Tx<'_>, order: &mut Order, card: &Card, amount: 
     let id = attempt.id;
     attempt::open(tx, attempt);
     id
+}
+
+/// Records that another wallet is to ask for the order, which waits for its payer's agreeing there.
+pub(crate) fn ask_wallet(tx: &mut Tx<'_>, order: &mut Order, card: &Card, at: &AtWallet) {
+    let amount = order.amount;
+    let attempt = call_for(tx, order, card, amount);
+    attempt::open_for(tx, attempt, PAY_ELSEWHERE_MS, Some(at.clone()));
+    tx.rows().order.put(order.clone());
 }
 
 /// The call that is to pay this much of the order, which waits for it from now on.

@@ -278,6 +278,9 @@ impl Command for RedirectRefund {
         let stuck = refund.state == RefundState::Abnormal;
         let attempt = refund.attempt.filter(|_| stuck).ok_or(MerchantRefusal::RefundNotAbnormal)?;
         let attempt = tx.rows().attempt.get(&attempt).or_stop()?.cloned().expect("a refund has its call");
+        if self.to == Elsewhere::Balance && tx.rows().guest.get(&refund.payer).or_stop()?.is_some() {
+            return Err(MerchantRefusal::PayerHasNoWallet.into());
+        }
         let source = AccountId::refund_in_flight(attempt.network);
         let (payer, merchant) = (AccountId::person(refund.payer), AccountId::merchant(self.mchid));
         tx.prepare(&[source, payer, merchant]).or_stop()?;

@@ -169,6 +169,20 @@ pub enum Refusal {
     CodeSwapped,
     /// The code is past its two hours.
     CodeStale,
+    /// The merchant has taken the printed code down.
+    CodeRevoked,
+    /// More than may be paid by printed codes on one day from this source.
+    DayStaticCodesReached {
+        /// The most a day.
+        most: Money,
+        /// What is left of it.
+        left: Money,
+    },
+    /// No more orders of printed codes on this day.
+    TooManyStaticOrders {
+        /// How many a day.
+        most: u16,
+    },
     /// No such order.
     OrderUnknown,
     /// The merchant closed the order.
@@ -287,6 +301,9 @@ impl Refusal {
             Self::CodeNotOurs => "CODE_NOT_OURS",
             Self::CodeSwapped => "CODE_SWAPPED",
             Self::CodeStale => "CODE_STALE",
+            Self::CodeRevoked => "CODE_REVOKED",
+            Self::DayStaticCodesReached { .. } => "DAY_STATIC_CODES_REACHED",
+            Self::TooManyStaticOrders { .. } => "TOO_MANY_STATIC_ORDERS",
             Self::OrderUnknown => "ORDER_UNKNOWN",
             Self::OrderClosed => "ORDER_CLOSED",
             Self::OrderExpired => "ORDER_EXPIRED",
@@ -359,6 +376,8 @@ pub enum MerchantRefusal {
     },
     /// The refund is not stuck at a bank, so there is nothing to decide about it.
     RefundNotAbnormal,
+    /// The payer has no wallet here that a refund could go to.
+    PayerHasNoWallet,
     /// The order has had its fifty refunds.
     TooManyRefunds,
     /// More than 365 days after the payment.

@@ -209,6 +209,8 @@ worded! {
         H5 = "h5",
         /// The payer shows a code.
         CodePay = "codepay",
+        /// The merchant has put up a printed code.
+        Static = "static",
         /// Money to a person; no order is brought this way.
         Transfer = "transfer",
     }

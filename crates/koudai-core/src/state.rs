@@ -207,6 +207,11 @@ pub struct Policy {
     pub code_pays_unasked_most: Money,
     /// How many such payments a person may have a day.
     pub code_pays_unasked_a_day: u8,
+    /// The most that may be paid by printed codes a day from one source: what barcodes that do not change may be paid by
+    /// (measures on barcode payments, grade D).
+    pub static_day_most: Money,
+    /// How many orders a person may make of printed codes a day.
+    pub static_orders_a_day: u16,
     /// How long a payer has to confirm a code payment, ms: as long as merchants ask about it.
     pub confirm_within_ms: i64,
     /// From when on a code payment may be reversed, ms: before, its outcome is on its way.
@@ -261,6 +266,8 @@ impl Default for Policy {
             payer_codes_most: 4,
             code_pays_unasked_most: fen(100_000),
             code_pays_unasked_a_day: 5,
+            static_day_most: fen(50_000),
+            static_orders_a_day: 200,
             confirm_within_ms: MINUTE,
             reverse_after_ms: 15 * SECOND,
             reverse_within_ms: 7 * DAY,

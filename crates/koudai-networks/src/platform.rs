@@ -186,9 +186,17 @@ impl Platform {
     /// The link a code carries: `<origin>/q/<token>#<signature>`. The signature covers the token, its payee and its
     /// expiry, so that a link put together by anybody else is refused, whatever token it names.
     pub fn code_url(&self, origin: &str, token: &[u8; 16], payee: MchId, expires_at: Timestamp) -> String {
-        let signature = self.codes.sign(&code_message(token, payee, expires_at));
-        let (token, signature) = (URL_SAFE_NO_PAD.encode(token), URL_SAFE_NO_PAD.encode(signature));
-        format!("{origin}/q/{token}#{signature}")
+        self.signed(&format!("{origin}/q"), token, &code_message(token, payee, expires_at))
+    }
+
+    /// The link a merchant's printed code carries: `<origin>/s/<token>#<signature>`.
+    pub fn static_code_url(&self, origin: &str, token: &[u8; 16], payee: MchId) -> String {
+        self.signed(&format!("{origin}/s"), token, &static_code_message(token, payee))
+    }
+
+    fn signed(&self, path: &str, token: &[u8; 16], message: &[u8]) -> String {
+        let signature = URL_SAFE_NO_PAD.encode(self.codes.sign(message));
+        format!("{path}/{}#{signature}", token_text(token))
     }
 
     /// Whether a code's signature fits its token, its payee and its expiry.
@@ -199,10 +207,24 @@ impl Platform {
         payee: MchId,
         expires_at: Timestamp,
     ) -> bool {
+        self.is_ours(signature, &code_message(token, payee, expires_at))
+    }
+
+    /// Whether a printed code's signature fits its token and its payee.
+    pub fn static_code_is_ours(&self, signature: &str, token: &[u8; 16], payee: MchId) -> bool {
+        self.is_ours(signature, &static_code_message(token, payee))
+    }
+
+    fn is_ours(&self, signature: &str, message: &[u8]) -> bool {
         let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
         let key = UnparsedPublicKey::new(&ED25519, self.codes.public_key().as_ref());
-        key.verify(&code_message(token, payee, expires_at), &signature).is_ok()
+        key.verify(message, &signature).is_ok()
     }
+}
+
+/// What is signed of a printed code: the kind of code, its token, its payee. It is good until its merchant takes it down.
+fn static_code_message(token: &[u8; 16], payee: MchId) -> Vec<u8> {
+    [b"koudai code 1 static".as_slice(), token, &payee.0.to_be_bytes()].concat()
 }
 
 /// What is signed: the kind of code, its token, its payee, its expiry.

@@ -59,11 +59,12 @@ pub fn device(scene_info: &str) -> Option<String> {
     Some(scene.get("device_id")?.as_str()?.to_owned())
 }
 
-/// The protocol's word for how an order is brought to the payer.
+/// The protocol's word for how an order is brought to the payer. Who pays by a printed code says the amount on a page of the
+/// wallet's.
 pub const fn trade_type(product: Product) -> &'static str {
     match product {
         Product::Native => "NATIVE",
-        Product::Jsapi => "JSAPI",
+        Product::Jsapi | Product::Static => "JSAPI",
         Product::App => "APP",
         Product::H5 => "MWEB",
         Product::CodePay => "MICROPAY",

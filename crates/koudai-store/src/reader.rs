@@ -14,7 +14,7 @@ use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
     Agreement, Attempt, AttemptNumber, Balance, Card, CodePayment, Delivery, DeliveryKey, DeliveryOutcome,
     MerchantCertificate, Message, NoticeCursor, NoticeKey, NoticeRetry, NoticeTally, OpenAttempt, OrderCode,
-    PayerCode, Refund, UsedLoginCode, WaitingTransfer, WaitingWithdrawal,
+    PayerCode, Refund, StaticCode, UsedLoginCode, WaitingTransfer, WaitingWithdrawal,
 };
 use koudai_core::time::Timestamp;
 
@@ -229,6 +229,14 @@ impl Reader {
     pub fn agreements_of(&self, person: PersonId) -> Result<Vec<Agreement>, StoreError> {
         let sql = "person = ?1 AND state IN ('bound', 'ended') ORDER BY state, id DESC LIMIT 100";
         self.find(sql, &[Value::Int(person.0)])
+    }
+
+    /// A merchant's printed codes, the newest first, those that have ended too.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn static_codes_of(&self, mchid: MchId, limit: i64) -> Result<Vec<StaticCode>, StoreError> {
+        self.find("mchid = ?1 ORDER BY token DESC LIMIT ?2", &[Value::Int(mchid.0), Value::Int(limit)])
     }
 
     /// A merchant's certificates, oldest first.

@@ -367,7 +367,8 @@ fn payments(l: Lang, add: &mut Add) {
     add("pay-refused", &pay(3_510, true, Some(refused(l, wrong))));
     let result = |state| PayResultPage {
         l,
-        token: TOKEN.into(),
+        here: format!("/pay/{TOKEN}"),
+        again: None,
         merchant: merchant(),
         amount: fen(8_800),
         order_no: "CT20261123120500017".into(),

@@ -20,7 +20,7 @@ struct Asset {
 }
 
 /// In order of use: a script comes after those it imports, whose served names are written into it.
-const SOURCES: [(&str, &str); 13] = [
+const SOURCES: [(&str, &str); 14] = [
     ("app.css", include_str!("../static/app.css")),
     ("mark.svg", include_str!("../static/mark.svg")),
     ("say.js", include_str!("../static/say.js")),
@@ -29,6 +29,7 @@ const SOURCES: [(&str, &str); 13] = [
     ("careful.js", include_str!("../static/careful.js")),
     ("withdraw.js", include_str!("../static/withdraw.js")),
     ("way.css", include_str!("../static/way.css")),
+    ("sheet.css", include_str!("../static/sheet.css")),
     ("way.js", include_str!("../static/way.js")),
     ("scan.js", include_str!("../static/scan.js")),
     ("card-bank.js", include_str!("../static/card-bank.js")),

@@ -223,6 +223,16 @@ fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::CodeNotOurs => plain("这不是本钱包的收款码，已阻止", "Not a code of this wallet, blocked"),
         Refusal::CodeSwapped => plain("二维码可能被调换", "This code may have been swapped"),
         Refusal::CodeStale => plain("二维码已过期", "Code expired"),
+        Refusal::CodeRevoked => plain("该收款码已停用", "This code is no longer in use"),
+        Refusal::DayStaticCodesReached { most, left } if left.is_zero() => match l {
+            Lang::Zh => format!("静态码今日限额 {} 已用完", figure(most)),
+            Lang::En => format!("Daily static-code limit of {} used", figure(most)),
+        },
+        Refusal::DayStaticCodesReached { most, left } => match l {
+            Lang::Zh => format!("静态码每日限额 {}，今日剩余 {}", figure(most), figure(left)),
+            Lang::En => format!("Static codes take {} a day, {} left today", figure(most), figure(left)),
+        },
+        Refusal::TooManyStaticOrders { .. } => plain("今天操作过于频繁", "Too many attempts today"),
         Refusal::OrderUnknown => plain("没有找到这个订单", "We cannot find this order"),
         Refusal::OrderClosed => plain("订单已关闭", "Order closed"),
         Refusal::OrderExpired => plain("订单已超过付款时间", "This order is past its time to pay"),
@@ -322,6 +332,9 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::CardUnknown
         | Refusal::AmountInvalid
         | Refusal::AmountOutOfRange { .. }
+        | Refusal::CodeRevoked
+        | Refusal::DayStaticCodesReached { .. }
+        | Refusal::TooManyStaticOrders { .. }
         | Refusal::InsufficientBalance { .. }
         | Refusal::CardInsufficientFunds
         | Refusal::CardOverLimit
@@ -453,6 +466,14 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         Refusal::CodeNotOurs => l.say("请确认收款方后再扫", "Make sure whose code it is"),
         Refusal::CodeSwapped => l.say("请向商家核实，不要付款", "Ask the merchant and do not pay"),
         Refusal::CodeStale => l.say("请商家刷新二维码", "Ask the merchant for a new one"),
+        Refusal::CodeRevoked => l.say("请向商家核实，扫新的收款码", "Ask the merchant and scan the new one"),
+        Refusal::DayStaticCodesReached { .. } => l.say(
+            "请出示付款码，或请商家出示订单码；也可以换一种方式付款",
+            "Show your pay code or ask for an order code, or pay another way",
+        ),
+        Refusal::TooManyStaticOrders { .. } => {
+            l.say("请出示付款码，或请商家出示订单码", "Show your pay code, or ask for an order code")
+        }
         Refusal::OrderUnknown => l.say("请商家重新出示二维码", "Ask the merchant to show the code again"),
         Refusal::OrderClosed | Refusal::OrderExpired => {
             l.say("请商家重新下单", "Ask the merchant for a new order")
@@ -518,7 +539,10 @@ pub const fn next_by_balance(l: Lang) -> &'static str {
 pub fn step(refusal: Refusal) -> Step {
     match refusal {
         Refusal::SignedOut => Step::LogIn,
-        Refusal::OrderReversed | Refusal::PayerCodeOff => Step::PayCode,
+        Refusal::OrderReversed
+        | Refusal::PayerCodeOff
+        | Refusal::DayStaticCodesReached { .. }
+        | Refusal::TooManyStaticOrders { .. } => Step::PayCode,
         Refusal::PaymentPasswordNotSet => Step::SetPaymentPassword,
         Refusal::CardAlreadyBound
         | Refusal::TooManyCards
@@ -526,7 +550,9 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::WalletNotLinked => Step::Cards,
         Refusal::CardBoundElsewhere | Refusal::BindingExpired | Refusal::BindingUnknown => Step::AddCard,
         Refusal::InsufficientBalance { .. } => Step::TopUp,
-        Refusal::CodeUnreadable | Refusal::CodeStale | Refusal::OrderUnknown => Step::Scan,
+        Refusal::CodeUnreadable | Refusal::CodeStale | Refusal::CodeRevoked | Refusal::OrderUnknown => {
+            Step::Scan
+        }
         Refusal::OrderAlreadyPaid
         | Refusal::RecordUnknown
         | Refusal::WithdrawalSent
@@ -642,6 +668,7 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::TooManyCards
         | Refusal::BindingExpired
         | Refusal::CodeStale
+        | Refusal::CodeRevoked
         | Refusal::CallUpStale
         | Refusal::OrderClosed
         | Refusal::OrderExpired
@@ -671,11 +698,13 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::AmountOutOfRange { .. }
         | Refusal::DayTopUpsReached { .. }
         | Refusal::DayWithdrawalsReached { .. }
+        | Refusal::DayStaticCodesReached { .. }
         | Refusal::DebitCardsOnly
         | Refusal::CodeUnreadable => 422,
         Refusal::CodeTooSoon { .. }
         | Refusal::TooManyCodes { .. }
         | Refusal::TooManyBindings
+        | Refusal::TooManyStaticOrders { .. }
         | Refusal::TooManyWithdrawals { .. } => 429,
         Refusal::OutOfOrder => 500,
         Refusal::BankUnavailable
@@ -733,7 +762,7 @@ every! {
     RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder, OrderForAnother, CallUpInvalid, CallUpStale,
     AppUnknown, DomainNotRegistered, OrderReversed, PayerCodeOff, TransferUnknown, TransferOverdue, TransferWithdrawn, CardAwaitsMoney, DebitCardsOnly,
     WithdrawalSent, WithdrawalNotCovered, NotCompleted, WalletUnavailable, WalletNotHere, WalletAsksWho, WalletDidNotSay,
-    WalletNotLinked;
+    WalletNotLinked, CodeRevoked;
     Refusal::CodeTooSoon { .. } => Refusal::CodeTooSoon { wait_s: 42 },
     Refusal::TooManyCodes { .. } => Refusal::TooManyCodes { wait_s: 900 },
     Refusal::CodeWrong { .. } => Refusal::CodeWrong { tries_left: 3 },
@@ -746,6 +775,8 @@ every! {
     Refusal::DayTopUpsReached { .. } => Refusal::DayTopUpsReached { most: yuan(100_000), left: yuan(20) },
     Refusal::DayWithdrawalsReached { .. } => Refusal::DayWithdrawalsReached { most: yuan(10_000), left: yuan(20) },
     Refusal::TooManyWithdrawals { .. } => Refusal::TooManyWithdrawals { most: 5 },
+    Refusal::DayStaticCodesReached { .. } => Refusal::DayStaticCodesReached { most: yuan(500), left: yuan(0) },
+    Refusal::TooManyStaticOrders { .. } => Refusal::TooManyStaticOrders { most: 200 },
 }
 
 fn yuan(yuan: i64) -> Money {

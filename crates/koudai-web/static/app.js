@@ -49,6 +49,8 @@ for (const button of document.querySelectorAll("[data-countdown]")) {
   tick();
 }
 
+document.querySelector("[data-print]")?.addEventListener("click", () => print());
+
 // The eye that hides the balance; remembered on this device.
 const eye = document.querySelector("[data-eye]");
 if (eye) {

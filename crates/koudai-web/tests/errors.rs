@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 use koudai_core::bill::SetMerchantBills;
 use koudai_core::code_payment::DeclineCodePayment;
 use koudai_core::id::PersonId;
-use koudai_core::ledger::{AccountId, JournalKind, Posting};
+use koudai_core::ledger::{AccountId, JournalKind, Posting, WECHAT_NETWORK};
 use koudai_core::merchant::{SetApiV3Key, SetMerchant};
 use koudai_core::money::{Currency, Money};
+use koudai_core::other_wallet::{AtWallet, Scene};
 use koudai_core::refund::{OrderName, RequestRefund};
 use koudai_core::rows::Product;
 use koudai_core::state::{Command, OrStop, Stop, Tx};
+use koudai_core::static_code::{AtCode, CreateStaticCode, PayAsGuest};
 use koudai_core::time::{DAY, MINUTE, SECOND};
 use koudai_engine::Clock;
 use koudai_networks::platform::PlatformKey;
@@ -119,6 +121,34 @@ impl World {
             ..rig::set(self.shop.mchid)
         };
         self.rig.app.engine.submit(set).await.unwrap();
+    }
+
+    /// Somebody without a wallet here paid by a printed code, and their wallet takes no refund.
+    async fn redirect_of_a_guest(&self) -> Answer {
+        let (engine, mchid) = (&self.rig.app.engine, self.shop.mchid);
+        let create = CreateStaticCode { mchid, label: "1".to_owned(), notify_url: None };
+        let code = engine.submit(create).await.unwrap().token;
+        let pay = PayAsGuest {
+            network: WECHAT_NETWORK,
+            mac: [9; 32],
+            zh: "别处".to_owned(),
+            en: "Elsewhere".to_owned(),
+            at: AtWallet { scene: Scene::Inside, payer_sealed: None },
+            said: AtCode {
+                code,
+                device: "1".to_owned(),
+                amount: Money::fen(100).unwrap(),
+                note: None,
+                number: "number-1".to_owned(),
+            },
+        };
+        let order = engine.submit(pay).await.unwrap();
+        self.rig.bank_pays(&order).await;
+        let back = self.post(REFUNDS, &refund(&order.out_trade_no, "guests", 100, 100)).await.json();
+        let id = back["refund_id"].as_str().unwrap();
+        self.rig.bank_refuses_refund(id).await;
+        let to = json!({ "out_refund_no": "guests", "type": "USER_BALANCE" });
+        self.post(&format!("{REFUNDS}/{id}/apply-abnormal-refund"), &to).await
     }
 
     async fn while_suspended(&self) -> Answer {
@@ -553,6 +583,13 @@ async fn every_row_of_the_error_table_is_reached_and_what_is_reached_stands_in_i
             900_000_017,
             "sending a refund to a card",
             w.post(&stuck, &send("USER_BANK_CARD")).await,
+        ),
+        (
+            400,
+            "INVALID_REQUEST",
+            900_000_018,
+            "sending a guest's refund to a balance",
+            w.redirect_of_a_guest().await,
         ),
         (
             404,

@@ -21,7 +21,9 @@ const PRODUCTS: [(Product, &str); 6] = [
 #[tokio::test]
 async fn each_product_is_granted_by_itself_and_without_it_the_body_is_not_even_read() {
     let rig = Rig::start().await;
-    assert!(Product::ALL.iter().all(|product| PRODUCTS.iter().any(|(listed, _)| listed == product)));
+    // Nothing is called for a printed code.
+    let called = Product::ALL.iter().filter(|product| **product != Product::Static);
+    assert!(called.into_iter().all(|product| PRODUCTS.iter().any(|(listed, _)| listed == product)));
     for (product, target) in PRODUCTS {
         let others = Product::ALL.iter().copied().filter(|other| *other != product).collect();
         let (without, with) = (rig.shop_with(others).await, rig.shop_with(vec![product]).await);

@@ -594,6 +594,9 @@ pub(crate) enum MerchantCommand {
     /// The certificates a merchant signs with
     #[command(subcommand)]
     Certificate(CertificateCommand),
+    /// The codes a merchant prints and puts up, for any amount
+    #[command(subcommand)]
+    Code(CodeCommand),
     /// Gives a merchant another APIv3 key and prints it once; from then on notifications and certificates are sealed with it
     #[command(name = "apiv3-key")]
     ApiV3Key(MerchantArgs),
@@ -617,6 +620,16 @@ pub(crate) enum CertificateCommand {
     Revoke(CertificateRevokeArgs),
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum CodeCommand {
+    /// Makes a code, and prints its link and where a sheet of it is printed
+    Add(CodeAddArgs),
+    /// Shows a merchant's codes
+    List(MerchantArgs),
+    /// Ends a code: nothing is paid by it any more
+    Revoke(CodeRevokeArgs),
+}
+
 /// A merchant.
 #[derive(Debug, Args)]
 pub(crate) struct MerchantArgs {
@@ -635,6 +648,27 @@ pub(crate) struct CertificateAddArgs {
     /// A signing request (PEM) of the merchant's own key; without it a key is made and printed
     #[arg(long, value_name = "FILE")]
     pub(crate) csr: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CodeAddArgs {
+    #[command(flatten)]
+    pub(crate) merchant: MerchantArgs,
+    /// What it says beside the merchant's name, such as a counter
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: String,
+    /// Where the merchant is told of what is paid by it
+    #[arg(long, value_name = "URL")]
+    pub(crate) notify_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CodeRevokeArgs {
+    #[command(flatten)]
+    pub(crate) merchant: MerchantArgs,
+    /// The code, as `koudai merchant code list` shows it
+    #[arg(value_name = "CODE", allow_hyphen_values = true)]
+    pub(crate) code: String,
 }
 
 #[derive(Debug, Args)]
@@ -754,6 +788,8 @@ pub(crate) enum ProductName {
     H5,
     /// The payer shows a code
     CodePay,
+    /// The merchant has put up a printed code
+    Static,
     /// Money to people
     Transfer,
 }

@@ -19,7 +19,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::failure::Failure;
-use crate::merchant::credentials;
+use crate::merchant::{codes, credentials};
 use crate::{directory, issuing, keys, merchant, notices, reconcile, staff};
 
 const SOCKET: &str = "control.sock";
@@ -46,6 +46,12 @@ pub(crate) enum Request {
     CertificateRevoke(credentials::Revoke),
     /// Give a merchant another APIv3 key.
     ApiV3Key(credentials::Of),
+    /// Make a code for a merchant to print.
+    CodeAdd(codes::Add),
+    /// Show a merchant's printed codes.
+    CodeList(credentials::Of),
+    /// End a merchant's printed code.
+    CodeRevoke(codes::Revoke),
     /// The platform's keys have changed on disk.
     KeysChanged,
     /// Make one of the staff.
@@ -105,6 +111,9 @@ async fn act(
         Request::CertificateList(of) => credentials::list(engine, of).await,
         Request::CertificateRevoke(revoke) => credentials::revoke(engine, revoke).await,
         Request::ApiV3Key(of) => credentials::new_apiv3_key(engine, vault, of).await,
+        Request::CodeAdd(add) => codes::add(engine, platform, add).await,
+        Request::CodeList(of) => codes::list(engine, platform, of).await,
+        Request::CodeRevoke(revoke) => codes::revoke(engine, platform, revoke).await,
         Request::KeysChanged => keys::rotate::take_in(data, platform, engine.clock().now())
             .map(|()| serde_json::Value::Null)
             .map_err(|failure| failure.to_string()),

@@ -97,6 +97,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Merchant(MerchantCommand::Certificate(command)) => {
                 merchant::credentials::run_certificate(command).await
             }
+            Command::Merchant(MerchantCommand::Code(command)) => merchant::codes::run(command).await,
             Command::Merchant(MerchantCommand::ApiV3Key(args)) => {
                 merchant::credentials::run_apiv3_key(args).await
             }

@@ -2,6 +2,7 @@
 //!
 //! The merchant's private key is made where the command runs: the server only ever sees a signing request.
 
+pub(crate) mod codes;
 pub(crate) mod credentials;
 
 use std::path::Path;
@@ -319,6 +320,7 @@ fn word(product: ProductName) -> String {
         ProductName::App => Product::App,
         ProductName::H5 => Product::H5,
         ProductName::CodePay => Product::CodePay,
+        ProductName::Static => Product::Static,
         ProductName::Transfer => Product::Transfer,
     };
     product.word().to_owned()

@@ -13,7 +13,7 @@ enum Rule {
     Count(fn(&mut Policy) -> &mut u8),
 }
 
-const RULES: [(&str, Rule); 11] = [
+const RULES: [(&str, Rule); 12] = [
     ("top-up-least", Rule::Amount(|p| &mut p.top_up_least)),
     ("top-up-most", Rule::Amount(|p| &mut p.top_up_most)),
     ("top-up-day-most", Rule::Amount(|p| &mut p.top_up_day_most)),
@@ -24,6 +24,7 @@ const RULES: [(&str, Rule); 11] = [
     ("withdrawals-a-day", Rule::Count(|p| &mut p.withdrawals_a_day)),
     ("withdraw-fee", Rule::Rate(|p| &mut p.withdraw_fee)),
     ("withdraw-next-day-fee", Rule::Rate(|p| &mut p.withdraw_next_day_fee)),
+    ("static-code-day-most", Rule::Amount(|p| &mut p.static_day_most)),
     ("withdraw-fee-least", Rule::Amount(|p| &mut p.withdraw_fee_least)),
 ];
 

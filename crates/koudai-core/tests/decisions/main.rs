@@ -21,6 +21,7 @@ mod rows;
 mod secrets;
 mod sign_in;
 mod split;
+mod static_code;
 mod top_up;
 mod transfer;
 mod withdrawal;

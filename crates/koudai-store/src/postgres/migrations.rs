@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0009_withdrawals.sql"),
     include_str!("../../migrations/postgres/0010_reconciliation.sql"),
     include_str!("../../migrations/postgres/0011_other_wallets.sql"),
+    include_str!("../../migrations/postgres/0012_static_codes.sql"),
 ];
 
 fn migrating() -> impl FnOnce(tokio_postgres::Error) -> StoreError {

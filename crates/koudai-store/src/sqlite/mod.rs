@@ -51,6 +51,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0009_withdrawals.sql"),
     include_str!("../../migrations/sqlite/0010_reconciliation.sql"),
     include_str!("../../migrations/sqlite/0011_other_wallets.sql"),
+    include_str!("../../migrations/sqlite/0012_static_codes.sql"),
 ];
 
 /// Opens or creates the database of a directory and becomes its owner.

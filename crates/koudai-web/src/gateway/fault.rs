@@ -74,6 +74,7 @@ mod number {
     pub(super) const NO_CERTIFICATE: u32 = 900_000_015;
     pub(super) const REFUND_NOT_ABNORMAL: u32 = 900_000_016;
     pub(super) const NO_PAYOUT: u32 = 900_000_017;
+    pub(super) const PAYER_HAS_NO_WALLET: u32 = 900_000_018;
     pub(super) const AUTH_CODE: u32 = 900_000_030;
     pub(super) const AUTH_CODE_EXPIRED: u32 = 900_000_031;
     pub(super) const PAYER_SHORT: u32 = 900_000_032;
@@ -502,6 +503,11 @@ pub(super) fn refusal(asked: Asked, refusal: MerchantRefusal) -> Fault {
             let en = "The refund is not ABNORMAL, so there is nothing to decide about it.";
             fault(S::BAD_REQUEST, INVALID, number::REFUND_NOT_ABNORMAL, zh, en)
         }
+        MerchantRefusal::PayerHasNoWallet => {
+            let zh = "付款方在本平台没有钱包，无法退至零钱，请退回商户后线下退款";
+            let en = "The payer has no wallet here; take the refund back and pay it another way.";
+            fault(S::BAD_REQUEST, INVALID, number::PAYER_HAS_NO_WALLET, zh, en)
+        }
         MerchantRefusal::TooManyRefunds => {
             let (zh, en) = ("该订单退款次数已达上限", "The order has had as many refunds as it may have.");
             fault(S::BAD_REQUEST, INVALID, number::REFUNDS_TOO_MANY, zh, en)
@@ -677,6 +683,7 @@ mod tests {
             MerchantRefusal::RefundTotalMismatch,
             MerchantRefusal::RefundExceedsRest { rest_minor: 1 },
             MerchantRefusal::RefundNotAbnormal,
+            MerchantRefusal::PayerHasNoWallet,
             MerchantRefusal::TooManyRefunds,
             MerchantRefusal::RefundTooLate,
             MerchantRefusal::NotEnoughFunds,

@@ -51,7 +51,7 @@ pub(super) async fn place(call: Call, product: Product) -> Result<Reply, Fault> 
             let (prepay_id, ticket) = (networks.vault.prepay_id(code), networks.vault.h5_ticket(code, until));
             Reply::json(&H5Link { h5_url: format!("{origin}/pay/h5?prepay_id={prepay_id}&package={ticket}") })
         }
-        Product::Native | Product::CodePay | Product::Transfer => {
+        Product::Native | Product::CodePay | Product::Static | Product::Transfer => {
             let code_url = networks.platform.code_url(origin, code, placed.mchid, expires_at);
             Reply::json(&NativeReply { code_url })
         }

@@ -16,10 +16,11 @@ use koudai_core::other_wallet::{
 };
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
-    Attempt, AttemptKind, Card, CardOwner, OpenAttempt, Order, PaymentPassword, Withdrawal,
+    Attempt, AttemptKind, Card, CardOwner, Guest, OpenAttempt, Order, PaymentPassword, Withdrawal,
 };
 use koudai_core::secret::Secret;
 use koudai_core::state::Event;
+use koudai_core::static_code::{AtCode, PayAsGuest, guest_mac};
 use koudai_core::time::{HOUR, MINUTE, SECOND, Timestamp};
 use koudai_networks::line::Line;
 use koudai_networks::network::{Invitation, Network as _, Place, Scene, WalletFace, Who};
@@ -34,10 +35,10 @@ use tokio::sync::broadcast::Receiver;
 use super::answer;
 use super::barcode::squares;
 use super::fields::SentTo;
-use super::pages::{CardLine, How, LeavingPage, Link, Unusable, WalletPage, Way};
+use super::pages::{AppThatWorks, CardLine, How, LeavingPage, Link, Unusable, WalletPage, Way};
 use super::purse::WALLET;
 use super::sign_in::{cookie_text, own_path, set_cookie};
-use super::top_up::{PATIENCE, outcome};
+use super::top_up::{PATIENCE, failure, outcome};
 use super::visit::{ERRAND, PAYER, Visit};
 
 /// How long a person may be away at another wallet's page that asks who they are.
@@ -197,8 +198,7 @@ pub(super) fn to_be_asked(visit: &Visit) -> Option<String> {
     let asks =
         |w: &Elsewhere<'_>| w.face.asks_who && w.unusable(visit).is_none() && w.place(visit) == Place::Inside;
     let wallet = Elsewhere::all(visit).find(asks)?;
-    let path = format!("/elsewhere/{}/who?next={}", wallet.id.0, visit.path);
-    (known(visit, wallet.id) == Known::NotAsked).then_some(path)
+    (known(visit, wallet.id) == Known::NotAsked).then(|| wallet.ask_path(visit))
 }
 
 /// What is known of a person at another wallet.
@@ -217,11 +217,12 @@ impl PartialEq for Known {
     }
 }
 
-/// What a cookie says of an errand to another wallet: sealed, for one session, and for a while.
+/// What a cookie says of an errand to another wallet: sealed, for one session or for none, and for a while.
 #[derive(Serialize, Deserialize)]
 struct Slip {
     network: i64,
-    session: [u8; 32],
+    /// `None` of somebody without a session, who pays as a guest.
+    session: Option<[u8; 32]>,
     until: i64,
     what: What,
 }
@@ -242,25 +243,90 @@ impl Slip {
         let sealed = URL_SAFE_NO_PAD.decode(cookie?).ok()?;
         let plain = visit.app.networks.vault.open(Sealed::Errand, &sealed).ok()?;
         let slip: Self = serde_json::from_slice(plain.expose()).ok()?;
-        let theirs = Some(slip.session) == visit.session_hash() && slip.network == network.0;
+        let theirs = slip.session == visit.session_hash() && slip.network == network.0;
         (theirs && visit.now().0 < slip.until).then_some(slip.what)
     }
 
     /// As a cookie.
-    fn cookie(
-        visit: &Visit,
-        name: &str,
-        network: NetworkId,
-        what: What,
-        life_ms: i64,
-    ) -> Result<String, Refusal> {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+    fn cookie(visit: &Visit, name: &str, network: NetworkId, what: What, life_ms: i64) -> String {
+        let session = visit.session_hash();
         let slip = Self { network: network.0, session, until: visit.now().plus(life_ms).0, what };
         let plain = serde_json::to_vec(&slip).expect("a slip is plain data");
         let sealed = visit.app.networks.vault.seal(Sealed::Errand, &plain);
         let (text, life_s) = (URL_SAFE_NO_PAD.encode(sealed), life_ms / SECOND);
-        Ok(cookie_text(name, &text, "/", life_s, visit.app.secure))
+        cookie_text(name, &text, "/", life_s, visit.app.secure)
     }
+}
+
+/// Somebody without a session here, inside the app of a wallet that said who they are there.
+pub(super) struct GuestAt<'a> {
+    wallet: Elsewhere<'a>,
+    mac: [u8; 32],
+}
+
+impl<'a> GuestAt<'a> {
+    /// Whoever it is, if they are no person with a session and their wallet can be paid by from here.
+    pub(super) fn find(visit: &'a Visit) -> Option<Self> {
+        if visit.person().is_ok() {
+            return None;
+        }
+        let around = |w: &Elsewhere<'_>| w.face.asks_who && w.unusable(visit).is_none();
+        let wallet = Elsewhere::all(visit).find(|w| around(w) && w.place(visit) == Place::Inside)?;
+        let Known::Is(payer) = known(visit, wallet.id) else { return None };
+        let mac = guest_mac(visit.app.networks.vault.compare_key(), wallet.id, &payer);
+        Some(Self { wallet, mac })
+    }
+
+    /// What they open for their wallet.
+    pub(super) fn app(&self, visit: &Visit) -> String {
+        self.wallet.app(visit)
+    }
+
+    /// Their number here and what they pay with, once they have paid or tried to.
+    pub(super) async fn known(&self, visit: &Visit) -> Result<Option<(PersonId, CardId)>, Refusal> {
+        let mac = self.mac;
+        let owner = visit.read(move |r| r.get::<CardOwner>(&mac)).await?;
+        Ok(owner.and_then(|owner| owner.card.map(|card| (owner.person, card))))
+    }
+
+    /// Has their wallet ask for what they said, and waits until it is about to.
+    pub(super) async fn pay(&self, visit: &Visit, said: AtCode) -> Result<Order, Refusal> {
+        let (zh, en) = (self.wallet.face.zh.to_owned(), self.wallet.face.en.to_owned());
+        let at = self.wallet.where_they_are(visit)?;
+        let mut events = visit.app.engine.events();
+        let pay = PayAsGuest { network: self.wallet.id, mac: self.mac, zh, en, at, said };
+        let order = visit.submit(pay).await?;
+        if let Some(attempt) = order.attempt {
+            let ended = opened(visit, &mut events, self.wallet.id, attempt).await;
+            if let Some(refusal) = ended.as_ref().and_then(failure) {
+                return Err(refusal);
+            }
+        }
+        Ok(order)
+    }
+}
+
+/// The apps that a printed code works in for those without a session.
+pub(super) fn works_inside(visit: &Visit) -> Vec<AppThatWorks> {
+    let inside = |w: &Elsewhere<'_>| w.face.asks_who && w.face.places.contains(&Place::Inside);
+    let app = |w: Elsewhere<'_>| {
+        let silent = w.unusable(visit) == Some(Unusable::DidNotSay);
+        AppThatWorks {
+            name: w.app(visit),
+            unusable: (!w.line.is_up()).then_some(Unusable::WalletDown),
+            ask: silent.then(|| w.ask_path(visit)),
+        }
+    };
+    Elsewhere::all(visit).filter(inside).map(app).collect()
+}
+
+/// Whoever is here: with a session, or as a guest.
+///
+/// # Errors
+/// `SignedOut`.
+pub(super) async fn payer(visit: &Visit) -> Result<PersonId, Refusal> {
+    let Some(guest) = GuestAt::find(visit) else { return visit.person() };
+    guest.known(visit).await?.map(|(guest, _)| guest).ok_or(Refusal::SignedOut)
 }
 
 fn known(visit: &Visit, network: NetworkId) -> Known {
@@ -362,12 +428,13 @@ pub(super) async fn opened(
     }
 }
 
-/// The page that shows how an attempt goes.
+/// The page that shows how an attempt of a person's or of a guest's goes.
 fn page_of(r: &Reader, attempt: &Attempt) -> Result<Option<String>, StoreError> {
     match attempt.kind {
         AttemptKind::CardPayment => {
             let order = attempt.order.map_or(Ok(None), |order| r.get::<Order>(&order))?;
-            Ok(order.map(|order| format!("/pay/{}", token_text(&order.code))))
+            let page = if r.get::<Guest>(&attempt.person)?.is_some() { "guest" } else { "pay" };
+            Ok(order.map(|order| format!("/{page}/{}", token_text(&order.code))))
         }
         AttemptKind::TopUp => {
             Ok(r.top_up_number(attempt.person, attempt.id)?.map(|number| format!("/top-up/{number}")))
@@ -380,9 +447,9 @@ fn page_of(r: &Reader, attempt: &Attempt) -> Result<Option<String>, StoreError> 
     }
 }
 
-/// A person's own attempt by its id in a path, and the page that shows it.
+/// A person's or guest's own attempt by its id in a path, and the page that shows it.
 async fn own_attempt(visit: &Visit, id: &str) -> Result<(Attempt, Option<Open>, String), Refusal> {
-    let person = visit.person()?;
+    let person = payer(visit).await?;
     let id = AttemptId::parse(id).ok_or(Refusal::RecordUnknown)?;
     let read = visit.read(move |r| {
         let Some(attempt) = r.get::<Attempt>(&id)?.filter(|a| a.person == person) else { return Ok(None) };
@@ -436,7 +503,7 @@ pub(super) async fn ask_who(
         let state = nonce();
         let url = wallet.who_page(&visit, &state)?;
         let what = What::Who { state, next };
-        let cookie = Slip::cookie(&visit, ERRAND, wallet.id, what, ERRAND_MS)?;
+        let cookie = Slip::cookie(&visit, ERRAND, wallet.id, what, ERRAND_MS);
         let mut response = answer::go(&url);
         set_cookie(&mut response, &cookie);
         Ok(response)
@@ -445,6 +512,11 @@ pub(super) async fn ask_who(
 }
 
 impl Elsewhere<'_> {
+    /// The path where it is asked who the person is, to come back to this page with that.
+    fn ask_path(&self, visit: &Visit) -> String {
+        format!("/elsewhere/{}/who?next={}", self.id.0, visit.path)
+    }
+
     /// The other wallet's page that says who the person is, and comes back here.
     fn who_page(&self, visit: &Visit, state: &str) -> Result<String, Refusal> {
         let back = format!("{}/elsewhere/{}/back", visit.app.origin, self.id.0);
@@ -468,7 +540,6 @@ pub(super) async fn back(
     headers: axum::http::HeaderMap,
 ) -> Response {
     let result = async {
-        visit.person()?;
         let wallet = Elsewhere::named(&visit, &number)?;
         let errand = super::visit::cookie(&headers, ERRAND);
         let errand = Slip::open(&visit, wallet.id, errand).ok_or(Refusal::CallUpStale)?;
@@ -490,7 +561,7 @@ pub(super) async fn back(
                     Who::Is(payer) => (Some(payer.expose().clone()), KNOWN_MS),
                     Who::Refused | Who::Unknown => (None, UNKNOWN_MS),
                 };
-                let cookie = Slip::cookie(&visit, PAYER, wallet.id, What::Known { payer }, life)?;
+                let cookie = Slip::cookie(&visit, PAYER, wallet.id, What::Known { payer }, life);
                 let mut response = answer::go(&next);
                 set_cookie(&mut response, &cookie);
                 response
@@ -569,7 +640,7 @@ pub(super) async fn link(SentTo(visit, fields, number): SentTo) -> Response {
         visit.submit(AllowLink { person, card, pin }).await?;
         let state = nonce();
         let url = wallet.who_page(&visit, &state)?;
-        let cookie = Slip::cookie(&visit, ERRAND, wallet.id, What::Link { state, card: card.0 }, ERRAND_MS)?;
+        let cookie = Slip::cookie(&visit, ERRAND, wallet.id, What::Link { state, card: card.0 }, ERRAND_MS);
         // A form may not lead to another origin, so a page of ours goes on by itself.
         let mut response = if visit.json {
             answer::data(json!({ "go": url }))

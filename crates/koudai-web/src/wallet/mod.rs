@@ -22,6 +22,7 @@ mod records;
 mod return_to;
 mod scan;
 mod sign_in;
+mod static_code;
 mod top_up;
 mod transfers;
 mod visit;
@@ -67,6 +68,9 @@ pub fn router() -> Router<App> {
         .route("/withdraw/{id}/cancel", post(withdraw::cancel))
         .route("/scan", get(scan::page).post(scan::scan).layer(DefaultBodyLimit::max(scan::PICTURE_BYTES)))
         .route("/q/{token}", get(scan::landing))
+        .route("/s/{token}", get(static_code::open).post(static_code::place))
+        .route("/s/{token}/sheet", get(static_code::sheet))
+        .route("/guest/{token}", get(pay::guest))
         .route("/pay/{token}", get(pay::page).post(pay::pay))
         .route("/pay/jsapi", get(call_up::jsapi))
         .route("/pay/app", get(call_up::app))

@@ -21,6 +21,7 @@ mod info;
 mod payments;
 mod pieces;
 mod records;
+mod static_codes;
 mod transfers;
 mod withdrawals;
 
@@ -43,6 +44,7 @@ pub use records::{
     Direction, Event, MonthOfRecords, PageOfRecords, RecordKind, RecordLine, RecordPage, RecordState,
     RecordsPage,
 };
+pub use static_codes::{AppThatWorks, StaticAppsPage, StaticCodePage, StaticSheetPage};
 pub use transfers::{TransferLine, TransferPage, TransferStanding, TransfersPage};
 pub use withdrawals::{SpeedLine, WithdrawPage, WithdrawResultPage, WithdrawState};
 

@@ -7,17 +7,19 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use koudai_core::id::{MchId, PersonId};
 use koudai_core::ledger::AccountId;
+use koudai_core::money::Money;
 use koudai_core::order::OrderStanding;
 use koudai_core::payment::{Means, PayCode, Taken};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Attempt, AttemptState, Merchant, Order, OrderCode, PaymentPassword};
+use koudai_core::rows::{Attempt, AttemptState, Guest, Merchant, Order, OrderCode, PaymentPassword};
 use koudai_core::time::Timestamp;
 use koudai_networks::platform::{parse_token, token_text};
+use koudai_networks::protocol::device;
 use koudai_store::{Reader, StoreError};
 use serde_json::{Value, json};
 
 use super::answer;
-use super::elsewhere::{Elsewhere, Open, opened, to_be_asked};
+use super::elsewhere::{Elsewhere, GuestAt, Open, opened, to_be_asked};
 use super::fields::{Chosen, Fields};
 use super::pages::{PayPage, PayResultPage, PayState, Refused, Way};
 use super::purse::{self, Purse};
@@ -43,6 +45,21 @@ struct Standing {
     /// This person's newest attempt at this order, if it failed.
     failed: Option<Attempt>,
     since: Option<Timestamp>,
+    /// Whether it is a guest, whose pages are others.
+    guest: bool,
+}
+
+/// What an order is held against that came of a printed code.
+#[derive(Clone, Copy)]
+struct Today {
+    now: Timestamp,
+    static_most: Money,
+}
+
+impl Today {
+    fn of(visit: &Visit) -> Self {
+        Self { now: visit.now(), static_most: visit.app.engine.policy().static_day_most }
+    }
 }
 
 /// What a page shows besides.
@@ -57,12 +74,11 @@ struct View {
 }
 
 impl View {
-    async fn read(visit: &Visit, name: &str) -> Result<Self, Refusal> {
-        let person = visit.person()?;
+    async fn read(visit: &Visit, person: PersonId, name: &str) -> Result<Self, Refusal> {
         let token = parse_token(name).ok_or(Refusal::CodeStale)?;
-        let (token_text, now, l) = (name.to_owned(), visit.now(), visit.l);
+        let (token_text, today, l) = (name.to_owned(), Today::of(visit), visit.l);
         let read = visit.read(move |r| {
-            let Some((standing, payee)) = Standing::of(r, person, &token, now)? else { return Ok(None) };
+            let Some((standing, payee)) = Standing::of(r, person, &token, today)? else { return Ok(None) };
             Ok(Some(Self {
                 payee,
                 token: token_text,
@@ -83,38 +99,55 @@ impl View {
     }
 
     async fn page(&self, visit: &Visit, chosen: Option<String>, refusal: Option<Refusal>) -> Response {
+        if self.standing.order.standing(visit.now()) == OrderStanding::Payable {
+            return self.payable(visit, chosen, refusal);
+        }
+        self.result(visit, None).await
+    }
+
+    /// The page of an order that may be paid.
+    fn payable(&self, visit: &Visit, chosen: Option<String>, refusal: Option<Refusal>) -> Response {
+        let standing = &self.standing;
+        if standing.is_stale(visit) {
+            return visit.refuse(Refusal::CodeStale);
+        }
+        // Nothing to decide on yet: a page that has to know first who this is.
+        if refusal.is_none()
+            && let Some(path) = to_be_asked(visit)
+        {
+            return answer::go(&path);
+        }
+        let earlier = standing.failed.as_ref().filter(|_| refusal.is_none());
+        let refusal = refusal.or_else(|| earlier.and_then(failure));
+        let tried = chosen.clone().or_else(|| earlier.map(|attempt| attempt.card.wire()));
+        let chosen = chosen.or_else(|| visit.last_method.clone());
+        let page = PayPage {
+            l: visit.l,
+            token: self.token.clone(),
+            merchant: standing.merchant.clone(),
+            verified: true,
+            first_time: self.first_time,
+            description: standing.order.description.to_string(),
+            amount: standing.order.amount,
+            order_no: standing.order.out_trade_no.to_string(),
+            methods: standing.purse.methods_by_hand(visit, standing.order.amount),
+            chosen,
+            failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
+            has_payment_password: self.has_payment_password,
+            refused: refusal.map(|r| standing.refused(visit, r)),
+            back: self.back(visit, Outcome::Cancelled),
+        };
+        answer::page(refusal.map_or(StatusCode::OK, answer::status), &page)
+    }
+
+    /// The page of how a payment goes or went; a guest's leads to the page to pay `again` on, and nowhere else.
+    async fn result(&self, visit: &Visit, again: Option<String>) -> Response {
         let standing = &self.standing;
         let state = match standing.order.standing(visit.now()) {
-            OrderStanding::Payable if standing.is_stale(visit) => return visit.refuse(Refusal::CodeStale),
-            // Nothing to decide on yet: a page that has to know first who this is.
-            OrderStanding::Payable
-                if refusal.is_none()
-                    && let Some(path) = to_be_asked(visit) =>
-            {
-                return answer::go(&path);
-            }
+            // Whoever may choose has a page for that; a guest begins again.
             OrderStanding::Payable => {
-                let earlier = standing.failed.as_ref().filter(|_| refusal.is_none());
-                let refusal = refusal.or_else(|| earlier.and_then(failure));
-                let tried = chosen.clone().or_else(|| earlier.map(|attempt| attempt.card.wire()));
-                let chosen = chosen.or_else(|| visit.last_method.clone());
-                let page = PayPage {
-                    l: visit.l,
-                    token: self.token.clone(),
-                    merchant: standing.merchant.clone(),
-                    verified: true,
-                    first_time: self.first_time,
-                    description: standing.order.description.to_string(),
-                    amount: standing.order.amount,
-                    order_no: standing.order.out_trade_no.to_string(),
-                    methods: standing.purse.methods_by_hand(visit, standing.order.amount),
-                    chosen,
-                    failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
-                    has_payment_password: self.has_payment_password,
-                    refused: refusal.map(|r| standing.refused(visit, r)),
-                    back: self.back(visit, Outcome::Cancelled),
-                };
-                return answer::page(refusal.map_or(StatusCode::OK, answer::status), &page);
+                let refusal = standing.failed.as_ref().and_then(failure).unwrap_or(Refusal::NotCompleted);
+                PayState::Refused(answer::refused(visit, refusal))
             }
             OrderStanding::Paying if standing.is_mine() => match standing.way(visit).await {
                 Some(way) => PayState::Elsewhere(way),
@@ -142,7 +175,8 @@ impl View {
         };
         answer::ok(&PayResultPage {
             l: visit.l,
-            token: self.token.clone(),
+            here: standing.here(),
+            again,
             merchant: standing.merchant.clone(),
             amount: standing.order.amount,
             order_no: standing.order.out_trade_no.to_string(),
@@ -158,7 +192,7 @@ impl Standing {
         r: &Reader,
         person: PersonId,
         token: &[u8; 16],
-        now: Timestamp,
+        today: Today,
     ) -> Result<Option<(Self, Merchant)>, StoreError> {
         let Some(code) = r.get::<OrderCode>(token)? else { return Ok(None) };
         let order = r.get::<Order>(&code.order)?.expect("a code has its order");
@@ -170,9 +204,10 @@ impl Standing {
         let payee = r.get::<Merchant>(&order.mchid)?.expect("an order has its merchant");
         let standing = Self {
             merchant: payee.name.clone(),
-            code_stale: now >= code.expires_at,
+            code_stale: today.now >= code.expires_at,
             person,
-            purse: Purse::read(r, person)?,
+            purse: Purse::for_order(r, person, &order, today.static_most, today.now)?,
+            guest: r.get::<Guest>(&person)?.is_some(),
             failed: newest.filter(|a| a.state == AttemptState::Failed && a.refund.is_none()),
             since: attempt.as_ref().map(|a| a.created_at),
             open: attempt.map_or(Ok(None), |attempt| Open::of(r, &attempt))?,
@@ -181,11 +216,10 @@ impl Standing {
         Ok(Some((standing, payee)))
     }
 
-    async fn read(visit: &Visit, name: &str) -> Result<Self, Refusal> {
-        let person = visit.person()?;
+    async fn read(visit: &Visit, person: PersonId, name: &str) -> Result<Self, Refusal> {
         let token = parse_token(name).ok_or(Refusal::CodeStale)?;
-        let now = visit.now();
-        let read = visit.read(move |r| Self::of(r, person, &token, now)).await?;
+        let today = Today::of(visit);
+        let read = visit.read(move |r| Self::of(r, person, &token, today)).await?;
         let (standing, _) = read.ok_or(Refusal::CodeStale)?;
         standing.check_is_for_them()?;
         Ok(standing)
@@ -201,7 +235,13 @@ impl Standing {
     async fn of_paid(visit: &Visit, taken: Taken) -> Result<Self, Refusal> {
         let Taken { person, order, merchant } = taken;
         let purse = visit.read(move |r| Purse::read(r, person)).await?;
-        Ok(Self { order, merchant, code_stale: false, person, purse, open: None, failed: None, since: None })
+        let (open, failed, since) = (None, None, None);
+        Ok(Self { order, merchant, code_stale: false, person, purse, open, failed, since, guest: false })
+    }
+
+    /// The page that shows how it stands.
+    fn here(&self) -> String {
+        format!("/{}/{}", if self.guest { "guest" } else { "pay" }, token_text(&self.order.code))
     }
 
     fn is_mine(&self) -> bool {
@@ -225,7 +265,7 @@ impl Standing {
     /// The way to the other wallet that this person is to agree at.
     async fn way(&self, visit: &Visit) -> Option<Way> {
         let open = self.open.as_ref().filter(|_| self.is_mine())?;
-        open.way(visit, &format!("/pay/{}", token_text(&self.order.code))).await
+        open.way(visit, &self.here()).await
     }
 
     async fn json(&self, visit: &Visit) -> Value {
@@ -268,24 +308,46 @@ fn word(order: &Order, visit: &Visit) -> &'static str {
 }
 
 /// Whether none of a person's newest journals paid this merchant.
-fn first_time(reader: &Reader, person: PersonId, mchid: MchId) -> Result<bool, StoreError> {
+pub(super) fn first_time(reader: &Reader, person: PersonId, mchid: MchId) -> Result<bool, StoreError> {
     let newest = reader.history(AccountId::person(person), None, LOOK_BACK)?;
     Ok(!newest.iter().any(|j| j.line(AccountId::merchant(mchid)).is_some()))
 }
 
 pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
-    let result = if visit.json {
-        match Standing::read(&visit, &name).await {
-            Ok(standing) if standing.is_stale(&visit) => Err(Refusal::CodeStale),
-            Ok(standing) => Ok(answer::data(standing.json(&visit).await)),
-            Err(refusal) => Err(refusal),
-        }
-    } else {
-        match View::read(&visit, &name).await {
-            Ok(view) => Ok(view.page(&visit, None, None).await),
-            Err(refusal) => Err(refusal),
+    let result = async {
+        let person = visit.person()?;
+        if visit.json {
+            let standing = Standing::read(&visit, person, &name).await?;
+            if standing.is_stale(&visit) {
+                Err(Refusal::CodeStale)
+            } else {
+                Ok(answer::data(standing.json(&visit).await))
+            }
+        } else {
+            Ok(View::read(&visit, person, &name).await?.page(&visit, None, None).await)
         }
     };
+    let result = result.await;
+    visit.settle(result)
+}
+
+/// `GET /guest/{token}`: how a guest's payment goes.
+pub(super) async fn guest(visit: Visit, Path(name): Path<String>) -> Response {
+    let result = async {
+        if let Some(path) = to_be_asked(&visit).filter(|_| !visit.json && visit.person().is_err()) {
+            return Ok(answer::go(&path));
+        }
+        let guest = GuestAt::find(&visit).ok_or(Refusal::WalletNotHere)?;
+        let (person, _) = guest.known(&visit).await?.ok_or(Refusal::OrderForAnother)?;
+        if visit.json {
+            return Ok(answer::data(Standing::read(&visit, person, &name).await?.json(&visit).await));
+        }
+        let view = View::read(&visit, person, &name).await?;
+        let code = view.standing.order.scene_info.as_deref().and_then(device);
+        let again = code.map_or_else(|| "/".to_owned(), |code| format!("/s/{code}"));
+        Ok(view.result(&visit, Some(again)).await)
+    };
+    let result = result.await;
     visit.settle(result)
 }
 
@@ -320,13 +382,14 @@ async fn answered(mut visit: Visit, fields: &Fields, name: &str) -> Response {
     if refusal == Refusal::SignedOut || visit.recognise().await.is_err() {
         return visit.refuse(refusal);
     }
+    let Ok(person) = visit.person() else { return visit.refuse(refusal) };
     if visit.json {
-        return match Standing::read(&visit, name).await {
+        return match Standing::read(&visit, person, name).await {
             Ok(standing) => answer::refusal_reply(&visit, refusal, &standing.refused(&visit, refusal)),
             Err(_) => visit.refuse(refusal),
         };
     }
-    match View::read(&visit, name).await {
+    match View::read(&visit, person, name).await {
         Ok(view) => view.page(&visit, fields.get("method").map(str::to_owned), Some(refusal)).await,
         Err(_) => visit.refuse(refusal),
     }
@@ -339,7 +402,7 @@ async fn paid_json(visit: &mut Visit, taken: Taken, name: &str) -> Response {
         Standing::of_paid(visit, taken).await
     } else {
         match visit.recognise().await {
-            Ok(()) => Standing::read(visit, name).await,
+            Ok(()) => Standing::read(visit, taken.person, name).await,
             Err(refusal) => Err(refusal),
         }
     };
@@ -356,7 +419,7 @@ async fn submit(visit: &mut Visit, fields: &Fields, name: &str) -> Result<Taken,
     let (Some(code), Ok(means), Ok(pin)) = (parse_token(name), &means, fields.pin("payment_password")) else {
         // Whoever is signed out hears that first, and of an old code before what is wrong with the rest.
         visit.recognise().await?;
-        if Standing::read(visit, name).await?.is_stale(visit) {
+        if Standing::read(visit, visit.person()?, name).await?.is_stale(visit) {
             return Err(Refusal::CodeStale);
         }
         return Err(means.err().unwrap_or(Refusal::PaymentPasswordMalformed));

@@ -4,10 +4,12 @@
 use axum::response::Response;
 use koudai_core::card::CardKind;
 use koudai_core::id::{CardId, PersonId};
-use koudai_core::ledger::AccountId;
+use koudai_core::ledger::{AccountId, NetworkId};
 use koudai_core::money::Money;
-use koudai_core::rows::{Attempt, Card, Order};
+use koudai_core::rows::{Attempt, Card, Order, Product, StaticTally};
 use koudai_core::split::Split;
+use koudai_core::static_code::SourceId;
+use koudai_core::time::Timestamp;
 use koudai_store::{Reader, StoreError};
 use serde_json::{Value, json};
 
@@ -23,13 +25,96 @@ use crate::say::Lang;
 pub(super) struct Purse {
     balance: Money,
     cards: Vec<Card>,
+    /// What is left today of each source, where an order came of a printed code.
+    left: Option<Left>,
+}
+
+/// What each source may still pay by printed codes today.
+struct Left {
+    balance: Money,
+    cards: Vec<(CardId, Money)>,
+    wallets: Vec<(NetworkId, Money)>,
+    /// Of a source that has paid nothing.
+    most: Money,
+}
+
+impl Left {
+    fn read(
+        r: &Reader,
+        person: PersonId,
+        cards: &[Card],
+        most: Money,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let of = |card| left_of(r, SourceId::of(person, card), most, now);
+        let (mut own, mut wallets) = (vec![], vec![]);
+        for card in cards {
+            let left = of(Some(card.id))?;
+            if card.kind == CardKind::Wallet {
+                wallets.push((card.network, left));
+            } else {
+                own.push((card.id, left));
+            }
+        }
+        Ok(Self { balance: of(None)?, cards: own, wallets, most })
+    }
+
+    fn of_card(&self, id: CardId) -> Money {
+        self.cards.iter().find(|(card, _)| *card == id).map_or(self.most, |(_, left)| *left)
+    }
+
+    fn of_wallet(&self, id: NetworkId) -> Money {
+        self.wallets.iter().find(|(network, _)| *network == id).map_or(self.most, |(_, left)| *left)
+    }
+}
+
+/// What a source may still pay by printed codes today, of so much.
+pub(super) fn left_of(
+    r: &Reader,
+    source: SourceId,
+    most: Money,
+    now: Timestamp,
+) -> Result<Money, StoreError> {
+    Ok(StaticTally::at(r.get::<StaticTally>(&source)?.as_ref(), source, now).left(most))
+}
+
+/// Why it does not cover this much, if it does not.
+fn too_little(left: Money, amount: Money) -> Option<Unusable> {
+    left.checked_sub(amount).is_err().then_some(Unusable::StaticCodes(left))
 }
 
 impl Purse {
     pub(super) fn read(r: &Reader, person: PersonId) -> Result<Self, StoreError> {
+        Self::with(r, person, |_| Ok(None))
+    }
+
+    /// The same, with what is left of each source today, of so much, if the order came of a printed code.
+    pub(super) fn for_order(
+        r: &Reader,
+        person: PersonId,
+        order: &Order,
+        most: Money,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let bounded = order.product == Product::Static;
+        let left = |cards: &[Card]| bounded.then(|| Left::read(r, person, cards, most, now)).transpose();
+        Self::with(r, person, left)
+    }
+
+    fn with(
+        r: &Reader,
+        person: PersonId,
+        left: impl FnOnce(&[Card]) -> Result<Option<Left>, StoreError>,
+    ) -> Result<Self, StoreError> {
         let mut cards = r.cards_of(person)?;
+        let left = left(&cards)?;
         cards.retain(|card| card.kind != CardKind::Wallet);
-        Ok(Self { balance: balance(r, AccountId::person(person))?, cards })
+        Ok(Self { balance: balance(r, AccountId::person(person))?, cards, left })
+    }
+
+    /// Why a source may not pay this much of the order, if it may not.
+    fn bound(&self, amount: Option<Money>, of: impl FnOnce(&Left) -> Money) -> Option<Unusable> {
+        too_little(of(self.left.as_ref()?), amount?)
     }
 
     pub(super) fn covers(&self, amount: Money) -> bool {
@@ -45,14 +130,18 @@ impl Purse {
             method: word(None),
             label: name(None, l),
             balance: Some(self.balance),
-            unusable: short.then_some(Unusable::NotEnough),
+            unusable: short
+                .then_some(Unusable::NotEnough)
+                .or_else(|| self.bound(amount, |left| left.balance)),
         }];
         let down = |card: &Card| (!outside.is_up(card.network)).then_some(Unusable::BankDown);
+        let by_card =
+            |card: &Card, amount| down(card).or_else(|| self.bound(amount, |left| left.of_card(card.id)));
         methods.extend(self.cards.iter().map(|card| Method {
             method: word(Some(card.id)),
             label: name(Some(card), l),
             balance: None,
-            unusable: down(card),
+            unusable: by_card(card, amount),
         }));
         // What the balance falls short of, a card can pay in the same payment.
         let rest = amount.and_then(|amount| amount.checked_sub(self.balance).ok());
@@ -61,7 +150,8 @@ impl Purse {
                 method: format!("{BOTH}{}:{}", self.balance.minor(), card.id.wire()),
                 label: both(self.balance, rest, card, l),
                 balance: None,
-                unusable: down(card),
+                unusable:
+                    by_card(card, Some(rest)).or_else(|| self.bound(Some(self.balance), |left| left.balance)),
             }));
         }
         methods
@@ -74,7 +164,8 @@ impl Purse {
             method: wallet.word(),
             label: wallet.name(visit),
             balance: None,
-            unusable: wallet.unusable(visit),
+            unusable:
+                wallet.unusable(visit).or_else(|| self.bound(Some(amount), |left| left.of_wallet(wallet.id))),
         }));
         methods
     }

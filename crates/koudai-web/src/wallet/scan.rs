@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use image::{ImageReader, Limits};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Merchant, Order, OrderCode, Product};
+use koudai_core::rows::{Merchant, Order, OrderCode, Product, StaticCode};
 use koudai_networks::platform::parse_token;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -147,6 +147,9 @@ async fn find(visit: &Visit, text: &str) -> Result<String, Refusal> {
         Some(path) => (path, true),
         None => (text, false),
     };
+    if let Some(rest) = path.strip_prefix("/s/") {
+        return printed(visit, rest, whole).await;
+    }
     let rest = path.strip_prefix("/q/").ok_or(Refusal::CodeNotOurs)?;
     let (name, signature) = rest.split_once('#').unwrap_or((rest, ""));
     let token = parse_token(name).ok_or(Refusal::CodeNotOurs)?;
@@ -167,6 +170,18 @@ async fn find(visit: &Visit, text: &str) -> Result<String, Refusal> {
         return Err(Refusal::CodeSwapped);
     }
     Ok(format!("/pay/{name}"))
+}
+
+/// The page of a merchant's printed code.
+async fn printed(visit: &Visit, rest: &str, whole: bool) -> Result<String, Refusal> {
+    let (name, signature) = rest.split_once('#').unwrap_or((rest, ""));
+    let token = parse_token(name).ok_or(Refusal::CodeNotOurs)?;
+    let code = visit.read(move |r| r.get::<StaticCode>(&token)).await?.ok_or(Refusal::CodeNotOurs)?;
+    let signed = visit.app.networks.platform.static_code_is_ours(signature, &token, code.mchid);
+    if !signed && (whole || !signature.is_empty()) {
+        return Err(Refusal::CodeSwapped);
+    }
+    if code.revoked_at.is_some() { Err(Refusal::CodeRevoked) } else { Ok(format!("/s/{name}")) }
 }
 
 pub(super) async fn landing(visit: Visit, Path(name): Path<String>) -> Response {

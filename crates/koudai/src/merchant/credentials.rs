@@ -19,7 +19,7 @@ use crate::cli::{CertificateCommand, MerchantArgs};
 use crate::control::{self, Request};
 use crate::failure::Failure;
 
-const NOBODY: &str = "there is no merchant of this number";
+pub(super) const NOBODY: &str = "there is no merchant of this number";
 
 /// Another certificate for a merchant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub(crate) struct Add {
 /// A merchant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Of {
-    mchid: String,
+    pub(super) mchid: String,
 }
 
 /// A certificate to be taken back.
@@ -107,7 +107,8 @@ pub(crate) async fn new_apiv3_key(engine: &Engine, vault: &Vault, of: Of) -> Res
     Ok(json!({ "mchid": of.mchid, "apiv3_key": key.expose() }))
 }
 
-async fn known(engine: &Engine, mchid: &str) -> Result<MchId, String> {
+/// A merchant's number as it was typed, if there is such a merchant.
+pub(super) async fn known(engine: &Engine, mchid: &str) -> Result<MchId, String> {
     let mchid = number(mchid)?;
     let row = engine.read(move |reader| reader.get::<Merchant>(&mchid)).await;
     row.map_err(|error| error.to_string())?.map(|_| mchid).ok_or_else(|| NOBODY.to_owned())

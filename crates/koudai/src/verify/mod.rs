@@ -22,6 +22,7 @@ mod reconciliation;
 mod replay;
 mod seals;
 mod start;
+mod static_codes;
 mod tally;
 mod transfers;
 mod withdrawals;
@@ -122,6 +123,7 @@ enum Stage {
     RefundSums,
     Transfers,
     Withdrawals,
+    StaticCodes,
     Issuing,
     Reconciliation,
     Claims,
@@ -309,6 +311,7 @@ fn check_rows(
     let withdrawals =
         withdrawals::run(&reader, &people, &mut said.claims, newest.withdrawal, marks, &mut report);
     said.withdrawals = found.note(Stage::Withdrawals, withdrawals).unwrap_or_default();
+    found.note(Stage::StaticCodes, static_codes::run(&reader));
     let moves = issuing::run(&reader, &people, &mut said.claims, newest.app_move, marks, &mut report);
     said.app_moves = found.note(Stage::Issuing, moves).unwrap_or_default();
     let compared = reconciliation::run(&reader, &mut said.claims, &mut report);

@@ -288,6 +288,8 @@ impl Family<'_> {
         });
         let meant = order.meant_for.is_none() || order.payer.is_none() || order.payer == order.meant_for;
         check(meant, "an order is paid by the person it is meant for", name)?;
+        let whose = order.product != Product::Static || order.meant_for.is_some();
+        check(whose, "an order of a printed code is meant for whoever made it", name)?;
         let is = |state| attempt.is_some_and(|a| a.state == state);
         let nobody = order.payer.is_none() && order.card.is_none() && order.attempt.is_none();
         match order.state {

@@ -1,10 +1,10 @@
-//! Phones and cards belong to one person each.
+//! Phones and cards belong to one person each, or to a guest.
 
 use koudai_core::card::CardKind;
 use koudai_core::column::Row;
 use koudai_core::id::{CardId, PersonId};
 use koudai_core::ledger::NetworkId;
-use koudai_core::rows::{Card, CardOwner, Person, PhoneOwner};
+use koudai_core::rows::{Card, CardOwner, Guest, Person, PhoneOwner};
 use koudai_store::Reader;
 
 use super::start::ById;
@@ -45,6 +45,10 @@ impl People {
             look_at_phones(reader, &suspects)?;
             return Err(broken(PHONE, format!("{} people, {} phones", held.count, owned.count)));
         }
+        reader.each(|guest: Guest| {
+            let person = all.people.insert(guest.id.0, (0, 0));
+            check(person.is_none(), "a guest is no person", || format!("guest {}", guest.id.0))
+        })?;
         let (mut bound, mut owned) = (Tally::default(), Tally::default());
         reader.each(|card: Card| {
             let person = all.people.get_mut(&card.person.0);
@@ -77,9 +81,11 @@ impl People {
         Ok(all)
     }
 
-    /// Whether this is a person: one of those that were read, or one that has registered since.
+    /// Whether this is a person or a guest: one of those that were read, or one that has come since.
     pub(super) fn knows(&self, reader: &Reader, person: PersonId) -> Result<bool, Wrong> {
-        Ok(self.people.contains_key(&person.0) || reader.get::<Person>(&person)?.is_some())
+        let since =
+            || Ok(reader.get::<Person>(&person)?.is_some() || reader.get::<Guest>(&person)?.is_some());
+        if self.people.contains_key(&person.0) { Ok(true) } else { since() }
     }
 
     /// Whose a card is, and its network.

@@ -321,6 +321,8 @@ pub enum Unusable {
     DebitOnly,
     /// More than one payment with it may be.
     OverLimit(Money),
+    /// Less may still be paid by printed codes with it today: this much.
+    StaticCodes(Money),
     /// Another wallet, which cannot be reached.
     WalletDown,
     /// Another wallet, which has no way to pay from here.
@@ -343,6 +345,13 @@ impl Unusable {
             Self::NotHere => l.say("当前环境不支持", "Not available here").to_owned(),
             Self::DidNotSay => l.say("未能确认你的身份", "It did not say who you are").to_owned(),
             Self::DebitOnly => l.say("不能提现到信用卡", "No withdrawals to credit cards").to_owned(),
+            Self::StaticCodes(left) => {
+                let sign = left.currency().sign();
+                match l {
+                    Lang::Zh => format!("静态码今日剩余 {sign}{left}"),
+                    Lang::En => format!("{sign}{left} left today on static codes"),
+                }
+            }
             Self::OverLimit(most) => {
                 let sign = most.currency().sign();
                 match l {
@@ -354,14 +363,16 @@ impl Unusable {
     }
 }
 
-/// `GET /pay/{token}` of an order that cannot be paid (any more, or for the moment).
+/// `GET /pay/{token}` of an order that cannot be paid (any more, or for the moment), and `GET /guest/{token}`.
 #[derive(Template)]
 #[template(path = "pay_result.html")]
 pub struct PayResultPage {
     /// The reader's language.
     pub l: Lang,
-    /// The order's token.
-    pub token: String,
+    /// This page.
+    pub here: String,
+    /// For a guest, who has no other pages: where to pay once more.
+    pub again: Option<String>,
     /// Who is paid.
     pub merchant: String,
     /// How much.
