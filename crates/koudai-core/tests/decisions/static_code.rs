@@ -37,7 +37,9 @@ fn allow(ledger: &mut Ledger, mchid: MchId, products: &[Product]) {
 
 fn code(ledger: &mut Ledger, mchid: MchId) -> StaticCode {
     let notify_url = Some("https://shop.example/told".to_owned());
-    ledger.submit(&CreateStaticCode { mchid, label: "1号窗口".to_owned(), notify_url }).expect("the merchant is there")
+    ledger
+        .submit(&CreateStaticCode { mchid, label: "1号窗口".to_owned(), notify_url })
+        .expect("the merchant is there")
 }
 
 fn said(code: &StaticCode, number: &str, minor: i64) -> AtCode {

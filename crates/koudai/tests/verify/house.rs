@@ -38,6 +38,7 @@ use crate::codes::Codes;
 use crate::issuing::Moves;
 use crate::reconciliation::Differences;
 use crate::server::Mirror;
+use crate::static_codes::Printed;
 
 pub(crate) const BEGIN: Timestamp = Timestamp(1_795_000_000_000);
 /// Refunds of one fen each: enough for a history that its index has rows of.
@@ -109,6 +110,8 @@ pub(crate) struct House {
     pub(crate) differences: Differences,
     /// Waiting, being sent, paid, failed and cancelled, all of `other` to `other_card`.
     pub(crate) withdrawals: [WithdrawalId; 5],
+    /// What came of a printed code, by `other` and by a guest.
+    pub(crate) printed: Printed,
 }
 
 /// Runs the wallet's own commands.
@@ -171,7 +174,7 @@ impl Hand {
             mchid,
             name: "口袋咖啡".to_owned(),
             appid: format!("wx{:016}", mchid.0),
-            products: vec![Product::Native, Product::Transfer, Product::CodePay],
+            products: vec![Product::Native, Product::Transfer, Product::CodePay, Product::Static],
             apiv3_key_sealed: vec![],
             certificate: NewCertificate {
                 serial: "1A".to_owned(),
@@ -285,7 +288,12 @@ impl Hand {
     }
 
     /// Pays an order; the card payment that is asked for, if it is by card.
-    async fn pay(&self, person: PersonId, order: OrderId, card: Option<CardId>) -> Option<AttemptId> {
+    pub(crate) async fn pay(
+        &self,
+        person: PersonId,
+        order: OrderId,
+        card: Option<CardId>,
+    ) -> Option<AttemptId> {
         done!(self, Pay { person, order, means: Means::of(card), pin: pin() }).attempt
     }
 
@@ -390,6 +398,7 @@ impl House {
         let moves = hand.moves(payer).await;
         let differences = hand.compared(top_up).await;
         let withdrawals = hand.withdrawals(other, other_card).await;
+        let printed = hand.printed(shop, other, other_card).await;
         let crumbs = hand.order(other_shop, "crumbs", CRUMBS).await;
         hand.pay(other, crumbs, None).await;
         for n in 1..=CRUMBS {
@@ -423,6 +432,7 @@ impl House {
             moves,
             differences,
             withdrawals,
+            printed,
         };
         (house, hand)
     }

@@ -93,7 +93,7 @@ fn a_ledger_in_a_servers_database_is_checked_there_and_what_was_tampered_with_is
         assert!(passed, "{said}");
         serde_json::from_str::<serde_json::Value>(&said).unwrap()
     };
-    assert_eq!((&holds()["journals"], &holds()["orders"]), (&79.into(), &16.into()));
+    assert_eq!((&holds()["journals"], &holds()["orders"]), (&81.into(), &20.into()));
     let finds = |what: &str, change: &str, back: &str| {
         place.psql(change);
         let (passed, said) = verify(house.directory());
