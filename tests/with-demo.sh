@@ -47,7 +47,7 @@ node tests/e2e/wechat-contract.mjs "$dir/at-wechat.json" "$dir/at-wechat-app.jso
 demo=$!
 answers "$demo" "$dir/addresses"
 
-"$bin" merchant create --data "$dir/data" --name 'SDK 食堂' --products native,jsapi,app,h5,codepay,transfer >"$dir/merchant.json"
+"$bin" merchant create --data "$dir/data" --name 'SDK 食堂' --products native,jsapi,app,h5,codepay,static,transfer >"$dir/merchant.json"
 mchid="$(sed -n 's/.*"mchid": "\([0-9]*\)".*/\1/p' "$dir/merchant.json")"
 "$bin" merchant set --data "$dir/data" "$mchid" --h5-domain shop.example.org --transfer-scene 1000 >/dev/null
 KOUDAI_APP_SECRET="$("$bin" merchant app-secret --data "$dir/data" "$mchid" | sed -n 's/.*"app_secret": "\([0-9a-f]*\)".*/\1/p')"

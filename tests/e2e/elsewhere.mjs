@@ -13,16 +13,20 @@ const AGENTS = {
 export const browserAt = (browser, place, options) =>
   phone(browser, { viewport: { width: 375, height: 812 }, userAgent: AGENTS[place], ...options });
 
+/** What the other wallet says of its person comes and goes in addresses, and belongs in no log. */
+export function tellNobody(context) {
+  context.on("request", (request) => {
+    const brought = new URL(request.url()).searchParams;
+    for (const name of ["code", "auth_code", "state"]) if (/^[\w-]{16,}$/.test(brought.get(name) ?? "")) secret(brought.get(name));
+  });
+}
+
 /** Somebody new here, in a browser at a place. */
 export async function newcomer(browser, place, options) {
   const token = await register(freshNumber());
   const context = await browserAt(browser, place, options);
   await signIn(context, token);
-  // What the other wallet says of its person comes and goes in addresses, and belongs in no log.
-  context.on("request", (request) => {
-    const brought = new URL(request.url()).searchParams;
-    for (const name of ["code", "auth_code", "state"]) if (/^[\w-]{16,}$/.test(brought.get(name) ?? "")) secret(brought.get(name));
-  });
+  tellNobody(context);
   return { token, context, page: await context.newPage() };
 }
 

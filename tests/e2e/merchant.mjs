@@ -41,7 +41,20 @@ export async function place() {
 
 export const close = ({ out_trade_no }) => gateway(`/v3/pay/transactions/out-trade-no/${out_trade_no}/close`, { mchid });
 
-/** Changes the merchant's rights: `--products jsapi`, `--suspend`. */
-export function allow(...rights) {
-  execFileSync(process.env.KOUDAI_BIN, ["merchant", "set", mchid, "--data", process.env.KOUDAI_DATA, ...rights]);
+function operator(command, ...rest) {
+  const args = ["merchant", ...command.split(" "), "--data", process.env.KOUDAI_DATA, mchid, ...rest];
+  return execFileSync(process.env.KOUDAI_BIN, args, { encoding: "utf8" });
 }
+
+/** Changes the merchant's rights: `--products jsapi`, `--suspend`. */
+export const allow = (...rights) => operator("set", ...rights);
+
+/** A printed code of the merchant's: its link and where its sheet is. */
+export function printed(label) {
+  allow("--products", "native,static");
+  const { link, sheet, code } = JSON.parse(operator("code add", "--label", label));
+  return { code, link: env.wallet + link, page: env.wallet + link.split("#")[0], sheet: env.wallet + sheet };
+}
+
+/** Ends it. */
+export const takeDown = ({ code }) => operator("code revoke", code);

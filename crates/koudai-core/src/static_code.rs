@@ -171,9 +171,13 @@ impl AtCode {
             return Err(Refusal::ProductNotEnabled.into());
         }
         let most = tx.policy().static_day_most;
-        if self.amount.is_zero() || most.checked_sub(self.amount).is_err() {
+        if self.amount.is_zero() {
             let least = Money::fen(1).expect("above zero");
             return Err(Refusal::AmountOutOfRange { least, most }.into());
+        }
+        // No source ever pays more, not even both in one payment.
+        if most.checked_sub(self.amount).is_err() {
+            return Err(Refusal::DayStaticCodesReached { most, left: most }.into());
         }
         Ok(Found { code, merchant, key, order: None })
     }

@@ -20,14 +20,14 @@ use koudai_web::say::Lang;
 use koudai_web::wallet::barcode;
 use koudai_web::wallet::months::Month;
 use koudai_web::wallet::pages::{
-    AppEndPage, AppLine, AppPage, AppsPage, BindingPage, BindingState, CardKind, CardLine, CardNewPage,
-    CardPage, CardsPage, CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState, Direction, Event,
-    Holder, HomePage, How, LandingPage, LastCodePayment, LeavingPage, Link, LoginPage, Method,
-    MonthOfRecords, PageOfRecords, PayPage, PayResultPage, PayState, PaymentPasswordPage, RecordKind,
+    AppEndPage, AppLine, AppPage, AppThatWorks, AppsPage, BindingPage, BindingState, CardKind, CardLine,
+    CardNewPage, CardPage, CardsPage, CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState,
+    Direction, Event, Holder, HomePage, How, LandingPage, LastCodePayment, LeavingPage, Link, LoginPage,
+    Method, MonthOfRecords, PageOfRecords, PayPage, PayResultPage, PayState, PaymentPasswordPage, RecordKind,
     RecordLine, RecordPage, RecordState, RecordsPage, RefundNotice, RefusalPage, Refused, ReturningPage,
-    ScanPage, SpeedLine, StatusPage, TermsPage, TopUpPage, TopUpResultPage, TopUpState, TransferLine,
-    TransferPage, TransferStanding, TransfersPage, Unusable, WalletLine, WalletPage, Way, WithdrawPage,
-    WithdrawResultPage, WithdrawState,
+    ScanPage, SpeedLine, StaticAppsPage, StaticCodePage, StatusPage, TermsPage, TopUpPage, TopUpResultPage,
+    TopUpState, TransferLine, TransferPage, TransferStanding, TransfersPage, Unusable, WalletLine,
+    WalletPage, Way, WithdrawPage, WithdrawResultPage, WithdrawState,
 };
 
 fn main() -> std::io::Result<()> {
@@ -397,6 +397,35 @@ fn payments(l: Lang, add: &mut Add) {
     let expired = PayState::Expired(refused(l, Refusal::OrderExpired));
     add("pay-expired-from-shop", &PayResultPage { back: shop(), ..result(expired) });
     add("pay-expired", &result(PayState::Expired(refused(l, Refusal::OrderExpired))));
+    let guests = |state| PayResultPage { again: Some(format!("/s/{TOKEN}")), ..result(state) };
+    add("guest-paid", &guests(paid(None)));
+    add("guest-given-up", &guests(PayState::Refused(refused(l, Refusal::NotCompleted))));
+    let at_code = |guest: Option<&str>, refused| StaticCodePage {
+        l,
+        code: TOKEN.into(),
+        merchant: merchant(),
+        label: "1号窗口".into(),
+        verified: true,
+        first_time: guest.is_some(),
+        number: REFERENCE.into(),
+        amount: String::new(),
+        note: String::new(),
+        left: fen(32_000),
+        from: Some(l.say("零钱", "Balance").into()),
+        guest: guest.map(str::to_owned),
+        refused,
+    };
+    add("static-code", &at_code(None, None));
+    add("static-code-guest", &at_code(Some(l.say("微信", "WeChat")), None));
+    let reached = Refusal::DayStaticCodesReached { most: fen(50_000), left: fen(0) };
+    add("static-code-refused", &at_code(None, Some(refused(l, reached))));
+    let drawn = barcode::squares(ELSEWHERE).expect("a short text fits a code");
+    let app = |name: &str, unusable| AppThatWorks { name: name.to_owned(), unusable, ask: None };
+    let apps =
+        vec![app(l.say("微信", "WeChat"), None), app(l.say("支付宝", "Alipay"), Some(Unusable::WalletDown))];
+    let (code, label) = (TOKEN.to_owned(), "1号窗口".to_owned());
+    let (merchant, drawn) = (merchant(), drawn.clone());
+    add("static-apps", &StaticAppsPage { l, code, merchant, label, verified: true, apps, drawn });
     add("pay-paid-by-another", &result(PayState::PaidByAnother(refused(l, Refusal::OrderAlreadyPaid))));
 }
 

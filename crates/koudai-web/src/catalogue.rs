@@ -228,6 +228,11 @@ fn title(refusal: Refusal, l: Lang) -> String {
             Lang::Zh => format!("静态码今日限额 {} 已用完", figure(most)),
             Lang::En => format!("Daily static-code limit of {} used", figure(most)),
         },
+        // More than is ever allowed, whatever is left.
+        Refusal::DayStaticCodesReached { most, left } if left == most => match l {
+            Lang::Zh => format!("静态码每日限额 {}", figure(most)),
+            Lang::En => format!("Static codes take {} a day at most", figure(most)),
+        },
         Refusal::DayStaticCodesReached { most, left } => match l {
             Lang::Zh => format!("静态码每日限额 {}，今日剩余 {}", figure(most), figure(left)),
             Lang::En => format!("Static codes take {} a day, {} left today", figure(most), figure(left)),

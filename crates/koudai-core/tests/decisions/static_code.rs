@@ -107,10 +107,11 @@ fn a_code_that_is_unknown_down_or_not_the_merchants_to_use_makes_no_order() {
     let unknown = PlaceAtCode { person, said: AtCode { code: [9; 16], ..wish.said.clone() } };
     assert_eq!(ledger.refusal(&unknown), Refusal::CodeNotOurs);
     assert_eq!(ledger.refusal(&PlaceAtCode { person: PersonId(16), ..wish.clone() }), Refusal::SignedOut);
-    for (amount, most) in [(0, MOST), (MOST + 1, MOST)] {
+    let more = Refusal::DayStaticCodesReached { most: fen(MOST), left: fen(MOST) };
+    for (amount, why) in [(0, Refusal::AmountOutOfRange { least: fen(1), most: fen(MOST) }), (MOST + 1, more)]
+    {
         let said = AtCode { amount: fen(amount), ..wish.said.clone() };
-        let range = Refusal::AmountOutOfRange { least: fen(1), most: fen(most) };
-        assert_eq!(ledger.refusal(&PlaceAtCode { person, said }), range);
+        assert_eq!(ledger.refusal(&PlaceAtCode { person, said }), why);
     }
     allow(&mut ledger, mchid, &[Product::Native]);
     refused(&mut ledger, Refusal::ProductNotEnabled);

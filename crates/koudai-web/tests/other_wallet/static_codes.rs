@@ -147,7 +147,7 @@ async fn a_way_to_pay_that_has_paid_its_bound_is_greyed_out_and_refused() {
     assert_eq!(refused["title"], "Static codes take ¥500.00 a day, ¥100.00 left today");
     assert_eq!(pay(&second, "wallet:1002").await["state"], "pending");
     let (status, over) = place(&f.browser, &page, &said("500.01", "static-number-3"), COMPUTER, "").await;
-    assert_eq!((status, &over["code"]), (422, &"AMOUNT_OUT_OF_RANGE".into()));
+    assert_eq!((status, &over["code"]), (422, &"DAY_STATIC_CODES_REACHED".into()));
 }
 
 #[tokio::test]

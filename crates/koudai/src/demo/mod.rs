@@ -131,7 +131,8 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    let shop_server = start(ports.shop, shop::open(data, &engine, &networks, &gateway, notify).await?)?;
+    let shop_server =
+        start(ports.shop, shop::open(data, &engine, &networks, [&wallet, &gateway], notify).await?)?;
 
     let addresses = Addresses {
         gateway: wallet.clone(),

@@ -17,9 +17,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use koudai_core::id::MchId;
 use koudai_core::money::{Currency, Money};
-use koudai_core::rows::Merchant;
+use koudai_core::rows::{Merchant, Product};
+use koudai_core::static_code::CreateStaticCode;
 use koudai_engine::{Clock, Engine};
 use koudai_networks::Networks;
+use koudai_networks::platform::token_text;
 use koudai_wechatpay::aead::ApiV3Key;
 use koudai_wechatpay::client::{Client, ClientConfig};
 use koudai_wechatpay::headers::{PlatformKeys, SignedHeaders};
@@ -38,6 +40,8 @@ use till::{Order, Refusal, Till};
 
 /// The shop's name, as payers read it.
 const NAME: &str = "街角小店 Corner Shop";
+/// What the code on its counter says.
+const LABEL: &str = "收银台 Counter";
 /// The largest body the shop reads: a notification's.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Orders on the list.
@@ -76,20 +80,41 @@ pub(super) async fn open(
     data: &Path,
     engine: &Engine,
     networks: &Networks,
-    gateway: &str,
+    [wallet, gateway]: [&str; 2],
     notify_url: String,
 ) -> Result<Router, Failure> {
     let directory = data.join("shop");
     durable::make_directory(&directory)
         .map_err(|error| Failure::because(format!("making {}", directory.display()), &error))?;
     let credentials = credentials(&directory, engine, networks).await?;
+    let sheet = counter(engine, &credentials.mchid).await?.map(|sheet| format!("{wallet}{sheet}"));
     let client = client(&credentials, gateway)
         .ok_or_else(|| Failure::new(format!("{} is damaged", directory.join(CREDENTIALS).display())))?;
     let path = directory.join("shop.db");
     let books = Books::open(&path)
         .map_err(|error| Failure::because(format!("opening {}", path.display()), &error))?;
     let till = Till::new(client, books, credentials.mchid, credentials.appid, notify_url, Clock::wall());
-    Ok(router(Arc::new(till)))
+    Ok(router(Arc::new(till), sheet))
+}
+
+/// The path of the sheet with the code on the shop's counter, made when it has none; `None` if it may not have one, as shops of an
+/// earlier version.
+async fn counter(engine: &Engine, mchid: &str) -> Result<Option<String>, Failure> {
+    let lost = |error: &dyn std::fmt::Display| Failure::new(format!("the shop's printed code: {error}"));
+    let Some(mchid) = MchId::parse(mchid) else { return Ok(None) };
+    let read = engine.read(move |reader| {
+        let merchant = reader.get::<Merchant>(&mchid)?.filter(|merchant| merchant.may_use(Product::Static));
+        Ok((merchant.is_some(), reader.static_codes_of(mchid, 1)?.pop()))
+    });
+    let code = match read.await.map_err(|error| lost(&error))? {
+        (false, _) => return Ok(None),
+        (true, Some(code)) => code,
+        (true, None) => {
+            let create = CreateStaticCode { mchid, label: LABEL.to_owned(), notify_url: None };
+            engine.submit(create).await.map_err(|_| lost(&"it was not made"))?
+        }
+    };
+    Ok(Some(format!("/s/{}/sheet", token_text(&code.token))))
 }
 
 const CREDENTIALS: &str = "merchant.json";
@@ -112,7 +137,7 @@ async fn credentials(directory: &Path, engine: &Engine, networks: &Networks) -> 
     let (key, csr_pem) = merchant::key_and_request();
     let request = merchant::Create {
         name: NAME.to_owned(),
-        products: vec!["native".to_owned(), "codepay".to_owned()],
+        products: ["native", "codepay", "static"].map(str::to_owned).to_vec(),
         csr_pem,
     };
     let mut made = merchant::create(engine, &networks.vault, &networks.platform, request)
@@ -146,9 +171,9 @@ fn client(credentials: &Credentials, gateway: &str) -> Option<Client> {
 
 type Shop = State<Arc<Till>>;
 
-fn router(till: Arc<Till>) -> Router {
+fn router(till: Arc<Till>, sheet: Option<String>) -> Router {
     let router = Router::new()
-        .route("/", get(home))
+        .route("/", get(async move |headers: HeaderMap| home(&headers, sheet)))
         .route("/orders", get(list).post(place))
         .route("/orders/{no}", get(show))
         .route("/scan", post(scan))
@@ -161,8 +186,9 @@ fn router(till: Arc<Till>) -> Router {
     face::dressed(router)
 }
 
-async fn home(headers: HeaderMap) -> Response {
-    face::page(StatusCode::OK, &HomePage { l: language(&headers), goods: &GOODS })
+/// `sheet` is where the code on the counter is printed.
+fn home(headers: &HeaderMap, sheet: Option<String>) -> Response {
+    face::page(StatusCode::OK, &HomePage { l: language(headers), goods: &GOODS, sheet })
 }
 
 async fn list(State(till): Shop, headers: HeaderMap) -> Response {

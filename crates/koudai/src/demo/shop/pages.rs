@@ -21,6 +21,8 @@ const CALM_MS: u32 = 5_000;
 pub(super) struct HomePage {
     pub(super) l: Lang,
     pub(super) goods: &'static [Goods],
+    /// Where the code on the counter is printed, if there is one.
+    pub(super) sheet: Option<String>,
 }
 
 /// The newest orders.
