@@ -68,6 +68,7 @@ pub fn pages(l: Lang) -> Vec<(&'static str, String)> {
     top_ups(l, &mut add);
     withdrawals(l, &mut add);
     payments(l, &mut add);
+    static_codes(l, &mut add);
     transfers(l, &mut add);
     codes(l, &mut add);
     records(l, &mut add);
@@ -400,10 +401,15 @@ fn payments(l: Lang, add: &mut Add) {
     let guests = |state| PayResultPage { again: Some(format!("/s/{TOKEN}")), ..result(state) };
     add("guest-paid", &guests(paid(None)));
     add("guest-given-up", &guests(PayState::Refused(refused(l, Refusal::NotCompleted))));
+    add("pay-paid-by-another", &result(PayState::PaidByAnother(refused(l, Refusal::OrderAlreadyPaid))));
+}
+
+fn static_codes(l: Lang, add: &mut Add) {
+    let merchant = l.say("学一食堂", "First Canteen").to_owned();
     let at_code = |guest: Option<&str>, refused| StaticCodePage {
         l,
         code: TOKEN.into(),
-        merchant: merchant(),
+        merchant: merchant.clone(),
         label: "1号窗口".into(),
         verified: true,
         first_time: guest.is_some(),
@@ -424,9 +430,8 @@ fn payments(l: Lang, add: &mut Add) {
     let apps =
         vec![app(l.say("微信", "WeChat"), None), app(l.say("支付宝", "Alipay"), Some(Unusable::WalletDown))];
     let (code, label) = (TOKEN.to_owned(), "1号窗口".to_owned());
-    let (merchant, drawn) = (merchant(), drawn.clone());
+    let merchant = merchant.clone();
     add("static-apps", &StaticAppsPage { l, code, merchant, label, verified: true, apps, drawn });
-    add("pay-paid-by-another", &result(PayState::PaidByAnother(refused(l, Refusal::OrderAlreadyPaid))));
 }
 
 fn codes(l: Lang, add: &mut Add) {
