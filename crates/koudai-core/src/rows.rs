@@ -17,13 +17,14 @@ use crate::identity::Phone;
 use crate::ledger::{AccountId, NetworkId};
 use crate::money::{Currency, Money};
 use crate::other_wallet::Scene;
-use crate::static_code::SourceId;
 use crate::time::Timestamp;
 
 mod reconciliation;
+mod static_codes;
 
 pub use crate::row_values::*;
 pub use reconciliation::*;
+pub use static_codes::*;
 
 rows! {
     elsewhere {
@@ -32,6 +33,9 @@ rows! {
         Reconciliation in reconciliation as reconciliation,
         Difference in difference as difference,
         DifferenceNumber in difference_number as difference_number,
+        StaticCode in static_code as static_code,
+        Guest in guest as guest,
+        StaticTally in static_tally as static_tally,
     }
 
     /// A person with a wallet. Source.
@@ -369,46 +373,6 @@ rows! {
         order: OrderId,
         /// Until when.
         expires_at: Timestamp,
-    }
-
-    /// A code that a merchant has printed, for any amount. Source.
-    StaticCode in static_code as static_code {
-        /// The moment it was made, and 80 random bits.
-        token: [u8; 16],
-        /// The merchant.
-        mchid: MchId,
-        /// What it says beside the merchant's name.
-        label: String,
-        /// Where the merchant is told of what is paid by it; empty if nowhere.
-        notify_url: String,
-        /// When it was made.
-        created_at: Timestamp,
-        /// When it ended.
-        revoked_at: Option<Timestamp>,
-    }
-
-    /// Somebody without a wallet here, who pays by printed codes at another wallet. Source.
-    Guest in guest as guest {
-        /// Stands for them as a person's does, and is none.
-        id: PersonId,
-        /// Their wallet.
-        network: NetworkId,
-        /// When they first came.
-        created_at: Timestamp,
-    }
-
-    /// What was paid by printed codes on a day from one source. Source.
-    StaticTally in static_tally as static_tally {
-        /// From where.
-        source: SourceId,
-        /// The day in China that the rest counts.
-        day: i64,
-        /// From when on.
-        since: Timestamp,
-        /// How much, payments under way included.
-        used: Money,
-        /// Of a balance, how many orders its person made.
-        orders: u16,
     }
 
     /// How a person pays by payment codes. Source.

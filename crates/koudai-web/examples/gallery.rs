@@ -410,7 +410,7 @@ fn static_codes(l: Lang, add: &mut Add) {
         l,
         code: TOKEN.into(),
         merchant: merchant.clone(),
-        label: "1号窗口".into(),
+        label: l.say("1号窗口", "Counter 1").into(),
         verified: true,
         first_time: guest.is_some(),
         number: REFERENCE.into(),
@@ -429,7 +429,7 @@ fn static_codes(l: Lang, add: &mut Add) {
     let app = |name: &str, unusable| AppThatWorks { name: name.to_owned(), unusable, ask: None };
     let apps =
         vec![app(l.say("微信", "WeChat"), None), app(l.say("支付宝", "Alipay"), Some(Unusable::WalletDown))];
-    let (code, label) = (TOKEN.to_owned(), "1号窗口".to_owned());
+    let (code, label) = (TOKEN.to_owned(), l.say("1号窗口", "Counter 1").to_owned());
     let merchant = merchant.clone();
     add("static-apps", &StaticAppsPage { l, code, merchant, label, verified: true, apps, drawn });
 }
