@@ -329,7 +329,7 @@ pub(crate) fn bank_card_of(tx: &mut Tx<'_>, person: PersonId, card: CardId) -> R
     if card.kind == CardKind::Wallet { Err(Refusal::CardUnknown.into()) } else { Ok(card) }
 }
 
-/// How a network's refusal reads to a person.
+/// How a bank's refusal reads to a person.
 pub const fn person_refusal(refusal: NetworkRefusal) -> Refusal {
     match refusal {
         NetworkRefusal::InsufficientFunds => Refusal::CardInsufficientFunds,

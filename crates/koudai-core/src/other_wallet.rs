@@ -12,7 +12,7 @@ use crate::id::{AttemptId, CardId, PersonId};
 use crate::ledger::NetworkId;
 use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
-use crate::rows::{Attempt, AttemptKind, Card, CardOwner};
+use crate::rows::{Attempt, AttemptKind, Card, CardOwner, NetworkRefusal};
 use crate::secret::Secret;
 use crate::state::{Command, OrStop, Stop, Tx, keyed_mac};
 use crate::time::{DAY, MINUTE};
@@ -83,6 +83,18 @@ impl std::fmt::Debug for AtWallet {
 pub(crate) fn wallet_of(tx: &mut Tx<'_>, person: PersonId, card: CardId) -> Result<Card, Stop<Refusal>> {
     let card = card_of(tx, person, card)?;
     if card.kind == CardKind::Wallet { Ok(card) } else { Err(Refusal::CardUnknown.into()) }
+}
+
+/// How another wallet's refusal reads to a person.
+pub const fn wallet_refusal(refusal: NetworkRefusal) -> Refusal {
+    match refusal {
+        NetworkRefusal::InsufficientFunds => Refusal::WalletInsufficientFunds,
+        NetworkRefusal::OverLimit => Refusal::WalletOverLimit,
+        NetworkRefusal::Unavailable => Refusal::WalletUnavailable,
+        NetworkRefusal::NotCovered => Refusal::WithdrawalNotCovered,
+        NetworkRefusal::Withdrawn => Refusal::NotCompleted,
+        NetworkRefusal::CardNotUsable | NetworkRefusal::Refused => Refusal::WalletRefused,
+    }
 }
 
 /// The keyed hash by which what a person has at another wallet is found: each has one thing there.

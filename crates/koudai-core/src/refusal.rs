@@ -155,6 +155,12 @@ pub enum Refusal {
     WalletAsksWho,
     /// The other wallet did not say who the person is there.
     WalletDidNotSay,
+    /// The other wallet: not enough money there.
+    WalletInsufficientFunds,
+    /// The other wallet: more than it lets the person pay.
+    WalletOverLimit,
+    /// The other wallet refused, and says why to its own people only.
+    WalletRefused,
     /// The person has not linked their account at the other wallet.
     WalletNotLinked,
     /// The bank cannot be reached, and nothing was sent.
@@ -295,6 +301,9 @@ impl Refusal {
             Self::WalletNotHere => "WALLET_NOT_HERE",
             Self::WalletAsksWho => "WALLET_ASKS_WHO",
             Self::WalletDidNotSay => "WALLET_DID_NOT_SAY",
+            Self::WalletInsufficientFunds => "WALLET_INSUFFICIENT_FUNDS",
+            Self::WalletOverLimit => "WALLET_OVER_LIMIT",
+            Self::WalletRefused => "WALLET_REFUSED",
             Self::WalletNotLinked => "WALLET_NOT_LINKED",
             Self::BankUnavailable => "BANK_UNAVAILABLE",
             Self::CodeUnreadable => "CODE_UNREADABLE",

@@ -218,6 +218,9 @@ fn title(refusal: Refusal, l: Lang) -> String {
             plain("需要先在该钱包中确认你的身份", "That wallet has to know first who you are")
         }
         Refusal::WalletDidNotSay => plain("该钱包没有确认你的身份", "That wallet did not say who you are"),
+        Refusal::WalletInsufficientFunds => plain("该钱包余额不足", "Not enough money in that wallet"),
+        Refusal::WalletOverLimit => plain("超过该钱包的付款限额", "Over that wallet's limit"),
+        Refusal::WalletRefused => plain("该钱包拒绝了这笔交易", "That wallet refused"),
         Refusal::WalletNotLinked => plain("还没有关联该钱包", "That wallet is not linked yet"),
         Refusal::CodeUnreadable => plain("没有识别到二维码", "No QR code found"),
         Refusal::CodeNotOurs => plain("这不是本钱包的收款码，已阻止", "Not a code of this wallet, blocked"),
@@ -349,6 +352,9 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::WalletUnavailable
         | Refusal::WalletNotHere
         | Refusal::WalletAsksWho
+        | Refusal::WalletInsufficientFunds
+        | Refusal::WalletOverLimit
+        | Refusal::WalletRefused
         | Refusal::WalletNotLinked
         | Refusal::WithdrawalNotCovered
         | Refusal::CodeUnreadable
@@ -464,6 +470,15 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         }
         Refusal::WalletAsksWho => l.say("请重新打开本页", "Open this page again"),
         Refusal::WalletDidNotSay => l.say("请重试，并在对方页面同意", "Try again, and agree on its page"),
+        Refusal::WalletInsufficientFunds => {
+            l.say("请在该钱包中充值，或换一种方式", "Top up there, or use another way")
+        }
+        Refusal::WalletOverLimit => {
+            l.say("请在该钱包中查看限额，或换一种方式", "See the limit there, or use another way")
+        }
+        Refusal::WalletRefused => {
+            l.say("请在该钱包中查看原因，或换一种方式", "See why in its app, or use another way")
+        }
         Refusal::WalletNotLinked => l.say("请先在卡包中关联", "Link it among your cards first"),
         Refusal::CodeUnreadable => {
             l.say("请对准二维码，或换一张清晰的图片", "Aim at the code, or use a sharper picture")
@@ -619,6 +634,9 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::WalletNotHere
         | Refusal::WalletAsksWho
         | Refusal::WalletDidNotSay
+        | Refusal::WalletInsufficientFunds
+        | Refusal::WalletOverLimit
+        | Refusal::WalletRefused
         | Refusal::OrderBeingPaid
         | Refusal::ProductNotEnabled
         | Refusal::RequestMalformed
@@ -653,6 +671,9 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::WalletNotHere
         | Refusal::WalletAsksWho
         | Refusal::WalletDidNotSay
+        | Refusal::WalletInsufficientFunds
+        | Refusal::WalletOverLimit
+        | Refusal::WalletRefused
         | Refusal::CodeNotOurs
         | Refusal::CodeSwapped
         | Refusal::ProductNotEnabled
@@ -767,7 +788,7 @@ every! {
     RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder, OrderForAnother, CallUpInvalid, CallUpStale,
     AppUnknown, DomainNotRegistered, OrderReversed, PayerCodeOff, TransferUnknown, TransferOverdue, TransferWithdrawn, CardAwaitsMoney, DebitCardsOnly,
     WithdrawalSent, WithdrawalNotCovered, NotCompleted, WalletUnavailable, WalletNotHere, WalletAsksWho, WalletDidNotSay,
-    WalletNotLinked, CodeRevoked;
+    WalletNotLinked, WalletInsufficientFunds, WalletOverLimit, WalletRefused, CodeRevoked;
     Refusal::CodeTooSoon { .. } => Refusal::CodeTooSoon { wait_s: 42 },
     Refusal::TooManyCodes { .. } => Refusal::TooManyCodes { wait_s: 900 },
     Refusal::CodeWrong { .. } => Refusal::CodeWrong { tries_left: 3 },

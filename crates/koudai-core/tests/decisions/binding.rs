@@ -2,6 +2,7 @@
 
 use koudai_core::binding::{BindingAnswer, RecordBinding, RemoveCard, StartBinding, person_refusal};
 use koudai_core::id::{BindingId, CardId, PersonId};
+use koudai_core::other_wallet::wallet_refusal;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     Binding, BindingState, Card, CardOwner, Identity, NetworkRefusal, PaymentPassword, Person,
@@ -237,7 +238,17 @@ fn removing_a_card_takes_the_payment_password() {
 
 #[test]
 fn every_refusal_of_a_network_has_words_for_a_person() {
-    let words: Vec<&str> = NetworkRefusal::ALL.iter().map(|r| person_refusal(*r).code()).collect();
+    let words = |of: fn(NetworkRefusal) -> Refusal| NetworkRefusal::ALL.iter().map(|r| of(*r).code()).collect::<Vec<_>>();
+    let of_a_wallet = [
+        "WALLET_INSUFFICIENT_FUNDS",
+        "WALLET_OVER_LIMIT",
+        "WALLET_REFUSED",
+        "WALLET_UNAVAILABLE",
+        "WITHDRAWAL_NOT_COVERED",
+        "NOT_COMPLETED",
+        "WALLET_REFUSED",
+    ];
+    assert_eq!(words(wallet_refusal), of_a_wallet);
     let expected = [
         "CARD_INSUFFICIENT_FUNDS",
         "CARD_OVER_LIMIT",
@@ -247,5 +258,5 @@ fn every_refusal_of_a_network_has_words_for_a_person() {
         "NOT_COMPLETED",
         "BANK_REFUSED",
     ];
-    assert_eq!(words, expected);
+    assert_eq!(words(person_refusal), expected);
 }

@@ -396,7 +396,7 @@ async fn submit(visit: &Visit, fields: &Fields, name: &str) -> Result<Order, Ref
     tracing::info!(order = name, state = taken.state.word(), reference = visit.reference, "confirm");
     if let Some(attempt) = taken.attempt {
         let attempt = outcome(visit, &mut events, attempt).await;
-        if let Some(refusal) = attempt.as_ref().and_then(failure) {
+        if let Some(refusal) = attempt.as_ref().and_then(|attempt| failure(visit, attempt)) {
             return Err(refusal);
         }
     }

@@ -298,7 +298,7 @@ impl<'a> GuestAt<'a> {
         let order = visit.submit(pay).await?;
         if let Some(attempt) = order.attempt {
             let ended = opened(visit, &mut events, self.wallet.id, attempt).await;
-            if let Some(refusal) = ended.as_ref().and_then(failure) {
+            if let Some(refusal) = ended.as_ref().and_then(|ended| failure(visit, ended)) {
                 return Err(refusal);
             }
         }

@@ -118,7 +118,7 @@ impl View {
             return answer::go(&path);
         }
         let earlier = standing.failed.as_ref().filter(|_| refusal.is_none());
-        let refusal = refusal.or_else(|| earlier.and_then(failure));
+        let refusal = refusal.or_else(|| earlier.and_then(|attempt| failure(visit, attempt)));
         let tried = chosen.clone().or_else(|| earlier.map(|attempt| attempt.card.wire()));
         let chosen = chosen.or_else(|| visit.last_method.clone());
         let page = PayPage {
@@ -146,7 +146,8 @@ impl View {
         let state = match standing.order.standing(visit.now()) {
             // Whoever may choose has a page for that; a guest begins again.
             OrderStanding::Payable => {
-                let refusal = standing.failed.as_ref().and_then(failure).unwrap_or(Refusal::NotCompleted);
+                let failed = standing.failed.as_ref().and_then(|attempt| failure(visit, attempt));
+                let refusal = failed.unwrap_or(Refusal::NotCompleted);
                 PayState::Refused(answer::refused(visit, refusal))
             }
             OrderStanding::Paying if standing.is_mine() => match standing.way(visit).await {
@@ -286,7 +287,7 @@ impl Standing {
                 value["since_ms"] = since.0.into();
                 value["way"] = self.way(visit).await.map(|way| way.json()).into();
             }
-        } else if let Some(refusal) = self.failed.as_ref().and_then(failure) {
+        } else if let Some(refusal) = self.failed.as_ref().and_then(|attempt| failure(visit, attempt)) {
             value["refusal"] = answer::refused_json(&self.refused(visit, refusal));
         }
         value
@@ -451,7 +452,7 @@ async fn submit(visit: &mut Visit, fields: &Fields, name: &str) -> Result<Taken,
             None => outcome(visit, events, attempt).await,
             Some(wallet) => opened(visit, events, wallet, attempt).await,
         };
-        if let Some(refusal) = attempt.as_ref().and_then(failure) {
+        if let Some(refusal) = attempt.as_ref().and_then(|attempt| failure(visit, attempt)) {
             return Err(refusal);
         }
     }

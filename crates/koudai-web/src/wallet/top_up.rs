@@ -8,11 +8,12 @@ use axum::response::Response;
 use koudai_core::binding::person_refusal;
 use koudai_core::card::CardKind;
 use koudai_core::id::{AttemptId, PersonId};
-use koudai_core::ledger::AccountId;
+use koudai_core::ledger::{AccountId, NetworkId};
 use koudai_core::money::Money;
+use koudai_core::other_wallet::wallet_refusal;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
-    Attempt, AttemptNumber, AttemptState, Card, ClientNumber, MoneyTally, PaymentPassword,
+    Attempt, AttemptNumber, AttemptState, Card, ClientNumber, MoneyTally, NetworkRefusal, PaymentPassword,
 };
 use koudai_core::state::Event;
 use koudai_core::top_up::StartTopUp;
@@ -113,7 +114,7 @@ pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
             Source::Wallet(id) => opened(&visit, &mut events, id, attempt.id).await,
         };
         let attempt = later.unwrap_or(attempt);
-        match failure(&attempt) {
+        match failure(&visit, &attempt) {
             Some(refusal) => Err(refusal),
             None => Ok(attempt),
         }
@@ -155,8 +156,16 @@ pub(super) async fn outcome(visit: &Visit, events: &mut Receiver<Event>, id: Att
 }
 
 /// Why an attempt failed, in a person's words.
-pub(super) fn failure(attempt: &Attempt) -> Option<Refusal> {
-    attempt.refusal.map(person_refusal)
+pub(super) fn failure(visit: &Visit, attempt: &Attempt) -> Option<Refusal> {
+    attempt.refusal.map(|refusal| in_words(visit, attempt.network, refusal))
+}
+
+/// A network's refusal in a person's words: a bank's, or another wallet's.
+pub(super) fn in_words(visit: &Visit, network: NetworkId, refusal: NetworkRefusal) -> Refusal {
+    match Elsewhere::of(visit, network) {
+        Some(_) => wallet_refusal(refusal),
+        None => person_refusal(refusal),
+    }
 }
 
 const fn state_word(state: AttemptState) -> &'static str {
@@ -179,7 +188,7 @@ async fn top_up_json(visit: &Visit, number: &str, attempt: &Attempt) -> Value {
         "since_ms": attempt.created_at.0,
         "record": format!("/records/{}", attempt.id.wire()),
     });
-    if let Some(refusal) = failure(attempt) {
+    if let Some(refusal) = failure(visit, attempt) {
         value["refusal"] = answer::refusal_json(visit, refusal);
     }
     let call = attempt.clone();
@@ -218,7 +227,7 @@ pub(super) async fn result(visit: Visit, Path(number): Path<String>) -> Response
             },
             AttemptState::Succeeded => TopUpState::Succeeded { record_id: attempt.id.wire(), balance },
             AttemptState::Failed => {
-                let refusal = failure(&attempt).unwrap_or(Refusal::BankRefused);
+                let refusal = failure(&visit, &attempt).unwrap_or(Refusal::BankRefused);
                 TopUpState::Failed(answer::refused(&visit, refusal))
             }
         };

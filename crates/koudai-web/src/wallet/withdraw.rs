@@ -3,7 +3,6 @@
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
-use koudai_core::binding::person_refusal;
 use koudai_core::card::CardKind;
 use koudai_core::ledger::AccountId;
 use koudai_core::money::{Currency, Money};
@@ -19,7 +18,7 @@ use super::elsewhere::{Elsewhere, Open, opened};
 use super::fields::{Fields, Sent, SentTo, Source};
 use super::home::balance;
 use super::pages::{CardLine, SpeedLine, Unusable, Way, WithdrawPage, WithdrawResultPage, WithdrawState};
-use super::top_up::{AtHand, at_hand, outcome};
+use super::top_up::{AtHand, at_hand, in_words, outcome};
 use super::visit::Visit;
 
 /// What the form begins with: all of it may come in the address, so that a page without scripts can say what it costs.
@@ -168,9 +167,10 @@ pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
 }
 
 /// Why a withdrawal failed, in a person's words.
-fn failure(withdrawal: &Withdrawal) -> Option<Refusal> {
+fn failure(visit: &Visit, withdrawal: &Withdrawal) -> Option<Refusal> {
     let failed = withdrawal.state == WithdrawalState::Failed;
-    failed.then(|| withdrawal.refusal.map_or(Refusal::AccountFrozen, person_refusal))
+    let why = |refusal| in_words(visit, withdrawal.network, refusal);
+    failed.then(|| withdrawal.refusal.map_or(Refusal::AccountFrozen, why))
 }
 
 async fn withdrawal_json(visit: &Visit, withdrawal: &Withdrawal) -> Value {
@@ -193,7 +193,7 @@ async fn withdrawal_json(visit: &Visit, withdrawal: &Withdrawal) -> Value {
         "due_ms": withdrawal.due_at.0,
         "record": format!("/records/{}", withdrawal.id.wire()),
     });
-    if let Some(refusal) = failure(withdrawal) {
+    if let Some(refusal) = failure(visit, withdrawal) {
         value["refusal"] = answer::refusal_json(visit, refusal);
     }
     if let Some(way) = way(visit, withdrawal).await {
@@ -246,7 +246,7 @@ async fn result_page(visit: &Visit, number: &str, refusal: Option<Refusal>) -> R
         WithdrawalState::Paid => WithdrawState::Paid { record_id, balance },
         WithdrawalState::Cancelled => WithdrawState::Cancelled { record_id, balance },
         WithdrawalState::Failed => {
-            let refusal = failure(&withdrawal).unwrap_or(Refusal::BankRefused);
+            let refusal = failure(visit, &withdrawal).unwrap_or(Refusal::BankRefused);
             WithdrawState::Failed(answer::refused(visit, refusal))
         }
     };
