@@ -50,12 +50,12 @@ case "$name" in
     simulate)
         commit="$(git rev-parse --short=12 HEAD)"
         git diff --quiet HEAD || commit="$commit with changes"
-        cargo build --release --package koudai-sim
+        cargo build --profile simulation --package koudai-sim
         # Further seeds each time: a run goes on where the one before ended.
         file=docs/results/simulate.md
         from="$(sed -n 's/.*simulated: \([0-9]*\) seeds from \([0-9]*\),.*/\1 \2/p' "$file" 2>/dev/null | awk '{n = $1 + $2} END {print n + 0}')"
         [ "$from" -gt 0 ] || from=10001
-        out="$(target/release/koudai-sim --from "$from" --seeds "${KOUDAI_SIM_SEEDS:-100000}")" || { echo "$out"; exit 1; }
+        out="$(target/simulation/koudai-sim --from "$from" --seeds "${KOUDAI_SIM_SEEDS:-100000}")" || { echo "$out"; exit 1; }
         printf -- '- %s, commit %s: %s\n' "$(date -u +%Y-%m-%d)" "$commit" "$out" | tee -a "$file"
         exit 0
         ;;

@@ -238,7 +238,9 @@ fn removing_a_card_takes_the_payment_password() {
 
 #[test]
 fn every_refusal_of_a_network_has_words_for_a_person() {
-    let words = |of: fn(NetworkRefusal) -> Refusal| NetworkRefusal::ALL.iter().map(|r| of(*r).code()).collect::<Vec<_>>();
+    let words = |of: fn(NetworkRefusal) -> Refusal| {
+        NetworkRefusal::ALL.iter().map(|r| of(*r).code()).collect::<Vec<_>>()
+    };
     let of_a_wallet = [
         "WALLET_INSUFFICIENT_FUNDS",
         "WALLET_OVER_LIMIT",
