@@ -241,11 +241,15 @@ impl Server {
     }
 }
 
-/// Waits for Ctrl-C or a polite request to end.
-pub(crate) async fn stop_signal() {
-    let mut terminate = signal(SignalKind::terminate()).expect("signals can be waited for");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C or a polite request to end. It is heard from this call on, whenever it is waited for: whoever says that they are ready is
+/// to have called this before.
+pub(crate) fn stop_signal() -> impl Future<Output = ()> {
+    let hear = |kind| signal(kind).expect("signals can be waited for");
+    let (mut interrupt, mut terminate) = (hear(SignalKind::interrupt()), hear(SignalKind::terminate()));
+    async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }

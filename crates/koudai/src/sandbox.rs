@@ -137,12 +137,13 @@ async fn until_end(
     while_stdin: bool,
     serving: impl Future<Output = std::io::Result<()>>,
 ) -> Result<(), Failure> {
+    let stop = stop_signal();
     let end = async {
         if while_stdin {
             let mut nothing = [0; 64];
             while tokio::io::stdin().read(&mut nothing).await.is_ok_and(|read| read > 0) {}
         } else {
-            stop_signal().await;
+            stop.await;
         }
     };
     tokio::select! {

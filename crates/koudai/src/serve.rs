@@ -131,8 +131,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let house = house::open(plan, keys)?;
     let server = Server::start(listener, koudai_web::router(house.app.clone()), tls)
         .map_err(|error| Failure::because("starting the server", &error))?;
+    let stop = house::stop_signal();
     tracing::info!(listen = %settings.listen, origin = settings.origin, "serving");
-    house::stop_signal().await;
+    stop.await;
     tracing::info!("stopping");
     server.stop().await;
     Ok(())

@@ -11,6 +11,7 @@ mod welcome;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,7 @@ struct Addresses {
 /// # Errors
 /// If a port, the data directory or one of the servers cannot be used.
 pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
+    let mut stop = pin!(house::stop_signal());
     let ports = Ports::take(args.listen)?;
     let data = args.data.as_path();
     directory::prepare(data, Kind::Demo)?;
@@ -125,7 +127,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
     let mut standing = engine.standing();
     tokio::select! {
         _ = standing.wait_for(|standing| *standing == Standing::Owner) => {}
-        () = house::stop_signal() => {
+        () = &mut stop => {
             tokio::join!(wallet_server.stop(), inbox_server.stop());
             outside.stop().await;
             return Ok(());
@@ -146,7 +148,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
     wait_for_answers(&addresses, outside.bank.internal()).await?;
     welcome(&addresses, data, args.json)?;
 
-    house::stop_signal().await;
+    stop.await;
     tokio::join!(shop_server.stop(), wallet_server.stop(), inbox_server.stop());
     outside.stop().await;
     let said =
