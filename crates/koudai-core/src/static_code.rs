@@ -283,27 +283,23 @@ impl Command for PayAsGuest {
         if let Some(over) = order.take_if(|order| order.standing(tx.now()) != OrderStanding::Payable) {
             return Ok(over);
         }
-        let amount = self.said.amount;
-        let (card, by_card, begun) = match known {
+        let sources = |card: &Card| [Some(card.id), None].map(|id| SourceId::of(card.person, id));
+        let (card, mut by_card, mut begun) = match known {
             Some(card) => {
-                let mut by_card = StaticTally::of(tx, SourceId::of(card.person, Some(card.id)))?;
-                by_card.add(tx, amount)?;
-                let mut begun = StaticTally::of(tx, SourceId::of(card.person, None))?;
-                if order.is_none() {
-                    begun.begin_order(tx)?;
-                }
-                (card, by_card, begun)
+                let [by_card, begun] = sources(&card);
+                (card, StaticTally::of(tx, by_card)?, StaticTally::of(tx, begun)?)
             }
             // Of somebody new nothing is refused any more: they are within every bound.
             None => {
-                let card = self.welcome(tx);
-                let mut by_card = StaticTally::fresh(SourceId::of(card.person, Some(card.id)), tx.now());
-                by_card.add(tx, amount)?;
-                let mut begun = StaticTally::fresh(SourceId::of(card.person, None), tx.now());
-                begun.begin_order(tx)?;
+                let (card, now) = (self.welcome(tx), tx.now());
+                let [by_card, begun] = sources(&card).map(|source| StaticTally::fresh(source, now));
                 (card, by_card, begun)
             }
         };
+        by_card.add(tx, self.said.amount)?;
+        if order.is_none() {
+            begun.begin_order(tx)?;
+        }
         for tally in [by_card, begun] {
             // Fresh ids are in no table, and what is known was read.
             tx.rows().static_tally.overwrite(tally);

@@ -137,14 +137,15 @@ async fn until_end(
     while_stdin: bool,
     serving: impl Future<Output = std::io::Result<()>>,
 ) -> Result<(), Failure> {
-    let stop = stop_signal();
+    // One that goes by its standard input leaves signals to do what they do.
+    let stop = (!while_stdin).then(stop_signal);
     let end = async {
-        if while_stdin {
+        let Some(stop) = stop else {
             let mut nothing = [0; 64];
             while tokio::io::stdin().read(&mut nothing).await.is_ok_and(|read| read > 0) {}
-        } else {
-            stop.await;
-        }
+            return;
+        };
+        stop.await;
     };
     tokio::select! {
         served = serving => served.map_err(|error| Failure::because("serving a sandbox", &error)),

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -441,4 +442,24 @@ fn commands_go_through_the_running_server_and_a_second_demo_says_why_it_cannot_s
     assert_credentials(&json(&run(&["merchant", "create", "--data", path(&directory), "--name", "店"])));
     let again = Demo::start(directory.path());
     again.stop();
+}
+
+#[test]
+fn a_sandbox_that_goes_by_its_standard_input_still_ends_at_a_signal() {
+    let directory = tempfile::tempdir().unwrap();
+    let args = ["--log", "info", "sandbox", "alipay", "--while-stdin", "--listen", "127.0.0.1:0"];
+    let mut child = koudai(&args)
+        .args(["--data", path(&directory)])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("the sandbox Alipay is open")));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    // Its standard input is still open, and it ends all the same: there is no more to read of it.
+    assert_eq!(lines.count(), 0);
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
 }

@@ -11,7 +11,7 @@ use koudai_core::money::Money;
 use koudai_core::order::OrderStanding;
 use koudai_core::payment::{Means, PayCode, Taken};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Attempt, AttemptState, Guest, Merchant, Order, OrderCode, PaymentPassword};
+use koudai_core::rows::{Attempt, AttemptState, Guest, Merchant, Order, OrderCode, PaymentPassword, Product};
 use koudai_core::time::Timestamp;
 use koudai_networks::platform::{parse_token, token_text};
 use koudai_networks::protocol::device;
@@ -208,7 +208,8 @@ impl Standing {
             code_stale: today.now >= code.expires_at,
             person,
             purse: Purse::for_order(r, person, &order, today.static_most, today.now)?,
-            guest: r.get::<Guest>(&person)?.is_some(),
+            // A guest has orders of printed codes only.
+            guest: order.product == Product::Static && r.get::<Guest>(&person)?.is_some(),
             failed: newest.filter(|a| a.state == AttemptState::Failed && a.refund.is_none()),
             since: attempt.as_ref().map(|a| a.created_at),
             open: attempt.map_or(Ok(None), |attempt| Open::of(r, &attempt))?,

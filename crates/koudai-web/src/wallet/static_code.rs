@@ -197,14 +197,11 @@ async fn placed(visit: &Visit, fields: &Fields, name: &str) -> Result<String, Re
         note: note(fields.text("note"))?,
         number: fields.number("number")?,
     };
-    let order = match payer {
-        Payer::Person(person) => visit.submit(PlaceAtCode { person, said }).await?,
-        Payer::Guest(guest) => {
-            let order = guest.pay(visit, said).await?;
-            return Ok(format!("/guest/{}", token_text(&order.code)));
-        }
+    let (page, order) = match payer {
+        Payer::Person(person) => ("pay", visit.submit(PlaceAtCode { person, said }).await?),
+        Payer::Guest(guest) => ("guest", guest.pay(visit, said).await?),
     };
-    Ok(format!("/pay/{}", token_text(&order.code)))
+    Ok(format!("/{page}/{}", token_text(&order.code)))
 }
 
 /// What a payer says to the merchant, if anything.
