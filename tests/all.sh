@@ -1,6 +1,6 @@
 #!/bin/sh
 # Passes every test of the project. Installs what it needs when that is absent, and says so:
-# Debian packages (a headless browser, fonts, Node.js, PostgreSQL, Python), npm packages and one of PyPI, all by name.
+# Debian packages (a headless browser, fonts, Node.js, PostgreSQL, Python), npm packages and two of PyPI, all by name.
 set -eu
 cd "$(dirname "$0")/.."
 export CARGO_TERM_COLOR=never
@@ -30,7 +30,7 @@ for folder in tests/sdk tests/e2e; do
     fi
 done
 
-say "an SDK in Python for the SDK tests"
+say "an SDK and a mail server in Python for tests"
 sh tests/sdk/python.sh
 
 say "format"

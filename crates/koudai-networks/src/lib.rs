@@ -10,6 +10,7 @@ pub mod faults;
 pub mod inviting;
 pub mod issuer;
 pub mod line;
+pub mod mail;
 pub mod network;
 pub mod outside;
 mod outward;
@@ -19,6 +20,7 @@ pub mod probe;
 pub mod protocol;
 mod reach;
 pub mod reconciling;
+pub mod relay;
 mod returning;
 mod sandbox;
 pub mod sms;
@@ -30,9 +32,10 @@ pub mod wechat;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use mail::Mailer;
 use outside::Outside;
 use platform::Platform;
-use sms::SmsGateway;
+use sms::Sms;
 use vault::Vault;
 
 pub use reach::{InnerNetwork, NetworkError, Reach, reach_allows};
@@ -47,8 +50,10 @@ pub struct Networks {
     pub platform: Platform,
     /// The networks that reach people's money elsewhere.
     pub outside: Outside,
-    /// Where messages to phones go.
-    pub sms: SmsGateway,
+    /// The way messages to phones go.
+    pub sms: Sms,
+    /// The way mail goes, if there is one.
+    pub mail: Option<Mailer>,
     /// Which notification addresses are allowed.
     pub reach: Reach,
     /// How the message gateway did when it was last called.

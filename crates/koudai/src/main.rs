@@ -44,6 +44,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Said once: where a tree has two providers of cryptography, as that of the tests, TLS does not choose between them.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     match log_to_stderr(&cli).and_then(|filter| run(cli, filter)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -94,6 +94,11 @@ impl fmt::Display for InnerNetwork {
     }
 }
 
+/// Whether an address is one of an operator's own networks.
+pub(crate) fn is_inner(address: IpAddr) -> bool {
+    !METADATA.contains(&address) && LISTABLE.iter().any(|network| network.contains(address))
+}
+
 /// Whether an address may be connected to.
 pub(super) fn allowed(reach: Reach, address: IpAddr) -> bool {
     if METADATA.contains(&address) {

@@ -12,6 +12,7 @@ use reqwest::{Client, Url};
 
 use crate::outward;
 
+pub(crate) use address::is_inner;
 pub use address::{InnerNetwork, NetworkError};
 pub(crate) use names::NameError;
 

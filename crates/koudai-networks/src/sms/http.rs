@@ -1,4 +1,4 @@
-//! Short messages, through a gateway that takes them as JSON: the operator's provider, or the demo's inbox.
+//! A gateway that takes short messages as JSON.
 
 use std::time::Duration;
 
@@ -6,24 +6,11 @@ use koudai_core::secret::Secret;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use zeroize::Zeroizing;
 
+use super::SmsError;
 use crate::outward;
 
 /// How long one message may take to be handed over.
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Why a message was not handed over. Holds neither the text nor the token.
-#[derive(Debug, thiserror::Error)]
-pub enum SmsError {
-    /// The gateway's address or token cannot be used at all.
-    #[error("the message gateway's address or token is not usable")]
-    Unusable,
-    /// No answer: refused, cut, or later than five seconds. The message may have gone out.
-    #[error("the message gateway did not answer")]
-    NoAnswer(#[source] reqwest::Error),
-    /// Answered with another status than 2xx.
-    #[error("the message gateway answered {0}")]
-    Refused(u16),
-}
 
 /// Hands messages to a gateway: `POST {"to","text"}` with a bearer token.
 #[derive(Clone, Debug)]
