@@ -123,7 +123,7 @@ export async function register(number, at = env) {
   const asked = await json(`${at.wallet}/login/code`, { body: { phone: number } });
   assert.equal(asked.status, 200, JSON.stringify(asked.body));
   const code = await nextCode(number, seen, at);
-  const { status, body } = await json(`${at.wallet}/login`, { body: { phone: number, code, agree: "yes" } });
+  const { status, body } = await json(`${at.wallet}/login`, { body: { phone: number, code, request: asked.body.request, agree: "yes" } });
   assert.equal(status, 200, JSON.stringify(body));
   secret(body.token, PIN);
   if (!body.has_payment_password) {

@@ -98,8 +98,8 @@ export class Person {
 
   async #signIn(phone) {
     const since = await lastMessage(phone);
-    await this.#post('/login/code', { phone });
-    const { token } = await this.#post('/login', { phone, code: await codeAfter(phone, since), agree: 'on' });
+    const { request } = await this.#post('/login/code', { phone });
+    const { token } = await this.#post('/login', { phone, code: await codeAfter(phone, since), request, agree: 'on' });
     this.#token = token;
   }
 

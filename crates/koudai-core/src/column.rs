@@ -11,7 +11,7 @@ use crate::id::{
     AgreementId, AppMoveId, AttemptId, BindingId, CardId, DifferenceId, IssuingAppId, MchId, MessageId,
     OrderId, PersonId, RefundId, Seq, StaffId, TransferId, WithdrawalId,
 };
-use crate::identity::Phone;
+use crate::identity::{Contact, Email, Phone};
 use crate::ledger::{AccountId, NetworkId};
 use crate::money::{Currency, Money};
 use crate::time::Timestamp;
@@ -326,6 +326,32 @@ impl Column for Phone {
     }
     fn read(cells: &mut Cells<'_>) -> Option<Self> {
         if let Value::Text(digits) = cells.next_cell()? { Self::parse(digits) } else { None }
+    }
+}
+
+impl Column for Email {
+    const PARTS: &'static [&'static str] = &[""];
+    fn write(&self, out: &mut Vec<Value>) {
+        out.push(Value::Text(Cow::Owned(self.address().to_owned())));
+    }
+    fn read(cells: &mut Cells<'_>) -> Option<Self> {
+        if let Value::Text(address) = cells.next_cell()? { Self::parse(address) } else { None }
+    }
+    fn heap_bytes(&self) -> usize {
+        self.address().len()
+    }
+}
+
+impl Column for Contact {
+    const PARTS: &'static [&'static str] = &[""];
+    fn write(&self, out: &mut Vec<Value>) {
+        out.push(Value::Text(Cow::Owned(self.text().to_owned())));
+    }
+    fn read(cells: &mut Cells<'_>) -> Option<Self> {
+        if let Value::Text(text) = cells.next_cell()? { Self::parse(text) } else { None }
+    }
+    fn heap_bytes(&self) -> usize {
+        self.text().len()
     }
 }
 

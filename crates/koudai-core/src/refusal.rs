@@ -28,6 +28,35 @@ pub enum Refusal {
     },
     /// The one-time code is past its five minutes, used, void, or was never sent.
     CodeExpired,
+    /// Not an e-mail address.
+    EmailInvalid,
+    /// The code was right, and no account has this e-mail address.
+    EmailUnbound,
+    /// Another account has this e-mail address.
+    EmailTaken,
+    /// This wallet sends no e-mail.
+    EmailNotOffered,
+    /// No such account, no password, or the wrong one (never says which).
+    SignInWrong,
+    /// Too much was wrong, for this account or from this place.
+    SignInPaused {
+        /// Seconds until it may be tried again.
+        wait_s: u32,
+    },
+    /// The log-in password is too short or too long.
+    LoginPasswordLength,
+    /// The log-in password is one of those that are tried first.
+    LoginPasswordCommon,
+    /// The log-in password is the present one or one of the last.
+    LoginPasswordReused,
+    /// The passkey belongs to no account here, or not to this one.
+    PasskeyUnknown,
+    /// The passkey's answer does not count: too late, given before, or not signed as it has to be.
+    PasskeyRefused,
+    /// Ten passkeys are the most.
+    TooManyPasskeys,
+    /// Who it is has to be proved once more first.
+    ProofNeeded,
     /// There is no session, or it has ended.
     SignedOut,
     /// The account is frozen.
@@ -247,6 +276,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// A stable code for programs and for staff, never renamed.
+    #[expect(clippy::too_many_lines, reason = "one table, one line for each refusal")]
     pub const fn code(self) -> &'static str {
         match self {
             Self::PhoneInvalid => "PHONE_INVALID",
@@ -254,6 +284,19 @@ impl Refusal {
             Self::TooManyCodes { .. } => "TOO_MANY_CODES",
             Self::CodeWrong { .. } => "CODE_WRONG",
             Self::CodeExpired => "CODE_EXPIRED",
+            Self::EmailInvalid => "EMAIL_INVALID",
+            Self::EmailUnbound => "EMAIL_UNBOUND",
+            Self::EmailTaken => "EMAIL_TAKEN",
+            Self::EmailNotOffered => "EMAIL_NOT_OFFERED",
+            Self::SignInWrong => "SIGN_IN_WRONG",
+            Self::SignInPaused { .. } => "SIGN_IN_PAUSED",
+            Self::LoginPasswordLength => "LOGIN_PASSWORD_LENGTH",
+            Self::LoginPasswordCommon => "LOGIN_PASSWORD_COMMON",
+            Self::LoginPasswordReused => "LOGIN_PASSWORD_REUSED",
+            Self::PasskeyUnknown => "PASSKEY_UNKNOWN",
+            Self::PasskeyRefused => "PASSKEY_REFUSED",
+            Self::TooManyPasskeys => "TOO_MANY_PASSKEYS",
+            Self::ProofNeeded => "PROOF_NEEDED",
             Self::SignedOut => "SIGNED_OUT",
             Self::AccountFrozen => "ACCOUNT_FROZEN",
             Self::PaymentPasswordNotSet => "PAYMENT_PASSWORD_NOT_SET",

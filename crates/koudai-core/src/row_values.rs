@@ -2,7 +2,7 @@
 
 use crate::column::{compound_key, worded};
 use crate::id::{IssuingAppId, MchId, PersonId, Seq};
-use crate::identity::Phone;
+use crate::identity::Contact;
 use crate::ledger::NetworkId;
 
 compound_key! {
@@ -76,10 +76,10 @@ compound_key! {
 }
 
 compound_key! {
-    /// A phone number and what a code sent to it is for.
+    /// Where a code is sent and what it is for.
     CodeKey {
-        /// The phone.
-        phone: Phone,
+        /// The phone or the e-mail address.
+        contact: Contact,
         /// What the code allows.
         purpose: CodePurpose,
     }
@@ -92,6 +92,32 @@ worded! {
         SignIn = "sign_in",
         /// To let an app take money from an account.
         Agreement = "agreement",
+        /// To change something of the account that is to be changed by nobody else.
+        Proof = "proof",
+        /// To have an e-mail address belong to the account.
+        NewEmail = "new_email",
+    }
+}
+
+worded! {
+    /// A language that messages are written in.
+    Language {
+        /// Chinese.
+        Zh = "zh",
+        /// English.
+        En = "en",
+    }
+}
+
+worded! {
+    /// How a passkey signs (names of COSE, RFC 9053).
+    PasskeyAlgorithm {
+        /// ECDSA on P-256 with SHA-256.
+        Es256 = "ES256",
+        /// Ed25519.
+        EdDsa = "EdDSA",
+        /// RSASSA-PKCS1-v1_5 with SHA-256.
+        Rs256 = "RS256",
     }
 }
 

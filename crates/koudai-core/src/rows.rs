@@ -10,20 +10,22 @@ use crate::code_payment::CodeFailure;
 use crate::column::{Cells, Column, Fields, Row, Shape, Value};
 use crate::declaring::rows;
 use crate::id::{
-    AgreementId, AppMoveId, AttemptId, BindingId, CardId, IssuingAppId, MchId, MessageId, OrderId, PersonId,
-    RefundId, Seq, StaffId, TransferId, WithdrawalId,
+    AgreementId, AppMoveId, AttemptId, BindingId, CardId, IssuingAppId, MchId, OrderId, PersonId, RefundId,
+    Seq, StaffId, TransferId, WithdrawalId,
 };
-use crate::identity::Phone;
+use crate::identity::{Email, Phone};
 use crate::ledger::{AccountId, NetworkId};
 use crate::money::{Currency, Money};
 use crate::other_wallet::Scene;
 use crate::time::Timestamp;
 
 mod reconciliation;
+mod sign_in;
 mod static_codes;
 
 pub use crate::row_values::*;
 pub use reconciliation::*;
+pub use sign_in::*;
 pub use static_codes::*;
 
 rows! {
@@ -36,6 +38,16 @@ rows! {
         StaticCode in static_code as static_code,
         Guest in guest as guest,
         StaticTally in static_tally as static_tally,
+        PhoneOwner in phone_owner as phone_owner,
+        EmailOwner in email_owner as email_owner,
+        Session in session as session,
+        Device in device as device,
+        OneTimeCode in one_time_code as one_time_code,
+        Message in message as message,
+        LoginPassword in login_password as login_password,
+        Passkey in passkey as passkey,
+        UsedChallenge in used_challenge as used_challenge,
+        Allowance in allowance as allowance,
     }
 
     /// A person with a wallet. Source.
@@ -54,14 +66,10 @@ rows! {
         failed_bindings: u8,
         /// The day in China that `failed_bindings` counts.
         failed_bindings_day: i64,
-    }
-
-    /// Who holds a phone number. Source.
-    PhoneOwner in phone_owner as phone_owner {
-        /// The number.
-        phone: Phone,
-        /// Its holder.
-        person: PersonId,
+        /// The e-mail address they have confirmed, by which they sign in too.
+        email: Option<Email>,
+        /// How many passkeys they have.
+        passkeys: u8,
     }
 
     /// Who a person is, as first proven by a bank: masks for the screen, a keyed hash to compare, and the name and
@@ -79,38 +87,6 @@ rows! {
         sealed: Vec<u8>,
         /// When it was proven.
         proven_at: Timestamp,
-    }
-
-    /// A signed-in device, found by the hash of its token. Source.
-    Session in session as session {
-        /// SHA-256 of the token, which itself is kept nowhere.
-        token_hash: [u8; 32],
-        /// Who is signed in.
-        person: PersonId,
-        /// Since when.
-        created_at: Timestamp,
-        /// Until when.
-        expires_at: Timestamp,
-    }
-
-    /// The one-time code last sent to a phone for a purpose. The code is a MAC of the nonce and is kept nowhere. Source.
-    OneTimeCode in one_time_code as one_time_code {
-        /// Phone and purpose.
-        key: CodeKey,
-        /// What the code is derived from.
-        nonce: [u8; 16],
-        /// When it was asked for.
-        asked_at: Timestamp,
-        /// Tries left; 0 once used or void.
-        tries_left: u8,
-        /// Start of the hour that `in_hour` counts.
-        hour_from: Timestamp,
-        /// Codes asked for in that hour.
-        in_hour: u8,
-        /// The day in China that `in_day` counts.
-        day: i64,
-        /// Codes asked for on that day.
-        in_day: u8,
     }
 
     /// A person's payment password, as a keyed MAC, with its tries. Source.
@@ -655,26 +631,6 @@ rows! {
         withdrawn: Money,
         /// In how many withdrawals.
         withdrawals: u8,
-    }
-
-    /// A message on its way to a phone; its code is derived when it is sent. Source; deleted once sent or stale.
-    Message in message as message {
-        /// The message.
-        id: MessageId,
-        /// Where it goes.
-        phone: Phone,
-        /// What its code allows.
-        purpose: CodePurpose,
-        /// What its code is derived from.
-        nonce: [u8; 16],
-        /// When to try next.
-        next_at: Timestamp,
-        /// How often it was tried.
-        tries: u32,
-        /// From then on it is of no use.
-        expires_at: Timestamp,
-        /// The agreement that its code allows.
-        agreement: Option<AgreementId>,
     }
 
     /// An app of another's that takes money from accounts here. Source.

@@ -16,6 +16,7 @@ use crate::money::{Currency, Money, RatePpm};
 use crate::planted::{self, Bug};
 use crate::rows::{Balance, Rows};
 use crate::secret::Secret;
+use crate::sign_in::Safety;
 use crate::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 
 /// Why a decision did not come to a reply.
@@ -136,9 +137,9 @@ impl TableVisitor for Undo {
 /// The keys of the operator that decisions need. They come in with the batch and are stored nowhere in the database.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// For payment passwords.
+    /// For payment passwords, and under a name of their own for log-in passwords.
     pub payment_password: Secret<[u8; 32]>,
-    /// For one-time codes.
+    /// For one-time codes, and under names of their own for whatever else of signing in is kept as a keyed hash.
     pub one_time_code: Secret<[u8; 32]>,
 }
 
@@ -197,6 +198,8 @@ pub struct Policy {
     pub send_window_ms: i64,
     /// How long a session lives, ms.
     pub session_life_ms: i64,
+    /// What people may try when they sign in, and how often.
+    pub safety: Safety,
     /// How long a payer's code lives, ms.
     pub payer_code_life_ms: i64,
     /// How long a payer's code is known to have been one, ms.
@@ -261,6 +264,7 @@ impl Default for Policy {
             transfer_named_from: fen(200_000),
             send_window_ms: 90 * SECOND,
             session_life_ms: 30 * DAY,
+            safety: Safety::default(),
             payer_code_life_ms: MINUTE,
             payer_code_kept_ms: 10 * MINUTE,
             payer_codes_most: 4,

@@ -12,9 +12,10 @@ use koudai_core::ledger::{AccountId, Journal, Line, Seal};
 use koudai_core::notice::slot;
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
-    Agreement, Attempt, AttemptNumber, Balance, Card, CodePayment, Delivery, DeliveryKey, DeliveryOutcome,
-    MerchantCertificate, Message, NoticeCursor, NoticeKey, NoticeRetry, NoticeTally, OpenAttempt, OrderCode,
-    PayerCode, Refund, StaticCode, UsedLoginCode, WaitingTransfer, WaitingWithdrawal,
+    Agreement, Allowance, Attempt, AttemptNumber, Balance, Card, CodePayment, Delivery, DeliveryKey,
+    DeliveryOutcome, MerchantCertificate, Message, NoticeCursor, NoticeKey, NoticeRetry, NoticeTally,
+    OpenAttempt, OrderCode, Passkey, PayerCode, Refund, StaticCode, UsedChallenge, UsedLoginCode,
+    WaitingTransfer, WaitingWithdrawal,
 };
 use koudai_core::time::Timestamp;
 
@@ -571,6 +572,30 @@ impl Reader {
     /// As `get`.
     pub fn expired_login_codes(&self, now: Timestamp, limit: i64) -> Result<Vec<UsedLoginCode>, StoreError> {
         self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Challenges that a passkey answered and that have expired.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn expired_challenges(&self, now: Timestamp, limit: i64) -> Result<Vec<UsedChallenge>, StoreError> {
+        self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Allowances that have ended.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn ended_allowances(&self, now: Timestamp, limit: i64) -> Result<Vec<Allowance>, StoreError> {
+        self.find("ends_at <= ?1 ORDER BY ends_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// A person's passkeys, the oldest first.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn passkeys_of(&self, person: PersonId) -> Result<Vec<Passkey>, StoreError> {
+        self.find("person = ?1 ORDER BY added_at, id", &[Value::Int(person.0)])
     }
 
     /// What a person may receive at a moment, oldest first.

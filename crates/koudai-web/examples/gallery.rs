@@ -22,12 +22,13 @@ use koudai_web::wallet::months::Month;
 use koudai_web::wallet::pages::{
     AppEndPage, AppLine, AppPage, AppThatWorks, AppsPage, BindingPage, BindingState, CardKind, CardLine,
     CardNewPage, CardPage, CardsPage, CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState,
-    Direction, Event, Holder, HomePage, How, LandingPage, LastCodePayment, LeavingPage, Link, LoginPage,
-    Method, MonthOfRecords, PageOfRecords, PayPage, PayResultPage, PayState, PaymentPasswordPage, RecordKind,
-    RecordLine, RecordPage, RecordState, RecordsPage, RefundNotice, RefusalPage, Refused, ReturningPage,
-    ScanPage, SpeedLine, StaticAppsPage, StaticCodePage, StatusPage, TermsPage, TopUpPage, TopUpResultPage,
-    TopUpState, TransferLine, TransferPage, TransferStanding, TransfersPage, Unusable, WalletLine,
-    WalletPage, Way, WithdrawPage, WithdrawResultPage, WithdrawState,
+    Direction, EmailPage, Event, Holder, HomePage, How, LandingPage, LastCodePayment, LeavingPage, Link,
+    LoginPage, LoginPasswordPage, LoginWay, Method, MonthOfRecords, PageOfRecords, PasskeyLine, PasskeysPage,
+    PayPage, PayResultPage, PayState, PaymentPasswordPage, ProofPage, RecordKind, RecordLine, RecordPage,
+    RecordState, RecordsPage, RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage, SecurityPage,
+    SpeedLine, StaticAppsPage, StaticCodePage, StatusPage, TermsPage, TopUpPage, TopUpResultPage, TopUpState,
+    TransferLine, TransferPage, TransferStanding, TransfersPage, Unusable, WalletLine, WalletPage, Way,
+    WithdrawPage, WithdrawResultPage, WithdrawState,
 };
 
 fn main() -> std::io::Result<()> {
@@ -64,6 +65,7 @@ pub fn pages(l: Lang) -> Vec<(&'static str, String)> {
         pages.push((name, page.dyn_render().expect("a page of plain data renders")));
     };
     accounts(l, &mut add);
+    security(l, &mut add);
     cards(l, &mut add);
     top_ups(l, &mut add);
     withdrawals(l, &mut add);
@@ -77,20 +79,74 @@ pub fn pages(l: Lang) -> Vec<(&'static str, String)> {
     pages
 }
 
+fn security(l: Lang, add: &mut Add) {
+    let at = Some(NOW);
+    let security = |email: Option<&str>, set_at, passkeys| SecurityPage {
+        l,
+        phone: "138****8000".into(),
+        email: email.map(str::to_owned),
+        email_offered: true,
+        password_set_at: set_at,
+        passkeys,
+        passkeys_offered: true,
+        payment_password_set_at: set_at,
+    };
+    add("security-new", &security(None, None, 0));
+    add("security", &security(Some("a***@mail.example"), at, 2));
+    let proof = |code_sent, passkey| ProofPage {
+        l,
+        next: "/security/email".into(),
+        phone: "138****8000".into(),
+        code_sent,
+        resend_in_s: 42,
+        passkey,
+        refused: None,
+    };
+    add("security-proof", &proof(false, true));
+    add("security-proof-code", &proof(true, false));
+    let email = |present: Option<&str>, sent_to: Option<&str>| EmailPage {
+        l,
+        present: present.map(str::to_owned),
+        sent_to: sent_to.map(str::to_owned),
+        refused: None,
+    };
+    add("security-email", &email(None, None));
+    add("security-email-code", &email(Some("a***@mail.example"), Some("bob@mail.example")));
+    add("security-password", &LoginPasswordPage { l, set_at: None, refused: None });
+    let common = Some(refused(l, Refusal::LoginPasswordCommon));
+    add("security-password-refused", &LoginPasswordPage { l, set_at: at, refused: common });
+    let line =
+        |name: &str, used_at| PasskeyLine { id: "AAAA".into(), name: name.into(), added_at: NOW, used_at };
+    add("security-passkeys-new", &PasskeysPage { l, lines: vec![], offered: true });
+    let lines = vec![line("iPhone", at), line("YubiKey", None)];
+    add("security-passkeys", &PasskeysPage { l, lines, offered: true });
+}
+
 type Add<'a> = dyn FnMut(&'static str, &dyn askama::DynTemplate) + 'a;
 
 fn accounts(l: Lang, add: &mut Add) {
-    let login = |code_sent, refused| LoginPage {
+    let login = |way, refused| LoginPage {
         l,
         next: Some(format!("/q/{TOKEN}")),
-        phone: if code_sent { "13800138000".into() } else { String::new() },
-        code_sent,
+        way,
+        contact: match way {
+            LoginWay::CodeToPhone => "13800138000".into(),
+            LoginWay::CodeToEmail => "anna@mail.example".into(),
+            _ => String::new(),
+        },
+        email_offered: true,
+        passkeys: true,
         resend_in_s: 60,
         refused,
     };
-    add("login", &login(false, None));
-    add("login-code", &login(true, None));
-    add("login-refused", &login(true, Some(refused(l, Refusal::CodeWrong { tries_left: 3 }))));
+    add("login", &login(LoginWay::Phone, None));
+    add("login-email", &login(LoginWay::Email, None));
+    add("login-password", &login(LoginWay::Password, None));
+    add("login-code", &login(LoginWay::CodeToPhone, None));
+    add("login-code-email", &login(LoginWay::CodeToEmail, None));
+    let wrong = Some(refused(l, Refusal::CodeWrong { tries_left: 3 }));
+    add("login-refused", &login(LoginWay::CodeToPhone, wrong));
+    add("login-password-refused", &login(LoginWay::Password, Some(refused(l, Refusal::SignInWrong))));
     add(
         "payment-password",
         &PaymentPasswordPage { l, next: None, phone_end: "138000".into(), refused: None },

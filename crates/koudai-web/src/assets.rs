@@ -20,7 +20,7 @@ struct Asset {
 }
 
 /// In order of use: a script comes after those it imports, whose served names are written into it.
-const SOURCES: [(&str, &str); 14] = [
+const SOURCES: [(&str, &str); 16] = [
     ("app.css", include_str!("../static/app.css")),
     ("mark.svg", include_str!("../static/mark.svg")),
     ("say.js", include_str!("../static/say.js")),
@@ -35,6 +35,8 @@ const SOURCES: [(&str, &str); 14] = [
     ("card-bank.js", include_str!("../static/card-bank.js")),
     ("code.css", include_str!("../static/code.css")),
     ("code.js", include_str!("../static/code.js")),
+    ("passkey.js", include_str!("../static/passkey.js")),
+    ("passkey-form.js", include_str!("../static/passkey-form.js")),
 ];
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {

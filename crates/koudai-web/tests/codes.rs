@@ -39,9 +39,10 @@ impl Wallet {
     }
 
     async fn person(&self, phone: &str, fen: i64) -> Person {
-        self.post(None, "/login/code", json!({"phone": phone})).await;
+        let (_, asked) = self.post(None, "/login/code", json!({"phone": phone})).await;
         let code = self.rig.code_sent(phone).await;
-        let (_, body) = self.post(None, "/login", json!({"phone": phone, "code": code})).await;
+        let shown = json!({"phone": phone, "code": code, "request": asked["request"]});
+        let (_, body) = self.post(None, "/login", shown).await;
         let id = PersonId::parse(body["person_id"].as_str().unwrap()).unwrap();
         let person = Person { id, token: body["token"].as_str().unwrap().to_owned() };
         self.post(Some(&person), "/payment-password", json!({"payment_password": PIN})).await;

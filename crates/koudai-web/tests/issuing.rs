@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use koudai_core::binding::identity_mac;
 use koudai_core::id::{AgreementId, IssuingAppId, PersonId};
-use koudai_core::identity::{IdNumber, PersonName, Phone};
+use koudai_core::identity::{Contact, IdNumber, PersonName, Phone};
 use koudai_core::issuing::{AccountBin, RevokeAgreement, SetAgreementLimits, SetIssuingApp, account_number};
 use koudai_core::ledger::AccountId;
 use koudai_core::money::Money;
@@ -116,7 +116,7 @@ impl Issuer {
     async fn code(&self, binding: &str) -> Secret<String> {
         let id = self.agreement(binding).await;
         let row = self.rig.app.engine.read(move |r| r.get::<Agreement>(&id)).await.unwrap().unwrap();
-        let key = CodeKey { phone: self.phone.clone(), purpose: CodePurpose::Agreement };
+        let key = CodeKey { contact: Contact::Phone(self.phone.clone()), purpose: CodePurpose::Agreement };
         code_of(self.rig.app.engine.keys(), &key, &row.nonce)
     }
 

@@ -7,7 +7,7 @@ mod gallery;
 use koudai_core::money::Money;
 use koudai_web::assets;
 use koudai_web::say::Lang;
-use koudai_web::wallet::pages::{LandingPage, LoginPage, Method, PayPage, Template};
+use koudai_web::wallet::pages::{LandingPage, LoginPage, LoginWay, Method, PayPage, Template};
 
 const LANGS: [Lang; 2] = [Lang::Zh, Lang::En];
 
@@ -165,8 +165,10 @@ fn what_others_wrote_is_shown_as_text_and_never_runs() {
         let login = LoginPage {
             l,
             next: Some(HOSTILE.into()),
-            phone: HOSTILE.into(),
-            code_sent: true,
+            way: LoginWay::CodeToPhone,
+            contact: HOSTILE.into(),
+            email_offered: true,
+            passkeys: true,
             resend_in_s: 0,
             refused: None,
         };
@@ -183,8 +185,10 @@ fn a_bilingual_reader_finds_the_way_to_the_other_language_with_the_destination_k
     let page = LoginPage {
         l: Lang::Zh,
         next: Some("/pay/a?b=c&d".into()),
-        phone: String::new(),
-        code_sent: false,
+        way: LoginWay::Phone,
+        contact: String::new(),
+        email_offered: true,
+        passkeys: true,
         resend_in_s: 0,
         refused: None,
     };

@@ -52,10 +52,10 @@ impl Wallet {
 
     /// Registers; the session's token and who it is.
     async fn newcomer(&self, phone: &str) -> (String, PersonId) {
-        let (status, _) = self.post(None, "/login/code", json!({"phone": phone})).await;
+        let (status, asked) = self.post(None, "/login/code", json!({"phone": phone})).await;
         assert_eq!(status, 200);
-        let (status, body) =
-            self.post(None, "/login", json!({"phone": phone, "code": self.code(phone).await})).await;
+        let shown = json!({"phone": phone, "code": self.code(phone).await, "request": asked["request"]});
+        let (status, body) = self.post(None, "/login", shown).await;
         assert_eq!(status, 200, "{body}");
         let token = body["token"].as_str().unwrap().to_owned();
         (token, PersonId::parse(body["person_id"].as_str().unwrap()).unwrap())
@@ -286,14 +286,17 @@ async fn known_and_unknown_numbers_get_the_same_answer() {
     wallet.person("13912340001", 0).await;
     let (known, unknown) = ("13912340001", "13912340099");
     // The known number asked a moment ago, so both ask a second time.
-    wallet.post(None, "/login/code", json!({"phone": unknown})).await;
+    let (_, asked) = wallet.post(None, "/login/code", json!({"phone": unknown})).await;
     let ask = |phone: &'static str| wallet.post(None, "/login/code", json!({"phone": phone}));
     let same = |(status, mut body): (u16, Value)| {
         body["reference"] = Value::Null;
         (status, body["code"].clone(), body["next"].clone())
     };
     assert_eq!(same(ask(known).await), same(ask(unknown).await));
-    let guess = |phone: &'static str| wallet.post(None, "/login", json!({"phone": phone, "code": "000000"}));
+    let guess = |phone: &'static str| {
+        let shown = json!({"phone": phone, "code": "000000", "request": asked["request"]});
+        wallet.post(None, "/login", shown)
+    };
     let never = wallet.post(None, "/login", json!({"phone": "13912340098", "code": "000000"})).await;
     assert_eq!((never.0, &never.1["code"]), (403, &json!("CODE_EXPIRED")));
     assert_eq!(guess(unknown).await.1["code"], "CODE_WRONG");
@@ -419,7 +422,10 @@ async fn the_page_of_a_code_is_opened_and_not_answered_so_going_back_to_it_asks_
     assert_eq!(sent.status().as_u16(), 303);
     let there = "/login/code?next=%2Frecords%3Fbefore%3D3%26x%3D1";
     assert_eq!(sent.headers()["location"], there);
-    let cookie = sent.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let cookies: Vec<&str> =
+        sent.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap()).collect();
+    let cookie = (*cookies.iter().find(|cookie| cookie.starts_with("koudai_code=")).unwrap()).to_owned();
+    assert!(cookies.iter().any(|cookie| cookie.starts_with("koudai_device=")), "{cookies:?}");
     for part in ["; Path=/login;", "; HttpOnly", "; SameSite=Lax", "; Max-Age=300"] {
         assert!(cookie.contains(part), "{cookie}");
     }
@@ -437,7 +443,7 @@ async fn the_page_of_a_code_is_opened_and_not_answered_so_going_back_to_it_asks_
     assert_eq!(wallet.code("13912340001").await, code, "looking at the page sends nothing");
 
     // Without what a browser remembers, or with nonsense in it, the first page comes again.
-    for cookie in ["", "koudai_code=", "koudai_code=1.2", "koudai_code=13912340001.x", "koudai_code=<b>.1"] {
+    for cookie in ["", "koudai_code=", "koudai_code=1.2", "koudai_code=MTM5.1.x", "koudai_code=<b>.1.x"] {
         let reply = wallet.http.get(wallet.url("/login/code?next=/cards")).header("cookie", cookie);
         let reply = reply.send().await.unwrap();
         assert_eq!(reply.status().as_u16(), 303, "{cookie}");

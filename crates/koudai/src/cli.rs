@@ -410,6 +410,9 @@ pub(crate) struct ServeArgs {
     /// What topping up and withdrawing cost and how much of them is allowed, such as `withdraw-fee=1000,withdraw-most=5000`
     #[arg(long, value_name = "NAME=VALUE,…", env = "KOUDAI_MONEY_RULES")]
     pub(crate) money_rules: Option<String>,
+    /// How many codes people are sent and how often they may be wrong, such as `codes-from-addresses-a-day=5000,pause=900`
+    #[arg(long, value_name = "NAME=VALUE,…", env = "KOUDAI_SIGN_IN_RULES")]
+    pub(crate) sign_in_rules: Option<String>,
     /// Six digits, the first one a 9, that account numbers begin with, by which other apps bind accounts; 998801 if absent
     #[arg(long, value_name = "DIGITS", env = "KOUDAI_ACCOUNT_BIN")]
     pub(crate) account_bin: Option<String>,

@@ -1,19 +1,11 @@
 //! What the operator sets of topping up and withdrawing: one setting, `name=value,…`, over the defaults.
 
-use koudai_core::money::{Currency, Money, RatePpm};
+use koudai_core::money::Money;
 use koudai_core::state::Policy;
 
-/// A rule by its name, and where its value goes.
-enum Rule {
-    /// Yuan, such as `500` or `0.10`.
-    Amount(fn(&mut Policy) -> &mut Money),
-    /// Parts per million: 1000 is 0.1 %.
-    Rate(fn(&mut Policy) -> &mut RatePpm),
-    /// How often: 0 to 255.
-    Count(fn(&mut Policy) -> &mut u8),
-}
+use crate::rules::{self, Named, Rule};
 
-const RULES: [(&str, Rule); 12] = [
+const RULES: [Named; 12] = [
     ("top-up-least", Rule::Amount(|p| &mut p.top_up_least)),
     ("top-up-most", Rule::Amount(|p| &mut p.top_up_most)),
     ("top-up-day-most", Rule::Amount(|p| &mut p.top_up_day_most)),
@@ -34,46 +26,9 @@ const RULES: [(&str, Rule); 12] = [
 /// Every entry that is wrong, in words for the operator.
 pub(crate) fn parse(text: &str) -> Result<Policy, Vec<String>> {
     let mut policy = Policy::default();
-    let mut problems = vec![];
-    let mut named: Vec<&str> = vec![];
-    for part in text.split(',') {
-        let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        let (name, value) = (name.trim(), value.trim());
-        let Some((_, rule)) = RULES.iter().find(|(rule, _)| *rule == name) else {
-            let all: Vec<&str> = RULES.iter().map(|(rule, _)| *rule).collect();
-            problems.push(format!("{name:?} is none of {}", all.join(", ")));
-            continue;
-        };
-        if named.contains(&name) {
-            problems.push(format!("{name} is there twice"));
-            continue;
-        }
-        named.push(name);
-        if let Err(problem) = set(&mut policy, rule, value) {
-            problems.push(format!("{name} {value:?} {problem}"));
-        }
-    }
-    if problems.is_empty() {
-        problems.extend(misfits(&policy));
-    }
+    rules::apply(&mut policy, &RULES, text)?;
+    let problems = misfits(&policy);
     if problems.is_empty() { Ok(policy) } else { Err(problems) }
-}
-
-fn set(policy: &mut Policy, rule: &Rule, value: &str) -> Result<(), &'static str> {
-    match rule {
-        Rule::Amount(place) => {
-            let amount = Money::parse_major(value, Currency::Cny).ok();
-            *place(policy) = amount.ok_or("is not an amount in yuan, such as 500 or 0.10")?;
-        }
-        Rule::Rate(place) => {
-            let rate = value.parse().ok().and_then(RatePpm::new);
-            *place(policy) = rate.ok_or("is not a rate in parts per million, 0 to 1000000")?;
-        }
-        Rule::Count(place) => {
-            *place(policy) = value.parse().map_err(|_| "is not a number from 0 to 255")?;
-        }
-    }
-    Ok(())
 }
 
 /// What cannot be true together: nobody could be told a sum that is allowed.
@@ -111,20 +66,7 @@ mod tests {
 
     #[test]
     fn every_rule_sets_a_place_of_its_own() {
-        for (name, rule) in &RULES {
-            let value = match rule {
-                Rule::Amount(_) => "7.00",
-                Rule::Rate(_) | Rule::Count(_) => "7",
-            };
-            let mut policy = Policy::default();
-            set(&mut policy, rule, value).unwrap();
-            let others = RULES.iter().filter(|(other, _)| other != name).all(|(_, other)| match other {
-                Rule::Amount(place) => *place(&mut policy) == *place(&mut Policy::default()),
-                Rule::Rate(place) => *place(&mut policy) == *place(&mut Policy::default()),
-                Rule::Count(place) => *place(&mut policy) == *place(&mut Policy::default()),
-            });
-            assert!(others, "{name} set another rule's place");
-        }
+        rules::assert_places_of_their_own(&RULES);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use axum_server::tls_rustls::RustlsConfig;
 use koudai_core::issuing::AccountBin;
 use koudai_core::secret::Secret;
+use koudai_core::sign_in::Safety;
 use koudai_core::state::Policy;
 use koudai_core::time::SECOND;
 use koudai_networks::{NetworkError, Reach};
@@ -25,10 +26,10 @@ use crate::keys;
 use crate::money_rules;
 use crate::sandbox::text;
 use crate::unionpay::{self, Contract};
-use crate::{alipay, wechat};
+use crate::{alipay, sign_in_rules, wechat};
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
     "data",
     "listen",
     "origin",
@@ -44,6 +45,7 @@ const NAMES: [&str; 22] = [
     "allow-network",
     "gateway-limits",
     "money-rules",
+    "sign-in-rules",
     "account-bin",
     "more-issuers",
     "issuer-bins",
@@ -71,6 +73,7 @@ struct Settings {
     reach: Reach,
     limits: Limits,
     rules: Policy,
+    safety: Safety,
     network_deadline_ms: i64,
     account_bin: AccountBin,
     more_issuers: Vec<Issuer>,
@@ -124,6 +127,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         policy: Policy {
             send_window_ms: settings.network_deadline_ms,
             account_bin: settings.account_bin,
+            safety: settings.safety,
             ..settings.rules
         },
         tuning: Tuning::default(),
@@ -192,12 +196,9 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
         .map_or_else(|| Ok(Limits::default()), |text| Limits::parse(&text))
         .map_err(|problem| format!("gateway-limits: {problem}"));
     let limits = problems.note(limits);
-    let rules = match get("money-rules", args.money_rules) {
-        None => Some(Policy::default()),
-        Some(text) => money_rules::parse(&text)
-            .map_err(|wrong| wrong.iter().for_each(|problem| problems.add(format!("money-rules: {problem}"))))
-            .ok(),
-    };
+    let money = rules("money-rules", get("money-rules", args.money_rules), money_rules::parse, &mut problems);
+    let safety = get("sign-in-rules", args.sign_in_rules);
+    let safety = rules("sign-in-rules", safety, sign_in_rules::parse, &mut problems);
     let account_bin = get("account-bin", args.account_bin).map_or_else(
         || Ok(AccountBin::default()),
         |text| {
@@ -229,7 +230,8 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             sms_token: sms_token?,
             reach,
             limits: limits?,
-            rules: rules?,
+            rules: money?,
+            safety: safety?,
             network_deadline_ms: network_deadline_ms?,
             account_bin: account_bin?,
             more_issuers,
@@ -303,6 +305,22 @@ fn issuer_bins(given: Option<String>, problems: &mut Problems) -> Vec<String> {
         problems.add(format!("issuer-bins: {wrong:?} is not 4 to 9 digits that card numbers begin with"));
     }
     bins
+}
+
+/// Many settings in one, or what is so by default.
+fn rules<T: Default>(
+    name: &str,
+    given: Option<String>,
+    parse: impl FnOnce(&str) -> Result<T, Vec<String>>,
+    problems: &mut Problems,
+) -> Option<T> {
+    let Some(text) = given else { return Some(T::default()) };
+    let wrong = match parse(&text) {
+        Ok(rules) => return Some(rules),
+        Err(wrong) => wrong,
+    };
+    problems.0.extend(wrong.into_iter().map(|problem| format!("{name}: {problem}")));
+    None
 }
 
 fn more_issuers(file: Option<String>, problems: &mut Problems) -> Vec<Issuer> {

@@ -9,15 +9,26 @@ use std::path::{Path, PathBuf};
 const PROGRAMS: [&str; 3] = ["koudai", "koudai-fuzz", "koudai-sim"];
 
 /// Which crates of ours a crate may use (ARCHITECTURE.md).
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("koudai-core", &[]),
     ("koudai-store", &["koudai-core"]),
     ("koudai-engine", &["koudai-core", "koudai-store"]),
     ("koudai-sim", &["koudai-core", "koudai-store", "koudai-engine"]),
     ("koudai-fuzz", &["koudai-core", "koudai-wechatpay", "koudai-networks", "koudai-web"]),
     ("koudai-wechatpay", &[]),
+    ("koudai-passkeys", &[]),
     ("koudai-networks", &["koudai-core", "koudai-store", "koudai-engine", "koudai-wechatpay"]),
-    ("koudai-web", &["koudai-core", "koudai-store", "koudai-engine", "koudai-wechatpay", "koudai-networks"]),
+    (
+        "koudai-web",
+        &[
+            "koudai-core",
+            "koudai-store",
+            "koudai-engine",
+            "koudai-wechatpay",
+            "koudai-networks",
+            "koudai-passkeys",
+        ],
+    ),
     (
         "koudai",
         &[

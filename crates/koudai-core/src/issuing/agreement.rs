@@ -3,7 +3,7 @@
 
 use super::{IssuingRefusal, check_active, own_agreement, token_holder};
 use crate::id::{AgreementId, IssuingAppId, MessageId, PersonId};
-use crate::identity::Phone;
+use crate::identity::{Contact, Phone};
 use crate::money::{Currency, Money};
 use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
@@ -144,12 +144,13 @@ fn count_code(tx: &mut Tx<'_>, person: PersonId) -> Result<(), Stop<IssuingRefus
 fn send_code(tx: &mut Tx<'_>, person: &Person, agreement: &Agreement) {
     let message = Message {
         id: MessageId(tx.fresh_id()),
-        phone: person.phone.clone(),
+        contact: Contact::Phone(person.phone.clone()),
         purpose: CodePurpose::Agreement,
         nonce: agreement.nonce,
         next_at: tx.now(),
         tries: 0,
         expires_at: agreement.code_at.plus(CODE_LIFE_MS),
+        language: None,
         agreement: Some(agreement.id),
     };
     tx.announce(Event::MessageDue(message.id));
@@ -247,7 +248,7 @@ impl Command for ConfirmAgreement {
         if agreement.tries_left == 0 || tx.now().since(agreement.code_at) >= CODE_LIFE_MS {
             return Err(IssuingRefusal::CodeExpired.into());
         }
-        let key = CodeKey { phone: person.phone, purpose: CodePurpose::Agreement };
+        let key = CodeKey { contact: Contact::Phone(person.phone), purpose: CodePurpose::Agreement };
         let expected = code_of(tx.keys(), &key, &agreement.nonce);
         agreement.tries_left -= 1;
         if !same_text(expected.expose(), self.code.expose()) {

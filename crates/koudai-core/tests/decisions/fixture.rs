@@ -10,7 +10,7 @@ use koudai_core::card::CardKind;
 use koudai_core::code_payment::TakeByCode;
 use koudai_core::column::{Cells, Column, Row, Value};
 use koudai_core::id::{AttemptId, BindingId, CardId, MchId, OrderId, PersonId, Seq};
-use koudai_core::identity::Phone;
+use koudai_core::identity::{Contact, Phone};
 use koudai_core::ledger::{AccountId, AccountKind, ISSUER_NETWORK, Journal, JournalKind, Posting, standing};
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::money::{Currency, Money};
@@ -35,6 +35,8 @@ use koudai_core::withdrawal::StartWithdrawal;
 
 /// 2026-11-18, early in the morning in China.
 pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000);
+/// What whoever asks for a code holds.
+pub(crate) const REQUEST: [u8; 32] = [9; 32];
 /// The right payment password of everybody.
 pub(crate) const PIN: &str = "135790";
 /// What every merchant may send people money for.
@@ -179,16 +181,18 @@ impl Ledger {
     /// A person who signed in by this phone.
     pub(crate) fn person(&mut self, phone: &str) -> PersonId {
         let phone = Phone::parse(phone).expect("a phone");
-        let ask = RequestCode { phone: phone.clone(), purpose: CodePurpose::SignIn };
+        let ask = RequestCode::new(Contact::Phone(phone.clone()), REQUEST);
         self.submit(&ask).expect("a first code is sent");
         let code = self.code(&phone);
         let token_hash = [self.all::<Person>().len().try_into().expect("few persons"); 32];
-        self.submit(&SignIn { phone, code, token_hash }).expect("the right code signs in").person
+        self.submit(&SignIn::new(Contact::Phone(phone), code, REQUEST, token_hash))
+            .expect("the right code signs in")
+            .person
     }
 
     /// The code last sent to a phone.
     pub(crate) fn code(&mut self, phone: &Phone) -> Secret<String> {
-        let key = CodeKey { phone: phone.clone(), purpose: CodePurpose::SignIn };
+        let key = CodeKey { contact: Contact::Phone(phone.clone()), purpose: CodePurpose::SignIn };
         let row = self.get::<OneTimeCode>(&key).expect("a code was sent");
         code_of(&self.keys, &key, &row.nonce)
     }

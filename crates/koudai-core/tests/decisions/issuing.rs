@@ -2,7 +2,7 @@
 //! once under its number.
 
 use koudai_core::id::{AgreementId, AppMoveId, IssuingAppId, PersonId};
-use koudai_core::identity::Phone;
+use koudai_core::identity::{Contact, Phone};
 use koudai_core::issuing::{
     AppIncomplete, ByToken, CloseAppMove, ConfirmAgreement, EndAgreement, GiveBackToHolder, IssuingRefusal,
     MoveByToken, RequestAgreement, ResendAgreementCode, RevokeAgreement, SetAgreementLimits, SetIssuingApp,
@@ -71,7 +71,8 @@ impl Issuer {
     /// The code last sent for an agreement.
     fn code(&mut self, agreement: &Agreement) -> Secret<String> {
         let nonce = self.agreement(agreement.id).nonce;
-        let key = CodeKey { phone: Phone::parse(PHONE).expect("a phone"), purpose: CodePurpose::Agreement };
+        let key =
+            CodeKey { contact: Contact::parse(PHONE).expect("a phone"), purpose: CodePurpose::Agreement };
         code_of(&self.ledger.keys, &key, &nonce)
     }
 

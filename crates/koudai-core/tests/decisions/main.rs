@@ -4,6 +4,7 @@
 mod binding;
 mod code_payment;
 mod fixture;
+mod guarding;
 mod issuing;
 mod login_code;
 mod merchant;

@@ -8,7 +8,7 @@ use koudai_core::binding::{RecordBinding, RemoveCard};
 use koudai_core::card::CardKind;
 use koudai_core::code_payment::{ConfirmCodePayment, DeclineCodePayment};
 use koudai_core::id::{AttemptId, CardId, MchId, PersonId, Seq};
-use koudai_core::identity::Phone;
+use koudai_core::identity::{Contact, Phone};
 use koudai_core::login_code::{SetAppSecret, SweepLoginCodes, UseLoginCode};
 use koudai_core::merchant::{
     AddCertificate, CreateStaff, NewCertificate, RevokeCertificate, SetApiV3Key, SetMerchant,
@@ -36,8 +36,8 @@ use koudai_core::withdrawal::{CancelWithdrawal, SendWithdrawals};
 use proptest::prelude::*;
 
 use crate::fixture::{
-    Habit, Ledger, PIN, START, WRONG, appid, bound, fen, pin, place, set, start_binding, take, top_up,
-    transfer, withdrawal,
+    Habit, Ledger, PIN, REQUEST, START, WRONG, appid, bound, fen, pin, place, set, start_binding, take,
+    top_up, transfer, withdrawal,
 };
 use crate::notice::tried;
 use crate::other_wallet::{inside, open};
@@ -500,14 +500,14 @@ impl World {
                 let suspended = (number < 2).then_some(number == 1);
                 self.say(&SetMerchant { suspended, ..set(mchid) })
             }
-            5 => self.say(&RequestCode { phone, purpose: CodePurpose::SignIn }),
+            5 => self.say(&RequestCode::new(Contact::Phone(phone), REQUEST)),
             6 => {
-                let key = CodeKey { phone: phone.clone(), purpose: CodePurpose::SignIn };
+                let key = CodeKey { contact: Contact::Phone(phone.clone()), purpose: CodePurpose::SignIn };
                 if self.ledger.get::<OneTimeCode>(&key).is_none() {
                     return "no code".to_owned();
                 }
                 let code = self.ledger.code(&phone);
-                self.say(&SignIn { phone, code, token_hash })
+                self.say(&SignIn::new(Contact::Phone(phone), code, REQUEST, token_hash))
             }
             7 => self.say(&SignOut { token_hash }),
             8 => self.say(&start_binding(person_id, &format!("other-{number}"), 100 + number)),

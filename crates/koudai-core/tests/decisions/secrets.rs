@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use koudai_core::binding::{card_mac, identity_mac};
 use koudai_core::card::CardNumber;
-use koudai_core::identity::{IdNumber, PersonName, Phone};
+use koudai_core::identity::{Contact, IdNumber, PersonName};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{CodeKey, CodePurpose};
 use koudai_core::secret::Secret;
@@ -62,7 +62,7 @@ fn a_secret_never_prints_itself() {
 #[test]
 fn a_code_is_six_digits_and_belongs_to_its_phone_and_nonce() {
     let keys = Ledger::new().keys;
-    let key = |phone| CodeKey { phone: Phone::parse(phone).unwrap(), purpose: CodePurpose::SignIn };
+    let key = |phone| CodeKey { contact: Contact::parse(phone).unwrap(), purpose: CodePurpose::SignIn };
     let codes: HashSet<String> = (0..100)
         .map(|n| code_of(&keys, &key("13800138000"), &[n; 16]).expose().clone())
         .inspect(|code| assert!(code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit())))

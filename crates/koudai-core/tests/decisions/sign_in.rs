@@ -1,25 +1,25 @@
 //! One-time codes, registering and signing in.
 
-use koudai_core::identity::Phone;
+use koudai_core::identity::{Contact, Phone};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{CodePurpose, Message, Person, Session};
+use koudai_core::rows::{Message, Person, Session};
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{MessageDone, MessageFailed, RequestCode, SignIn, SignOut};
 use koudai_core::state::Event;
 use koudai_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 
-use crate::fixture::{Ledger, START};
+use crate::fixture::{Ledger, REQUEST, START};
 
 fn phone() -> Phone {
     Phone::parse("13800138000").expect("a phone")
 }
 
 fn ask() -> RequestCode {
-    RequestCode { phone: phone(), purpose: CodePurpose::SignIn }
+    RequestCode::new(Contact::Phone(phone()), REQUEST)
 }
 
 fn sign_in(code: Secret<String>) -> SignIn {
-    SignIn { phone: phone(), code, token_hash: [3; 32] }
+    SignIn::new(Contact::Phone(phone()), code, REQUEST, [3; 32])
 }
 
 /// Six digits that are not the code.

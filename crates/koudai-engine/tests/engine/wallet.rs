@@ -176,6 +176,8 @@ impl Command for Register {
         tx.rows().person.insert(Person {
             id,
             phone: self.phone.clone(),
+            email: None,
+            passkeys: 0,
             created_at,
             frozen: false,
             cards: 0,

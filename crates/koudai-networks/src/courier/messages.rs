@@ -1,13 +1,14 @@
-//! One-time codes on their way to phones. A code is derived when it is sent and stands nowhere before.
+//! One-time codes on their way to phones and addresses. A code is derived when it is sent and stands nowhere before.
 
 use koudai_core::id::AgreementId;
+use koudai_core::identity::Contact;
 use koudai_core::issuing::account_number;
-use koudai_core::rows::{Agreement, CodeKey, CodePurpose, IssuingApp, Message};
+use koudai_core::rows::{Agreement, CodeKey, CodePurpose, EmailOwner, IssuingApp, Message};
 use koudai_core::sign_in::{CODE_LIFE_MS, MessageDone, MessageFailed, code_of};
 use koudai_core::time::MINUTE;
 use koudai_store::StoreError;
-use zeroize::Zeroizing;
 
+use super::wording::{CodeMessage, For};
 use super::{Courier, TAKE};
 
 impl Courier {
@@ -37,43 +38,90 @@ impl Courier {
 
     async fn send(&self, message: Message) {
         let id = message.id;
-        if self.engine.now() >= message.expires_at {
-            drop(self.engine.submit(MessageDone { message: id }).await);
-            return;
-        }
-        let key = CodeKey { phone: message.phone, purpose: message.purpose };
-        let code = code_of(self.engine.keys(), &key, &message.nonce);
-        let number = account_number(self.engine.policy().account_bin, &key.phone);
-        let tail = &number[number.len() - 4..];
-        let app = match message.agreement {
-            Some(agreement) => self.app_of(agreement).await,
-            None => None,
-        };
-        let (zh, en) = match (key.purpose, &app) {
-            (CodePurpose::SignIn, _) => ("登录".to_owned(), "sign-in".to_owned()),
-            (CodePurpose::Agreement, Some(app)) => (
-                format!("授权{}从你尾号 {tail} 的账户扣款", app.name_zh),
-                format!("letting {} charge your account ending {tail}", app.name_en),
-            ),
-            // The database could not be read; the next look tries again.
-            (CodePurpose::Agreement, None) => {
-                drop(self.engine.submit(MessageFailed { message: id }).await);
-                return;
-            }
-        };
-        let (operator, minutes) = (&self.operator, CODE_LIFE_MS / MINUTE);
-        let text = Zeroizing::new(format!(
-            "【{operator}】验证码 {code}，用于{zh}，{minutes} 分钟内有效。任何人索要都是诈骗。 / \
-             Code {code} for {en}, valid {minutes} min. Anyone asking for it is a fraudster.",
-            code = code.expose()
-        ));
-        let sent = self.networks.sms.send(key.phone.digits(), &text).await;
-        self.networks.health.messages_answered(sent.is_ok());
-        tracing::info!(message = %id.wire(), purpose = key.purpose.word(), sent = sent.is_ok(), "message");
+        let sent = self.hand_over(message).await;
         // A busy engine leaves the message due; at worst the code arrives twice.
         match sent {
-            Ok(()) => drop(self.engine.submit(MessageDone { message: id }).await),
-            Err(_) => drop(self.engine.submit(MessageFailed { message: id }).await),
+            Sent::Done => drop(self.engine.submit(MessageDone { message: id }).await),
+            Sent::Failed => drop(self.engine.submit(MessageFailed { message: id }).await),
         }
     }
+
+    async fn hand_over(&self, message: Message) -> Sent {
+        if self.engine.now() >= message.expires_at {
+            return Sent::Done;
+        }
+        let key = CodeKey { contact: message.contact, purpose: message.purpose };
+        let Some(purpose) = self.purpose_of(&key, message.agreement).await else {
+            // The database could not be read; the next look tries again.
+            return Sent::Failed;
+        };
+        let code = code_of(self.engine.keys(), &key, &message.nonce);
+        let said = CodeMessage {
+            operator: &self.operator,
+            code: &code,
+            purpose,
+            minutes: CODE_LIFE_MS / MINUTE,
+            language: message.language,
+        };
+        let sent = match &key.contact {
+            Contact::Phone(phone) => {
+                let sent = self.networks.sms.send(phone.digits(), &said.short()).await.is_ok();
+                self.networks.health.messages_answered(sent);
+                sent
+            }
+            Contact::Email(email) => match (&self.networks.mail, self.has_reader(&key).await) {
+                // Nobody is written to who has no account, and whoever asked is not told (ASVS 6.3.8).
+                (None, _) | (_, Ok(false)) => return Sent::Done,
+                (_, Err(_)) => false,
+                (Some(mail), Ok(true)) => {
+                    let sent = mail.send(email.address(), &said.subject(), &said.letter()).await;
+                    match sent {
+                        Ok(()) => true,
+                        // To ask again would be answered the same.
+                        Err(error) if error.is_final() => {
+                            tracing::info!(message = %message.id.wire(), %error, "message refused");
+                            return Sent::Done;
+                        }
+                        Err(_) => false,
+                    }
+                }
+            },
+        };
+        tracing::info!(message = %message.id.wire(), purpose = key.purpose.word(), sent, "message");
+        if sent { Sent::Done } else { Sent::Failed }
+    }
+
+    /// What a code is for; `None` if that could not be read.
+    async fn purpose_of(&self, key: &CodeKey, agreement: Option<AgreementId>) -> Option<For> {
+        let purpose = |zh: &str, en: &str| Some(For { zh: zh.to_owned(), en: en.to_owned() });
+        match key.purpose {
+            CodePurpose::SignIn => purpose("登录", "sign-in"),
+            CodePurpose::Proof => purpose("验证身份", "confirming that it is you"),
+            CodePurpose::NewEmail => purpose("绑定邮箱", "adding this e-mail address"),
+            CodePurpose::Agreement => {
+                let app = self.app_of(agreement?).await?;
+                let Contact::Phone(phone) = &key.contact else { return None };
+                let number = account_number(self.engine.policy().account_bin, phone);
+                let tail = &number[number.len() - 4..];
+                Some(For {
+                    zh: format!("授权{}从你尾号 {tail} 的账户扣款", app.name_zh),
+                    en: format!("letting {} charge your account ending {tail}", app.name_en),
+                })
+            }
+        }
+    }
+
+    /// Whether a code that goes to an address is of use to anybody there.
+    async fn has_reader(&self, key: &CodeKey) -> Result<bool, StoreError> {
+        let (CodePurpose::SignIn, Contact::Email(email)) = (key.purpose, key.contact.clone()) else {
+            return Ok(true);
+        };
+        self.engine.read(move |r| r.get::<EmailOwner>(&email)).await.map(|owner| owner.is_some())
+    }
+}
+
+/// Whether a message is to be tried again.
+enum Sent {
+    Done,
+    Failed,
 }

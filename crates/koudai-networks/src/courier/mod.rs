@@ -13,6 +13,7 @@ pub(crate) mod post;
 mod retries;
 mod transfers;
 mod withdrawals;
+mod wording;
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -23,6 +24,7 @@ use koudai_core::ledger::NetworkId;
 use koudai_core::login_code::{SweepLoginCodes, USED_CODE_KEPT_MS};
 use koudai_core::order::SweepCodes;
 use koudai_core::payer_code::SweepPayerCodes;
+use koudai_core::sign_in::{CHALLENGE_KEPT_MS, ENDED_KEPT_MS, SweepAllowances, SweepChallenges};
 use koudai_core::state::Event;
 use koudai_engine::Engine;
 use koudai_store::StoreError;
@@ -192,15 +194,19 @@ impl Courier {
         let (now, policy) = (self.engine.now(), self.engine.policy());
         let (codes, shown) = (now.plus(-policy.code_kept_ms), now.plus(-policy.payer_code_kept_ms));
         let used = now.plus(-USED_CODE_KEPT_MS);
+        let (answered, ended) = (now.plus(-CHALLENGE_KEPT_MS), now.plus(-ENDED_KEPT_MS));
         let found = self.engine.read(move |r| {
             Ok((
                 r.expired_codes(codes, TAKE)?,
                 r.expired_payer_codes(shown, TAKE)?,
                 r.expired_login_codes(used, TAKE)?,
+                r.expired_challenges(answered, TAKE)?,
+                r.ended_allowances(ended, TAKE)?,
             ))
         });
-        let (codes, shown, used) = found.await?;
-        let most = [codes.len(), shown.len(), used.len()].into_iter().max().unwrap_or_default();
+        let (codes, shown, used, answered, ended) = found.await?;
+        let most = [codes.len(), shown.len(), used.len(), answered.len(), ended.len()];
+        let most = most.into_iter().max().unwrap_or_default();
         let mut swept = true;
         if !codes.is_empty() {
             let tokens = codes.into_iter().map(|code| code.token).collect();
@@ -213,6 +219,14 @@ impl Courier {
         if !used.is_empty() {
             let tokens = used.into_iter().map(|code| code.token).collect();
             swept &= self.engine.submit(SweepLoginCodes { tokens }).await.is_ok();
+        }
+        if !answered.is_empty() {
+            let tokens = answered.into_iter().map(|challenge| challenge.token).collect();
+            swept &= self.engine.submit(SweepChallenges { tokens }).await.is_ok();
+        }
+        if !ended.is_empty() {
+            let keys = ended.into_iter().map(|allowance| allowance.key).collect();
+            swept &= self.engine.submit(SweepAllowances { keys }).await.is_ok();
         }
         Ok(swept && i64::try_from(most).is_ok_and(|most| most >= TAKE))
     }

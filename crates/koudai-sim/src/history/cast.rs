@@ -4,7 +4,7 @@ use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, StartBinding};
 use koudai_core::card::CardKind;
 use koudai_core::id::{CardId, MchId, PersonId};
-use koudai_core::identity::Phone;
+use koudai_core::identity::Contact;
 use koudai_core::ledger::ISSUER_NETWORK;
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::money::Money;
@@ -108,12 +108,13 @@ fn appid(mchid: MchId) -> String {
 
 /// A person with a payment password, a card, and this much in their balance.
 pub(super) fn person(engine: &mut ByHand, number: u8, pin_text: &str, minor: i64) -> Person {
-    let phone = Phone::parse(&format!("138{number:08}")).expect("a phone");
-    must(engine, RequestCode { phone: phone.clone(), purpose: CodePurpose::SignIn });
-    let key = CodeKey { phone: phone.clone(), purpose: CodePurpose::SignIn };
+    let contact = Contact::parse(&format!("138{number:08}")).expect("a phone");
+    let request = [number; 32];
+    must(engine, RequestCode::new(contact.clone(), request));
+    let key = CodeKey { contact: contact.clone(), purpose: CodePurpose::SignIn };
     let sent = engine.read(|r| r.get::<OneTimeCode>(&key)).expect("it is read").expect("a code was sent");
     let code = code_of(&keys(), &key, &sent.nonce);
-    let id = must(engine, SignIn { phone, code, token_hash: [number; 32] }).person;
+    let id = must(engine, SignIn::new(contact, code, request, [number; 32])).person;
     must(engine, SetPaymentPassword { person: id, pin: pin(pin_text) });
     let binding = must(engine, start_binding(id, number)).0.id;
     let face = BankFace {

@@ -52,6 +52,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0010_reconciliation.sql"),
     include_str!("../../migrations/sqlite/0011_other_wallets.sql"),
     include_str!("../../migrations/sqlite/0012_static_codes.sql"),
+    include_str!("../../migrations/sqlite/0013_sign_in.sql"),
 ];
 
 /// Opens or creates the database of a directory and becomes its owner.

@@ -7,7 +7,7 @@ use std::path::Path;
 use koudai_core::cache::{Cache, TableVisitor};
 use koudai_core::column::Row;
 use koudai_core::id::{MchId, OrderId, Seq};
-use koudai_core::identity::Phone;
+use koudai_core::identity::Contact;
 use koudai_core::ledger::AccountId;
 use koudai_core::rows::{
     CodeKey, CodePurpose, MerchantCount, OneTimeCode, OrderNumber, OutTradeNo, Rows, Session,
@@ -50,19 +50,27 @@ fn many(rows: &mut Rows, n: usize) {
     let mut token_hash = [0; 32];
     token_hash[..8].copy_from_slice(&number.wrapping_mul(0x1234_5678_9ABC_DEF1).to_be_bytes());
     rows.session.loaded(token_hash, None);
-    rows.session.put(Session { token_hash, person: PERSON, created_at: START, expires_at: LATER });
+    rows.session.put(Session {
+        token_hash,
+        person: PERSON,
+        device: None,
+        proven_at: START,
+        created_at: START,
+        expires_at: LATER,
+    });
     // Texts in the order of their bytes, with what PostgreSQL cannot keep as it is.
     let odd = ["a", "B", "\0", "\u{10FFFF}", "é", "口"][n % 6];
     let key = OutTradeNo { mchid: MchId(MERCHANT.0 + number % 3), out_trade_no: format!("{odd}{n}") };
     rows.order_number.loaded(key.clone(), None);
     rows.order_number.put(OrderNumber { key, order: OrderId(number + 1) });
-    let phone = Phone::parse(&format!("139{n:08}")).expect("a phone");
+    let contact = Contact::parse(&format!("139{n:08}")).expect("a phone");
     for &purpose in CodePurpose::ALL {
-        let key = CodeKey { phone: phone.clone(), purpose };
+        let key = CodeKey { contact: contact.clone(), purpose };
         rows.one_time_code.loaded(key.clone(), None);
         rows.one_time_code.put(OneTimeCode {
             key,
             nonce: [1; 16],
+            request: [2; 32],
             asked_at: START,
             tries_left: 5,
             hour_from: START,

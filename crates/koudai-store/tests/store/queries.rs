@@ -2,7 +2,7 @@
 
 use koudai_core::card::CardKind;
 use koudai_core::id::{AttemptId, CardId, MchId, MessageId, OrderId, PersonId, RefundId, Seq};
-use koudai_core::identity::Phone;
+use koudai_core::identity::Contact;
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK, NetworkId};
 use koudai_core::money::Money;
 use koudai_core::rows::{
@@ -73,7 +73,8 @@ fn what_is_due_comes_longest_due_first_and_nothing_before_its_time() {
         });
         rows.message.insert(Message {
             id: MessageId(n),
-            phone: Phone::parse("13800138000").unwrap(),
+            contact: Contact::parse("13800138000").unwrap(),
+            language: None,
             purpose: CodePurpose::SignIn,
             nonce: [0; 16],
             next_at: at,

@@ -7,9 +7,9 @@ use koudai_core::column::{Cells, Row, Value};
 use koudai_core::id::OrderId;
 use koudai_core::rows::{
     AgreementState, App, AppMoveKind, AttemptKind, AttemptState, BindingState, CodePurpose, Declined,
-    DeliveryOutcome, DifferenceClass, DifferenceState, NetworkRefusal, Order, OrderState, Product,
-    ReconciliationState, RefundState, RefundWay, Rows, Speed, StaffRole, TransferFailure, TransferState, Way,
-    WithdrawalState,
+    DeliveryOutcome, DifferenceClass, DifferenceState, Language, NetworkRefusal, Order, OrderState,
+    PasskeyAlgorithm, Product, ReconciliationState, RefundState, RefundWay, Rows, Speed, StaffRole,
+    TransferFailure, TransferState, Way, WithdrawalState,
 };
 use koudai_store::{Reader, StoreError, Tuning};
 
@@ -145,7 +145,7 @@ fn candidates(column: &str, gaps: bool) -> Vec<Value> {
         "last4" => all.push(text("0018")),
         _ => all.push(text(if gaps { "" } else { "口袋 🧧 'O\u{2019}Neill' \"x\"\n\0%" })),
     }
-    all.extend([text("CNY"), text("13800138000")]);
+    all.extend([text("CNY"), text("13800138000"), text("anna@mail.example")]);
     macro_rules! words {
         ($($type:ident)*) => {
             all.extend([$(if gaps { $type::ALL[0].word() } else { $type::ALL[$type::ALL.len() - 1].word() }),*].map(text))
@@ -153,7 +153,7 @@ fn candidates(column: &str, gaps: bool) -> Vec<Value> {
     }
     words!(AttemptKind AttemptState BindingState CardKind CodeFailure CodePurpose DeliveryOutcome NetworkRefusal OrderState AgreementState Declined AppMoveKind);
     words!(Product RefundState RefundWay Speed StaffRole TransferFailure TransferState WithdrawalState);
-    words!(DifferenceClass DifferenceState ReconciliationState Way);
+    words!(DifferenceClass DifferenceState Language PasskeyAlgorithm ReconciliationState Way);
     all.extend([Value::Bytes(vec![]), Value::Bytes(vec![0xFF; 16]), Value::Bytes(vec![0; 32])]);
     all.insert(if gaps { 0 } else { all.len() }, Value::Null);
     // Numbers that the schema binds to others, and the one row that is always number 1.

@@ -79,6 +79,9 @@ pub(super) fn refusal(visit: &Visit, refusal: Refusal) -> Response {
     if refusal == Refusal::SignedOut {
         return go(&format!("/login?next={}", visit.path));
     }
+    if refusal == Refusal::ProofNeeded {
+        return go(&format!("/security/proof?next={}", visit.path));
+    }
     page(status(refusal), &RefusalPage::new(refusal, visit.l, visit.reference.clone(), &visit.path))
 }
 

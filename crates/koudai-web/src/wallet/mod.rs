@@ -16,12 +16,15 @@ mod fields;
 mod home;
 pub mod months;
 pub mod pages;
+mod passkeys;
 mod pay;
 mod purse;
 mod records;
 mod return_to;
 mod scan;
+mod security;
 mod sign_in;
+mod slow_hash;
 mod static_code;
 mod top_up;
 mod transfers;
@@ -45,11 +48,25 @@ pub fn router() -> Router<App> {
         .route("/", get(home::home))
         .route("/login", get(sign_in::page).post(sign_in::sign_in))
         .route("/login/code", get(sign_in::code_page).post(sign_in::send_code))
+        .route("/login/password", post(sign_in::by_password))
+        .route("/login/passkey", get(passkeys::sign_in_options).post(passkeys::sign_in))
         .route("/logout", post(sign_in::sign_out))
         .route("/lang/{lang}", get(home::language))
         .route("/terms", get(home::terms))
         .route("/status", get(home::status))
         .route("/payment-password", get(home::payment_password).post(home::set_payment_password))
+        .route("/security", get(security::home))
+        .route("/security/proof", get(security::proof).post(security::prove))
+        .route("/security/proof/code", post(security::send_proof))
+        .route("/security/proof/passkey", get(passkeys::proof_options).post(passkeys::prove))
+        .route("/security/email", get(security::email).post(security::set_email))
+        .route("/security/email/code", post(security::send_email_code))
+        .route("/security/email/remove", post(security::remove_email))
+        .route("/security/password", get(security::password).post(security::set_password))
+        .route("/security/password/remove", post(security::remove_password))
+        .route("/security/passkeys", get(passkeys::list).post(passkeys::add))
+        .route("/security/passkeys/new", get(passkeys::new_options))
+        .route("/security/passkeys/{id}/remove", get(passkeys::back_to_list).post(passkeys::remove))
         .route("/cards", get(cards::list).post(cards::bind))
         .route("/cards/new", get(cards::form))
         .route("/cards/bank", get(cards::bank))

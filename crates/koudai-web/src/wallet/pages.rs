@@ -21,11 +21,12 @@ mod info;
 mod payments;
 mod pieces;
 mod records;
+mod security;
 mod static_codes;
 mod transfers;
 mod withdrawals;
 
-pub use accounts::{HomePage, LoginPage, PaymentPasswordPage, RefundNotice};
+pub use accounts::{HomePage, LoginPage, LoginWay, PaymentPasswordPage, RefundNotice};
 pub use apps::{AppEndPage, AppLine, AppPage, AppsPage};
 pub use askama::Template;
 pub use cards::{
@@ -44,6 +45,7 @@ pub use records::{
     Direction, Event, MonthOfRecords, PageOfRecords, RecordKind, RecordLine, RecordPage, RecordState,
     RecordsPage,
 };
+pub use security::{EmailPage, LoginPasswordPage, PasskeyLine, PasskeysPage, ProofPage, SecurityPage};
 pub use static_codes::{AppThatWorks, StaticAppsPage, StaticCodePage, StaticSheetPage};
 pub use transfers::{TransferLine, TransferPage, TransferStanding, TransfersPage};
 pub use withdrawals::{SpeedLine, WithdrawPage, WithdrawResultPage, WithdrawState};

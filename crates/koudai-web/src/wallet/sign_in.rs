@@ -1,33 +1,40 @@
-//! Registering and signing in by phone and one-time code.
+//! Registering and signing in: by a code to a phone or an e-mail address, or by a password. Passkeys are in `passkeys`.
 
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use koudai_core::identity::Phone;
+use koudai_core::id::PersonId;
+use koudai_core::identity::{Contact, Email, Phone};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::CodePurpose;
+use koudai_core::rows::{Allowance, EmailOwner, LoginPassword, PhoneOwner};
 use koudai_core::secret::Secret;
-use koudai_core::sign_in::{CODE_LIFE_MS, RequestCode, SignIn, SignOut};
+use koudai_core::sign_in::{
+    Asker, CODE_LIFE_MS, PasswordAnswer, RequestCode, SignIn, SignInByPassword, SignOut, SignedIn,
+    salt_of_nobody, wrong_from,
+};
 use koudai_core::time::{SECOND, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::answer;
 use super::fields::{Fields, Sent};
-use super::pages::LoginPage;
-use super::visit::{CODE_SENT, Visit, cookie, session_name, token_hash};
-use crate::App;
+use super::pages::{LoginPage, LoginWay};
+use super::slow_hash::slow_hash;
+use super::visit::{CODE_SENT, Visit, cookie, fresh_token, session_name, token_hash};
 
 /// The longest way on: a merchant's page that asked who is there has its own address in it.
 const MOST_NEXT_BYTES: usize = 4_096;
+/// The longest password that is hashed, in bytes: four for each of 128 characters.
+pub(super) const MOST_PASSWORD_BYTES: usize = 512;
 
-/// Where to go on to.
+/// Where to go on to, and which of the ways to sign in is shown.
 #[derive(Deserialize)]
-pub(super) struct Next {
+pub(super) struct Asked {
     next: Option<String>,
+    by: Option<String>,
 }
 
 /// A path of ours, and nothing a browser could read as another site's.
@@ -44,17 +51,15 @@ pub(super) fn own_path(next: Option<&str>) -> Option<String> {
     fine.then(|| next.to_owned())
 }
 
-fn login_page(
-    visit: &Visit,
-    fields: Option<&Fields>,
-    code_sent: bool,
-    refusal: Option<Refusal>,
-) -> LoginPage {
+fn login_page(visit: &Visit, way: LoginWay, fields: Option<&Fields>, refusal: Option<Refusal>) -> LoginPage {
+    let typed = fields.and_then(|f| f.get("phone").or(f.get("email")).or(f.get("account")));
     LoginPage {
         l: visit.l,
         next: own_path(fields.and_then(|f| f.get("next"))),
-        phone: fields.map_or("", |f| f.text("phone")).chars().take(24).collect(),
-        code_sent,
+        way,
+        contact: typed.unwrap_or_default().chars().take(254).collect(),
+        email_offered: visit.app.networks.mail.is_some(),
+        passkeys: super::passkeys::are_offered(visit),
         resend_in_s: match refusal {
             Some(Refusal::CodeTooSoon { wait_s } | Refusal::TooManyCodes { wait_s }) => wait_s,
             _ => 0,
@@ -63,53 +68,100 @@ fn login_page(
     }
 }
 
-pub(super) async fn page(visit: Visit, Query(query): Query<Next>) -> Response {
-    let mut page = login_page(&visit, None, false, None);
+pub(super) async fn page(visit: Visit, Query(query): Query<Asked>) -> Response {
+    let way = match query.by.as_deref() {
+        Some("email") if visit.app.networks.mail.is_some() => LoginWay::Email,
+        Some("password") => LoginWay::Password,
+        _ => LoginWay::Phone,
+    };
+    let mut page = login_page(&visit, way, None, None);
     page.next = own_path(query.next.as_deref());
     answer::ok(&page)
 }
 
-pub(super) async fn send_code(Sent(visit, fields): Sent) -> Response {
-    let result = async {
-        let phone = Phone::parse(fields.text("phone")).ok_or(Refusal::PhoneInvalid)?;
-        visit.submit(RequestCode { phone, purpose: CodePurpose::SignIn }).await
-    };
-    match result.await {
-        Ok(wait_s) if visit.json => answer::data(json!({"resend_in_s": wait_s})),
-        Ok(wait_s) => {
-            // On to a page of its own, so that going back to it asks for no other code. The number goes along in a
-            // cookie rather than in the address, which browsers remember.
-            let phone =
-                Phone::parse(fields.text("phone")).map_or_else(String::new, |p| p.digits().to_owned());
-            let resend_at = visit.now().plus(i64::from(wait_s) * SECOND).0;
-            let mut response = answer::go(&with_next("/login/code", own_path(fields.get("next")).as_deref()));
-            let cookie =
-                code_cookie(&format!("{phone}.{resend_at}"), CODE_LIFE_MS / SECOND, visit.app.secure);
-            set_cookie(&mut response, &cookie);
-            response
-        }
-        Err(refusal) if visit.json => visit.refuse(refusal),
-        Err(refusal) => {
-            // A code that was sent a moment ago is still good: go on to it.
-            let sent_before = matches!(refusal, Refusal::CodeTooSoon { .. });
-            answer::page(
-                answer::status(refusal),
-                &login_page(&visit, Some(&fields), sent_before, Some(refusal)),
-            )
-        }
+/// The number or the address of a request.
+///
+/// # Errors
+/// `PhoneInvalid`, `EmailInvalid`, or `EmailNotOffered`.
+fn contact(visit: &Visit, fields: &Fields) -> Result<Contact, Refusal> {
+    match fields.get("email") {
+        None => Phone::parse(fields.text("phone")).map(Contact::Phone).ok_or(Refusal::PhoneInvalid),
+        Some(_) if visit.app.networks.mail.is_none() => Err(Refusal::EmailNotOffered),
+        Some(text) => Email::parse(text).map(Contact::Email).ok_or(Refusal::EmailInvalid),
     }
 }
 
+const fn way_of(contact: &Contact) -> LoginWay {
+    match contact {
+        Contact::Phone(_) => LoginWay::CodeToPhone,
+        Contact::Email(_) => LoginWay::CodeToEmail,
+    }
+}
+
+pub(super) async fn send_code(Sent(mut visit, fields): Sent) -> Response {
+    let (asker, device) = visit.asker_known();
+    let response = match ask_for_code(&visit, &fields, asker).await {
+        Ok(response) => response,
+        Err(refusal) if visit.json => visit.refuse(refusal),
+        Err(refusal) => {
+            let way = match (refusal, fields.get("email").is_some()) {
+                // A code that was sent a moment ago is still good: go on to it.
+                (Refusal::CodeTooSoon { .. }, false) => LoginWay::CodeToPhone,
+                (Refusal::CodeTooSoon { .. }, true) => LoginWay::CodeToEmail,
+                (_, false) => LoginWay::Phone,
+                (_, true) => LoginWay::Email,
+            };
+            answer::page(answer::status(refusal), &login_page(&visit, way, Some(&fields), Some(refusal)))
+        }
+    };
+    with_cookie(response, device)
+}
+
+async fn ask_for_code(visit: &Visit, fields: &Fields, asker: Asker) -> Result<Response, Refusal> {
+    let contact = contact(visit, fields)?;
+    let request = fresh_token();
+    let command = RequestCode {
+        contact: contact.clone(),
+        request: token_hash(&request),
+        asker,
+        language: Some(visit.language()),
+    };
+    let wait_s = visit.submit(command).await?;
+    if visit.json {
+        return Ok(answer::data(json!({"resend_in_s": wait_s, "request": request})));
+    }
+    Ok(on_to_code(visit, &CodeSent { contact, request, wait_s }, own_path(fields.get("next")).as_deref()))
+}
+
+/// A code on its way to somebody who is not signed in.
+struct CodeSent {
+    contact: Contact,
+    /// What has to be shown with it.
+    request: String,
+    wait_s: u32,
+}
+
+/// On to a page of its own, so that going back to it asks for no other code. Where it was sent goes along in a cookie rather
+/// than in the address, which browsers remember.
+fn on_to_code(visit: &Visit, sent: &CodeSent, next: Option<&str>) -> Response {
+    let mut response = answer::go(&with_next("/login/code", next));
+    let resend_at = visit.now().plus(i64::from(sent.wait_s) * SECOND).0;
+    let contact = URL_SAFE_NO_PAD.encode(sent.contact.text());
+    let value = format!("{contact}.{resend_at}.{}", sent.request);
+    set_cookie(&mut response, &code_cookie(&value, CODE_LIFE_MS / SECOND, visit.app.secure));
+    response
+}
+
 /// The page of the code that was sent a moment ago; without one, the page before it.
-pub(super) async fn code_page(visit: Visit, headers: HeaderMap, Query(query): Query<Next>) -> Response {
+pub(super) async fn code_page(visit: Visit, headers: HeaderMap, Query(query): Query<Asked>) -> Response {
     let next = own_path(query.next.as_deref());
-    let Some((phone, resend_at)) = cookie(&headers, CODE_SENT).and_then(read_code_cookie) else {
+    let Some((contact, resend_at, _)) = cookie(&headers, CODE_SENT).and_then(read_code_cookie) else {
         return answer::go(&with_next("/login", next.as_deref()));
     };
     let wait_ms = resend_at.since(visit.now()).clamp(0, CODE_LIFE_MS);
-    let mut page = login_page(&visit, None, true, None);
+    let mut page = login_page(&visit, way_of(&contact), None, None);
     page.next = next;
-    phone.digits().clone_into(&mut page.phone);
+    contact.text().clone_into(&mut page.contact);
     page.resend_in_s = u32::try_from((wait_ms + SECOND - 1) / SECOND).unwrap_or(0);
     answer::ok(&page)
 }
@@ -119,68 +171,159 @@ pub(super) fn with_next(path: &str, next: Option<&str>) -> String {
     query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
 }
 
-fn read_code_cookie(value: &str) -> Option<(Phone, Timestamp)> {
-    let (phone, resend_at) = value.split_once('.')?;
-    Some((Phone::parse(phone)?, Timestamp(resend_at.parse().ok()?)))
+/// Where the code was sent, when another may be asked for, and what has to be shown with it.
+fn read_code_cookie(value: &str) -> Option<(Contact, Timestamp, &str)> {
+    let mut parts = value.splitn(3, '.');
+    let contact = String::from_utf8(URL_SAFE_NO_PAD.decode(parts.next()?).ok()?).ok()?;
+    let resend_at = Timestamp(parts.next()?.parse().ok()?);
+    Some((Contact::parse(&contact)?, resend_at, parts.next()?))
 }
 
 fn code_cookie(value: &str, life_s: i64, secure: bool) -> String {
     cookie_text(CODE_SENT, value, "/login", life_s, secure)
 }
 
-pub(super) async fn sign_in(State(app): State<App>, Sent(visit, fields): Sent) -> Response {
-    let mut bytes = [0; 32];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system has random bytes");
-    let token = URL_SAFE_NO_PAD.encode(bytes);
+pub(super) async fn sign_in(headers: HeaderMap, Sent(mut visit, fields): Sent) -> Response {
+    let (asker, device) = visit.asker_known();
+    let token = fresh_token();
     let result = async {
-        let phone = Phone::parse(fields.text("phone")).ok_or(Refusal::PhoneInvalid)?;
+        let contact = contact(&visit, &fields)?;
         if fields.get("agree").is_none() && !visit.json {
             return Err(Refusal::RequestMalformed);
         }
+        // A browser keeps what it was given when it asked for the code; a program sends it.
+        let kept = cookie(&headers, CODE_SENT).and_then(read_code_cookie).map(|(_, _, request)| request);
+        let request = token_hash(fields.get("request").or(kept).unwrap_or_default());
         let code = Secret::new(fields.text("code").trim().to_owned());
-        visit.submit(SignIn { phone, code, token_hash: token_hash(&token) }).await
+        visit.submit(SignIn { contact, code, request, asker, token_hash: token_hash(&token) }).await
     };
     match result.await {
         Ok(signed_in) => {
-            let mut response = if visit.json {
-                answer::data(json!({
-                    "token": token,
-                    "person_id": signed_in.person.wire(),
-                    "has_payment_password": signed_in.has_payment_password,
-                }))
-            } else {
-                let next = own_path(fields.get("next"));
-                let path = match (signed_in.has_payment_password, next) {
-                    (true, next) => next.unwrap_or_else(|| "/".to_owned()),
-                    (false, Some(next)) => with_next("/payment-password", Some(&next)),
-                    (false, None) => "/payment-password".to_owned(),
-                };
-                answer::go(&path)
-            };
-            let life = app.engine.policy().session_life_ms / 1_000;
-            set_cookie(&mut response, &session_cookie(&token, life, app.secure));
-            set_cookie(&mut response, &code_cookie("", 0, app.secure));
-            response
+            let mut response = signed_in_now(&visit, signed_in, &token, fields.get("next"));
+            set_cookie(&mut response, &code_cookie("", 0, visit.app.secure));
+            with_cookie(response, device)
         }
         Err(refusal) if visit.json => visit.refuse(refusal),
         Err(refusal) => {
-            let code_sent = refusal != Refusal::PhoneInvalid;
-            answer::page(
-                answer::status(refusal),
-                &login_page(&visit, Some(&fields), code_sent, Some(refusal)),
-            )
+            let way = match (refusal, fields.get("email").is_some()) {
+                (Refusal::PhoneInvalid, _) => LoginWay::Phone,
+                (Refusal::EmailInvalid | Refusal::EmailUnbound | Refusal::EmailNotOffered, _) => {
+                    LoginWay::Email
+                }
+                (_, false) => LoginWay::CodeToPhone,
+                (_, true) => LoginWay::CodeToEmail,
+            };
+            answer::page(answer::status(refusal), &login_page(&visit, way, Some(&fields), Some(refusal)))
         }
     }
 }
 
-pub(super) async fn sign_out(State(app): State<App>, Sent(visit, _): Sent) -> Response {
+/// The session in the form that was asked for, and on to where its holder was going.
+pub(super) fn signed_in_now(visit: &Visit, signed_in: SignedIn, token: &str, next: Option<&str>) -> Response {
+    let mut response = if visit.json {
+        answer::data(json!({
+            "token": token,
+            "person_id": signed_in.person.wire(),
+            "has_payment_password": signed_in.has_payment_password,
+        }))
+    } else {
+        let path = match (signed_in.has_payment_password, own_path(next)) {
+            (true, next) => next.unwrap_or_else(|| "/".to_owned()),
+            (false, Some(next)) => with_next("/payment-password", Some(&next)),
+            (false, None) => "/payment-password".to_owned(),
+        };
+        answer::go(&path)
+    };
+    let life = visit.app.engine.policy().session_life_ms / 1_000;
+    set_cookie(&mut response, &session_cookie(token, life, visit.app.secure));
+    response
+}
+
+/// What came of a password that was right.
+enum Passed {
+    /// Signed in, under this token.
+    In(SignedIn, String),
+    /// A code is needed besides.
+    Code(CodeSent),
+}
+
+pub(super) async fn by_password(Sent(mut visit, fields): Sent) -> Response {
+    let (asker, device) = visit.asker_known();
+    let next = own_path(fields.get("next"));
+    let response = match try_password(&visit, &fields, asker).await {
+        Ok(Passed::In(signed_in, token)) => signed_in_now(&visit, signed_in, &token, next.as_deref()),
+        Ok(Passed::Code(sent)) if visit.json => answer::data(json!({
+            "code_needed": true,
+            "resend_in_s": sent.wait_s,
+            "request": sent.request,
+        })),
+        Ok(Passed::Code(sent)) => on_to_code(&visit, &sent, next.as_deref()),
+        Err(refusal) if visit.json => visit.refuse(refusal),
+        Err(refusal) => {
+            let page = login_page(&visit, LoginWay::Password, Some(&fields), Some(refusal));
+            answer::page(answer::status(refusal), &page)
+        }
+    };
+    with_cookie(response, device)
+}
+
+async fn try_password(visit: &Visit, fields: &Fields, asker: Asker) -> Result<Passed, Refusal> {
+    let contact = Contact::parse(fields.text("account")).ok_or(Refusal::SignInWrong)?;
+    let password = fields.text("password");
+    if password.is_empty() || password.len() > MOST_PASSWORD_BYTES {
+        return Err(Refusal::SignInWrong);
+    }
+    let salt = salt_of(visit, &contact, asker).await?;
+    let tried = slow_hash(Secret::new(password.to_owned()), salt).await?;
+    let (request, token) = (fresh_token(), fresh_token());
+    let command = SignInByPassword {
+        contact: contact.clone(),
+        tried,
+        request: token_hash(&request),
+        asker,
+        token_hash: token_hash(&token),
+        language: Some(visit.language()),
+    };
+    Ok(match visit.submit(command).await? {
+        PasswordAnswer::SignedIn(signed_in) => Passed::In(signed_in, token),
+        PasswordAnswer::CodeSent { wait_s } => Passed::Code(CodeSent { contact, request, wait_s }),
+    })
+}
+
+/// What a password that is tried is salted with. Whether there is such an account shows neither in the salt's being there nor
+/// in how long it takes: as much is read of nobody as of somebody.
+///
+/// # Errors
+/// `SignInPaused` where so much was wrong that it is not worth a hash.
+async fn salt_of(visit: &Visit, contact: &Contact, asker: Asker) -> Result<[u8; 16], Refusal> {
+    let (wanted, now) = (contact.clone(), visit.now());
+    let counted = asker.block.map(|block| wrong_from(visit.app.engine.keys(), block));
+    let most = visit.app.engine.policy().safety.wrong_from_block_most;
+    let (password, pause) = visit
+        .read(move |r| {
+            let person = match &wanted {
+                Contact::Phone(phone) => r.get::<PhoneOwner>(phone)?.map(|owner| owner.person),
+                Contact::Email(email) => r.get::<EmailOwner>(email)?.map(|owner| owner.person),
+            };
+            let password = r.get::<LoginPassword>(&person.unwrap_or(PersonId(0)))?;
+            let count = counted.map_or(Ok(None), |key| r.get::<Allowance>(&key))?;
+            Ok((password, count.and_then(|count| count.wait_s(now, most))))
+        })
+        .await?;
+    if let Some(wait_s) = pause {
+        return Err(Refusal::SignInPaused { wait_s });
+    }
+    Ok(password.map_or_else(|| salt_of_nobody(visit.app.engine.keys(), contact), |password| password.salt))
+}
+
+pub(super) async fn sign_out(Sent(visit, _): Sent) -> Response {
     if let Some(token_hash) = visit.session_hash()
         && let Err(refusal) = visit.submit(SignOut { token_hash }).await
     {
         return visit.refuse(refusal);
     }
     let mut response = if visit.json { answer::data(json!({})) } else { answer::go("/login") };
-    set_cookie(&mut response, &session_cookie("", 0, app.secure));
+    set_cookie(&mut response, &session_cookie("", 0, visit.app.secure));
     response
 }
 
@@ -200,4 +343,12 @@ pub(super) fn set_cookie(response: &mut Response, cookie: &str) {
         Ok(value) => drop(response.headers_mut().append(SET_COOKIE, value)),
         Err(_) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
     }
+}
+
+/// The same reply with a cookie of ours, if there is one to set.
+pub(super) fn with_cookie(mut response: Response, cookie: Option<String>) -> Response {
+    if let Some(cookie) = cookie {
+        set_cookie(&mut response, &cookie);
+    }
+    response
 }

@@ -8,14 +8,18 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::id::PersonId;
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Person, Session};
+use koudai_core::rows::{Language, Person, Session};
+use koudai_core::sign_in::{AddressBlock, Asker};
 use koudai_core::time::Timestamp;
 use koudai_engine::Failed;
 use koudai_store::{Reader, StoreError};
 
 use super::answer;
+use super::sign_in::cookie_text;
 use crate::say::Lang;
 use crate::{App, peer};
 
@@ -24,8 +28,12 @@ pub(super) const fn session_name(secure: bool) -> &'static str {
     // A neighbour under the same domain cannot set a cookie of the second name.
     if secure { "__Host-koudai_wallet" } else { "koudai_wallet" }
 }
-/// The number a one-time code was sent to, while its page is open.
+/// Where a one-time code was sent to, while its page is open, and what has to be shown with it.
 pub(super) const CODE_SENT: &str = "koudai_code";
+/// What a device is known by; it stays when its holder signs out.
+pub(super) const fn device_name(secure: bool) -> &'static str {
+    if secure { "__Host-koudai_device" } else { "koudai_device" }
+}
 /// Where a merchant's page or app wants the payer of an order back, while the order's page is open.
 pub(super) const CAME_FROM: &str = "koudai_came_from";
 /// Who the person is at another wallet, once it said so.
@@ -65,6 +73,8 @@ pub(super) struct Visit {
     pub(super) payer: Option<String>,
     /// What was paid by last on this device.
     pub(super) last_method: Option<String>,
+    /// SHA-256 of what the device is known by.
+    device: Option<[u8; 32]>,
 }
 
 /// A request of which nobody has looked up yet who sent it: until `recognise` did, its `person` knows of nobody. For a
@@ -93,6 +103,7 @@ impl FromRequestParts<App> for Unrecognised {
             address: peer::address(&parts.extensions, headers),
             payer: cookie(headers, PAYER).map(str::to_owned),
             last_method: cookie(headers, LAST_METHOD).map(str::to_owned),
+            device: cookie(headers, device_name(app.secure)).map(token_hash),
         };
         let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
         let changes = parts.method != Method::GET && parts.method != Method::HEAD;
@@ -116,7 +127,31 @@ impl FromRequestParts<App> for Visit {
     }
 }
 
-/// What a session token is found by.
+/// A token that nobody can guess, of 256 bits.
+pub(super) fn fresh_token() -> String {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system has random bytes");
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// What a person would call the device that a browser runs on.
+pub(super) fn device_word(agent: &str, l: Lang) -> &'static str {
+    // In this order: a tablet of Apple's says that it is a Mac, and phones of Android that they are Linux.
+    let known = [
+        ("iPhone", "iPhone", "iPhone"),
+        ("iPad", "iPad", "iPad"),
+        ("HarmonyOS", "鸿蒙设备", "HarmonyOS device"),
+        ("OpenHarmony", "鸿蒙设备", "HarmonyOS device"),
+        ("Android", "安卓设备", "Android device"),
+        ("Windows", "Windows 电脑", "Windows computer"),
+        ("Macintosh", "Mac", "Mac"),
+        ("Linux", "Linux 电脑", "Linux computer"),
+    ];
+    let found = known.into_iter().find(|(part, _, _)| agent.contains(part));
+    found.map_or_else(|| l.say("这台设备", "This device"), |(_, zh, en)| l.say(zh, en))
+}
+
+/// What a session token, or another that its holder shows, is found by.
 pub(super) fn token_hash(token: &str) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
@@ -156,6 +191,32 @@ impl Visit {
     /// What the session's row is found by, if a token came along; whether there is such a row is not said.
     pub(super) const fn token_hash(&self) -> Option<[u8; 32]> {
         self.token_hash
+    }
+
+    /// Who asks, for what may be done only so often.
+    pub(super) fn asker(&self) -> Asker {
+        Asker { block: self.address.map(AddressBlock::of), device: self.device }
+    }
+
+    /// The same, and the cookie by which a browser that had none is known from now on. A program that names no device stays
+    /// without one.
+    pub(super) fn asker_known(&mut self) -> (Asker, Option<String>) {
+        /// As long as browsers keep a cookie at most.
+        const FOR_S: i64 = 400 * 24 * 3_600;
+        let new = (self.device.is_none() && !self.json).then(fresh_token);
+        let cookie = new.map(|token| {
+            self.device = Some(token_hash(&token));
+            cookie_text(device_name(self.app.secure), &token, "/", FOR_S, self.app.secure)
+        });
+        (self.asker(), cookie)
+    }
+
+    /// The language that messages to this visitor are written in.
+    pub(super) const fn language(&self) -> Language {
+        match self.l {
+            Lang::Zh => Language::Zh,
+            Lang::En => Language::En,
+        }
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -16,7 +16,7 @@ use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, StartBinding};
 use koudai_core::card::CardKind;
 use koudai_core::id::{CardId, MchId, OrderId, PersonId, RefundId};
-use koudai_core::identity::Phone;
+use koudai_core::identity::Contact;
 use koudai_core::ledger::{AccountId, ISSUER_NETWORK, NetworkId};
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::money::Money;
@@ -222,7 +222,7 @@ impl Rig {
 
     /// The code that a phone was sent to sign in.
     pub async fn code_sent(&self, phone: &str) -> String {
-        let key = CodeKey { phone: Phone::parse(phone).unwrap(), purpose: CodePurpose::SignIn };
+        let key = CodeKey { contact: Contact::parse(phone).unwrap(), purpose: CodePurpose::SignIn };
         let wanted = key.clone();
         let row = self.app.engine.read(move |r| r.get::<OneTimeCode>(&wanted)).await.unwrap().unwrap();
         code_of(self.app.engine.keys(), &key, &row.nonce).expose().clone()
@@ -260,15 +260,15 @@ impl Rig {
     pub async fn newcomer(&self) -> PersonId {
         let engine = &self.app.engine;
         let no = self.people.fetch_add(1, Ordering::Relaxed);
-        let phone = Phone::parse(&format!("138{no:08}")).unwrap();
-        let purpose = CodePurpose::SignIn;
-        engine.submit(RequestCode { phone: phone.clone(), purpose }).await.unwrap();
-        let key = CodeKey { phone: phone.clone(), purpose };
+        let contact = Contact::parse(&format!("138{no:08}")).unwrap();
+        let request = sha256(&no.to_le_bytes());
+        engine.submit(RequestCode::new(contact.clone(), request)).await.unwrap();
+        let key = CodeKey { contact: contact.clone(), purpose: CodePurpose::SignIn };
         let wanted = key.clone();
         let row = engine.read(move |reader| reader.get::<OneTimeCode>(&wanted)).await.unwrap().unwrap();
         let code = code_of(engine.keys(), &key, &row.nonce);
         let token_hash = sha256(&no.to_be_bytes());
-        let person = engine.submit(SignIn { phone, code, token_hash }).await.unwrap().person;
+        let person = engine.submit(SignIn::new(contact, code, request, token_hash)).await.unwrap().person;
         engine.submit(SetPaymentPassword { person, pin: Pin::parse(PIN).unwrap() }).await.unwrap();
         person
     }
@@ -673,7 +673,14 @@ impl Command for OpenSession {
         tx.rows().session.get(&token_hash).or_stop()?;
         let now = tx.now();
         let expires_at = now.plus(tx.policy().session_life_ms);
-        tx.rows().session.put(Session { token_hash, person: self.0, created_at: now, expires_at });
+        tx.rows().session.put(Session {
+            token_hash,
+            person: self.0,
+            device: None,
+            proven_at: now,
+            created_at: now,
+            expires_at,
+        });
         Ok(())
     }
 }

@@ -72,6 +72,8 @@ impl Command for OpenAccount {
         tx.rows().person.insert(Person {
             id: person,
             phone,
+            email: None,
+            passkeys: 0,
             created_at: now,
             frozen: false,
             cards: 1,
@@ -116,6 +118,8 @@ impl Command for OpenSession {
         tx.rows().session.put(Session {
             token_hash: self.token_hash,
             person: self.person,
+            device: None,
+            proven_at: now,
             created_at: now,
             expires_at,
         });

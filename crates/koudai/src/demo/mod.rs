@@ -18,6 +18,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::secret::Secret;
+use koudai_core::sign_in::Safety;
 use koudai_core::state::Policy;
 use koudai_engine::{Clock, Standing};
 use koudai_networks::Reach;
@@ -44,6 +45,13 @@ const UNIONPAY: &str = "unionpay";
 const ALIPAY: &str = "alipay";
 /// What the bank knows the demo's wallet as.
 const APP_ID: &str = "koudai-demo";
+/// Everybody here is at one address, and tries things out.
+const SAFETY: Safety = Safety {
+    codes_from_block_a_day: 100_000,
+    codes_from_device_a_day: 1_000,
+    wrong_from_block_most: 10_000,
+    ..Safety::DEFAULT
+};
 /// How long everything may take to answer.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -117,7 +125,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         sms_token: token,
         reach: Reach::Local,
         limits: Limits::default(),
-        policy: Policy::default(),
+        policy: Policy { safety: SAFETY, ..Policy::default() },
         tuning: args.generation.map_or_else(Tuning::default, |generation| Tuning { generation }),
     };
     let house = house::open(plan, keys)?;

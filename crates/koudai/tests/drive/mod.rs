@@ -325,9 +325,14 @@ impl Phone {
             agent: "a program",
             cookies: String::new(),
         };
-        phone.must("/login/code", json!({"phone": number})).await;
+        let asked = phone.must("/login/code", json!({"phone": number})).await;
         let code = phone.code(0).await;
-        let signed_in = phone.must("/login", json!({"phone": number, "code": code, "agree": "yes"})).await;
+        let signed_in = phone
+            .must(
+                "/login",
+                json!({"phone": number, "code": code, "request": asked["request"], "agree": "yes"}),
+            )
+            .await;
         phone.token = signed_in["token"].as_str().expect("a token").to_owned();
         phone
             .must("/payment-password", json!({"payment_password": PIN, "payment_password_again": PIN}))

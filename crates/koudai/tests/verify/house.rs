@@ -8,7 +8,7 @@ use koudai_core::attempt::{EndAttempt, Outcome};
 use koudai_core::binding::{BankFace, BindingAnswer, RecordBinding, RemoveCard, StartBinding};
 use koudai_core::card::CardKind;
 use koudai_core::id::{AttemptId, CardId, MchId, OrderId, PersonId, RefundId, Seq, TransferId, WithdrawalId};
-use koudai_core::identity::Phone;
+use koudai_core::identity::Contact;
 use koudai_core::ledger::{ISSUER_NETWORK, Journal};
 use koudai_core::merchant::{CreateMerchant, NewCertificate, NextMerchant, SetMerchant};
 use koudai_core::money::Money;
@@ -130,14 +130,14 @@ pub(crate) use done;
 
 impl Hand {
     async fn person(&self, no: u8) -> PersonId {
-        let phone = Phone::parse(&format!("138{no:08}")).unwrap();
-        let purpose = CodePurpose::SignIn;
-        done!(self, RequestCode { phone: phone.clone(), purpose });
-        let key = CodeKey { phone: phone.clone(), purpose };
+        let contact = Contact::parse(&format!("138{no:08}")).unwrap();
+        let request = [no; 32];
+        done!(self, RequestCode::new(contact.clone(), request));
+        let key = CodeKey { contact: contact.clone(), purpose: CodePurpose::SignIn };
         let wanted = key.clone();
         let row = self.engine.read(move |reader| reader.get::<OneTimeCode>(&wanted)).await.unwrap().unwrap();
         let code = code_of(self.engine.keys(), &key, &row.nonce);
-        let person = done!(self, SignIn { phone, code, token_hash: [no; 32] }).person;
+        let person = done!(self, SignIn::new(contact, code, request, [no; 32])).person;
         done!(self, SetPaymentPassword { person, pin: pin() });
         person
     }

@@ -1,7 +1,7 @@
 //! Money between holders and apps: the rows against each other, and against what their journals moved.
 
 use koudai_core::id::{AppMoveId, IssuingAppId, PersonId};
-use koudai_core::identity::Phone;
+use koudai_core::identity::{Contact, Phone};
 use koudai_core::issuing::{
     ByToken, CloseAppMove, ConfirmAgreement, GiveBackToHolder, MoveByToken, RequestAgreement, SetIssuingApp,
     token_of,
@@ -53,7 +53,7 @@ impl Hand {
         let asked = done!(self, request);
         let id = asked.id;
         let row = self.engine.read(move |reader| reader.get::<Agreement>(&id)).await.unwrap().unwrap();
-        let key = CodeKey { phone, purpose: CodePurpose::Agreement };
+        let key = CodeKey { contact: Contact::Phone(phone), purpose: CodePurpose::Agreement };
         let code = code_of(self.engine.keys(), &key, &row.nonce);
         done!(self, ConfirmAgreement { app, binding: "b1".to_owned(), code });
         let token = token_of(self.engine.keys(), id);

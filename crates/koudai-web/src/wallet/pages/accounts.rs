@@ -9,7 +9,22 @@ use super::transfers::TransferLine;
 use crate::assets;
 use crate::say::Lang;
 
-/// `GET /login`, `GET /login/code`, and a refused `POST` of either.
+/// How somebody signs in, and how far they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginWay {
+    /// A phone number is asked for.
+    Phone,
+    /// An e-mail address is asked for.
+    Email,
+    /// An account and its password are asked for.
+    Password,
+    /// The code that was sent to a phone is asked for.
+    CodeToPhone,
+    /// The code that was sent to an address is asked for.
+    CodeToEmail,
+}
+
+/// `GET /login`, `GET /login/code`, and a refused `POST` of either or of `/login/password`.
 #[derive(Template)]
 #[template(path = "login.html")]
 pub struct LoginPage {
@@ -17,10 +32,14 @@ pub struct LoginPage {
     pub l: Lang,
     /// The path to go on to, checked by the handler to be one of ours.
     pub next: Option<String>,
-    /// The number as typed; with `code_sent` the page asks for the code sent to it.
-    pub phone: String,
-    /// Whether the page is at its second step, the code.
-    pub code_sent: bool,
+    /// What is asked for.
+    pub way: LoginWay,
+    /// The number or address as typed, or that a code was sent to.
+    pub contact: String,
+    /// Whether this wallet sends e-mail.
+    pub email_offered: bool,
+    /// Whether there can be passkeys at this address.
+    pub passkeys: bool,
     /// Seconds until another code may be asked for; 0 is at once.
     pub resend_in_s: u32,
     /// What was refused.
@@ -30,13 +49,41 @@ pub struct LoginPage {
 impl LoginPage {
     /// This page's own path, for coming back to it in the other language.
     fn here(&self) -> String {
-        let path = if self.code_sent { "/login/code" } else { "/login" };
-        match &self.next {
-            Some(next) => {
-                format!("{path}?next={}", askama::filters::urlencode_strict(next).expect("text encodes"))
-            }
-            None => path.to_owned(),
-        }
+        self.path(self.way)
+    }
+
+    /// The path of another way, with the same way on.
+    fn path(&self, way: LoginWay) -> String {
+        let (path, by) = match way {
+            LoginWay::CodeToPhone | LoginWay::CodeToEmail => ("/login/code", None),
+            LoginWay::Phone => ("/login", None),
+            LoginWay::Email => ("/login", Some("by=email")),
+            LoginWay::Password => ("/login", Some("by=password")),
+        };
+        let next = self
+            .next
+            .as_ref()
+            .map(|next| format!("next={}", askama::filters::urlencode_strict(next).expect("text encodes")));
+        let query: Vec<String> = by.map(str::to_owned).into_iter().chain(next).collect();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+    }
+
+    const fn code_sent(&self) -> bool {
+        matches!(self.way, LoginWay::CodeToPhone | LoginWay::CodeToEmail)
+    }
+
+    const fn by_email(&self) -> bool {
+        matches!(self.way, LoginWay::Email | LoginWay::CodeToEmail)
+    }
+
+    /// The name that the number or address is sent under.
+    const fn field(&self) -> &'static str {
+        if self.by_email() { "email" } else { "phone" }
+    }
+
+    /// Where to change the number or address that a code was sent to.
+    const fn way_before(&self) -> LoginWay {
+        if self.by_email() { LoginWay::Email } else { LoginWay::Phone }
     }
 }
 

@@ -1,0 +1,468 @@
+//! Registering and signing in: by a one-time code to a phone or an e-mail address, by a password, by a passkey.
+//!
+//! A code is a MAC of a random nonce under the operator's key, so it stands nowhere: the row keeps the nonce, the
+//! messenger derives the code when it sends it. Whoever asks gets the same answer for accounts that are there and for others.
+
+mod allowance;
+mod email;
+mod passkey;
+mod password;
+mod proof;
+
+use crate::id::{MessageId, PersonId};
+use crate::identity::Contact;
+use crate::refusal::Refusal;
+use crate::rows::{
+    CodeKey, CodePurpose, Device, Language, Message, OneTimeCode, Person, PhoneOwner, Session,
+};
+use crate::secret::Secret;
+use crate::state::{Command, Event, Keys, OrStop, Stop, Tx, keyed_mac};
+use crate::time::{HOUR, MINUTE, SECOND, Timestamp};
+
+use allowance::{CodeCounts, WrongHere};
+
+pub use allowance::{AddressBlock, Asker, ENDED_KEPT_MS, SweepAllowances, wrong_from};
+pub use email::{RemoveEmail, RequestEmailCode, SetEmail};
+pub use passkey::{
+    AddPasskey, Answered, CHALLENGE_KEPT_MS, NewPasskey, PasskeyAnswer, RemovePasskey, SignInByPasskey,
+    SweepChallenges, is_copied, user_handle,
+};
+pub use password::{
+    PasswordAnswer, PasswordTried, RemoveLoginPassword, SetLoginPassword, SignInByPassword, salt_of_nobody,
+};
+pub use proof::{ProveByCode, ProveByPasskey, RequestProof};
+
+/// A code lives five minutes (at most ten: OWASP ASVS 6.5.5).
+pub const CODE_LIFE_MS: i64 = 5 * MINUTE;
+/// Gap between two codes to one holder of an account that an app binds.
+pub const CODE_GAP_MS: i64 = MINUTE;
+/// Tries at one code.
+pub const CODE_TRIES: u8 = 5;
+
+/// What the operator lets people try, and how often. The defaults are those of domain rule 6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Safety {
+    /// Between two codes to one number or address, ms.
+    pub code_gap_ms: i64,
+    /// Codes to one number or address in an hour.
+    pub codes_an_hour: u8,
+    /// Codes to one number or address on a day in China.
+    pub codes_a_day: u8,
+    /// Codes asked for from one block of addresses in 24 hours. Whoever serves many people behind one address raises it.
+    pub codes_from_block_a_day: u32,
+    /// Codes asked for on one device in 24 hours.
+    pub codes_from_device_a_day: u32,
+    /// Codes sent in an hour by everybody's asking together.
+    pub codes_in_all_an_hour: u32,
+    /// Wrong log-in passwords for one account before they are refused unread for `pause_ms`. A device that its holder has signed
+    /// in on has a count of its own, so that nobody else can keep them out.
+    pub wrong_passwords_most: u32,
+    /// Wrong codes and passwords from one block of addresses before they are refused unread for `pause_ms`.
+    pub wrong_from_block_most: u32,
+    /// How long that is, from the first, ms.
+    pub pause_ms: i64,
+    /// How long somebody who has proved who they are may change what guards the account, ms.
+    pub proof_life_ms: i64,
+    /// How many passkeys a person may have.
+    pub passkeys_most: u8,
+}
+
+impl Safety {
+    /// What domain rule 6 has.
+    pub const DEFAULT: Self = Self {
+        code_gap_ms: MINUTE,
+        codes_an_hour: 5,
+        codes_a_day: 10,
+        codes_from_block_a_day: 20,
+        codes_from_device_a_day: 10,
+        codes_in_all_an_hour: 10_000,
+        wrong_passwords_most: 5,
+        wrong_from_block_most: 50,
+        pause_ms: 15 * MINUTE,
+        proof_life_ms: 5 * MINUTE,
+        passkeys_most: 10,
+    };
+}
+
+impl Default for Safety {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// The six digits of a nonce, for the messenger and the comparison.
+pub fn code_of(keys: &Keys, key: &CodeKey, nonce: &[u8; 16]) -> Secret<String> {
+    let parts: [&[u8]; 3] = [key.contact.text().as_bytes(), key.purpose.word().as_bytes(), nonce];
+    let mac = keyed_mac(keys.one_time_code.expose(), &parts);
+    let number = u64::from_be_bytes(*mac.first_chunk().expect("a MAC of 32 bytes begins with 8"));
+    Secret::new(format!("{:06}", number % 1_000_000))
+}
+
+/// Whole seconds from `now` until a moment, a part of one counted as one.
+fn seconds_until(until: Timestamp, now: Timestamp) -> u32 {
+    u32::try_from((until.since(now) + SECOND - 1) / SECOND).unwrap_or(0)
+}
+
+/// What is to be known to send a code.
+#[derive(Debug)]
+struct CodeWanted<'a> {
+    key: CodeKey,
+    /// SHA-256 of what whoever asks holds.
+    request: [u8; 32],
+    asker: &'a Asker,
+    language: Option<Language>,
+}
+
+/// Sends a code, unless too many were sent. It looks before it changes anything, so it may be the last of a decision's checks.
+/// Answers with the seconds until another may be asked for.
+fn send_code(tx: &mut Tx<'_>, wanted: CodeWanted<'_>) -> Result<u32, Stop<Refusal>> {
+    let now = tx.now();
+    let safety = tx.policy().safety;
+    let old = tx.rows().one_time_code.get(&wanted.key).or_stop()?.cloned();
+    let (mut hour_from, mut in_hour, mut in_day) = (now, 0, 0);
+    if let Some(old) = old {
+        if now.since(old.asked_at) < safety.code_gap_ms {
+            let wait_s = seconds_until(old.asked_at.plus(safety.code_gap_ms), now);
+            return Err(Refusal::CodeTooSoon { wait_s }.into());
+        }
+        if now.since(old.hour_from) < HOUR {
+            (hour_from, in_hour) = (old.hour_from, old.in_hour);
+        }
+        if old.day == now.china_day() {
+            in_day = old.in_day;
+        }
+    }
+    if in_hour >= safety.codes_an_hour {
+        return Err(Refusal::TooManyCodes { wait_s: seconds_until(hour_from.plus(HOUR), now) }.into());
+    }
+    if in_day >= safety.codes_a_day {
+        let midnight = Timestamp::of_china_day(now.china_day() + 1);
+        return Err(Refusal::TooManyCodes { wait_s: seconds_until(midnight, now) }.into());
+    }
+    let counts = CodeCounts::read(tx, wanted.asker)?;
+    counts.add(tx);
+    let nonce = tx.random();
+    let message = Message {
+        id: MessageId(tx.fresh_id()),
+        contact: wanted.key.contact.clone(),
+        purpose: wanted.key.purpose,
+        nonce,
+        next_at: now,
+        tries: 0,
+        expires_at: now.plus(CODE_LIFE_MS),
+        language: wanted.language,
+        agreement: None,
+    };
+    tx.announce(Event::MessageDue(message.id));
+    tx.rows().one_time_code.put(OneTimeCode {
+        key: wanted.key,
+        nonce,
+        request: wanted.request,
+        asked_at: now,
+        tries_left: CODE_TRIES,
+        hour_from,
+        in_hour: in_hour + 1,
+        day: now.china_day(),
+        in_day: in_day + 1,
+    });
+    tx.rows().message.insert(message);
+    Ok(seconds_until(now.plus(safety.code_gap_ms), now))
+}
+
+/// Loads what `use_code` will need.
+///
+/// # Errors
+/// `Absent`.
+fn prepare_code(tx: &mut Tx<'_>, key: &CodeKey) -> Result<(), Stop<Refusal>> {
+    tx.rows().one_time_code.get(key).or_stop().map(|_| ())
+}
+
+/// Judges a code and uses it up. It is the last check of a decision: a wrong try stays counted though the decision refuses.
+///
+/// # Errors
+/// `CodeExpired` of a code that is past its time, used, void, or was asked for by somebody else, of whom no try is counted;
+/// `CodeWrong`; `SignInPaused`.
+fn use_code(
+    tx: &mut Tx<'_>,
+    key: &CodeKey,
+    request: &[u8; 32],
+    code: &Secret<String>,
+    asker: &Asker,
+) -> Result<(), Stop<Refusal>> {
+    let now = tx.now();
+    let row = tx.rows().one_time_code.get(key).or_stop()?.cloned();
+    let wrong_here = WrongHere::read(tx, asker)?;
+    let mut row = row.filter(|row| row.request == *request).ok_or(Refusal::CodeExpired)?;
+    if row.tries_left == 0 || now.since(row.asked_at) >= CODE_LIFE_MS {
+        return Err(Refusal::CodeExpired.into());
+    }
+    let expected = code_of(tx.keys(), key, &row.nonce);
+    if !same_text(expected.expose(), code.expose()) {
+        row.tries_left -= 1;
+        let tries_left = row.tries_left;
+        tx.rows().one_time_code.put(row);
+        wrong_here.add(tx);
+        return Err(Refusal::CodeWrong { tries_left }.into());
+    }
+    row.tries_left = 0;
+    tx.rows().one_time_code.put(row);
+    Ok(())
+}
+
+/// Sends a code to sign in by.
+#[derive(Debug)]
+pub struct RequestCode {
+    /// Where to.
+    pub contact: Contact,
+    /// SHA-256 of what the browser or program holds that asks, and that has to be shown with the code.
+    pub request: [u8; 32],
+    /// Who asks.
+    pub asker: Asker,
+    /// In which language; `None` for both.
+    pub language: Option<Language>,
+}
+
+impl RequestCode {
+    /// For a program, which names no device and no language.
+    pub fn new(contact: Contact, request: [u8; 32]) -> Self {
+        Self { contact, request, asker: Asker::default(), language: None }
+    }
+}
+
+impl Command for RequestCode {
+    /// Seconds until another may be asked for.
+    type Reply = u32;
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<u32, Stop<Refusal>> {
+        let key = CodeKey { contact: self.contact.clone(), purpose: CodePurpose::SignIn };
+        send_code(tx, CodeWanted { key, request: self.request, asker: &self.asker, language: self.language })
+    }
+}
+
+/// Signs somebody in by the code they were sent, and registers a phone that nobody holds yet.
+#[derive(Debug)]
+pub struct SignIn {
+    /// Where the code was sent.
+    pub contact: Contact,
+    /// The six digits as typed.
+    pub code: Secret<String>,
+    /// SHA-256 of what was held when the code was asked for.
+    pub request: [u8; 32],
+    /// Who asks.
+    pub asker: Asker,
+    /// SHA-256 of the session token the edge drew.
+    pub token_hash: [u8; 32],
+}
+
+impl SignIn {
+    /// For a program, which names no device.
+    pub fn new(contact: Contact, code: Secret<String>, request: [u8; 32], token_hash: [u8; 32]) -> Self {
+        Self { contact, code, request, asker: Asker::default(), token_hash }
+    }
+}
+
+/// Who signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The person.
+    pub person: PersonId,
+    /// Whether they have a payment password.
+    pub has_payment_password: bool,
+}
+
+impl Command for SignIn {
+    type Reply = SignedIn;
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<SignedIn, Stop<Refusal>> {
+        let now = tx.now();
+        let key = CodeKey { contact: self.contact.clone(), purpose: CodePurpose::SignIn };
+        prepare_code(tx, &key)?;
+        let owner = owner(tx, &self.contact)?;
+        let opening = Opening::prepare(tx, owner, &self.asker, self.token_hash)?;
+        use_code(tx, &key, &self.request, &self.code, &self.asker)?;
+        let person = match (owner, &self.contact) {
+            (Some(person), _) => person,
+            // Whoever reads this has just shown that the address is theirs.
+            (None, Contact::Email(_)) => return Err(Refusal::EmailUnbound.into()),
+            (None, Contact::Phone(phone)) => {
+                let id = PersonId(tx.fresh_id());
+                tx.rows().person.insert(Person {
+                    id,
+                    phone: phone.clone(),
+                    email: None,
+                    passkeys: 0,
+                    created_at: now,
+                    frozen: false,
+                    cards: 0,
+                    failed_bindings: 0,
+                    failed_bindings_day: 0,
+                });
+                tx.rows().phone_owner.put(PhoneOwner { phone: phone.clone(), person: id });
+                id
+            }
+        };
+        Ok(opening.open(tx, person, now))
+    }
+}
+
+/// Who holds a number or an address.
+///
+/// # Errors
+/// `Absent`.
+fn owner(tx: &mut Tx<'_>, contact: &Contact) -> Result<Option<PersonId>, Stop<Refusal>> {
+    Ok(match contact {
+        Contact::Phone(phone) => tx.rows().phone_owner.get(phone).or_stop()?.map(|o| o.person),
+        Contact::Email(email) => tx.rows().email_owner.get(email).or_stop()?.map(|o| o.person),
+    })
+}
+
+/// What a person's device is found by.
+fn device_key(keys: &Keys, person: PersonId, device: &[u8; 32]) -> [u8; 32] {
+    keyed_mac(keys.one_time_code.expose(), &[b"device", &person.0.to_be_bytes(), device])
+}
+
+/// A session about to be opened, with everything loaded that it takes.
+#[derive(Debug)]
+struct Opening {
+    token_hash: [u8; 32],
+    device: Option<[u8; 32]>,
+    has_payment_password: bool,
+    /// The device, if its holder has signed in on it before.
+    known: Option<Device>,
+}
+
+impl Opening {
+    /// Loads what `open` will need.
+    ///
+    /// # Errors
+    /// `Absent`.
+    fn prepare(
+        tx: &mut Tx<'_>,
+        person: Option<PersonId>,
+        asker: &Asker,
+        token_hash: [u8; 32],
+    ) -> Result<Self, Stop<Refusal>> {
+        tx.rows().session.get(&token_hash).or_stop()?;
+        let (mut has_payment_password, mut known) = (false, None);
+        if let Some(person) = person {
+            has_payment_password = tx.rows().payment_password.get(&person).or_stop()?.is_some();
+            if let Some(device) = &asker.device {
+                let key = device_key(tx.keys(), person, device);
+                known = tx.rows().device.get(&key).or_stop()?.cloned();
+            }
+        }
+        Ok(Self { token_hash, device: asker.device, has_payment_password, known })
+    }
+
+    /// Whether this person has signed in on this device before.
+    const fn is_known_device(&self) -> bool {
+        self.known.is_some()
+    }
+
+    /// Opens the session. `proven_at` is when they proved who they are by more than a password.
+    fn open(self, tx: &mut Tx<'_>, person: PersonId, proven_at: Timestamp) -> SignedIn {
+        let now = tx.now();
+        let device = self.device.map(|device| device_key(tx.keys(), person, &device));
+        if let Some(key) = device {
+            match self.known {
+                Some(known) => tx.rows().device.put(Device { last_at: now, ..known }),
+                // Of somebody who registers nobody has looked for it: their number is new.
+                None => tx.rows().device.insert(Device { key, person, first_at: now, last_at: now }),
+            }
+        }
+        let expires_at = now.plus(tx.policy().session_life_ms);
+        let token_hash = self.token_hash;
+        tx.rows().session.put(Session { token_hash, person, device, proven_at, created_at: now, expires_at });
+        SignedIn { person, has_payment_password: self.has_payment_password }
+    }
+}
+
+/// Who holds a session.
+///
+/// # Errors
+/// `SignedOut`, or `Absent`.
+fn holder(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(Session, Person), Stop<Refusal>> {
+    let now = tx.now();
+    let session = tx.rows().session.get(token_hash).or_stop()?.cloned();
+    let session = session.filter(|session| session.holder(now).is_some()).ok_or(Refusal::SignedOut)?;
+    let person = tx.rows().person.get(&session.person).or_stop()?.cloned();
+    Ok((session, person.expect("a session has its person")))
+}
+
+impl Session {
+    /// Whose it is, while it lives.
+    pub fn holder(&self, now: Timestamp) -> Option<PersonId> {
+        (now < self.expires_at).then_some(self.person)
+    }
+}
+
+/// Ends a session. Ending one that is not there is no error.
+#[derive(Debug)]
+pub struct SignOut {
+    /// SHA-256 of the session's token.
+    pub token_hash: [u8; 32],
+}
+
+impl Command for SignOut {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        if tx.rows().session.get(&self.token_hash).or_stop()?.is_some() {
+            tx.rows().session.delete(&self.token_hash);
+        }
+        Ok(())
+    }
+}
+
+/// A message was handed over, or is past its use.
+#[derive(Debug)]
+pub struct MessageDone {
+    /// The message.
+    pub message: MessageId,
+}
+
+impl Command for MessageDone {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        if tx.rows().message.get(&self.message).or_stop()?.is_some() {
+            tx.rows().message.delete(&self.message);
+        }
+        Ok(())
+    }
+}
+
+/// A message could not be handed over: it is tried again later, or dropped once its code is void.
+#[derive(Debug)]
+pub struct MessageFailed {
+    /// The message.
+    pub message: MessageId,
+}
+
+impl Command for MessageFailed {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        let Some(mut message) = tx.rows().message.get(&self.message).or_stop()?.cloned() else {
+            return Ok(());
+        };
+        message.tries += 1;
+        message.next_at = tx.now().plus(SECOND << message.tries.min(6));
+        if message.next_at >= message.expires_at {
+            tx.rows().message.delete(&self.message);
+        } else {
+            tx.rows().message.put(message);
+        }
+        Ok(())
+    }
+}
+
+/// Compares two short texts without telling by time where they differ.
+pub(crate) fn same_text(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |diff, (x, y)| diff | (x ^ y)) == 0
+}

@@ -1,0 +1,353 @@
+//! Passkeys over HTTP: challenges that are stored nowhere until they are answered, and what browsers post for them.
+
+use axum::extract::Path;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use koudai_core::refusal::Refusal;
+use koudai_core::rows::{Passkey, PasskeyAlgorithm};
+use koudai_core::sign_in::{
+    AddPasskey, Answered, NewPasskey, PasskeyAnswer, ProveByPasskey, RemovePasskey, SignInByPasskey,
+    user_handle,
+};
+use koudai_core::state::{Keys, keyed_mac, keyed_mac_matches};
+use koudai_core::time::{MINUTE, Timestamp};
+use koudai_passkeys::{Algorithm, Assertion, PasskeyError, Registration, RelyingParty, challenge_text};
+use serde_json::{Value, json};
+
+use super::answer;
+use super::fields::{Sent, SentTo};
+use super::pages::{PasskeyLine, PasskeysPage};
+use super::security::proven;
+use super::sign_in::{own_path, signed_in_now, with_cookie};
+use super::visit::{Visit, fresh_token, token_hash};
+
+/// How long a challenge may be answered, ms.
+const CHALLENGE_LIFE_MS: i64 = 5 * MINUTE;
+const TOKEN_BYTES: usize = 16;
+/// The longest name of a passkey, in characters.
+const NAME_MOST: usize = 40;
+
+/// What a challenge is for. One that was asked for one thing answers no other.
+#[derive(Clone, Copy)]
+enum Purpose {
+    SignIn,
+    /// For this session.
+    Proof([u8; 32]),
+    /// For this session.
+    Adding([u8; 32]),
+}
+
+impl Purpose {
+    fn parts(&self) -> [&[u8]; 2] {
+        match self {
+            Self::SignIn => [b"sign in", b""],
+            Self::Proof(session) => [b"proof", session],
+            Self::Adding(session) => [b"adding", session],
+        }
+    }
+
+    fn mac_parts<'a>(&'a self, token: &'a [u8]) -> [&'a [u8]; 4] {
+        let [word, session] = self.parts();
+        [b"passkey challenge", word, session, token]
+    }
+
+    /// A challenge: the moment it expires, 80 random bits, and a MAC that says it is ours and what for.
+    fn challenge(self, keys: &Keys, now: Timestamp) -> Vec<u8> {
+        let mut token = [0; TOKEN_BYTES];
+        aws_lc_rs::rand::fill(&mut token[6..]).expect("the operating system has random bytes");
+        token[..6].copy_from_slice(&now.plus(CHALLENGE_LIFE_MS).0.to_be_bytes()[2..]);
+        let mac = keyed_mac(keys.one_time_code.expose(), &self.mac_parts(&token));
+        [token.as_slice(), &mac].concat()
+    }
+
+    /// What there is of a challenge to answer, if it is one of ours for this purpose. Whether it expired or was answered before
+    /// is for the decision.
+    fn read(self, keys: &Keys, challenge: &[u8]) -> Option<Answered> {
+        let (token, mac) = challenge.split_at_checked(TOKEN_BYTES)?;
+        let ours = keyed_mac_matches(keys.one_time_code.expose(), &self.mac_parts(token), mac);
+        let token: [u8; TOKEN_BYTES] = token.try_into().ok().filter(|_| ours)?;
+        let mut at = [0; 8];
+        at[2..].copy_from_slice(&token[..6]);
+        Some(Answered { token, expires_at: Timestamp(i64::from_be_bytes(at)) })
+    }
+}
+
+/// This wallet as browsers know it; `None` at an address without a name, for which there are no passkeys.
+fn relying_party(origin: &str) -> Option<RelyingParty> {
+    let authority = origin.split_once("://")?.1;
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let named = host.parse::<std::net::IpAddr>().is_err() && !host.starts_with('[');
+    named.then(|| RelyingParty { id: host.to_owned(), origin: origin.to_owned() })
+}
+
+/// Whether passkeys can be had at this address.
+pub(super) fn are_offered(visit: &Visit) -> bool {
+    relying_party(&visit.app.origin).is_some()
+}
+
+fn party(visit: &Visit) -> Result<RelyingParty, Refusal> {
+    relying_party(&visit.app.origin).ok_or(Refusal::PasskeyRefused)
+}
+
+/// What the log is told of an answer that does not hold. None of its words comes from the answer.
+fn refused(visit: &Visit, error: PasskeyError) -> Refusal {
+    tracing::info!(%error, reference = visit.reference, "passkey refused");
+    Refusal::PasskeyRefused
+}
+
+const fn stored(algorithm: Algorithm) -> PasskeyAlgorithm {
+    match algorithm {
+        Algorithm::Es256 => PasskeyAlgorithm::Es256,
+        Algorithm::EdDsa => PasskeyAlgorithm::EdDsa,
+        Algorithm::Rs256 => PasskeyAlgorithm::Rs256,
+    }
+}
+
+const fn checked_by(algorithm: PasskeyAlgorithm) -> Algorithm {
+    match algorithm {
+        PasskeyAlgorithm::Es256 => Algorithm::Es256,
+        PasskeyAlgorithm::EdDsa => Algorithm::EdDsa,
+        PasskeyAlgorithm::Rs256 => Algorithm::Rs256,
+    }
+}
+
+fn id_of(credential: &[u8]) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, credential);
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// Checks an answer to a challenge of ours under the key of the passkey it names.
+///
+/// # Errors
+/// `PasskeyUnknown`, `PasskeyRefused`, or what stood in the way of reading.
+async fn check(visit: &Visit, body: &str, purpose: Purpose) -> Result<PasskeyAnswer, Refusal> {
+    let party = party(visit)?;
+    let posted = Assertion::from_json(body.as_bytes()).map_err(|error| refused(visit, error))?;
+    let challenge = posted.claimed_challenge().map_err(|error| refused(visit, error))?;
+    let keys = visit.app.engine.keys();
+    let answered = purpose.read(keys, &challenge).ok_or(Refusal::PasskeyRefused)?;
+    let id = id_of(posted.credential_id());
+    let passkey = visit.read(move |r| r.get::<Passkey>(&id)).await?.ok_or(Refusal::PasskeyUnknown)?;
+    if posted.user_handle().is_some_and(|handle| handle != user_handle(keys, passkey.person)) {
+        return Err(Refusal::PasskeyUnknown);
+    }
+    let verified = party
+        .verify(&posted, &challenge, &passkey.public_key, checked_by(passkey.algorithm))
+        .map_err(|error| refused(visit, error))?;
+    Ok(PasskeyAnswer {
+        id,
+        public_key: passkey.public_key,
+        sign_count: verified.sign_count,
+        challenge: answered,
+    })
+}
+
+/// What a browser is asked for an answer with. `allowed` names the passkeys that will do; without any, whoever is there chooses.
+fn options(visit: &Visit, purpose: Purpose, allowed: &[Passkey]) -> Result<Value, Refusal> {
+    let challenge = purpose.challenge(visit.app.engine.keys(), visit.now());
+    Ok(json!({
+        "challenge": challenge_text(&challenge),
+        "rpId": party(visit)?.id,
+        "timeout": CHALLENGE_LIFE_MS,
+        "allowCredentials": named(allowed),
+    }))
+}
+
+fn named(passkeys: &[Passkey]) -> Vec<Value> {
+    passkeys.iter().map(|passkey| json!({"id": URL_SAFE_NO_PAD.encode(&passkey.credential)})).collect()
+}
+
+/// `GET /login/passkey`: what to have a passkey sign in with.
+pub(super) async fn sign_in_options(visit: Visit) -> Response {
+    let result = options(&visit, Purpose::SignIn, &[]).map(answer::data);
+    visit.settle(result)
+}
+
+/// `POST /login/passkey`.
+pub(super) async fn sign_in(Sent(mut visit, fields): Sent) -> Response {
+    let (asker, device) = visit.asker_known();
+    let token = fresh_token();
+    let result = async {
+        let answer = check(&visit, fields.text("answer"), Purpose::SignIn).await?;
+        visit.submit(SignInByPasskey { answer, asker, token_hash: token_hash(&token) }).await
+    };
+    match result.await {
+        Ok(signed_in) => with_cookie(signed_in_now(&visit, signed_in, &token, fields.get("next")), device),
+        Err(refusal) => visit.refuse(refusal),
+    }
+}
+
+/// `GET /security/proof/passkey`: what to have a passkey prove with who it is.
+pub(super) async fn proof_options(visit: Visit) -> Response {
+    let result = async {
+        let (person, session) = (visit.person()?, visit.session_hash().ok_or(Refusal::SignedOut)?);
+        let own = visit.read(move |r| r.passkeys_of(person)).await?;
+        options(&visit, Purpose::Proof(session), &own).map(answer::data)
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+/// `POST /security/proof/passkey`.
+pub(super) async fn prove(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let answer = check(&visit, fields.text("answer"), Purpose::Proof(session)).await?;
+        visit.submit(ProveByPasskey { session, answer }).await
+    };
+    let result = result.await.map(|()| {
+        let next = own_path(fields.get("next"));
+        if visit.json { answer::data(json!({})) } else { answer::go(next.as_deref().unwrap_or("/security")) }
+    });
+    visit.settle(result)
+}
+
+/// `GET /security/passkeys`.
+pub(super) async fn list(visit: Visit) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        let passkeys = visit.read(move |r| r.passkeys_of(person)).await?;
+        let lines: Vec<PasskeyLine> = passkeys.iter().map(line).collect();
+        if visit.json {
+            let lines: Vec<_> = lines.iter().map(line_json).collect();
+            return Ok(answer::data(json!({"passkeys": lines})));
+        }
+        Ok(answer::ok(&PasskeysPage { l: visit.l, lines, offered: are_offered(&visit) }))
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+fn line(passkey: &Passkey) -> PasskeyLine {
+    PasskeyLine {
+        id: URL_SAFE_NO_PAD.encode(passkey.id),
+        name: passkey.name.clone(),
+        added_at: passkey.added_at,
+        used_at: passkey.used_at,
+    }
+}
+
+fn line_json(line: &PasskeyLine) -> Value {
+    json!({
+        "passkey_id": line.id,
+        "name": line.name,
+        "added_ms": line.added_at.0,
+        "used_ms": line.used_at.map(|at| at.0),
+    })
+}
+
+/// `GET /security/passkeys/new`: what to have a passkey made with.
+pub(super) async fn new_options(visit: Visit) -> Response {
+    let result = async {
+        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let person = visit.person_row().await?;
+        // Nobody gives a finger for what would be refused.
+        proven(&visit).await?;
+        let id = person.id;
+        let own = visit.read(move |r| r.passkeys_of(id)).await?;
+        let party = party(&visit)?;
+        let keys = visit.app.engine.keys();
+        let challenge = Purpose::Adding(session).challenge(keys, visit.now());
+        let kinds: Vec<Value> =
+            Algorithm::ALL.iter().map(|kind| json!({"type": "public-key", "alg": kind.cose()})).collect();
+        let masked = person.phone.masked();
+        Ok(answer::data(json!({
+            "challenge": challenge_text(&challenge),
+            "rp": {"id": party.id, "name": visit.l.operator(&visit.app.operator)},
+            "user": {"id": challenge_text(&user_handle(keys, id)), "name": masked, "displayName": masked},
+            "pubKeyCredParams": kinds,
+            "timeout": CHALLENGE_LIFE_MS,
+            "excludeCredentials": named(&own),
+        })))
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+/// `POST /security/passkeys`.
+pub(super) async fn add(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let party = party(&visit)?;
+        let posted = Registration::from_json(fields.text("answer").as_bytes())
+            .map_err(|error| refused(&visit, error))?;
+        let challenge = posted.claimed_challenge().map_err(|error| refused(&visit, error))?;
+        let purpose = Purpose::Adding(session);
+        let answered = purpose.read(visit.app.engine.keys(), &challenge).ok_or(Refusal::PasskeyRefused)?;
+        let made = party.register(&posted, &challenge).map_err(|error| refused(&visit, error))?;
+        let passkey = NewPasskey {
+            id: id_of(&made.credential_id),
+            credential: made.credential_id,
+            public_key: made.public_key,
+            algorithm: stored(made.algorithm),
+            sign_count: made.sign_count,
+        };
+        let name = name(&visit, fields.text("name"));
+        visit.submit(AddPasskey { session, passkey, name, challenge: answered }).await
+    };
+    let result = result.await.map(|()| done(&visit));
+    visit.settle(result)
+}
+
+/// What a passkey is called: as its holder says, else by the device it was made on.
+fn name(visit: &Visit, typed: &str) -> String {
+    let typed: String = typed.trim().chars().filter(|c| !c.is_control()).take(NAME_MOST).collect();
+    if typed.is_empty() { super::visit::device_word(&visit.agent, visit.l).to_owned() } else { typed }
+}
+
+fn done(visit: &Visit) -> Response {
+    if visit.json { answer::data(json!({})) } else { answer::go("/security/passkeys") }
+}
+
+/// `POST /security/passkeys/{id}/remove`.
+pub(super) async fn remove(SentTo(visit, _, id): SentTo) -> Response {
+    let result = async {
+        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let id = URL_SAFE_NO_PAD.decode(&id).ok().and_then(|id| id.try_into().ok());
+        visit.submit(RemovePasskey { session, id: id.ok_or(Refusal::RecordUnknown)? }).await
+    };
+    let result = result.await.map(|()| done(&visit));
+    visit.settle(result)
+}
+
+/// `GET /security/passkeys/{id}/remove`: back from proving who it is, before a passkey is removed.
+pub(super) async fn back_to_list(Path(_): Path<String>) -> Response {
+    answer::go("/security/passkeys")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use koudai_core::secret::Secret;
+
+    #[test]
+    fn a_challenge_is_ours_for_one_purpose_and_one_session() {
+        let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
+        let now = Timestamp(1_795_000_000_000);
+        let purpose = Purpose::Proof([7; 32]);
+        let challenge = purpose.challenge(&keys, now);
+        let answered = purpose.read(&keys, &challenge).unwrap();
+        assert_eq!(answered.expires_at, now.plus(CHALLENGE_LIFE_MS));
+        for other in [Purpose::SignIn, Purpose::Adding([7; 32]), Purpose::Proof([8; 32])] {
+            assert_eq!(other.read(&keys, &challenge), None);
+        }
+        for bit in 0..challenge.len() * 8 {
+            let mut flipped = challenge.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(purpose.read(&keys, &flipped), None, "{bit}");
+        }
+        assert_eq!(purpose.read(&keys, &[]), None);
+        assert_ne!(challenge, purpose.challenge(&keys, now), "no two are the same");
+    }
+
+    #[test]
+    fn passkeys_are_for_hosts_with_a_name() {
+        let party = |origin| relying_party(origin).map(|party| party.id);
+        assert_eq!(party("https://pay.example.org").as_deref(), Some("pay.example.org"));
+        assert_eq!(party("http://localhost:8080").as_deref(), Some("localhost"));
+        for none in ["http://127.0.0.1:8080", "http://127.0.0.1", "http://[::1]:8080", "http://[::1]"] {
+            assert_eq!(party(none), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The security centre: what guards the account, and proving who one is before any of it changes.
+
+use axum::extract::Query;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use koudai_core::identity::{Contact, Email};
+use koudai_core::refusal::Refusal;
+use koudai_core::rows::{CodeKey, CodePurpose, LoginPassword, OneTimeCode, PaymentPassword, Session};
+use koudai_core::secret::Secret;
+use koudai_core::sign_in::{
+    CODE_LIFE_MS, ProveByCode, RemoveEmail, RemoveLoginPassword, RequestEmailCode, RequestProof, SetEmail,
+    SetLoginPassword,
+};
+use koudai_core::time::SECOND;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::answer;
+use super::fields::Sent;
+use super::pages::{EmailPage, LoginPasswordPage, ProofPage, SecurityPage};
+use super::passkeys;
+use super::sign_in::{MOST_PASSWORD_BYTES, cookie_text, own_path, set_cookie, with_next};
+use super::slow_hash::slow_hash;
+use super::visit::{Visit, cookie};
+
+/// The address that a code was sent to, while its page is open.
+const NEW_EMAIL: &str = "koudai_email";
+/// Characters of a log-in password (NIST SP 800-63B, section 3.1.1.2, beside a second factor).
+const PASSWORD_LEAST: usize = 8;
+const PASSWORD_MOST: usize = 128;
+/// How many guesses a password has to withstand, as the logarithm to the base of ten: what is tried online before anybody
+/// notices, many times over, and all the passwords that lists of leaked ones begin with.
+const GUESSES_LEAST_LOG10: u64 = 8;
+/// How much of a password is looked at for that; the time it takes grows quickly.
+const LOOKED_AT: usize = 64;
+
+#[derive(Deserialize)]
+pub(super) struct Next {
+    next: Option<String>,
+}
+
+/// `GET /security`.
+pub(super) async fn home(visit: Visit) -> Response {
+    let result = async {
+        let person = visit.person_row().await?;
+        let id = person.id;
+        let (password, payment) =
+            visit.read(move |r| Ok((r.get::<LoginPassword>(&id)?, r.get::<PaymentPassword>(&id)?))).await?;
+        let page = SecurityPage {
+            l: visit.l,
+            phone: person.phone.masked(),
+            email: person.email.as_ref().map(Email::masked),
+            email_offered: visit.app.networks.mail.is_some(),
+            password_set_at: password.map(|row| row.set_at),
+            passkeys: person.passkeys,
+            passkeys_offered: passkeys::are_offered(&visit),
+            payment_password_set_at: payment.map(|row| row.set_at),
+        };
+        if visit.json {
+            return Ok(answer::data(json!({
+                "phone": page.phone,
+                "email": page.email,
+                "login_password_set_ms": page.password_set_at.map(|at| at.0),
+                "passkeys": page.passkeys,
+                "payment_password_set_ms": page.payment_password_set_at.map(|at| at.0),
+            })));
+        }
+        Ok(answer::ok(&page))
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+/// The page on which somebody proves who they are.
+async fn proof_page(
+    visit: &Visit,
+    next: Option<&str>,
+    refusal: Option<Refusal>,
+) -> Result<Response, Refusal> {
+    let person = visit.person_row().await?;
+    let key = CodeKey { contact: Contact::Phone(person.phone.clone()), purpose: CodePurpose::Proof };
+    let sent = visit.read(move |r| r.get::<OneTimeCode>(&key)).await?;
+    let session = visit.session_hash();
+    let now = visit.now();
+    let sent = sent.filter(|row| {
+        Some(row.request) == session && row.tries_left > 0 && now.since(row.asked_at) < CODE_LIFE_MS
+    });
+    let gap_ms = visit.app.engine.policy().safety.code_gap_ms;
+    let wait_ms = sent.as_ref().map_or(0, |row| (gap_ms - now.since(row.asked_at)).max(0));
+    let page = ProofPage {
+        l: visit.l,
+        next: next.unwrap_or("/security").to_owned(),
+        phone: person.phone.masked(),
+        code_sent: sent.is_some(),
+        resend_in_s: u32::try_from((wait_ms + SECOND - 1) / SECOND).unwrap_or(0),
+        passkey: person.passkeys > 0 && passkeys::are_offered(visit),
+        refused: refusal.map(|r| answer::refused(visit, r)),
+    };
+    Ok(answer::page(refusal.map_or(axum::http::StatusCode::OK, answer::status), &page))
+}
+
+/// `GET /security/proof`.
+pub(super) async fn proof(visit: Visit, Query(query): Query<Next>) -> Response {
+    let result = proof_page(&visit, own_path(query.next.as_deref()).as_deref(), None).await;
+    visit.settle(result)
+}
+
+/// `POST /security/proof/code`.
+pub(super) async fn send_proof(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let (asker, language) = (visit.asker(), Some(visit.language()));
+        visit.submit(RequestProof { session, asker, language }).await
+    };
+    let next = own_path(fields.get("next"));
+    match result.await {
+        Ok(wait_s) if visit.json => answer::data(json!({"resend_in_s": wait_s})),
+        Ok(_) => answer::go(&with_next("/security/proof", next.as_deref())),
+        Err(refusal) if visit.json || refusal == Refusal::SignedOut => visit.refuse(refusal),
+        Err(refusal) => {
+            let again = proof_page(&visit, next.as_deref(), Some(refusal)).await;
+            visit.settle(again)
+        }
+    }
+}
+
+/// `POST /security/proof`.
+pub(super) async fn prove(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let code = Secret::new(fields.text("code").trim().to_owned());
+        visit.submit(ProveByCode { session, code, asker: visit.asker() }).await
+    };
+    let next = own_path(fields.get("next"));
+    match result.await {
+        Ok(()) if visit.json => answer::data(json!({})),
+        Ok(()) => answer::go(next.as_deref().unwrap_or("/security")),
+        Err(refusal) if visit.json || refusal == Refusal::SignedOut => visit.refuse(refusal),
+        Err(refusal) => {
+            let again = proof_page(&visit, next.as_deref(), Some(refusal)).await;
+            visit.settle(again)
+        }
+    }
+}
+
+/// Whether somebody may change what guards the account, before they fill in a form for it.
+pub(super) async fn proven(visit: &Visit) -> Result<(), Refusal> {
+    let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+    let life_ms = visit.app.engine.policy().safety.proof_life_ms;
+    let now = visit.now();
+    let row = visit.read(move |r| r.get::<Session>(&session)).await?;
+    let proven_at = row.ok_or(Refusal::SignedOut)?.proven_at;
+    if now.since(proven_at) < life_ms { Ok(()) } else { Err(Refusal::ProofNeeded) }
+}
+
+fn email_cookie(value: &str, life_s: i64, secure: bool) -> String {
+    cookie_text(NEW_EMAIL, value, "/security/email", life_s, secure)
+}
+
+/// The address that a code was sent to a moment ago.
+fn asked_for(headers: &HeaderMap) -> Option<Email> {
+    let text = URL_SAFE_NO_PAD.decode(cookie(headers, NEW_EMAIL)?).ok()?;
+    Email::parse(std::str::from_utf8(&text).ok()?)
+}
+
+fn email_page(
+    visit: &Visit,
+    present: Option<String>,
+    sent_to: Option<&Email>,
+    refusal: Option<Refusal>,
+) -> Response {
+    let page = EmailPage {
+        l: visit.l,
+        present,
+        sent_to: sent_to.map(|email| email.address().to_owned()),
+        refused: refusal.map(|r| answer::refused(visit, r)),
+    };
+    answer::page(refusal.map_or(axum::http::StatusCode::OK, answer::status), &page)
+}
+
+/// `GET /security/email`.
+pub(super) async fn email(visit: Visit, headers: HeaderMap) -> Response {
+    let result = async {
+        let person = visit.person_row().await?;
+        if visit.app.networks.mail.is_none() {
+            return Err(Refusal::EmailNotOffered);
+        }
+        proven(&visit).await?;
+        let present = person.email.as_ref().map(Email::masked);
+        Ok(email_page(&visit, present, asked_for(&headers).as_ref(), None))
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+/// `POST /security/email/code`.
+pub(super) async fn send_email_code(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        if visit.app.networks.mail.is_none() {
+            return Err(Refusal::EmailNotOffered);
+        }
+        let email = Email::parse(fields.text("email")).ok_or(Refusal::EmailInvalid)?;
+        let (asker, language) = (visit.asker(), Some(visit.language()));
+        let wait_s =
+            visit.submit(RequestEmailCode { session, email: email.clone(), asker, language }).await?;
+        Ok((email, wait_s))
+    };
+    match result.await {
+        Ok((_, wait_s)) if visit.json => answer::data(json!({"resend_in_s": wait_s})),
+        Ok((email, _)) => {
+            let mut response = answer::go("/security/email");
+            let value = URL_SAFE_NO_PAD.encode(email.address());
+            set_cookie(&mut response, &email_cookie(&value, CODE_LIFE_MS / SECOND, visit.app.secure));
+            response
+        }
+        Err(refusal) => refused_email(&visit, refusal, None),
+    }
+}
+
+fn refused_email(visit: &Visit, refusal: Refusal, sent_to: Option<&Email>) -> Response {
+    if visit.json || matches!(refusal, Refusal::SignedOut | Refusal::EmailNotOffered | Refusal::AccountFrozen)
+    {
+        return visit.refuse(refusal);
+    }
+    if refusal == Refusal::ProofNeeded {
+        return answer::go("/security/proof?next=/security/email");
+    }
+    email_page(visit, None, sent_to, Some(refusal))
+}
+
+/// `POST /security/email`.
+pub(super) async fn set_email(Sent(visit, fields): Sent) -> Response {
+    let email = Email::parse(fields.text("email"));
+    let result = async {
+        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let email = email.clone().ok_or(Refusal::EmailInvalid)?;
+        let code = Secret::new(fields.text("code").trim().to_owned());
+        visit.submit(SetEmail { session, email, code, asker: visit.asker() }).await
+    };
+    match result.await {
+        Ok(()) if visit.json => answer::data(json!({})),
+        Ok(()) => {
+            let mut response = answer::go("/security");
+            set_cookie(&mut response, &email_cookie("", 0, visit.app.secure));
+            response
+        }
+        Err(refusal) => refused_email(&visit, refusal, email.as_ref()),
+    }
+}
+
+/// `POST /security/email/remove`.
+pub(super) async fn remove_email(Sent(visit, _): Sent) -> Response {
+    let result = async {
+        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        visit.submit(RemoveEmail { session }).await
+    };
+    match result.await {
+        Ok(()) if visit.json => answer::data(json!({})),
+        Ok(()) => answer::go("/security"),
+        Err(refusal) => refused_email(&visit, refusal, None),
+    }
+}
+
+async fn password_page(visit: &Visit, refusal: Option<Refusal>) -> Result<Response, Refusal> {
+    let person = visit.person()?;
+    let set_at = visit.read(move |r| r.get::<LoginPassword>(&person)).await?.map(|row| row.set_at);
+    let page = LoginPasswordPage { l: visit.l, set_at, refused: refusal.map(|r| answer::refused(visit, r)) };
+    Ok(answer::page(refusal.map_or(axum::http::StatusCode::OK, answer::status), &page))
+}
+
+/// `GET /security/password`.
+pub(super) async fn password(visit: Visit) -> Response {
+    let result = async {
+        visit.person()?;
+        proven(&visit).await?;
+        password_page(&visit, None).await
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+/// `POST /security/password`.
+pub(super) async fn set_password(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let person = visit.person_row().await?;
+        proven(&visit).await?;
+        let password = fields.text("password");
+        check_password(password, &[person.phone.digits(), person.email.as_ref().map_or("", Email::address)])?;
+        let old = visit.read(move |r| r.get::<LoginPassword>(&person.id)).await?;
+        let salt = old.map_or_else(fresh_salt, |row| row.salt);
+        let new = slow_hash(Secret::new(password.to_owned()), salt).await?;
+        visit.submit(SetLoginPassword { session, new }).await
+    };
+    match result.await {
+        Ok(()) if visit.json => answer::data(json!({})),
+        Ok(()) => answer::go("/security"),
+        Err(refusal) => refused_password(&visit, refusal).await,
+    }
+}
+
+async fn refused_password(visit: &Visit, refusal: Refusal) -> Response {
+    if visit.json || matches!(refusal, Refusal::SignedOut | Refusal::AccountFrozen) {
+        return visit.refuse(refusal);
+    }
+    if refusal == Refusal::ProofNeeded {
+        return answer::go("/security/proof?next=/security/password");
+    }
+    let again = password_page(visit, Some(refusal)).await;
+    visit.settle(again)
+}
+
+/// `POST /security/password/remove`.
+pub(super) async fn remove_password(Sent(visit, _): Sent) -> Response {
+    let result = async {
+        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        visit.submit(RemoveLoginPassword { session }).await
+    };
+    match result.await {
+        Ok(()) if visit.json => answer::data(json!({})),
+        Ok(()) => answer::go("/security"),
+        Err(refusal) => refused_password(&visit, refusal).await,
+    }
+}
+
+fn fresh_salt() -> [u8; 16] {
+    let mut salt = [0; 16];
+    aws_lc_rs::rand::fill(&mut salt).expect("the operating system has random bytes");
+    salt
+}
+
+/// Whether a password is long enough and none of those that are tried first: no common one, leaked one, or run of keys, and
+/// nothing made of what others know of its holder.
+///
+/// # Errors
+/// `LoginPasswordLength` or `LoginPasswordCommon`.
+fn check_password(password: &str, known: &[&str]) -> Result<(), Refusal> {
+    let length = password.chars().count();
+    if !(PASSWORD_LEAST..=PASSWORD_MOST).contains(&length) || password.len() > MOST_PASSWORD_BYTES {
+        return Err(Refusal::LoginPasswordLength);
+    }
+    let looked_at: String = password.chars().take(LOOKED_AT).collect();
+    let least = 10_u64.pow(u32::try_from(GUESSES_LEAST_LOG10).expect("a small number"));
+    if zxcvbn::zxcvbn(&looked_at, known).guesses() < least {
+        return Err(Refusal::LoginPasswordCommon);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_long_enough_and_not_one_that_is_tried_first() {
+        let known = ["13800138000", "xiaoming@mail.example"];
+        for short in ["", "zq8#Kd2", &"长".repeat(129), &"x".repeat(600)] {
+            assert_eq!(check_password(short, &known), Err(Refusal::LoginPasswordLength), "{short}");
+        }
+        for common in [
+            "password",
+            "Password1",
+            "12345678",
+            "qwertyuiop",
+            "iloveyou1",
+            "aaaaaaaa",
+            "11111111",
+            "woaini1314",
+            "5201314520",
+            "a1234567",
+            "1q2w3e4r",
+            "13800138000",
+            "xiaoming",
+            "20260101",
+        ] {
+            assert_eq!(check_password(common, &known), Err(Refusal::LoginPasswordCommon), "{common}");
+        }
+        for fine in
+            ["zq8#Kd2pW", "correct horse battery staple", "我家门前有两棵枣树", "tulip-ferry-9-quartz"]
+        {
+            assert_eq!(check_password(fine, &known), Ok(()), "{fine}");
+        }
+    }
+}

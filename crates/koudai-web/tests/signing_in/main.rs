@@ -1,0 +1,12 @@
+//! Signing in over HTTP, as a browser and as a program: codes, passwords, passkeys, and proof before what guards an account
+//! changes.
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+#[path = "../rig/mod.rs"]
+mod rig;
+
+mod authenticator;
+mod house;
+mod passkeys;
+mod passwords;
+mod proof;

@@ -1,0 +1,85 @@
+//! Proving who one is before what guards an account changes.
+
+use koudai_core::rows::CodePurpose;
+
+use crate::house::{House, PASSWORD, PHONE};
+
+#[tokio::test]
+async fn a_session_that_somebody_finds_open_changes_nothing_that_guards_the_account() {
+    let house = House::start().await;
+    let mut phone = house.signed_in(PHONE).await;
+    house.later();
+    for path in ["/security/password", "/security/passkeys/new"] {
+        let there = phone.get(path).await;
+        assert_eq!((there.status, there.location), (303, format!("/security/proof?next={path}")));
+    }
+    let set = phone.post("/security/password", &[("password", PASSWORD)]).await;
+    assert_eq!((set.status, set.location.as_str()), (303, "/security/proof?next=/security/password"));
+
+    let page = phone.get("/security/proof?next=/security/password").await;
+    assert!(page.text.contains("139****0001") && !page.text.contains(PHONE), "{}", page.text);
+    let sent = phone.post("/security/proof/code", &[("next", "/security/password")]).await;
+    assert_eq!(sent.location, "/security/proof?next=%2Fsecurity%2Fpassword");
+    let page = phone.get(&sent.location).await;
+    assert!(page.text.contains("name=\"code\""), "{}", page.text);
+    let code = house.code(PHONE, CodePurpose::Proof).await;
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    let refused = phone.post("/security/proof", &[("code", wrong), ("next", "/security/password")]).await;
+    assert_eq!((refused.status, refused.refusal().as_str()), (403, "CODE_WRONG"));
+    let proven = phone.post("/security/proof", &[("code", &code), ("next", "/security/password")]).await;
+    assert_eq!((proven.status, proven.location.as_str()), (303, "/security/password"));
+    assert_eq!(phone.post("/security/password", &[("password", PASSWORD)]).await.location, "/security");
+}
+
+#[tokio::test]
+async fn a_code_asked_for_in_one_session_proves_nothing_in_another() {
+    let house = House::start().await;
+    let mut phone = house.signed_in(PHONE).await;
+    house.later();
+    let mut stolen = house.signed_in(PHONE).await;
+    house.later();
+    phone.post("/security/proof/code", &[]).await;
+    let code = house.code(PHONE, CodePurpose::Proof).await;
+    assert_eq!(stolen.post("/security/proof", &[("code", &code)]).await.refusal(), "CODE_EXPIRED");
+    assert_eq!(phone.post("/security/proof", &[("code", &code)]).await.location, "/security");
+}
+
+#[tokio::test]
+async fn the_way_on_is_one_of_ours() {
+    let house = House::start().await;
+    let mut phone = house.signed_in(PHONE).await;
+    house.later();
+    for next in ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
+        let sent = phone.post("/security/proof/code", &[("next", next)]).await;
+        assert!(!sent.location.contains("evil"), "{}", sent.location);
+        let page = phone.get(&format!("/security/proof?next={next}")).await;
+        assert!(page.text.contains("name=\"next\" value=\"/security\""), "{next}: {}", page.text);
+        house.later();
+    }
+}
+
+#[tokio::test]
+async fn nobody_who_is_not_signed_in_sees_or_changes_what_guards_an_account() {
+    let house = House::start().await;
+    let mut stranger = house.browser();
+    for path in
+        ["/security", "/security/proof", "/security/password", "/security/passkeys", "/security/passkeys/new"]
+    {
+        let reply = stranger.get(path).await;
+        assert_eq!((reply.status, reply.location), (303, format!("/login?next={path}")), "{path}");
+    }
+    for path in [
+        "/security/proof",
+        "/security/proof/code",
+        "/security/proof/passkey",
+        "/security/password",
+        "/security/password/remove",
+        "/security/email/remove",
+        "/security/passkeys",
+        "/security/passkeys/AAAA/remove",
+    ] {
+        let reply = stranger.post(path, &[]).await;
+        assert_eq!(reply.status, 303, "{path}");
+        assert!(reply.location.starts_with("/login?next="), "{path}: {}", reply.location);
+    }
+}
