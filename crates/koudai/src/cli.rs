@@ -28,7 +28,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Everything on this machine to try it: wallet, gateway, a shop, a bank and an inbox for codes
-    Demo(DemoArgs),
+    Demo(Box<DemoArgs>),
     /// The wallet and the gateway for real, without sandbox
     Serve(Box<ServeArgs>),
     /// Servers that stand in for the outside world
@@ -327,6 +327,8 @@ pub(crate) struct DemoArgs {
     /// A file with a contract with a WeChat Pay on this machine, such as another demo's gateway, see docs/operating-wechat-pay.md
     #[arg(long, value_name = "FILE")]
     pub(crate) wechat: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) messages: DemoMessages,
     /// A sandbox bank that runs already, on this demo's `bank` directory; for crash tests
     #[arg(long, value_name = "URL", hide = true)]
     pub(crate) bank_url: Option<String>,
@@ -350,12 +352,42 @@ impl Default for DemoArgs {
             operator: "口袋".to_owned(),
             more_issuers: None,
             wechat: None,
+            messages: DemoMessages::default(),
             bank_url: None,
             unionpay_url: None,
             alipay_url: None,
             generation: None,
         }
     }
+}
+
+/// Where a demo's wallet sends messages, if not to its inbox; as of `serve`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct DemoMessages {
+    /// Send the wallet's messages to phones there instead of to the inbox: http, https, smpp or smpps, as of `serve`
+    #[arg(long, value_name = "URL", requires = "sms_token_file")]
+    pub(crate) sms_url: Option<String>,
+    /// The file with the bearer token for it, or the message centre's password
+    #[arg(long, value_name = "FILE", requires = "sms_url")]
+    pub(crate) sms_token_file: Option<String>,
+    /// Who messages come from, for a message centre
+    #[arg(long, value_name = "SENDER", requires = "sms_url")]
+    pub(crate) sms_sender: Option<String>,
+    /// A certificate to trust beside the machine's own, for a message centre over TLS, PEM
+    #[arg(long, value_name = "FILE", requires = "sms_url")]
+    pub(crate) sms_root: Option<String>,
+    /// Hand the wallet's mail in there instead of at the inbox: smtp or smtps, as of `serve`
+    #[arg(long, value_name = "URL", requires = "mail_from")]
+    pub(crate) mail_url: Option<String>,
+    /// The file with the user's password there
+    #[arg(long, value_name = "FILE", requires = "mail_url")]
+    pub(crate) mail_password_file: Option<String>,
+    /// Who mail comes from
+    #[arg(long, value_name = "MAILBOX", requires = "mail_url")]
+    pub(crate) mail_from: Option<String>,
+    /// A certificate to trust beside the machine's own, for the mail relay, PEM
+    #[arg(long, value_name = "FILE", requires = "mail_url")]
+    pub(crate) mail_root: Option<String>,
 }
 
 /// Settings may stand on the command line, in the environment, or in a file of lines `name = value` with the names of
@@ -395,12 +427,32 @@ pub(crate) struct ServeArgs {
     /// What the issuer knows this wallet as
     #[arg(long, value_name = "ID", env = "KOUDAI_ISSUER_APP_ID")]
     pub(crate) issuer_app_id: Option<String>,
-    /// Where messages to phones are posted as {"to","text"}, https
+    /// Where messages to phones are posted as {"to","text"}, https; or a message centre that speaks SMPP 3.4, such as
+    /// `smpps://NAME@smsc.example.org:3550`, or `smpp://NAME@ADDRESS:PORT` in a private network
     #[arg(long, value_name = "URL", env = "KOUDAI_SMS_URL")]
     pub(crate) sms_url: Option<String>,
-    /// The file with the bearer token for it
+    /// The file with the bearer token for it, or the message centre's password
     #[arg(long, value_name = "FILE", env = "KOUDAI_SMS_TOKEN_FILE")]
     pub(crate) sms_token_file: Option<String>,
+    /// Who messages come from, for a message centre: `+8613800138000`, a short number or a name; `/TON/NPI` may follow
+    #[arg(long, value_name = "SENDER", env = "KOUDAI_SMS_SENDER")]
+    pub(crate) sms_sender: Option<String>,
+    /// A certificate to trust beside the machine's own, for a message centre over TLS, PEM
+    #[arg(long, value_name = "FILE", env = "KOUDAI_SMS_ROOT")]
+    pub(crate) sms_root: Option<String>,
+    /// The mail relay, `smtps://USER@smtp.example.org:465` or `smtp://USER@smtp.example.org:587`, which then has to offer TLS;
+    /// without it no mail is sent
+    #[arg(long, value_name = "URL", env = "KOUDAI_MAIL_URL")]
+    pub(crate) mail_url: Option<String>,
+    /// The file with the user's password there
+    #[arg(long, value_name = "FILE", env = "KOUDAI_MAIL_PASSWORD_FILE")]
+    pub(crate) mail_password_file: Option<String>,
+    /// Who mail comes from, such as `Name <wallet@example.org>`
+    #[arg(long, value_name = "MAILBOX", env = "KOUDAI_MAIL_FROM")]
+    pub(crate) mail_from: Option<String>,
+    /// A certificate to trust beside the machine's own, for the mail relay, PEM
+    #[arg(long, value_name = "FILE", env = "KOUDAI_MAIL_ROOT")]
+    pub(crate) mail_root: Option<String>,
     /// A private network whose merchants are notified too, such as `10.20.0.0/16`; may be repeated
     #[arg(long, value_name = "NETWORK,…", value_delimiter = ',', env = "KOUDAI_ALLOW_NETWORK")]
     pub(crate) allow_network: Vec<String>,

@@ -9,15 +9,15 @@ use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use koudai_core::ledger::{ALIPAY_NETWORK, ISSUER_NETWORK, UNIONPAY_NETWORK, WECHAT_NETWORK};
-use koudai_core::secret::Secret;
 use koudai_core::state::Policy;
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::alipay::Alipay;
 use koudai_networks::issuer::IssuerClient;
 use koudai_networks::issuer::client::DEFAULT_TIMEOUT;
+use koudai_networks::mail::Mailer;
 use koudai_networks::outside::Outside;
 use koudai_networks::reconciling::Runs;
-use koudai_networks::sms::SmsGateway;
+use koudai_networks::sms::Sms;
 use koudai_networks::unionpay::{self, UnionPay};
 use koudai_networks::wechat::WeChat;
 use koudai_networks::{Health, Networks, Reach, courier};
@@ -67,10 +67,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) wechat: Option<wechat::Contract>,
     /// The contract with Alipay, if there is one.
     pub(crate) alipay: Option<alipay::Contract>,
-    /// Where messages go.
-    pub(crate) sms_url: String,
-    /// The bearer token for it.
-    pub(crate) sms_token: Secret<String>,
+    /// The way messages to phones go.
+    pub(crate) sms: Sms,
+    /// The way mail goes, if there is one.
+    pub(crate) mail: Option<Mailer>,
     /// Where notifications may go.
     pub(crate) reach: Reach,
     /// How often merchants may ask.
@@ -145,16 +145,14 @@ pub(crate) fn furnish(plan: Plan<'_>, keys: Keys, settings: &Settings) -> Result
         let client = Alipay::new(settings).map_err(|error| Failure::because("Alipay", &error))?;
         outside = outside.with(ALIPAY_NETWORK, client);
     }
-    let sms = SmsGateway::new(&plan.sms_url, &plan.sms_token)
-        .map_err(|error| Failure::because("the message gateway", &error))?;
     let engine = Engine::stand_by(settings, keys.decisions, plan.policy, Clock::wall())
         .map_err(|error| Failure::because(format!("opening {}", plan.data.display()), &error))?;
     let networks = Networks {
         vault: Arc::new(keys.vault),
         platform: keys.platform,
         outside,
-        sms: sms.into(),
-        mail: None,
+        sms: plan.sms,
+        mail: plan.mail,
         reach: plan.reach,
         health: Health::default(),
         runs: Runs::default(),

@@ -17,6 +17,7 @@ mod issuers;
 mod issuing;
 mod keys;
 mod merchant;
+mod messages;
 mod money_rules;
 mod notices;
 mod process;
@@ -81,8 +82,8 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::because("starting", &error))?;
     let done = runtime.block_on(async {
-        match cli.command.unwrap_or_else(|| Command::Demo(cli::DemoArgs::default())) {
-            Command::Demo(args) => demo::run(args, log).await,
+        match cli.command.unwrap_or_else(|| Command::Demo(Box::default())) {
+            Command::Demo(args) => demo::run(*args, log).await,
             Command::Serve(args) => serve::run(*args).await,
             Command::Sandbox(SandboxCommand::Bank(args)) => sandbox::run(args).await,
             Command::Sandbox(SandboxCommand::UnionPay(args)) => sandbox::run_unionpay(args).await,

@@ -11,6 +11,8 @@ use koudai_core::secret::Secret;
 use koudai_core::sign_in::Safety;
 use koudai_core::state::Policy;
 use koudai_core::time::SECOND;
+use koudai_networks::mail::Mailer;
+use koudai_networks::sms::Sms;
 use koudai_networks::{NetworkError, Reach};
 use koudai_store::Tuning;
 use koudai_web::gateway::limits::Limits;
@@ -23,13 +25,14 @@ use crate::failure::Failure;
 use crate::house::{self, Plan, Server};
 use crate::issuers::{self, Issuer};
 use crate::keys;
+use crate::messages::{MailWords, SmsWords};
 use crate::money_rules;
 use crate::sandbox::text;
 use crate::unionpay::{self, Contract};
 use crate::{alipay, sign_in_rules, wechat};
 
 /// Every setting that `--config` may hold, by the name of its option.
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 29] = [
     "data",
     "listen",
     "origin",
@@ -42,6 +45,12 @@ const NAMES: [&str; 23] = [
     "issuer-app-id",
     "sms-url",
     "sms-token-file",
+    "sms-sender",
+    "sms-root",
+    "mail-url",
+    "mail-password-file",
+    "mail-from",
+    "mail-root",
     "allow-network",
     "gateway-limits",
     "money-rules",
@@ -68,8 +77,8 @@ struct Settings {
     issuer_url: String,
     issuer_key: PublicKey,
     issuer_app_id: String,
-    sms_url: String,
-    sms_token: Secret<String>,
+    sms: Sms,
+    mail: Option<Mailer>,
     reach: Reach,
     limits: Limits,
     rules: Policy,
@@ -120,8 +129,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         unionpay: settings.unionpay,
         wechat: settings.wechat,
         alipay: settings.alipay,
-        sms_url: settings.sms_url,
-        sms_token: settings.sms_token,
+        sms: settings.sms,
+        mail: settings.mail,
         reach: settings.reach,
         limits: settings.limits,
         policy: Policy {
@@ -156,6 +165,11 @@ impl Problems {
     fn note<T>(&mut self, checked: Result<T, String>) -> Option<T> {
         checked.map_err(|problem| self.add(problem)).ok()
     }
+
+    /// The same of what may be wrong in several ways.
+    fn note_all<T>(&mut self, checked: Result<T, Vec<String>>) -> Option<T> {
+        checked.map_err(|problems| self.0.extend(problems)).ok()
+    }
 }
 
 /// Checks every setting, and hands them over only if all are there and safe.
@@ -185,11 +199,20 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
     let issuer_key = need("issuer-key", args.issuer_key).and_then(|path| public_key("issuer-key", &path));
     let issuer_key = problems.note(issuer_key);
     let issuer_app_id = problems.note(need("issuer-app-id", args.issuer_app_id));
-    let sms_url = need("sms-url", args.sms_url).and_then(|text| https("sms-url", &text));
-    let sms_url = problems.note(sms_url);
-    let sms_token =
-        need("sms-token-file", args.sms_token_file).and_then(|path| token("sms-token-file", &path));
-    let sms_token = problems.note(sms_token);
+    let sms = SmsWords {
+        url: get("sms-url", args.sms_url),
+        token_file: get("sms-token-file", args.sms_token_file),
+        sender: get("sms-sender", args.sms_sender),
+        root: get("sms-root", args.sms_root),
+    };
+    let sms = problems.note_all(sms.read(https));
+    let mail = MailWords {
+        url: get("mail-url", args.mail_url),
+        password_file: get("mail-password-file", args.mail_password_file),
+        from: get("mail-from", args.mail_from),
+        root: get("mail-root", args.mail_root),
+    };
+    let mail = problems.note_all(mail.read());
     let reach = reach(args.allow_network, file.get("allow-network"), &mut problems);
 
     let limits = get("gateway-limits", args.gateway_limits)
@@ -199,14 +222,7 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
     let money = rules("money-rules", get("money-rules", args.money_rules), money_rules::parse, &mut problems);
     let safety = get("sign-in-rules", args.sign_in_rules);
     let safety = rules("sign-in-rules", safety, sign_in_rules::parse, &mut problems);
-    let account_bin = get("account-bin", args.account_bin).map_or_else(
-        || Ok(AccountBin::default()),
-        |text| {
-            let wrong = || format!("account-bin {text:?} is not six digits of which the first is a 9");
-            AccountBin::parse(&text).ok_or_else(wrong)
-        },
-    );
-    let account_bin = problems.note(account_bin);
+    let account_bin = problems.note(account_bin(get("account-bin", args.account_bin)));
     let more_issuers = more_issuers(get("more-issuers", args.more_issuers), &mut problems);
     let issuer_bins = issuer_bins(get("issuer-bins", args.issuer_bins), &mut problems);
     let unionpay = contract("unionpay", get("unionpay", args.unionpay), unionpay::read, &mut problems);
@@ -226,8 +242,8 @@ fn check(args: ServeArgs) -> Result<Settings, Vec<String>> {
             issuer_url: issuer_url?,
             issuer_key: issuer_key?,
             issuer_app_id: issuer_app_id?,
-            sms_url: sms_url?,
-            sms_token: sms_token?,
+            sms: sms?,
+            mail: mail?,
             reach,
             limits: limits?,
             rules: money?,
@@ -339,6 +355,12 @@ fn more_issuers(file: Option<String>, problems: &mut Problems) -> Vec<Issuer> {
     }
 }
 
+fn account_bin(given: Option<String>) -> Result<AccountBin, String> {
+    let Some(text) = given else { return Ok(AccountBin::default()) };
+    let wrong = || format!("account-bin {text:?} is not six digits of which the first is a 9");
+    AccountBin::parse(&text).ok_or_else(wrong)
+}
+
 fn network_deadline_ms(given: Option<String>) -> Result<i64, String> {
     let Some(text) = given else { return Ok(Policy::default().send_window_ms) };
     match text.parse::<i64>() {
@@ -443,7 +465,7 @@ fn public_key(name: &str, path: &str) -> Result<PublicKey, String> {
     PublicKey::from_pem(&text).map_err(|error| format!("{name} {path}: {error}"))
 }
 
-fn token(name: &str, path: &str) -> Result<Secret<String>, String> {
+pub(crate) fn token(name: &str, path: &str) -> Result<Secret<String>, String> {
     if let Some(problem) = secret_file_problem(name, path) {
         return Err(problem);
     }

@@ -122,6 +122,14 @@ fn serve_names_every_setting_that_is_missing_or_unsafe() {
         "http://bank.example.org",
         "--sms-token-file",
         token.to_str().unwrap(),
+        "--sms-sender",
+        "口袋",
+        "--mail-url",
+        "smtp://wallet:secret@smtp.example.org",
+        "--mail-password-file",
+        token.to_str().unwrap(),
+        "--mail-root",
+        "/nowhere/root.pem",
         "--gateway-limits",
         "orders=1000,gold=1",
         "--money-rules",
@@ -142,6 +150,11 @@ fn serve_names_every_setting_that_is_missing_or_unsafe() {
         "issuer-key is missing",
         "issuer-app-id is missing",
         "sms-url is missing",
+        "sms-sender \"口袋\": a sender is",
+        "mail-url: a password does not stand in an address",
+        "mail-from is missing beside mail-url",
+        "mail-root: reading /nowhere/root.pem",
+        "mail-password-file",
         "gateway-limits: \"gold\" is none of orders",
         "money-rules: withdraw-fee \"2000000\" is not a rate",
         "money-rules: \"silver\" is none of top-up-least",
@@ -152,6 +165,32 @@ fn serve_names_every_setting_that_is_missing_or_unsafe() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(!said.contains("secret"), "{said}");
+}
+
+#[test]
+fn serve_speaks_in_the_clear_with_a_message_centre_near_by_only_and_trusts_certificates_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root.pem");
+    std::fs::write(&root, "nothing").unwrap();
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "hushhush").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let [root, secret] = [&root, &secret].map(|path| path.to_str().unwrap());
+    for (sms, problem) in [
+        ("smpp://koudai@smsc.example.org:2775", "without TLS only to this machine or a private network"),
+        ("smpps://koudai:hushhush@smsc.example.org:2775", "a password does not stand in an address"),
+        ("smpps://smsc.example.org", "sms-url: write smpps://NAME@HOST:PORT"),
+        ("smpps://koudai@smsc.example.org:3550", "sms-root: there is no certificate in it"),
+        ("http://sms.example.org", "sms-url \"http://sms.example.org\" is not https"),
+    ] {
+        let output = run(&["serve", "--sms-url", sms, "--sms-token-file", secret, "--sms-root", root]);
+        let said = said(&output);
+        assert!(output.status.code() == Some(2) && said.contains(problem), "{problem}: {said}");
+        assert!(!said.contains("hushhush"), "{said}");
+    }
+    let mail = ["serve", "--mail-url", "smtps://smtp.example.org", "--mail-from", "a@example.org"];
+    let said = said(&run(&[&mail[..], &["--mail-password-file", secret]].concat()));
+    assert!(said.contains("mail-url with mail-password-file: a user in the address"), "{said}");
 }
 
 #[test]

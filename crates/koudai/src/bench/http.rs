@@ -21,6 +21,7 @@ use koudai_core::secret::Secret;
 use koudai_core::state::Policy;
 use koudai_engine::{Clock, Engine, Settings};
 use koudai_networks::Reach;
+use koudai_networks::sms::SmsGateway;
 use koudai_store::Tuning;
 use koudai_web::gateway::limits::Limits;
 use koudai_wechatpay::keys::PublicKey;
@@ -102,8 +103,10 @@ pub(super) fn furnish(
         unionpay: None,
         wechat: None,
         alipay: None,
-        sms_url: NOBODY.to_owned(),
-        sms_token: Secret::new("bench".to_owned()),
+        sms: SmsGateway::new(NOBODY, &Secret::new("bench".to_owned()))
+            .map_err(|error| Failure::because("the message gateway", &error))?
+            .into(),
+        mail: None,
         reach: Reach::Local,
         limits: Limits::NONE,
         policy: Policy::default(),

@@ -3,6 +3,7 @@
 
 mod face;
 mod inbox;
+mod mail;
 mod ports;
 mod sandboxes;
 mod shop;
@@ -24,19 +25,24 @@ use koudai_engine::{Clock, Standing};
 use koudai_networks::Reach;
 use koudai_networks::alipay::sandbox as alipay_sandbox;
 use koudai_networks::issuer::sandbox::BIN;
+use koudai_networks::mail::{DEADLINE, Mailer};
+use koudai_networks::relay::Relay;
+use koudai_networks::sms::Sms;
 use koudai_networks::unionpay::sandbox::Papers;
 use koudai_store::Tuning;
 use koudai_web::gateway::limits::Limits;
 use koudai_wechatpay::keys::PublicKey;
 
-use crate::cli::DemoArgs;
+use crate::cli::{DemoArgs, DemoMessages};
 use crate::directory::{self, Kind};
 use crate::failure::Failure;
 use crate::house::{self, Plan, Server};
 use crate::issuers::{self, Issuer};
 use crate::keys::{self, Keys, Progress};
+use crate::messages::{MailWords, SmsWords};
 use crate::unionpay::Contract;
 use crate::{alipay, durable, sandbox, wechat};
+use inbox::Inbox;
 use ports::Ports;
 use sandboxes::Sandbox;
 
@@ -52,6 +58,8 @@ const SAFETY: Safety = Safety {
     wrong_from_block_most: 10_000,
     ..Safety::DEFAULT
 };
+/// Who the demo's mail comes from.
+const MAIL_FROM: &str = "wallet@koudai.example";
 /// How long everything may take to answer.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -92,11 +100,14 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
     let ip = ports.wallet.local_addr().map_err(|error| port_failure(&error))?.ip();
     let inbox = ports::address(&ports.inbox)?;
     let post_to = format!("{}/messages", ports::internal(&ports.inbox)?);
-    let inbox_server = start(ports.inbox, inbox::router(token.clone()))?;
+    let (sms, mailer) = ways(args.messages.clone(), &post_to, &token, &ports.mail)?;
+    let messages = Inbox::new(token, Clock::wall());
+    let mail_server = mail::MailServer::start(ports.mail, messages.clone())?;
+    let inbox_server = start(ports.inbox, inbox::router(messages))?;
     let with = sandboxes::Shared {
         data,
         ip,
-        sms_url: post_to.clone(),
+        sms_url: post_to,
         sms_token_file: data.join(INBOX_TOKEN),
         inbox_url: inbox.clone(),
         log,
@@ -121,8 +132,8 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         unionpay: outside.unionpay_contract(data)?,
         wechat: args.wechat.as_deref().map(wechat::read_of_this_machine).transpose()?,
         alipay: outside.alipay_contract(data)?,
-        sms_url: post_to,
-        sms_token: token,
+        sms,
+        mail: Some(mailer),
         reach: Reach::Local,
         limits: Limits::default(),
         policy: Policy { safety: SAFETY, ..Policy::default() },
@@ -137,6 +148,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         _ = standing.wait_for(|standing| *standing == Standing::Owner) => {}
         () = &mut stop => {
             tokio::join!(wallet_server.stop(), inbox_server.stop());
+            mail_server.stop();
             outside.stop().await;
             return Ok(());
         }
@@ -158,12 +170,17 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
 
     stop.await;
     tokio::join!(shop_server.stop(), wallet_server.stop(), inbox_server.stop());
+    mail_server.stop();
     outside.stop().await;
+    say_goodbye(data);
+    Ok(())
+}
+
+/// Says where the data is. Whoever closed the terminal does not read it.
+fn say_goodbye(data: &Path) {
     let said =
         writeln!(std::io::stderr(), "\n  已停止，数据在 {0} · Stopped; the data is in {0}", data.display());
-    // Whoever closed the terminal does not read it.
     drop(said);
-    Ok(())
 }
 
 /// The networks outside, each a sandbox.
@@ -228,6 +245,44 @@ impl Outsiders {
             other.stop().await;
         }
     }
+}
+
+/// The ways messages leave by: to the inbox, but for what the demo was told of another way. Banks' messages come to the inbox anyway.
+fn ways(
+    told: DemoMessages,
+    post_to: &str,
+    token: &Secret<String>,
+    mail: &TcpListener,
+) -> Result<(Sms, Mailer), Failure> {
+    let wrong = |problems: Vec<String>| Failure::usage(format!("--{}", problems.join("\n  --")));
+    let sms = match told.sms_url {
+        None => {
+            Sms::new(post_to, token, None, None).map_err(|error| Failure::because("the inbox", &error))?
+        }
+        url => {
+            let words = SmsWords {
+                url,
+                token_file: told.sms_token_file,
+                sender: told.sms_sender,
+                root: told.sms_root,
+            };
+            words.read(|_, url| Ok(url.to_owned())).map_err(wrong)?
+        }
+    };
+    let words = MailWords {
+        url: told.mail_url,
+        password_file: told.mail_password_file,
+        from: told.mail_from,
+        root: told.mail_root,
+    };
+    if let Some(mailer) = words.read().map_err(wrong)? {
+        return Ok((sms, mailer));
+    }
+    let at = mail.local_addr().map_err(|error| port_failure(&error))?;
+    let mailer = Relay::smtp(&format!("smtp://{at}"))
+        .and_then(|at| Mailer::new(at, None, MAIL_FROM, None, DEADLINE))
+        .map_err(|error| Failure::because("the inbox's mail", &error))?;
+    Ok((sms, mailer))
 }
 
 fn start(listener: TcpListener, router: axum::Router) -> Result<Server, Failure> {

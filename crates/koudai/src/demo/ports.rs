@@ -24,6 +24,8 @@ pub(super) struct Ports {
     pub(super) unionpay: u16,
     /// From here on Alipay looks for a free one.
     pub(super) alipay: u16,
+    /// Where the inbox takes mail.
+    pub(super) mail: TcpListener,
 }
 
 impl Ports {
@@ -45,7 +47,8 @@ impl Ports {
         let bank = after(&bank_holder)? - 1;
         let unionpay = after(&inbox)?;
         let alipay = following(unionpay)?;
-        Ok(Self { wallet, shop, bank, inbox, unionpay, alipay })
+        let mail = next_free(at.ip(), following(alipay)?)?;
+        Ok(Self { wallet, shop, bank, inbox, unionpay, alipay, mail })
     }
 }
 
@@ -121,6 +124,7 @@ mod tests {
             port(&ports.inbox),
             ports.unionpay,
             ports.alipay,
+            port(&ports.mail),
         ];
         assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
         assert_eq!(address(&ports.wallet).unwrap(), format!("http://localhost:{}", all[0]));
