@@ -56,8 +56,8 @@ impl Disk {
     }
 
     /// What a power cut leaves.
-    pub(super) fn after_power_cut(&self, dice: &mut Dice) -> Self {
-        let mut names = self.durable.clone();
+    pub(super) fn after_power_cut(mut self, dice: &mut Dice) -> Self {
+        let mut names = std::mem::take(&mut self.durable);
         for ((name, id), fate) in self.changes.iter().zip(fates(self.changes.len(), dice)) {
             // A name is there or it is not.
             if fate == Fate::Kept {
@@ -68,7 +68,8 @@ impl Disk {
         for (name, id) in names {
             left.durable.insert(name.clone(), left.files.len());
             left.names.insert(name, left.files.len());
-            left.files.push(self.files[id].after_power_cut(dice));
+            // A file has one name, and is not needed here any more.
+            left.files.push(std::mem::take(&mut self.files[id]).after_power_cut(dice));
         }
         left
     }

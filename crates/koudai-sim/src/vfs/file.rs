@@ -1,5 +1,7 @@
-//! A file: what everybody reads, what is on the disk for certain, and the changes in between, of which a power cut keeps
-//! some.
+//! A file: what everybody reads, and the changes that are not on the disk for certain, of which a power cut keeps some.
+//!
+//! A change keeps what it replaced, so that what is written is written once: a sync has nothing to copy, and what was on
+//! the disk is found by taking changes back, newest first, when power is cut, which is seldom.
 
 use crate::Dice;
 
@@ -10,25 +12,25 @@ const SECTOR: usize = 512;
 #[derive(Clone, Debug, Default)]
 pub(super) struct File {
     now: Vec<u8>,
-    /// As it was after the last sync, but for `changes`.
-    durable: Vec<u8>,
+    /// Since the last sync, or since one that failed and left its changes in memory.
     changes: Vec<Change>,
-    /// What the changes write, one after the other.
-    written: Vec<u8>,
+    /// What the changes replaced, one after the other.
+    replaced: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Change {
     what: What,
     standing: Standing,
+    /// How long the file was before.
+    before: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum What {
-    /// The bytes of `written` from `from`, so many, at `at`.
+    /// So many bytes at `at`.
     Write {
         at: usize,
-        from: usize,
         len: usize,
     },
     Truncate {
@@ -86,15 +88,25 @@ impl File {
     }
 
     pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
+        self.note(What::Write { at, len: bytes.len() });
         put(&mut self.now, at, bytes);
-        let what = What::Write { at, from: self.written.len(), len: bytes.len() };
-        self.written.extend_from_slice(bytes);
-        self.changes.push(Change { what, standing: Standing::Waiting });
     }
 
     pub(super) fn truncate(&mut self, to: usize) {
-        cut(&mut self.now, to);
-        self.changes.push(Change { what: What::Truncate { to }, standing: Standing::Waiting });
+        self.note(What::Truncate { to });
+        self.now.resize(to, 0);
+    }
+
+    /// Keeps what a change is about to replace.
+    fn note(&mut self, what: What) {
+        let before = self.now.len();
+        if matches!(what, What::Truncate { to: 0 }) && self.replaced.is_empty() {
+            // A log that is emptied is kept as it lies.
+            std::mem::swap(&mut self.now, &mut self.replaced);
+        } else {
+            self.replaced.extend_from_slice(&self.now[what.replaces(before)]);
+        }
+        self.changes.push(Change { what, standing: Standing::Waiting, before });
     }
 
     /// Makes every change durable, but for those that were forgotten.
@@ -103,18 +115,15 @@ impl File {
             self.move_waiting(Standing::Synced);
             return;
         }
-        for change in &self.changes {
-            change.what.apply(&mut self.durable, &self.written);
-        }
         self.changes.clear();
-        self.written.clear();
+        self.replaced.clear();
     }
 
-    /// Writes everything again as it is read.
+    /// Writes everything again as it is read, so that it stays as it is.
     pub(super) fn write_again(&mut self) {
-        let now = std::mem::take(&mut self.now);
-        self.write(0, &now);
-        self.truncate(now.len());
+        let len = self.now.len();
+        self.note(What::Write { at: 0, len });
+        self.truncate(len);
     }
 
     /// A sync that failed in the way that leaves changes in memory only, taken for written.
@@ -130,45 +139,58 @@ impl File {
         }
     }
 
-    /// What a power cut leaves.
-    pub(super) fn after_power_cut(&self, dice: &mut Dice) -> Self {
-        let mut left = self.durable.clone();
+    /// What a power cut leaves of a file: what was durable, and of the changes those that the dice keep.
+    pub(super) fn after_power_cut(self, dice: &mut Dice) -> Self {
         let unsure = self.changes.iter().filter(|change| change.standing != Standing::Synced).count();
         let mut fates = fates(unsure, dice).into_iter();
-        for change in &self.changes {
-            let fate = match change.standing {
+        let (mut now, mut replaced) = (self.now, self.replaced);
+        // What each change wrote is there once those after it are taken back.
+        let mut taken_back: Vec<(Change, Vec<u8>)> = vec![];
+        for change in self.changes.into_iter().rev() {
+            let wrote = match change.what {
+                What::Write { at, len } => now[at..at + len].to_vec(),
+                What::Truncate { .. } => vec![],
+            };
+            let range = change.what.replaces(change.before);
+            let old = replaced.split_off(replaced.len() - range.len());
+            now.resize(change.before, 0);
+            now[range].copy_from_slice(&old);
+            taken_back.push((change, wrote));
+        }
+        for (Change { what, standing, .. }, wrote) in taken_back.into_iter().rev() {
+            let fate = match standing {
                 Standing::Synced => Fate::Kept,
                 Standing::Waiting | Standing::Forgotten => fates.next().expect("one for each"),
             };
-            match fate {
-                Fate::Kept => change.what.apply(&mut left, &self.written),
-                Fate::Torn => change.what.torn(dice).apply(&mut left, &self.written),
-                Fate::Lost => {}
+            let kept = match (fate, what) {
+                (Fate::Lost, _) => continue,
+                (Fate::Torn, What::Write { at, len }) => torn(at, len, dice),
+                (Fate::Kept | Fate::Torn, _) => wrote.len(),
+            };
+            match what {
+                What::Write { at, .. } => put(&mut now, at, &wrote[..kept]),
+                What::Truncate { to } => now.resize(to, 0),
             }
         }
-        Self { now: left.clone(), durable: left, ..Self::default() }
+        Self { now, ..Self::default() }
     }
 }
 
 impl What {
-    fn apply(self, bytes: &mut Vec<u8>, written: &[u8]) {
+    /// The bytes it replaces in a file that is so long.
+    fn replaces(self, before: usize) -> std::ops::Range<usize> {
         match self {
-            Self::Write { at, from, len } => put(bytes, at, &written[from..from + len]),
-            Self::Truncate { to } => cut(bytes, to),
+            Self::Write { at, len } => at.min(before)..(at + len).min(before),
+            Self::Truncate { to } => to.min(before)..before,
         }
     }
+}
 
-    /// Its beginning, up to where a sector of the disk ends.
-    fn torn(self, dice: &mut Dice) -> Self {
-        match self {
-            Self::Write { at, from, len } => {
-                let sectors = (at + len).div_ceil(SECTOR) - at / SECTOR;
-                let end = (at / SECTOR + dice.below(sectors)) * SECTOR;
-                Self::Write { at, from, len: end.saturating_sub(at).min(len) }
-            }
-            Self::Truncate { .. } => self,
-        }
-    }
+/// How much of a write is kept: its beginning, up to where a sector of the disk ends.
+fn torn(at: usize, len: usize, dice: &mut Dice) -> usize {
+    let sectors = (at + len).div_ceil(SECTOR) - at / SECTOR;
+    let end = (at / SECTOR + dice.below(sectors)) * SECTOR;
+    end.saturating_sub(at).min(len)
 }
 
 fn put(bytes: &mut Vec<u8>, at: usize, new: &[u8]) {
@@ -180,8 +202,4 @@ fn put(bytes: &mut Vec<u8>, at: usize, new: &[u8]) {
         bytes.resize(at + new.len(), 0);
     }
     bytes[at..at + new.len()].copy_from_slice(new);
-}
-
-fn cut(bytes: &mut Vec<u8>, to: usize) {
-    bytes.resize(to, 0);
 }

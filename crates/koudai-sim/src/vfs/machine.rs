@@ -60,7 +60,7 @@ impl Machine {
 
     /// Every process is gone, and with them what was not durable, as the dice fall.
     pub(super) fn cut_power(&mut self, seed: u64) {
-        self.disk = self.disk.after_power_cut(&mut Dice::new(seed));
+        self.disk = std::mem::take(&mut self.disk).after_power_cut(&mut Dice::new(seed));
         self.kill();
     }
 
