@@ -161,7 +161,7 @@ impl Reader {
         let key = &R::columns()[..R::key_columns()];
         let mut values = vec![];
         let mut row = |cells: &[CellRef<'_>]| each(row_of(cells, &mut values)?);
-        until_an_error(&mut row, |show| self.connection().scan_in_parts(&sql::select_from::<R>(), key, show))
+        until_an_error(&mut row, |show| self.connection().scan_in_parts(sql::select_from::<R>(), key, show))
     }
 
     fn scan_rows<R: Row, E: From<StoreError>>(
@@ -170,7 +170,7 @@ impl Reader {
         mut each: impl FnMut(R) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut values = vec![];
-        self.scan(&sql::select_from::<R>(), rest, |cells| each(row_of(cells, &mut values)?))
+        self.scan(sql::select_from::<R>(), rest, |cells| each(row_of(cells, &mut values)?))
     }
 
     /// Shows every row of a table, in whatever order is quickest. The table is one view all along.

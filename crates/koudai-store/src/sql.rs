@@ -43,10 +43,23 @@ pub(crate) fn select<R: Row>(condition: &str) -> String {
     format!("{} WHERE {condition}", select_from::<R>())
 }
 
-/// `SELECT` of whole rows, up to the condition.
-pub(crate) fn select_from<R: Row>() -> String {
+/// Texts that were made, by their tables. There are a few for each, which stay.
+type Made = RwLock<BTreeMap<&'static str, &'static str>>;
+
+/// The text of a table, made once.
+fn made_once<R: Row>(made: &Made, make: impl FnOnce() -> String) -> &'static str {
+    if let Some(sql) = made.read().unwrap_or_else(PoisonError::into_inner).get(R::TABLE) {
+        return sql;
+    }
+    let sql = make();
+    made.write().unwrap_or_else(PoisonError::into_inner).entry(R::TABLE).or_insert_with(|| sql.leak())
+}
+
+/// `SELECT` of whole rows, up to the condition. It is asked for with every page.
+pub(crate) fn select_from<R: Row>() -> &'static str {
+    static MADE: Made = RwLock::new(BTreeMap::new());
     // A row whose second half is missing is damage, which a plain join would hide.
-    format!("SELECT {} FROM {}", row_columns::<R>(), tables::<R>("LEFT"))
+    made_once::<R>(&MADE, || format!("SELECT {} FROM {}", row_columns::<R>(), tables::<R>("LEFT")))
 }
 
 /// `SELECT` of every row, in key order, and of every half whose other half is missing in either table.
@@ -65,14 +78,10 @@ fn tables<R: Row>(join: &str) -> String {
     }
 }
 
-/// `SELECT` of the row of a key. It is asked for with every row that is read, and made once a table.
+/// `SELECT` of the row of a key. It is asked for with every row that is read.
 pub(crate) fn select_by_key<R: Row>() -> &'static str {
-    static MADE: RwLock<BTreeMap<&'static str, &'static str>> = RwLock::new(BTreeMap::new());
-    if let Some(sql) = MADE.read().unwrap_or_else(PoisonError::into_inner).get(R::TABLE) {
-        return sql;
-    }
-    let sql = select::<R>(&key_condition(&R::columns()[..R::key_columns()]));
-    MADE.write().unwrap_or_else(PoisonError::into_inner).entry(R::TABLE).or_insert_with(|| sql.leak())
+    static MADE: Made = RwLock::new(BTreeMap::new());
+    made_once::<R>(&MADE, || select::<R>(&key_condition(&R::columns()[..R::key_columns()])))
 }
 
 /// The columns that are written, the checksum included.
