@@ -288,6 +288,10 @@ impl<R: Row> Cache<R> {
 
     /// The keys wanted since the last call, each once.
     pub fn take_wanted(&mut self) -> Vec<R::Key> {
+        if !self.is_wanted() {
+            // As in most tables.
+            return vec![];
+        }
         let mut keys = self.wanted.take();
         keys.sort_unstable();
         keys.dedup();

@@ -1,7 +1,7 @@
 //! The one writing connection: commits what a batch changed, sealed and fenced, with a share of what is written behind.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use koudai_core::cache::TableChanges;
 use koudai_core::column::{Row, Shape, Value};
@@ -11,7 +11,7 @@ use koudai_core::rows::{Balance, Rows};
 use koudai_core::time::Timestamp;
 use rusqlite::{Connection, params, params_from_iter};
 
-use super::connection::Cell;
+use super::connection::{Cell, run};
 use super::folding::Folding;
 use super::lock::DirectoryLock;
 use crate::PARTITION;
@@ -25,8 +25,6 @@ use crate::sql;
 pub(super) struct SqliteCommitter {
     connection: Connection,
     recent: Arc<Recent>,
-    tables: Vec<Statements>,
-    balance: Statements,
     folding: Folding,
     _lock: Option<DirectoryLock>,
 }
@@ -39,6 +37,11 @@ struct Statements {
     width: usize,
     key_width: usize,
 }
+
+/// Those of every table of `Rows::shapes`, and of balances, which are written behind.
+static STATEMENTS: LazyLock<(Vec<Statements>, Statements)> = LazyLock::new(|| {
+    (Rows::shapes().iter().map(Statements::of).collect(), Statements::of(&Balance::shapes()[0]))
+});
 
 impl Statements {
     fn of(shape: &Shape) -> Self {
@@ -69,9 +72,7 @@ impl SqliteCommitter {
         recent: Arc<Recent>,
         lock: Option<DirectoryLock>,
     ) -> Self {
-        let tables = Rows::shapes().iter().map(Statements::of).collect();
-        let balance = Statements::of(&Balance::shapes()[0]);
-        Self { connection, recent, tables, balance, folding, _lock: lock }
+        Self { connection, recent, folding, _lock: lock }
     }
 
     fn write(&self, commit: &Commit, share: &Share) -> rusqlite::Result<()> {
@@ -97,7 +98,7 @@ impl SqliteCommitter {
     }
 
     fn write_changes(&self, changes: &TableChanges) -> rusqlite::Result<()> {
-        let table = &self.tables[changes.table];
+        let table = &STATEMENTS.0[changes.table];
         for (sql, cells, width) in [
             (&table.upsert, &changes.upserts, table.width),
             (&table.delete, &changes.deletes, table.key_width),
@@ -115,8 +116,9 @@ impl SqliteCommitter {
 
     fn write_share(&self, share: &Share) -> rusqlite::Result<()> {
         if !share.balances.is_empty() {
-            let mut statement = self.connection.prepare_cached(&self.balance.upsert)?;
-            let mut cells = Vec::with_capacity(self.balance.width);
+            let table = &STATEMENTS.1;
+            let mut statement = self.connection.prepare_cached(&table.upsert)?;
+            let mut cells = Vec::with_capacity(table.width);
             for balance in &share.balances {
                 cells.clear();
                 balance.write(&mut cells);
@@ -143,14 +145,13 @@ impl Committer for SqliteCommitter {
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         let share = self.recent.share(commit.journals.len());
         let not_committed = |source| CommitError::NotCommitted(committing(source));
-        let begin = self.connection.execute_batch("BEGIN IMMEDIATE");
-        begin.map_err(not_committed)?;
+        run(&self.connection, "BEGIN IMMEDIATE").map_err(not_committed)?;
         if let Err(error) = self.write(commit, &share) {
             // An error may have ended the transaction already; either way nothing of it stays.
-            let _ended = self.connection.execute_batch("ROLLBACK");
+            let _ended = run(&self.connection, "ROLLBACK");
             return Err(not_committed(error));
         }
-        if let Err(error) = self.connection.execute_batch("COMMIT") {
+        if let Err(error) = run(&self.connection, "COMMIT") {
             return Err(self.not_ended(error));
         }
         self.recent.apply(&commit.journals);

@@ -47,6 +47,12 @@ pub(super) fn take_cells(
     Ok(())
 }
 
+/// Runs a statement without values, which is kept, as transactions begin and end with the same few.
+pub(super) fn run(connection: &rusqlite::Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
 /// A connection that only reads. Another process's checkpoint may hold it up for a moment, never longer than this.
 pub(super) fn open_read_only(place: &Place, cache_kib: i64) -> rusqlite::Result<rusqlite::Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -7,7 +7,7 @@ use koudai_core::column::{Row, Value};
 use koudai_core::rows::Rows;
 use rusqlite::{Connection, params_from_iter};
 
-use super::connection::{Cell, open_read_only, take_cells};
+use super::connection::{Cell, open_read_only, run, take_cells};
 use super::place::Place;
 use crate::commit::{Loader, load_recent};
 use crate::error::StoreError;
@@ -37,8 +37,11 @@ impl Loader for SqliteLoader {
         // Memory first, then the tables: a balance leaves memory only once it is in its table.
         load_recent(&self.recent, rows);
         let reading = || StoreError::sqlite("loading rows");
-        let view = self.connection.unchecked_transaction().map_err(reading())?;
-        rows.visit(&mut Load(&view))
+        run(&self.connection, "BEGIN").map_err(reading())?;
+        let loaded = rows.visit(&mut Load(&self.connection));
+        // An error may have ended the view already.
+        let _ended = run(&self.connection, "ROLLBACK");
+        loaded
     }
 }
 
