@@ -88,13 +88,18 @@ impl From<MerchantRefusal> for Why {
 /// A command on its way.
 pub(super) struct Flight {
     pub(super) about: About,
+    /// What came back.
+    pub(super) said: Option<Said>,
     poll: Box<dyn FnMut() -> Option<Said>>,
 }
 
 impl Flight {
-    /// What came back, if anything did.
-    pub(super) fn look(&mut self) -> Option<Said> {
-        (self.poll)()
+    /// Whether anything came back.
+    pub(super) fn is_answered(&mut self) -> bool {
+        if self.said.is_none() {
+            self.said = (self.poll)();
+        }
+        self.said.is_some()
     }
 }
 
@@ -144,5 +149,5 @@ where
         Ok(Err(Failed::Stopped)) | Err(TryRecvError::Closed) => Some(Said::Lost),
         Err(TryRecvError::Empty) => None,
     };
-    Flight { about, poll: Box::new(poll) }
+    Flight { about, said: None, poll: Box::new(poll) }
 }

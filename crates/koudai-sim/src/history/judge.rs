@@ -17,15 +17,9 @@ impl History {
         if !self.follow()? {
             return Ok(());
         }
-        let mut heard = vec![];
-        self.flights.retain_mut(|flight: &mut Flight| match flight.look() {
-            Some(said) => {
-                heard.push((flight.about.clone(), said));
-                false
-            }
-            None => true,
-        });
-        for (about, said) in heard {
+        let heard: Vec<Flight> = self.flights.extract_if(.., Flight::is_answered).collect();
+        for Flight { about, said, .. } in heard {
+            let said = said.expect("it is answered");
             if matches!(said, Said::Lost) {
                 self.report.lost += 1;
             } else {
@@ -34,6 +28,11 @@ impl History {
             self.judge(&about, &said).map_err(|finding| format!("{about:?}: {finding}"))?;
         }
         Ok(())
+    }
+
+    /// Whether anything came back that was not heard yet.
+    pub(super) fn is_answered(&mut self) -> bool {
+        self.flights.iter_mut().any(Flight::is_answered)
     }
 
     /// Whether what was said is true.

@@ -221,7 +221,6 @@ impl History {
     fn enter(&mut self, mut opened: Opened) {
         opened.committer = Box::new(Faulty::new(opened.committer, Shared::clone(&self.plan)));
         self.engine = Some(ByHand::begin(opened, &self.house));
-        self.reader = None;
     }
 
     fn play(mut self) -> Result<Report, Finding> {
@@ -274,7 +273,8 @@ impl History {
                 self.report.commits += 1;
                 self.hear()
             }
-            Ok(true) if step == Step::Decide => self.hear(),
+            // Nothing was committed, and most often nobody was answered.
+            Ok(true) if step == Step::Decide && self.is_answered() => self.hear(),
             Ok(_) => Ok(()),
             Err(gone) => self.lose(gone),
         }
