@@ -62,9 +62,14 @@ impl Books {
         ended
     }
 
-    /// The same beside somebody else who reads and does not come to an end.
+    /// One process that opens and does nothing: whoever is the first makes the ledger.
+    pub(crate) fn live_briefly(&mut self, world: &World) -> Result<(), StoreError> {
+        self.open(world).map(drop)
+    }
+
+    /// The same as `live` beside somebody else who reads and does not come to an end.
     pub(crate) fn live_beside_a_reader(&mut self, world: &World) -> Result<(), StoreError> {
-        drop(self.open(world)?);
+        self.live_briefly(world)?;
         let reader = self.database(world).reader()?;
         reader.snapshot(|reader| {
             reader.newest_seal()?;
