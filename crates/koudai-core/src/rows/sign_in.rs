@@ -54,7 +54,7 @@ row_types! {
     }
 
     /// The one-time code last sent to a phone or an address for a purpose. The code is a MAC of the nonce and is kept nowhere. Source.
-    OneTimeCode in one_time_code as one_time_code {
+    OneTimeCode in sent_code as one_time_code {
         /// Where to and what for.
         key: CodeKey,
         /// What the code is derived from.
@@ -76,7 +76,7 @@ row_types! {
     }
 
     /// A message on its way to a phone; its code is derived when it is sent. Source; deleted once sent or stale.
-    Message in message as message {
+    Message in outgoing_message as message {
         /// The message.
         id: MessageId,
         /// Where it goes.

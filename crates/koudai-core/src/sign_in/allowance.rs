@@ -2,7 +2,7 @@
 //!
 //! What is counted stands under a keyed hash, so that no address or number is kept for it.
 
-use std::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::refusal::Refusal;
 use crate::rows::Allowance;
@@ -23,7 +23,7 @@ impl AddressBlock {
         match address.to_canonical() {
             IpAddr::V4(four) => {
                 let [a, b, c, _] = four.octets();
-                Self(std::net::Ipv4Addr::from([a, b, c, 0]).to_ipv6_mapped().octets())
+                Self(Ipv4Addr::from([a, b, c, 0]).to_ipv6_mapped().octets())
             }
             IpAddr::V6(six) => Self(Ipv6Addr::from_bits(six.to_bits() >> 80 << 80).octets()),
         }

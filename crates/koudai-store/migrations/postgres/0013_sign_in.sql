@@ -20,7 +20,7 @@ CREATE INDEX IF NOT EXISTS device_by_person ON device (person, last_at);
 
 -- Codes that are under way are void: whoever waits for one asks again.
 DROP TABLE IF EXISTS one_time_code;
-CREATE TABLE IF NOT EXISTS one_time_code (
+CREATE TABLE IF NOT EXISTS sent_code (
     contact TEXT NOT NULL,
     purpose TEXT NOT NULL,
     nonce BYTEA NOT NULL,
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS one_time_code (
 );
 
 DROP TABLE IF EXISTS message;
-CREATE TABLE IF NOT EXISTS message (
+CREATE TABLE IF NOT EXISTS outgoing_message (
     id BIGINT NOT NULL PRIMARY KEY,
     contact TEXT NOT NULL,
     purpose TEXT NOT NULL,
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS message (
     language TEXT,
     agreement BIGINT
 );
-CREATE INDEX IF NOT EXISTS message_by_time ON message (next_at);
+CREATE INDEX IF NOT EXISTS outgoing_message_by_time ON outgoing_message (next_at);
 
 CREATE TABLE IF NOT EXISTS login_password (
     person BIGINT NOT NULL PRIMARY KEY,

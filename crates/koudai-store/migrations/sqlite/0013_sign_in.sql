@@ -20,7 +20,7 @@ CREATE INDEX device_by_person ON device (person, last_at);
 
 -- Codes that are under way are void: whoever waits for one asks again.
 DROP TABLE one_time_code;
-CREATE TABLE one_time_code (
+CREATE TABLE sent_code (
     contact    TEXT    NOT NULL,
     purpose    TEXT    NOT NULL,
     nonce      BLOB    NOT NULL,
@@ -35,7 +35,7 @@ CREATE TABLE one_time_code (
 ) STRICT, WITHOUT ROWID;
 
 DROP TABLE message;
-CREATE TABLE message (
+CREATE TABLE outgoing_message (
     id         INTEGER NOT NULL PRIMARY KEY,
     contact    TEXT    NOT NULL,
     purpose    TEXT    NOT NULL,
@@ -46,7 +46,7 @@ CREATE TABLE message (
     language   TEXT,
     agreement  INTEGER
 ) STRICT;
-CREATE INDEX message_by_time ON message (next_at);
+CREATE INDEX outgoing_message_by_time ON outgoing_message (next_at);
 
 CREATE TABLE login_password (
     person INTEGER NOT NULL PRIMARY KEY,

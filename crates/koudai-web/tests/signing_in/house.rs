@@ -23,7 +23,7 @@ pub(crate) struct House {
     pub(crate) rig: Rig,
     pub(crate) clock: Clock,
     pub(crate) origin: String,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl House {
@@ -37,7 +37,7 @@ impl House {
     }
 
     pub(crate) fn browser(&self) -> Browser<'_> {
-        Browser { house: self, http: rig::browser(), cookies: BTreeMap::new(), json: false }
+        Browser { house: self, http: rig::browser(), cookies: BTreeMap::new(), json: false, forwarded: None }
     }
 
     /// The code that was sent for a purpose.
@@ -88,14 +88,22 @@ pub(crate) struct Browser<'a> {
     pub(crate) cookies: BTreeMap<String, String>,
     /// Whether it asks for JSON, as a page's script does.
     json: bool,
+    /// The address that a proxy on this machine would say it comes from.
+    pub(crate) forwarded: Option<String>,
 }
 
 impl Browser<'_> {
     async fn send(&mut self, request: reqwest::RequestBuilder) -> Reply {
+        self.send_from(request, ("sec-fetch-site", "same-origin")).await
+    }
+
+    async fn send_from(&mut self, request: reqwest::RequestBuilder, (name, value): (&str, &str)) -> Reply {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut request =
-            request.header("cookie", cookies.join("; ")).header("sec-fetch-site", "same-origin");
+        let mut request = request.header("cookie", cookies.join("; ")).header(name, value);
+        if let Some(address) = &self.forwarded {
+            request = request.header("x-forwarded-for", address);
+        }
         if self.json {
             request = request.header("accept", "application/json");
         }
@@ -131,6 +139,13 @@ impl Browser<'_> {
             self.http.post(self.url(path)).header("content-type", "application/x-www-form-urlencoded");
         let body = serde_urlencoded::to_string(fields).unwrap();
         self.send(request.body(body)).await
+    }
+
+    /// An empty form as a page elsewhere would have it sent.
+    pub(crate) async fn post_from(&mut self, path: &str, origin: (&str, &str)) -> Reply {
+        let request =
+            self.http.post(self.url(path)).header("content-type", "application/x-www-form-urlencoded");
+        self.send_from(request, origin).await
     }
 
     pub(crate) async fn sign_in_by_code(&mut self, phone: &str) {
