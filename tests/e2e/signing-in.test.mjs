@@ -22,7 +22,7 @@ before(async () => {
   demo = spawn(process.env.KOUDAI_BIN, [
     "--log", "debug", "demo", "--json", "--data", join(folder, "data"),
     "--sms-url", `smpp://koudai@127.0.0.1:${centre.port}`, "--sms-token-file", join(folder, "centre-password"),
-    "--sms-sender", "10690000", "--mail-url", `smtp://127.0.0.1:${relay.port}`, "--mail-from", "Koudai <wallet@koudai.example>",
+    "--sms-sender", "10690000", "--mail-url", `smtp://127.0.0.1:${relay.port}`, "--mail-from", "Koudai <wallet@koudai.example>", "--sign-in-rules", "code-gap=1",
   ], { stdio: ["ignore", "pipe", "pipe"] });
   demo.stderr.on("data", (bytes) => { log += bytes; });
   const [addresses] = await once(demo.stdout, "data");
@@ -96,6 +96,7 @@ test("a person signs in by every way there is, each set up in the security centr
 
   // An e-mail address, confirmed by a code that comes as mail.
   await page.locator('a[href="/security/email"]').tap();
+  await page.waitForURL(/\/security\/email/);
   await shot(page, "security-email");
   await page.fill("#email-code [name=email]", "nonsense@");
   await page.evaluate(() => { document.querySelector("#email-code").noValidate = true; });
@@ -116,6 +117,7 @@ test("a person signs in by every way there is, each set up in the security centr
 
   // A password: a common one is refused, and a good one taken.
   await page.locator('a[href="/security/password"]').tap();
+  await page.waitForURL(/\/security\/password/);
   await page.fill("[name=password]", "password123");
   await press(page, "#login-password");
   await page.waitForSelector('[data-refusal="LOGIN_PASSWORD_COMMON"]');
@@ -154,6 +156,7 @@ test("a person signs in by every way there is, each set up in the security centr
   // By the password, on a device that was used before.
   await signOut(page);
   await page.locator('a[href="/login?by=password"]').tap();
+  await page.waitForURL(/by=password/);
   await page.fill("[name=account]", address);
   await page.fill("[name=password]", "not-the-password");
   await press(page, "#login-password");
@@ -167,7 +170,9 @@ test("a person signs in by every way there is, each set up in the security centr
   // By a code to the address, in English.
   await signOut(page);
   await page.locator('a[href^="/lang/en"]').tap();
+  await page.waitForSelector('html[lang="en"]');
   await page.locator('a[href="/login?by=email"]').tap();
+  await page.waitForURL(/by=email/);
   await shot(page, "login-email-en");
   await page.fill("[name=email]", address);
   await press(page, "#login-code");

@@ -341,6 +341,9 @@ pub(crate) struct DemoArgs {
     /// Journals between two turns of what is written behind; for crash tests, which see too few to wait for the usual
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) generation: Option<i64>,
+    /// How many codes people are sent and how often they may be wrong, such as `code-gap=10`; much, if absent
+    #[arg(long, value_name = "NAME=VALUE,…")]
+    pub(crate) sign_in_rules: Option<String>,
 }
 
 impl Default for DemoArgs {
@@ -357,6 +360,7 @@ impl Default for DemoArgs {
             unionpay_url: None,
             alipay_url: None,
             generation: None,
+            sign_in_rules: None,
         }
     }
 }

@@ -24,7 +24,15 @@ const RULES: [Named; 11] = [
 /// # Errors
 /// Every entry that is wrong, in words for the operator.
 pub(crate) fn parse(text: &str) -> Result<Safety, Vec<String>> {
-    let mut policy = Policy::default();
+    parse_over(Safety::DEFAULT, text)
+}
+
+/// The same over something other than the default.
+///
+/// # Errors
+/// As `parse`.
+pub(crate) fn parse_over(safety: Safety, text: &str) -> Result<Safety, Vec<String>> {
+    let mut policy = Policy { safety, ..Policy::default() };
     rules::apply(&mut policy, &RULES, text)?;
     let Safety {
         codes_an_hour,

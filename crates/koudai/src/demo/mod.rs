@@ -41,7 +41,7 @@ use crate::issuers::{self, Issuer};
 use crate::keys::{self, Keys, Progress};
 use crate::messages::{MailWords, SmsWords};
 use crate::unionpay::Contract;
-use crate::{alipay, durable, sandbox, wechat};
+use crate::{alipay, durable, sandbox, sign_in_rules, wechat};
 use inbox::Inbox;
 use ports::Ports;
 use sandboxes::Sandbox;
@@ -83,6 +83,11 @@ struct Addresses {
 /// If a port, the data directory or one of the servers cannot be used.
 pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
     let mut stop = pin!(house::stop_signal());
+    let safety = match &args.sign_in_rules {
+        None => SAFETY,
+        Some(text) => sign_in_rules::parse_over(SAFETY, text)
+            .map_err(|wrong| Failure::usage(format!("--sign-in-rules: {}", wrong.join("; "))))?,
+    };
     let ports = Ports::take(args.listen)?;
     let data = args.data.as_path();
     directory::prepare(data, Kind::Demo)?;
@@ -136,7 +141,7 @@ pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
         mail: Some(mailer),
         reach: Reach::Local,
         limits: Limits::default(),
-        policy: Policy { safety: SAFETY, ..Policy::default() },
+        policy: Policy { safety, ..Policy::default() },
         tuning: args.generation.map_or_else(Tuning::default, |generation| Tuning { generation }),
     };
     let house = house::open(plan, keys)?;
