@@ -75,6 +75,7 @@ export const heard = async ({ order_no }) => (await json(`${env.shop}/orders/${o
 
 /** Waits until a page that looks by itself shows something; it looks at once when the network is back. */
 export async function arrives(page, selector) {
-  await page.evaluate(() => dispatchEvent(new Event("online")));
+  // A page that is on its way already has looked by itself.
+  await page.evaluate(() => dispatchEvent(new Event("online"))).catch(() => {});
   await page.waitForSelector(selector);
 }
