@@ -1,8 +1,9 @@
 //! Guessing codes and passwords: online, from many addresses, at one account or at many.
 
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{CodePurpose, Session};
+use koudai_core::rows::{Allowance, CodePurpose, Session};
 use koudai_core::time::DAY;
+use tokio::io::AsyncWriteExt;
 
 use crate::house::{House, PASSWORD, PHONE};
 use crate::rig::Rig;
@@ -87,6 +88,31 @@ async fn a_password_is_not_guessed_from_one_address_at_many_accounts_or_from_man
     owner.sign_out().await;
     let back = owner.post("/login/password", &[("account", PHONE), ("password", PASSWORD)]).await;
     assert_eq!((back.status, back.location.as_str()), (303, "/"), "{}", back.refusal());
+}
+
+#[tokio::test]
+async fn a_try_counts_though_whoever_made_it_hangs_up_before_it_is_answered() {
+    let house = House::start().await;
+    let mut answered = 0;
+    for n in 0..30 {
+        let body = format!("account=137{n:08}&password=a+guess+of+mine");
+        let request = format!(
+            "POST /login/password HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = tokio::net::TcpStream::connect(house.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        // Now sooner, now later: some hang up while their password is hashed.
+        tokio::time::sleep(std::time::Duration::from_millis(n % 15)).await;
+        answered += u32::from(stream.try_read(&mut [0; 1]).is_ok());
+    }
+    // All that was tried is counted for the address; of those who hung up, as many as had got so far.
+    crate::rig::until(async || {
+        let rows = house.rig.app.engine.read(koudai_store::Reader::all::<Allowance>).await.unwrap();
+        rows.iter().map(|row| row.used).max().filter(|used| *used > answered)
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
     Agreement, Allowance, Attempt, AttemptNumber, Balance, Card, CodePayment, Delivery, DeliveryKey,
     DeliveryOutcome, MerchantCertificate, Message, NoticeCursor, NoticeKey, NoticeRetry, NoticeTally,
-    OpenAttempt, OrderCode, Passkey, PayerCode, Refund, StaticCode, UsedChallenge, UsedLoginCode,
-    WaitingTransfer, WaitingWithdrawal,
+    OneTimeCode, OpenAttempt, OrderCode, Passkey, PayerCode, Refund, StaticCode, UsedChallenge,
+    UsedLoginCode, WaitingTransfer, WaitingWithdrawal,
 };
 use koudai_core::time::Timestamp;
 
@@ -588,6 +588,14 @@ impl Reader {
     /// As `get`.
     pub fn ended_allowances(&self, now: Timestamp, limit: i64) -> Result<Vec<Allowance>, StoreError> {
         self.find("ends_at <= ?1 ORDER BY ends_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Codes that were asked for by a moment.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn codes_sent_by(&self, at: Timestamp, limit: i64) -> Result<Vec<OneTimeCode>, StoreError> {
+        self.find("asked_at <= ?1 ORDER BY asked_at LIMIT ?2", &[Value::Int(at.0), Value::Int(limit)])
     }
 
     /// A person's passkeys, the oldest first.

@@ -216,14 +216,16 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         Refusal::PhoneInvalid => {
             l.say("请输入 11 位中国大陆手机号", "Enter a mainland China number of 11 digits")
         }
-        Refusal::CodeTooSoon { .. } => l.say("请稍等，先查看短信", "Wait a moment and look at your messages"),
+        Refusal::CodeTooSoon { .. } => {
+            l.say("请稍等，先查看收到的消息", "Wait a moment and look at your messages")
+        }
         Refusal::TooManyCodes { .. } | Refusal::WithdrawalNotCovered | Refusal::Busy => {
             l.say("请稍后再试", "Try again later")
         }
         Refusal::CodeWrong { tries_left: 0 } | Refusal::CodeExpired => {
             l.say("请重新获取验证码", "Ask for a new code")
         }
-        Refusal::CodeWrong { .. } => l.say("请核对最新一条短信", "Check the latest message"),
+        Refusal::CodeWrong { .. } => l.say("请核对最新收到的验证码", "Check the latest message"),
         Refusal::EmailInvalid => l.say("请核对邮箱地址", "Check the address"),
         Refusal::EmailUnbound => l.say(
             "请用手机号登录，再到安全中心绑定邮箱",

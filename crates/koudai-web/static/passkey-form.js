@@ -23,9 +23,8 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
     busy(true);
     try {
       const reply = await fetch(form.dataset.options, { headers: { Accept: "application/json" } });
-      const here = new URL(form.action).pathname;
-      if (reply.status === 401) return location.assign(`/login?next=${here}`);
-      if (reply.status === 403) return location.assign(`/security/proof?next=${here}`);
+      if (reply.status === 401) return location.assign(`/login?next=${location.pathname}`);
+      if (reply.status === 403) return location.assign(`/security/proof?next=${location.pathname}`);
       if (!reply.ok) throw new Error(`${reply.status}`);
       const posted = await ways[form.dataset.passkey](await reply.json());
       busy(false);

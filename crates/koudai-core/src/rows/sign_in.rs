@@ -104,8 +104,8 @@ row_types! {
         /// What the slow hash is salted with. It stays when the password changes, so that one that was used before is known by
         /// one slow hash.
         salt: [u8; 16],
-        /// HMAC under the operator's key of the password's slow hash.
-        mac: [u8; 32],
+        /// HMAC under the operator's key of the password's slow hash; `None` of somebody who does without one now.
+        mac: Option<[u8; 32]>,
         /// When it was last set.
         set_at: Timestamp,
         /// The MACs of the ones before, 32 bytes each, the newest first.

@@ -13,7 +13,7 @@ use crate::time::{DAY, HOUR, Timestamp};
 /// How long an allowance that has ended is kept, ms: whoever sweeps is never ahead of who counts.
 pub const ENDED_KEPT_MS: i64 = HOUR;
 
-/// The addresses that one party can be taken to have: 256 of version 4, or what one site is given of version 6 (RFC 6177).
+/// The addresses that one party can be taken to have: 256 of version 4, or of version 6 as many as a large site is given (RFC 6177).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressBlock([u8; 16]);
 
@@ -37,6 +37,8 @@ pub struct Asker {
     pub block: Option<AddressBlock>,
     /// SHA-256 of what the device holds; `None` of a program that names none.
     pub device: Option<[u8; 32]>,
+    /// SHA-256 of what the edge drew for the device to be known by, should it be new to whoever signs in.
+    pub fresh: Option<[u8; 32]>,
 }
 
 /// What is counted.

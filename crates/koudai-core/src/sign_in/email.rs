@@ -33,7 +33,10 @@ impl Command for RequestEmailCode {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<u32, Stop<Refusal>> {
         proven(tx, &self.session)?;
         let key = code_key(&self.email);
-        send_code(tx, CodeWanted { key, request: self.session, asker: &self.asker, language: self.language })
+        send_code(
+            tx,
+            CodeWanted { key, request: self.session, asker: Some(&self.asker), language: self.language },
+        )
     }
 }
 
@@ -46,8 +49,6 @@ pub struct SetEmail {
     pub email: Email,
     /// The six digits as typed.
     pub code: Secret<String>,
-    /// Who asks.
-    pub asker: Asker,
 }
 
 impl Command for SetEmail {
@@ -62,7 +63,7 @@ impl Command for SetEmail {
         if let Some(before) = &person.email {
             tx.rows().email_owner.get(before).or_stop()?;
         }
-        use_code(tx, &key, &self.session, &self.code, &self.asker)?;
+        use_code(tx, &key, &self.session, &self.code)?;
         if owner.is_some_and(|owner| owner != person.id) {
             // Whoever reads this has just shown that the address is theirs.
             return Err(Refusal::EmailTaken.into());

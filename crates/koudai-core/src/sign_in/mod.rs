@@ -8,6 +8,7 @@ mod email;
 mod passkey;
 mod password;
 mod proof;
+mod sent;
 
 use crate::id::{MessageId, PersonId};
 use crate::identity::Contact;
@@ -19,7 +20,7 @@ use crate::secret::Secret;
 use crate::state::{Command, Event, Keys, OrStop, Stop, Tx, keyed_mac};
 use crate::time::{HOUR, MINUTE, SECOND, Timestamp};
 
-use allowance::{CodeCounts, WrongHere};
+use allowance::CodeCounts;
 
 pub use allowance::{AddressBlock, Asker, ENDED_KEPT_MS, SweepAllowances, wrong_from};
 pub use email::{RemoveEmail, RequestEmailCode, SetEmail};
@@ -31,6 +32,7 @@ pub use password::{
     PasswordAnswer, PasswordTried, RemoveLoginPassword, SetLoginPassword, SignInByPassword, salt_of_nobody,
 };
 pub use proof::{ProveByCode, ProveByPasskey, RequestProof};
+pub use sent::{SENT_KEPT_MS, SweepSentCodes};
 
 /// A code lives five minutes (at most ten: OWASP ASVS 6.5.5).
 pub const CODE_LIFE_MS: i64 = 5 * MINUTE;
@@ -57,7 +59,8 @@ pub struct Safety {
     /// Wrong log-in passwords for one account before they are refused unread for `pause_ms`. A device that its holder has signed
     /// in on has a count of its own, so that nobody else can keep them out.
     pub wrong_passwords_most: u32,
-    /// Wrong codes and passwords from one block of addresses before they are refused unread for `pause_ms`.
+    /// Wrong log-in passwords from one block of addresses, on devices that are not their holders' own, before they are refused
+    /// unread for `pause_ms`.
     pub wrong_from_block_most: u32,
     /// How long that is, from the first, ms.
     pub pause_ms: i64,
@@ -109,7 +112,9 @@ struct CodeWanted<'a> {
     key: CodeKey,
     /// SHA-256 of what whoever asks holds.
     request: [u8; 32],
-    asker: &'a Asker,
+    /// Who asks, unless it is somebody who is signed in and asks for a code to their own phone: how often that is done is bounded by
+    /// the phone, and nothing that strangers do may keep them from it.
+    asker: Option<&'a Asker>,
     language: Option<Language>,
 }
 
@@ -139,8 +144,10 @@ fn send_code(tx: &mut Tx<'_>, wanted: CodeWanted<'_>) -> Result<u32, Stop<Refusa
         let midnight = Timestamp::of_china_day(now.china_day() + 1);
         return Err(Refusal::TooManyCodes { wait_s: seconds_until(midnight, now) }.into());
     }
-    let counts = CodeCounts::read(tx, wanted.asker)?;
-    counts.add(tx);
+    if let Some(asker) = wanted.asker {
+        let counts = CodeCounts::read(tx, asker)?;
+        counts.add(tx);
+    }
     let nonce = tx.random();
     let message = Message {
         id: MessageId(tx.fresh_id()),
@@ -181,17 +188,15 @@ fn prepare_code(tx: &mut Tx<'_>, key: &CodeKey) -> Result<(), Stop<Refusal>> {
 ///
 /// # Errors
 /// `CodeExpired` of a code that is past its time, used, void, or was asked for by somebody else, of whom no try is counted;
-/// `CodeWrong`; `SignInPaused`.
+/// `CodeWrong`.
 fn use_code(
     tx: &mut Tx<'_>,
     key: &CodeKey,
     request: &[u8; 32],
     code: &Secret<String>,
-    asker: &Asker,
 ) -> Result<(), Stop<Refusal>> {
     let now = tx.now();
     let row = tx.rows().one_time_code.get(key).or_stop()?.cloned();
-    let wrong_here = WrongHere::read(tx, asker)?;
     let mut row = row.filter(|row| row.request == *request).ok_or(Refusal::CodeExpired)?;
     if row.tries_left == 0 || now.since(row.asked_at) >= CODE_LIFE_MS {
         return Err(Refusal::CodeExpired.into());
@@ -201,7 +206,6 @@ fn use_code(
         row.tries_left -= 1;
         let tries_left = row.tries_left;
         tx.rows().one_time_code.put(row);
-        wrong_here.add(tx);
         return Err(Refusal::CodeWrong { tries_left }.into());
     }
     row.tries_left = 0;
@@ -236,7 +240,10 @@ impl Command for RequestCode {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<u32, Stop<Refusal>> {
         let key = CodeKey { contact: self.contact.clone(), purpose: CodePurpose::SignIn };
-        send_code(tx, CodeWanted { key, request: self.request, asker: &self.asker, language: self.language })
+        send_code(
+            tx,
+            CodeWanted { key, request: self.request, asker: Some(&self.asker), language: self.language },
+        )
     }
 }
 
@@ -269,6 +276,8 @@ pub struct SignedIn {
     pub person: PersonId,
     /// Whether they have a payment password.
     pub has_payment_password: bool,
+    /// Whether the device is known from now on by what the edge drew for it.
+    pub new_device: bool,
 }
 
 impl Command for SignIn {
@@ -280,8 +289,9 @@ impl Command for SignIn {
         let key = CodeKey { contact: self.contact.clone(), purpose: CodePurpose::SignIn };
         prepare_code(tx, &key)?;
         let owner = owner(tx, &self.contact)?;
-        let opening = Opening::prepare(tx, owner, &self.asker, self.token_hash)?;
-        use_code(tx, &key, &self.request, &self.code, &self.asker)?;
+        let looked_at = owner.unwrap_or_else(|| nobody(tx.keys(), &self.contact));
+        let opening = Opening::prepare(tx, looked_at, &self.asker, self.token_hash)?;
+        use_code(tx, &key, &self.request, &self.code)?;
         let person = match (owner, &self.contact) {
             (Some(person), _) => person,
             // Whoever reads this has just shown that the address is theirs.
@@ -303,7 +313,9 @@ impl Command for SignIn {
                 id
             }
         };
-        Ok(opening.open(tx, person, now))
+        // Whoever reads somebody's mail is not them: an address signs in and proves nothing more.
+        let proven_at = if matches!(self.contact, Contact::Phone(_)) { now } else { Timestamp(0) };
+        Ok(opening.open(tx, person, proven_at))
     }
 }
 
@@ -318,8 +330,16 @@ fn owner(tx: &mut Tx<'_>, contact: &Contact) -> Result<Option<PersonId>, Stop<Re
     })
 }
 
+/// Stands for the holder of a number or address that nobody holds, so that as much is looked up for it as for one that somebody
+/// does. No person has a number below zero.
+pub fn nobody(keys: &Keys, contact: &Contact) -> PersonId {
+    let mac = keyed_mac(keys.one_time_code.expose(), &[b"nobody", contact.text().as_bytes()]);
+    let number = i64::from_be_bytes(*mac.first_chunk().expect("a MAC of 32 bytes begins with 8"));
+    PersonId(number | i64::MIN)
+}
+
 /// What a person's device is found by.
-fn device_key(keys: &Keys, person: PersonId, device: &[u8; 32]) -> [u8; 32] {
+pub fn device_key(keys: &Keys, person: PersonId, device: &[u8; 32]) -> [u8; 32] {
     keyed_mac(keys.one_time_code.expose(), &[b"device", &person.0.to_be_bytes(), device])
 }
 
@@ -327,7 +347,7 @@ fn device_key(keys: &Keys, person: PersonId, device: &[u8; 32]) -> [u8; 32] {
 #[derive(Debug)]
 struct Opening {
     token_hash: [u8; 32],
-    device: Option<[u8; 32]>,
+    fresh: Option<[u8; 32]>,
     has_payment_password: bool,
     /// The device, if its holder has signed in on it before.
     known: Option<Device>,
@@ -340,20 +360,18 @@ impl Opening {
     /// `Absent`.
     fn prepare(
         tx: &mut Tx<'_>,
-        person: Option<PersonId>,
+        person: PersonId,
         asker: &Asker,
         token_hash: [u8; 32],
     ) -> Result<Self, Stop<Refusal>> {
         tx.rows().session.get(&token_hash).or_stop()?;
-        let (mut has_payment_password, mut known) = (false, None);
-        if let Some(person) = person {
-            has_payment_password = tx.rows().payment_password.get(&person).or_stop()?.is_some();
-            if let Some(device) = &asker.device {
-                let key = device_key(tx.keys(), person, device);
-                known = tx.rows().device.get(&key).or_stop()?.cloned();
-            }
+        let has_payment_password = tx.rows().payment_password.get(&person).or_stop()?.is_some();
+        let mut known = None;
+        if let Some(device) = &asker.device {
+            let key = device_key(tx.keys(), person, device);
+            known = tx.rows().device.get(&key).or_stop()?.cloned();
         }
-        Ok(Self { token_hash, device: asker.device, has_payment_password, known })
+        Ok(Self { token_hash, fresh: asker.fresh, has_payment_password, known })
     }
 
     /// Whether this person has signed in on this device before.
@@ -364,18 +382,25 @@ impl Opening {
     /// Opens the session. `proven_at` is when they proved who they are by more than a password.
     fn open(self, tx: &mut Tx<'_>, person: PersonId, proven_at: Timestamp) -> SignedIn {
         let now = tx.now();
-        let device = self.device.map(|device| device_key(tx.keys(), person, &device));
-        if let Some(key) = device {
-            match self.known {
-                Some(known) => tx.rows().device.put(Device { last_at: now, ..known }),
-                // Of somebody who registers nobody has looked for it: their number is new.
-                None => tx.rows().device.insert(Device { key, person, first_at: now, last_at: now }),
+        // A device that is new is given something new to be known by: what it showed may have been put there by somebody else.
+        let new_device = self.known.is_none() && self.fresh.is_some();
+        let device = match (self.known, self.fresh) {
+            (Some(known), _) => {
+                let key = known.key;
+                tx.rows().device.put(Device { last_at: now, ..known });
+                Some(key)
             }
-        }
+            (None, Some(fresh)) => {
+                let key = device_key(tx.keys(), person, &fresh);
+                tx.rows().device.insert(Device { key, person, first_at: now, last_at: now });
+                Some(key)
+            }
+            (None, None) => None,
+        };
         let expires_at = now.plus(tx.policy().session_life_ms);
         let token_hash = self.token_hash;
         tx.rows().session.put(Session { token_hash, person, device, proven_at, created_at: now, expires_at });
-        SignedIn { person, has_payment_password: self.has_payment_password }
+        SignedIn { person, has_payment_password: self.has_payment_password, new_device }
     }
 }
 

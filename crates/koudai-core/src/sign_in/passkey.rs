@@ -106,7 +106,7 @@ impl Command for SignInByPasskey {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<SignedIn, Stop<Refusal>> {
         let passkey = check(tx, &self.answer)?;
         let person = passkey.person;
-        let opening = Opening::prepare(tx, Some(person), &self.asker, self.token_hash)?;
+        let opening = Opening::prepare(tx, person, &self.asker, self.token_hash)?;
         used(tx, passkey, &self.answer);
         let now = tx.now();
         Ok(opening.open(tx, person, now))

@@ -6,7 +6,7 @@
 
 use super::allowance::{Count, Counted, WrongHere};
 use super::proof::proven;
-use super::{Asker, CodeWanted, Opening, SignedIn, device_key, owner, send_code};
+use super::{Asker, CodeWanted, Opening, SignedIn, device_key, nobody, owner, send_code};
 use crate::id::PersonId;
 use crate::identity::Contact;
 use crate::refusal::Refusal;
@@ -77,12 +77,12 @@ impl Command for SignInByPassword {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<PasswordAnswer, Stop<Refusal>> {
         let now = tx.now();
         let person = owner(tx, &self.contact)?;
-        let password = match person {
-            Some(person) => tx.rows().login_password.get(&person).or_stop()?.cloned(),
-            None => None,
-        };
-        let opening = Opening::prepare(tx, person, &self.asker, self.token_hash)?;
-        let wrong_here = WrongHere::read(tx, &self.asker)?;
+        let looked_at = person.unwrap_or_else(|| nobody(tx.keys(), &self.contact));
+        let password = tx.rows().login_password.get(&looked_at).or_stop()?.cloned();
+        let opening = Opening::prepare(tx, looked_at, &self.asker, self.token_hash)?;
+        // Whoever is at a device of their own has a count of their own, whatever their neighbours do.
+        let here = if opening.is_known_device() { Asker::default() } else { self.asker };
+        let wrong_here = WrongHere::read(tx, &here)?;
         let whose = match (person, &self.asker.device) {
             (Some(person), Some(device)) if opening.is_known_device() => {
                 device_key(tx.keys(), person, device).to_vec()
@@ -109,7 +109,8 @@ impl Command for SignInByPassword {
             return Ok(PasswordAnswer::SignedIn(opening.open(tx, person, crate::time::Timestamp(0))));
         }
         let key = CodeKey { contact: self.contact.clone(), purpose: CodePurpose::SignIn };
-        let wanted = CodeWanted { key, request: self.request, asker: &self.asker, language: self.language };
+        let wanted =
+            CodeWanted { key, request: self.request, asker: Some(&self.asker), language: self.language };
         let wait_s = send_code(tx, wanted)?;
         wrong.clear(tx);
         Ok(PasswordAnswer::CodeSent { wait_s })
@@ -117,9 +118,17 @@ impl Command for SignInByPassword {
 }
 
 impl LoginPassword {
+    /// The MACs that may not be used again: of the present one and of the ones before.
+    fn remembered(&self) -> Vec<u8> {
+        let mut all: Vec<u8> = self.mac.iter().flatten().chain(&self.earlier).copied().collect();
+        all.truncate(REMEMBERED * MAC_BYTES);
+        all
+    }
+
     fn is(&self, person: PersonId, tried: &PasswordTried, keys: &Keys) -> bool {
         let (key, person) = (keys.payment_password.expose(), person.0.to_be_bytes());
-        self.salt == tried.salt && keyed_mac_matches(key, &tried.parts(&person), &self.mac)
+        let matches = |mac: &[u8; 32]| keyed_mac_matches(key, &tried.parts(&person), mac);
+        self.salt == tried.salt && self.mac.as_ref().is_some_and(matches)
     }
 }
 
@@ -146,14 +155,13 @@ impl Command for SetLoginPassword {
                 // It was set on another device this very moment.
                 return Err(Refusal::Busy.into());
             }
-            earlier = [&old.mac, old.earlier.as_slice()].concat();
-            earlier.truncate(REMEMBERED * MAC_BYTES);
+            earlier = old.remembered();
             if earlier.chunks_exact(MAC_BYTES).any(|one| one == mac) {
                 return Err(Refusal::LoginPasswordReused.into());
             }
         }
         let set_at = tx.now();
-        let row = LoginPassword { person: person.id, salt: self.new.salt, mac, set_at, earlier };
+        let row = LoginPassword { person: person.id, salt: self.new.salt, mac: Some(mac), set_at, earlier };
         tx.rows().login_password.put(row);
         Ok(())
     }
@@ -172,8 +180,11 @@ impl Command for RemoveLoginPassword {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (_, person) = proven(tx, &self.session)?;
-        if tx.rows().login_password.get(&person.id).or_stop()?.is_some() {
-            tx.rows().login_password.delete(&person.id);
+        let row = tx.rows().login_password.get(&person.id).or_stop()?.cloned();
+        if let Some(old) = row.filter(|row| row.mac.is_some()) {
+            // What was used is remembered, or whoever wants an old one back would only have to do without one first.
+            let earlier = old.remembered();
+            tx.rows().login_password.put(LoginPassword { mac: None, earlier, ..old });
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Proving once more who one is, before changing what guards the account: a session that somebody found open is not enough.
 
-use super::{Asker, CodeWanted, PasskeyAnswer, holder, passkey, prepare_code, send_code, use_code};
+use super::{CodeWanted, PasskeyAnswer, holder, passkey, prepare_code, send_code, use_code};
 use crate::identity::Contact;
 use crate::refusal::Refusal;
 use crate::rows::{CodeKey, CodePurpose, Language, Person, Session};
@@ -31,8 +31,6 @@ fn code_key(person: &Person) -> CodeKey {
 pub struct RequestProof {
     /// SHA-256 of the session's token.
     pub session: [u8; 32],
-    /// Who asks.
-    pub asker: Asker,
     /// In which language; `None` for both.
     pub language: Option<Language>,
 }
@@ -45,7 +43,7 @@ impl Command for RequestProof {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<u32, Stop<Refusal>> {
         let (_, person) = holder(tx, &self.session)?;
         let key = code_key(&person);
-        send_code(tx, CodeWanted { key, request: self.session, asker: &self.asker, language: self.language })
+        send_code(tx, CodeWanted { key, request: self.session, asker: None, language: self.language })
     }
 }
 
@@ -56,8 +54,6 @@ pub struct ProveByCode {
     pub session: [u8; 32],
     /// The six digits as typed.
     pub code: Secret<String>,
-    /// Who asks.
-    pub asker: Asker,
 }
 
 impl Command for ProveByCode {
@@ -68,7 +64,7 @@ impl Command for ProveByCode {
         let (mut session, person) = holder(tx, &self.session)?;
         let key = code_key(&person);
         prepare_code(tx, &key)?;
-        use_code(tx, &key, &self.session, &self.code, &self.asker)?;
+        use_code(tx, &key, &self.session, &self.code)?;
         session.proven_at = tx.now();
         tx.rows().session.put(session);
         Ok(())

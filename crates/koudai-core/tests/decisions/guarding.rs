@@ -12,7 +12,7 @@ use koudai_core::sign_in::{
     AddPasskey, AddressBlock, Answered, Asker, NewPasskey, PasskeyAnswer, PasswordAnswer, PasswordTried,
     ProveByCode, ProveByPasskey, RemoveEmail, RemoveLoginPassword, RemovePasskey, RequestCode,
     RequestEmailCode, RequestProof, SetEmail, SetLoginPassword, SignIn, SignInByPasskey, SignInByPassword,
-    SweepAllowances, SweepChallenges, code_of, is_copied,
+    SweepAllowances, SweepChallenges, SweepSentCodes, code_of, is_copied,
 };
 use koudai_core::time::{DAY, HOUR, MINUTE, Timestamp};
 
@@ -33,7 +33,7 @@ fn email(text: &str) -> Email {
 /// Whoever asks from an address and on a device.
 fn asker(address: &str, device: u8) -> Asker {
     let block = Some(AddressBlock::of(address.parse().expect("an address")));
-    Asker { block, device: Some([device; 32]) }
+    Asker { block, device: Some([device; 32]), fresh: Some([device; 32]) }
 }
 
 /// A ledger with one person, who signed in a moment ago.
@@ -88,7 +88,7 @@ fn give_email(ledger: &mut Ledger, address: &str) {
         RequestEmailCode { session: SESSION, email: email(address), asker: Asker::default(), language: None };
     ledger.submit(&ask).expect("a code is sent");
     let code = code(ledger, &contact(address), CodePurpose::NewEmail);
-    let set = SetEmail { session: SESSION, email: email(address), code, asker: Asker::default() };
+    let set = SetEmail { session: SESSION, email: email(address), code };
     ledger.submit(&set).expect("the right code confirms it");
 }
 
@@ -121,6 +121,10 @@ fn an_address_signs_in_once_it_belongs_to_an_account_and_opens_none() {
     ledger.submit(&ask).unwrap();
     let code = code(&mut ledger, &contact("anna@mail.example"), CodePurpose::SignIn);
     assert_eq!(ledger.submit(&sign_in(code)).unwrap().person, person);
+    // Whoever reads somebody's mail is not them.
+    assert_eq!(ledger.get::<Session>(&[4; 32]).unwrap().proven_at, Timestamp(0));
+    let set = SetLoginPassword { session: [4; 32], new: password(1) };
+    assert_eq!(ledger.refusal(&set), Refusal::ProofNeeded);
 }
 
 #[test]
@@ -142,8 +146,7 @@ fn an_address_belongs_to_one_account_and_goes_when_it_is_replaced_or_removed() {
     ledger.advance(MINUTE);
     ledger.submit(&ask).expect("nobody is told whose it is before they show that it is theirs");
     let code = code(&mut ledger, &contact("anna@other.example"), CodePurpose::NewEmail);
-    let take =
-        SetEmail { session: [1; 32], email: email("anna@other.example"), code, asker: Asker::default() };
+    let take = SetEmail { session: [1; 32], email: email("anna@other.example"), code };
     assert_eq!(ledger.submit(&take), Err(Refusal::EmailTaken));
 
     ledger.submit(&RemoveEmail { session: SESSION }).unwrap();
@@ -172,10 +175,10 @@ fn what_guards_an_account_changes_only_for_who_proved_a_moment_ago_that_it_is_th
     assert_eq!(ledger.refusal(&ask), Refusal::ProofNeeded);
     assert_eq!(ledger.refusal(&RemoveEmail { session: [99; 32] }), Refusal::SignedOut);
 
-    let prove = RequestProof { session: SESSION, asker: Asker::default(), language: None };
+    let prove = RequestProof { session: SESSION, language: None };
     ledger.submit(&prove).unwrap();
     let code = code(&mut ledger, &contact(PHONE), CodePurpose::Proof);
-    let by = |session, code| ProveByCode { session, code, asker: Asker::default() };
+    let by = |session, code| ProveByCode { session, code };
     assert_eq!(ledger.submit(&by(SESSION, other_than(&code))), Err(Refusal::CodeWrong { tries_left: 4 }));
     ledger.submit(&by(SESSION, code.clone())).unwrap();
     assert_eq!(ledger.refusal(&by(SESSION, code)), Refusal::CodeExpired, "once");
@@ -190,10 +193,10 @@ fn a_code_to_sign_in_by_proves_nothing_and_one_of_another_session_neither() {
     ledger.advance(5 * MINUTE);
     ledger.submit(&RequestCode::new(contact(PHONE), SESSION)).unwrap();
     let code_to_sign_in = code(&mut ledger, &contact(PHONE), CodePurpose::SignIn);
-    let by = |session, code| ProveByCode { session, code, asker: Asker::default() };
+    let by = |session, code| ProveByCode { session, code };
     assert_eq!(ledger.refusal(&by(SESSION, code_to_sign_in)), Refusal::CodeExpired);
 
-    ledger.submit(&RequestProof { session: SESSION, asker: Asker::default(), language: None }).unwrap();
+    ledger.submit(&RequestProof { session: SESSION, language: None }).unwrap();
     let proof = code(&mut ledger, &contact(PHONE), CodePurpose::Proof);
     ledger.person("13900139000");
     assert_eq!(ledger.refusal(&by([1; 32], proof.clone())), Refusal::CodeExpired, "it was sent to another");
@@ -296,16 +299,20 @@ fn one_place_gets_few_wrong_tries_however_many_accounts_it_tries() {
     }
     let there = asker("203.0.113.200", 0);
     assert!(matches!(ledger.refusal(&by_password("13611111111", 9, there)), Refusal::SignInPaused { .. }));
+    assert!(matches!(
+        ledger.submit(&by_password("13611111111", 9, asker("198.51.100.1", 0))),
+        Err(Refusal::SignInWrong)
+    ));
+
+    // Their neighbours' codes count, and so do their own devices.
     let request = RequestCode { asker: there, ..RequestCode::new(contact(PHONE), REQUEST) };
     ledger.advance(MINUTE);
     ledger.submit(&request).unwrap();
     let right = code(&mut ledger, &contact(PHONE), CodePurpose::SignIn);
-    let sign_in = |asker, code: &Secret<String>| SignIn {
-        asker,
-        ..SignIn::new(contact(PHONE), code.clone(), REQUEST, [3; 32])
-    };
-    assert!(matches!(ledger.refusal(&sign_in(there, &right)), Refusal::SignInPaused { .. }), "unread");
-    assert!(ledger.submit(&sign_in(asker("198.51.100.1", 0), &right)).is_ok(), "not so elsewhere");
+    let sign_in = SignIn { asker: there, ..SignIn::new(contact(PHONE), right, REQUEST, [3; 32]) };
+    ledger.submit(&sign_in).unwrap();
+    ledger.submit(&SetLoginPassword { session: [3; 32], new: password(1) }).unwrap();
+    assert!(matches!(ledger.submit(&by_password(PHONE, 1, there)), Ok(PasswordAnswer::SignedIn(_))));
 }
 
 #[test]
@@ -364,7 +371,53 @@ fn the_last_five_passwords_are_not_used_again() {
     assert_eq!(ledger.refusal(&SetLoginPassword { session: SESSION, new: other_salt }), Refusal::Busy);
     ledger.submit(&RemoveLoginPassword { session: SESSION }).unwrap();
     ledger.submit(&RemoveLoginPassword { session: SESSION }).expect("a second time is no error");
-    assert!(ledger.all::<LoginPassword>().is_empty());
+    assert_eq!(ledger.all::<LoginPassword>()[0].mac, None);
+    assert_eq!(ledger.submit(&by_password(PHONE, 1, Asker::default())), Err(Refusal::SignInWrong));
+    assert_eq!(ledger.refusal(&set(1)), Refusal::LoginPasswordReused, "not by doing without one first");
+    ledger.submit(&set(7)).unwrap();
+}
+
+#[test]
+fn a_device_that_is_new_is_not_known_by_what_it_showed() {
+    let mut ledger = house();
+    ledger.advance(MINUTE);
+    let planted = Asker { fresh: Some([60; 32]), ..asker("203.0.113.1", 50) };
+    ledger.submit(&SetLoginPassword { session: SESSION, new: password(1) }).unwrap();
+    ledger.submit(&RequestCode { asker: planted, ..RequestCode::new(contact(PHONE), REQUEST) }).unwrap();
+    let code = code(&mut ledger, &contact(PHONE), CodePurpose::SignIn);
+    let sign_in = SignIn { asker: planted, ..SignIn::new(contact(PHONE), code, REQUEST, [3; 32]) };
+    assert!(ledger.submit(&sign_in).unwrap().new_device);
+    ledger.advance(MINUTE);
+    let thief = asker("198.51.100.1", 50);
+    assert!(matches!(ledger.submit(&by_password(PHONE, 1, thief)), Ok(PasswordAnswer::CodeSent { .. })));
+    let holder = asker("203.0.113.1", 60);
+    let Ok(PasswordAnswer::SignedIn(signed_in)) = ledger.submit(&by_password(PHONE, 1, holder)) else {
+        panic!("it is known by what it was given")
+    };
+    assert!(!signed_in.new_device);
+}
+
+#[test]
+fn nothing_that_strangers_ask_for_keeps_somebody_from_proving_who_they_are() {
+    let mut ledger = house();
+    ledger.policy.safety.codes_in_all_an_hour = 2;
+    let ask = |n: u32| RequestCode::new(contact(&format!("137{n:08}")), REQUEST);
+    ledger.submit(&ask(1)).unwrap();
+    assert!(matches!(ledger.refusal(&ask(2)), Refusal::TooManyCodes { .. }));
+    ledger.submit(&RequestProof { session: SESSION, language: None }).unwrap();
+}
+
+#[test]
+fn where_codes_were_sent_is_forgotten_once_their_day_is_over() {
+    let mut ledger = Ledger::new();
+    ledger.submit(&RequestCode::new(contact(PHONE), REQUEST)).unwrap();
+    let keys = vec![CodeKey { contact: contact(PHONE), purpose: CodePurpose::SignIn }];
+    ledger.advance(2 * DAY - 1);
+    ledger.submit(&SweepSentCodes { keys: keys.clone() }).unwrap();
+    assert_eq!(ledger.all::<OneTimeCode>().len(), 1);
+    ledger.advance(1);
+    ledger.submit(&SweepSentCodes { keys }).unwrap();
+    assert!(ledger.all::<OneTimeCode>().is_empty());
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Courier {
     async fn send(&self, message: Message) {
         let id = message.id;
         let sent = self.hand_over(message).await;
-        // A busy engine leaves the message due; at worst the code arrives twice.
+        // A busy engine leaves the message due, and its code may arrive once more.
         match sent {
             Sent::Done => drop(self.engine.submit(MessageDone { message: id }).await),
             Sent::Failed => drop(self.engine.submit(MessageFailed { message: id }).await),
@@ -64,11 +64,22 @@ impl Courier {
             language: message.language,
         };
         let sent = match &key.contact {
-            Contact::Phone(phone) => {
-                let sent = self.networks.sms.send(phone.digits(), &said.short()).await.is_ok();
-                self.networks.health.messages_answered(sent);
-                sent
-            }
+            Contact::Phone(phone) => match self.networks.sms.send(phone.digits(), &said.short()).await {
+                Ok(()) => {
+                    self.networks.health.messages_answered(true);
+                    true
+                }
+                Err(error) => {
+                    // What was refused was answered: anybody may type a number that no message reaches.
+                    self.networks.health.messages_answered(error.is_answer());
+                    tracing::info!(message = %message.id.wire(), %error, "message not taken");
+                    // It may have arrived all the same: nobody is sent a code more than twice.
+                    if error.may_have_gone_out() && message.tries > 0 {
+                        return Sent::Done;
+                    }
+                    false
+                }
+            },
             Contact::Email(email) => match (&self.networks.mail, self.has_reader(&key).await) {
                 // Nobody is written to who has no account, and whoever asked is not told (ASVS 6.3.8).
                 (None, _) | (_, Ok(false)) => return Sent::Done,
@@ -82,7 +93,10 @@ impl Courier {
                             tracing::info!(message = %message.id.wire(), %error, "message refused");
                             return Sent::Done;
                         }
-                        Err(_) => false,
+                        Err(error) => {
+                            tracing::info!(message = %message.id.wire(), %error, "message not taken");
+                            false
+                        }
                     }
                 }
             },

@@ -24,7 +24,9 @@ use koudai_core::ledger::NetworkId;
 use koudai_core::login_code::{SweepLoginCodes, USED_CODE_KEPT_MS};
 use koudai_core::order::SweepCodes;
 use koudai_core::payer_code::SweepPayerCodes;
-use koudai_core::sign_in::{CHALLENGE_KEPT_MS, ENDED_KEPT_MS, SweepAllowances, SweepChallenges};
+use koudai_core::sign_in::{
+    CHALLENGE_KEPT_MS, ENDED_KEPT_MS, SENT_KEPT_MS, SweepAllowances, SweepChallenges, SweepSentCodes,
+};
 use koudai_core::state::Event;
 use koudai_engine::Engine;
 use koudai_store::StoreError;
@@ -195,6 +197,7 @@ impl Courier {
         let (codes, shown) = (now.plus(-policy.code_kept_ms), now.plus(-policy.payer_code_kept_ms));
         let used = now.plus(-USED_CODE_KEPT_MS);
         let (answered, ended) = (now.plus(-CHALLENGE_KEPT_MS), now.plus(-ENDED_KEPT_MS));
+        let sent = now.plus(-SENT_KEPT_MS);
         let found = self.engine.read(move |r| {
             Ok((
                 r.expired_codes(codes, TAKE)?,
@@ -202,10 +205,11 @@ impl Courier {
                 r.expired_login_codes(used, TAKE)?,
                 r.expired_challenges(answered, TAKE)?,
                 r.ended_allowances(ended, TAKE)?,
+                r.codes_sent_by(sent, TAKE)?,
             ))
         });
-        let (codes, shown, used, answered, ended) = found.await?;
-        let most = [codes.len(), shown.len(), used.len(), answered.len(), ended.len()];
+        let (codes, shown, used, answered, ended, sent) = found.await?;
+        let most = [codes.len(), shown.len(), used.len(), answered.len(), ended.len(), sent.len()];
         let most = most.into_iter().max().unwrap_or_default();
         let mut swept = true;
         if !codes.is_empty() {
@@ -223,6 +227,10 @@ impl Courier {
         if !answered.is_empty() {
             let tokens = answered.into_iter().map(|challenge| challenge.token).collect();
             swept &= self.engine.submit(SweepChallenges { tokens }).await.is_ok();
+        }
+        if !sent.is_empty() {
+            let keys = sent.into_iter().map(|code| code.key).collect();
+            swept &= self.engine.submit(SweepSentCodes { keys }).await.is_ok();
         }
         if !ended.is_empty() {
             let keys = ended.into_iter().map(|allowance| allowance.key).collect();

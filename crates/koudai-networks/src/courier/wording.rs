@@ -30,7 +30,7 @@ impl CodeMessage<'_> {
         let (zh, en) = (self.short_zh(), self.short_en());
         Zeroizing::new(match self.language {
             Some(Language::Zh) => format!("【{}】{}", self.operator, zh.as_str()),
-            Some(Language::En) => format!("[{}] {}", self.operator, en.as_str()),
+            Some(Language::En) => format!("【{}】{}", self.operator, en.as_str()),
             None => format!("【{}】{} / {}", self.operator, zh.as_str(), en.as_str()),
         })
     }
@@ -107,7 +107,7 @@ mod tests {
         let en = message(Some(Language::En));
         assert_eq!(
             en.short().as_str(),
-            "[示范校园] Code 012345 for sign-in, valid 5 min. Anyone asking for it is a fraudster."
+            "【示范校园】Code 012345 for sign-in, valid 5 min. Anyone asking for it is a fraudster."
         );
         for one in [message(None), zh, en] {
             assert!(!one.subject().contains("012345"));

@@ -48,6 +48,18 @@ pub enum SmsError {
     NotTaken(u32),
 }
 
+impl SmsError {
+    /// Whether the other side answered, so that it is there and only this message was not to its liking.
+    pub const fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Throttled(_) | Self::NotTaken(_))
+    }
+
+    /// Whether the message may have gone out all the same.
+    pub const fn may_have_gone_out(&self) -> bool {
+        matches!(self, Self::NoAnswer(_) | Self::Lost | Self::Late)
+    }
+}
+
 /// The way short messages leave by.
 #[derive(Clone, Debug)]
 pub enum Sms {

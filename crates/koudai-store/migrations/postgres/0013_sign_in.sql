@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS sent_code (
     in_day BIGINT NOT NULL,
     PRIMARY KEY (contact, purpose)
 );
+CREATE INDEX IF NOT EXISTS sent_code_by_time ON sent_code (asked_at);
 
 DROP TABLE IF EXISTS message;
 CREATE TABLE IF NOT EXISTS outgoing_message (
@@ -51,7 +52,7 @@ CREATE INDEX IF NOT EXISTS outgoing_message_by_time ON outgoing_message (next_at
 CREATE TABLE IF NOT EXISTS login_password (
     person BIGINT NOT NULL PRIMARY KEY,
     salt BYTEA NOT NULL CHECK (octet_length(salt) = 16),
-    mac BYTEA NOT NULL CHECK (octet_length(mac) = 32),
+    mac BYTEA CHECK (octet_length(mac) = 32),
     set_at BIGINT NOT NULL,
     earlier BYTEA NOT NULL
 );

@@ -33,6 +33,7 @@ CREATE TABLE sent_code (
     in_day     INTEGER NOT NULL,
     PRIMARY KEY (contact, purpose)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX sent_code_by_time ON sent_code (asked_at);
 
 DROP TABLE message;
 CREATE TABLE outgoing_message (
@@ -51,7 +52,7 @@ CREATE INDEX outgoing_message_by_time ON outgoing_message (next_at);
 CREATE TABLE login_password (
     person INTEGER NOT NULL PRIMARY KEY,
     salt   BLOB    NOT NULL CHECK (length(salt) = 16),
-    mac    BLOB    NOT NULL CHECK (length(mac) = 32),
+    mac    BLOB    CHECK (length(mac) = 32),
     set_at INTEGER NOT NULL,
     earlier BLOB    NOT NULL
 ) STRICT;

@@ -77,12 +77,18 @@ pub(super) fn refusal(visit: &Visit, refusal: Refusal) -> Response {
     }
     log_refusal(visit, refusal);
     if refusal == Refusal::SignedOut {
-        return go(&format!("/login?next={}", visit.path));
+        return go(&format!("/login?next={}", page_of(&visit.path)));
     }
     if refusal == Refusal::ProofNeeded {
-        return go(&format!("/security/proof?next={}", visit.path));
+        return go(&format!("/security/proof?next={}", page_of(&visit.path)));
     }
     page(status(refusal), &RefusalPage::new(refusal, visit.l, visit.reference.clone(), &visit.path))
+}
+
+/// The page that a request came from: those of the security centre have forms of their own to other paths below theirs.
+fn page_of(path: &str) -> &str {
+    let below = path.strip_prefix("/security/").and_then(|rest| rest.find('/'));
+    below.map_or(path, |at| &path[.."/security/".len() + at])
 }
 
 /// A refusal as a reply in JSON, in words of its own.

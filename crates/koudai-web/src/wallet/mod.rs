@@ -66,7 +66,7 @@ pub fn router() -> Router<App> {
         .route("/security/password/remove", post(security::remove_password))
         .route("/security/passkeys", get(passkeys::list).post(passkeys::add))
         .route("/security/passkeys/new", get(passkeys::new_options))
-        .route("/security/passkeys/{id}/remove", get(passkeys::back_to_list).post(passkeys::remove))
+        .route("/security/passkeys/{id}/remove", post(passkeys::remove))
         .route("/cards", get(cards::list).post(cards::bind))
         .route("/cards/new", get(cards::form))
         .route("/cards/bank", get(cards::bank))

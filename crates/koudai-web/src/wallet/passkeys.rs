@@ -1,6 +1,5 @@
 //! Passkeys over HTTP: challenges that are stored nowhere until they are answered, and what browsers post for them.
 
-use axum::extract::Path;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,8 +18,8 @@ use super::answer;
 use super::fields::{Sent, SentTo};
 use super::pages::{PasskeyLine, PasskeysPage};
 use super::security::proven;
-use super::sign_in::{own_path, signed_in_now, with_cookie};
-use super::visit::{Visit, fresh_token, token_hash};
+use super::sign_in::{Opening, own_path, signed_in_now};
+use super::visit::{Visit, token_hash};
 
 /// How long a challenge may be answered, ms.
 const CHALLENGE_LIFE_MS: i64 = 5 * MINUTE;
@@ -165,15 +164,15 @@ pub(super) async fn sign_in_options(visit: Visit) -> Response {
 }
 
 /// `POST /login/passkey`.
-pub(super) async fn sign_in(Sent(mut visit, fields): Sent) -> Response {
-    let (asker, device) = visit.asker_known();
-    let token = fresh_token();
+pub(super) async fn sign_in(Sent(visit, fields): Sent) -> Response {
+    let opening = Opening::new();
+    let asker = visit.asker_at(&opening.device);
     let result = async {
         let answer = check(&visit, fields.text("answer"), Purpose::SignIn).await?;
-        visit.submit(SignInByPasskey { answer, asker, token_hash: token_hash(&token) }).await
+        visit.submit(SignInByPasskey { answer, asker, token_hash: token_hash(&opening.token) }).await
     };
     match result.await {
-        Ok(signed_in) => with_cookie(signed_in_now(&visit, signed_in, &token, fields.get("next")), device),
+        Ok(signed_in) => signed_in_now(&visit, signed_in, &opening, fields.get("next")).await,
         Err(refusal) => visit.refuse(refusal),
     }
 }
@@ -309,11 +308,6 @@ pub(super) async fn remove(SentTo(visit, _, id): SentTo) -> Response {
     };
     let result = result.await.map(|()| done(&visit));
     visit.settle(result)
-}
-
-/// `GET /security/passkeys/{id}/remove`: back from proving who it is, before a passkey is removed.
-pub(super) async fn back_to_list(Path(_): Path<String>) -> Response {
-    answer::go("/security/passkeys")
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub(super) async fn home(visit: Visit) -> Response {
             phone: person.phone.masked(),
             email: person.email.as_ref().map(Email::masked),
             email_offered: visit.app.networks.mail.is_some(),
-            password_set_at: password.map(|row| row.set_at),
+            password_set_at: password.filter(|row| row.mac.is_some()).map(|row| row.set_at),
             passkeys: person.passkeys,
             passkeys_offered: passkeys::are_offered(&visit),
             payment_password_set_at: payment.map(|row| row.set_at),
@@ -111,8 +111,7 @@ pub(super) async fn proof(visit: Visit, Query(query): Query<Next>) -> Response {
 pub(super) async fn send_proof(Sent(visit, fields): Sent) -> Response {
     let result = async {
         let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
-        let (asker, language) = (visit.asker(), Some(visit.language()));
-        visit.submit(RequestProof { session, asker, language }).await
+        visit.submit(RequestProof { session, language: Some(visit.language()) }).await
     };
     let next = own_path(fields.get("next"));
     match result.await {
@@ -131,7 +130,7 @@ pub(super) async fn prove(Sent(visit, fields): Sent) -> Response {
     let result = async {
         let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
         let code = Secret::new(fields.text("code").trim().to_owned());
-        visit.submit(ProveByCode { session, code, asker: visit.asker() }).await
+        visit.submit(ProveByCode { session, code }).await
     };
     let next = own_path(fields.get("next"));
     match result.await {
@@ -196,7 +195,7 @@ pub(super) async fn email(visit: Visit, headers: HeaderMap) -> Response {
 }
 
 /// `POST /security/email/code`.
-pub(super) async fn send_email_code(Sent(visit, fields): Sent) -> Response {
+pub(super) async fn send_email_code(headers: HeaderMap, Sent(visit, fields): Sent) -> Response {
     let result = async {
         let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
         if visit.app.networks.mail.is_none() {
@@ -216,19 +215,22 @@ pub(super) async fn send_email_code(Sent(visit, fields): Sent) -> Response {
             set_cookie(&mut response, &email_cookie(&value, CODE_LIFE_MS / SECOND, visit.app.secure));
             response
         }
-        Err(refusal) => refused_email(&visit, refusal, None),
+        Err(refusal) => refused_email(&visit, refusal, asked_for(&headers).as_ref()).await,
     }
 }
 
-fn refused_email(visit: &Visit, refusal: Refusal, sent_to: Option<&Email>) -> Response {
-    if visit.json || matches!(refusal, Refusal::SignedOut | Refusal::EmailNotOffered | Refusal::AccountFrozen)
-    {
+/// Whether a refusal is answered by another page than the one it was refused on.
+const fn is_elsewhere(refusal: Refusal) -> bool {
+    use Refusal::{AccountFrozen, EmailNotOffered, ProofNeeded, SignedOut};
+    matches!(refusal, SignedOut | ProofNeeded | AccountFrozen | EmailNotOffered)
+}
+
+async fn refused_email(visit: &Visit, refusal: Refusal, sent_to: Option<&Email>) -> Response {
+    if visit.json || is_elsewhere(refusal) {
         return visit.refuse(refusal);
     }
-    if refusal == Refusal::ProofNeeded {
-        return answer::go("/security/proof?next=/security/email");
-    }
-    email_page(visit, None, sent_to, Some(refusal))
+    let present = visit.person_row().await.ok().and_then(|person| person.email.as_ref().map(Email::masked));
+    email_page(visit, present, sent_to, Some(refusal))
 }
 
 /// `POST /security/email`.
@@ -238,7 +240,7 @@ pub(super) async fn set_email(Sent(visit, fields): Sent) -> Response {
         let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
         let email = email.clone().ok_or(Refusal::EmailInvalid)?;
         let code = Secret::new(fields.text("code").trim().to_owned());
-        visit.submit(SetEmail { session, email, code, asker: visit.asker() }).await
+        visit.submit(SetEmail { session, email, code }).await
     };
     match result.await {
         Ok(()) if visit.json => answer::data(json!({})),
@@ -247,7 +249,7 @@ pub(super) async fn set_email(Sent(visit, fields): Sent) -> Response {
             set_cookie(&mut response, &email_cookie("", 0, visit.app.secure));
             response
         }
-        Err(refusal) => refused_email(&visit, refusal, email.as_ref()),
+        Err(refusal) => refused_email(&visit, refusal, email.as_ref()).await,
     }
 }
 
@@ -260,13 +262,14 @@ pub(super) async fn remove_email(Sent(visit, _): Sent) -> Response {
     match result.await {
         Ok(()) if visit.json => answer::data(json!({})),
         Ok(()) => answer::go("/security"),
-        Err(refusal) => refused_email(&visit, refusal, None),
+        Err(refusal) => refused_email(&visit, refusal, None).await,
     }
 }
 
 async fn password_page(visit: &Visit, refusal: Option<Refusal>) -> Result<Response, Refusal> {
     let person = visit.person()?;
-    let set_at = visit.read(move |r| r.get::<LoginPassword>(&person)).await?.map(|row| row.set_at);
+    let row = visit.read(move |r| r.get::<LoginPassword>(&person)).await?;
+    let set_at = row.filter(|row| row.mac.is_some()).map(|row| row.set_at);
     let page = LoginPasswordPage { l: visit.l, set_at, refused: refusal.map(|r| answer::refused(visit, r)) };
     Ok(answer::page(refusal.map_or(axum::http::StatusCode::OK, answer::status), &page))
 }
@@ -303,11 +306,8 @@ pub(super) async fn set_password(Sent(visit, fields): Sent) -> Response {
 }
 
 async fn refused_password(visit: &Visit, refusal: Refusal) -> Response {
-    if visit.json || matches!(refusal, Refusal::SignedOut | Refusal::AccountFrozen) {
+    if visit.json || is_elsewhere(refusal) {
         return visit.refuse(refusal);
-    }
-    if refusal == Refusal::ProofNeeded {
-        return answer::go("/security/proof?next=/security/password");
     }
     let again = password_page(visit, Some(refusal)).await;
     visit.settle(again)

@@ -6,14 +6,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use koudai_core::id::PersonId;
 use koudai_core::identity::{Contact, Email, Phone};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Allowance, EmailOwner, LoginPassword, PhoneOwner};
+use koudai_core::rows::{Allowance, Device, EmailOwner, LoginPassword, PhoneOwner};
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{
     Asker, CODE_LIFE_MS, PasswordAnswer, RequestCode, SignIn, SignInByPassword, SignOut, SignedIn,
-    salt_of_nobody, wrong_from,
+    device_key, nobody, salt_of_nobody, wrong_from,
 };
 use koudai_core::time::{SECOND, Timestamp};
 use serde::Deserialize;
@@ -98,16 +97,18 @@ const fn way_of(contact: &Contact) -> LoginWay {
     }
 }
 
-pub(super) async fn send_code(Sent(mut visit, fields): Sent) -> Response {
+pub(super) async fn send_code(headers: HeaderMap, Sent(mut visit, fields): Sent) -> Response {
     let (asker, device) = visit.asker_known();
+    let waits_for = cookie(&headers, CODE_SENT).and_then(read_code_cookie).map(|(contact, _, _)| contact);
+    let waits = waits_for.is_some() && waits_for == contact(&visit, &fields).ok();
     let response = match ask_for_code(&visit, &fields, asker).await {
         Ok(response) => response,
         Err(refusal) if visit.json => visit.refuse(refusal),
         Err(refusal) => {
             let way = match (refusal, fields.get("email").is_some()) {
-                // A code that was sent a moment ago is still good: go on to it.
-                (Refusal::CodeTooSoon { .. }, false) => LoginWay::CodeToPhone,
-                (Refusal::CodeTooSoon { .. }, true) => LoginWay::CodeToEmail,
+                // A code that this browser had sent a moment ago is still good: go on to it.
+                (Refusal::CodeTooSoon { .. }, false) if waits => LoginWay::CodeToPhone,
+                (Refusal::CodeTooSoon { .. }, true) if waits => LoginWay::CodeToEmail,
                 (_, false) => LoginWay::Phone,
                 (_, true) => LoginWay::Email,
             };
@@ -183,9 +184,9 @@ fn code_cookie(value: &str, life_s: i64, secure: bool) -> String {
     cookie_text(CODE_SENT, value, "/login", life_s, secure)
 }
 
-pub(super) async fn sign_in(headers: HeaderMap, Sent(mut visit, fields): Sent) -> Response {
-    let (asker, device) = visit.asker_known();
-    let token = fresh_token();
+pub(super) async fn sign_in(headers: HeaderMap, Sent(visit, fields): Sent) -> Response {
+    let opening = Opening::new();
+    let (asker, token) = (visit.asker_at(&opening.device), &opening.token);
     let result = async {
         let contact = contact(&visit, &fields)?;
         if fields.get("agree").is_none() && !visit.json {
@@ -195,13 +196,13 @@ pub(super) async fn sign_in(headers: HeaderMap, Sent(mut visit, fields): Sent) -
         let kept = cookie(&headers, CODE_SENT).and_then(read_code_cookie).map(|(_, _, request)| request);
         let request = token_hash(fields.get("request").or(kept).unwrap_or_default());
         let code = Secret::new(fields.text("code").trim().to_owned());
-        visit.submit(SignIn { contact, code, request, asker, token_hash: token_hash(&token) }).await
+        visit.submit(SignIn { contact, code, request, asker, token_hash: token_hash(token) }).await
     };
     match result.await {
         Ok(signed_in) => {
-            let mut response = signed_in_now(&visit, signed_in, &token, fields.get("next"));
+            let mut response = signed_in_now(&visit, signed_in, &opening, fields.get("next")).await;
             set_cookie(&mut response, &code_cookie("", 0, visit.app.secure));
-            with_cookie(response, device)
+            response
         }
         Err(refusal) if visit.json => visit.refuse(refusal),
         Err(refusal) => {
@@ -218,8 +219,36 @@ pub(super) async fn sign_in(headers: HeaderMap, Sent(mut visit, fields): Sent) -
     }
 }
 
-/// The session in the form that was asked for, and on to where its holder was going.
-pub(super) fn signed_in_now(visit: &Visit, signed_in: SignedIn, token: &str, next: Option<&str>) -> Response {
+/// What the edge draws for a session that may be opened.
+pub(super) struct Opening {
+    /// What its holder shows.
+    pub(super) token: String,
+    /// What the device is known by from then on, if it is new.
+    pub(super) device: String,
+}
+
+impl Opening {
+    pub(super) fn new() -> Self {
+        Self { token: fresh_token(), device: fresh_token() }
+    }
+}
+
+/// The session in the form that was asked for, and on to where its holder was going. One that came along is over.
+pub(super) async fn signed_in_now(
+    visit: &Visit,
+    signed_in: SignedIn,
+    Opening { token, device }: &Opening,
+    next: Option<&str>,
+) -> Response {
+    if let Some(token_hash) = visit.session_hash()
+        && let Err(refusal) = visit.submit(SignOut { token_hash }).await
+    {
+        tracing::info!(
+            code = refusal.code(),
+            reference = visit.reference,
+            "a session before this one goes on"
+        );
+    }
     let mut response = if visit.json {
         answer::data(json!({
             "token": token,
@@ -236,22 +265,26 @@ pub(super) fn signed_in_now(visit: &Visit, signed_in: SignedIn, token: &str, nex
     };
     let life = visit.app.engine.policy().session_life_ms / 1_000;
     set_cookie(&mut response, &session_cookie(token, life, visit.app.secure));
+    if signed_in.new_device {
+        set_cookie(&mut response, &visit.device_cookie(device));
+    }
     response
 }
 
 /// What came of a password that was right.
 enum Passed {
-    /// Signed in, under this token.
-    In(SignedIn, String),
+    /// Signed in.
+    In(SignedIn),
     /// A code is needed besides.
     Code(CodeSent),
 }
 
 pub(super) async fn by_password(Sent(mut visit, fields): Sent) -> Response {
-    let (asker, device) = visit.asker_known();
+    let (_, device) = visit.asker_known();
     let next = own_path(fields.get("next"));
-    let response = match try_password(&visit, &fields, asker).await {
-        Ok(Passed::In(signed_in, token)) => signed_in_now(&visit, signed_in, &token, next.as_deref()),
+    let opening = Opening::new();
+    let response = match try_password(&visit, &fields, &opening).await {
+        Ok(Passed::In(signed_in)) => signed_in_now(&visit, signed_in, &opening, next.as_deref()).await,
         Ok(Passed::Code(sent)) if visit.json => answer::data(json!({
             "code_needed": true,
             "resend_in_s": sent.wait_s,
@@ -267,25 +300,32 @@ pub(super) async fn by_password(Sent(mut visit, fields): Sent) -> Response {
     with_cookie(response, device)
 }
 
-async fn try_password(visit: &Visit, fields: &Fields, asker: Asker) -> Result<Passed, Refusal> {
+async fn try_password(visit: &Visit, fields: &Fields, opening: &Opening) -> Result<Passed, Refusal> {
     let contact = Contact::parse(fields.text("account")).ok_or(Refusal::SignInWrong)?;
     let password = fields.text("password");
     if password.is_empty() || password.len() > MOST_PASSWORD_BYTES {
         return Err(Refusal::SignInWrong);
     }
+    let asker = visit.asker_at(&opening.device);
     let salt = salt_of(visit, &contact, asker).await?;
-    let tried = slow_hash(Secret::new(password.to_owned()), salt).await?;
-    let (request, token) = (fresh_token(), fresh_token());
-    let command = SignInByPassword {
-        contact: contact.clone(),
-        tried,
-        request: token_hash(&request),
-        asker,
-        token_hash: token_hash(&token),
-        language: Some(visit.language()),
-    };
-    Ok(match visit.submit(command).await? {
-        PasswordAnswer::SignedIn(signed_in) => Passed::In(signed_in, token),
+    let password = Secret::new(password.to_owned());
+    let (request, token_hash_of_session) = (fresh_token(), token_hash(&opening.token));
+    let (visit, wanted, request_hash) = (visit.clone(), contact.clone(), token_hash(&request));
+    // A task of its own: whoever hangs up while their password is hashed has tried it all the same.
+    let tried = tokio::spawn(async move {
+        let tried = slow_hash(password, salt).await?;
+        let command = SignInByPassword {
+            contact: wanted,
+            tried,
+            request: request_hash,
+            asker,
+            token_hash: token_hash_of_session,
+            language: Some(visit.language()),
+        };
+        visit.submit(command).await
+    });
+    Ok(match tried.await.map_err(|_| Refusal::OutOfOrder)?? {
+        PasswordAnswer::SignedIn(signed_in) => Passed::In(signed_in),
         PasswordAnswer::CodeSent { wait_s } => Passed::Code(CodeSent { contact, request, wait_s }),
     })
 }
@@ -294,20 +334,26 @@ async fn try_password(visit: &Visit, fields: &Fields, asker: Asker) -> Result<Pa
 /// in how long it takes: as much is read of nobody as of somebody.
 ///
 /// # Errors
-/// `SignInPaused` where so much was wrong that it is not worth a hash.
+/// `SignInPaused` on a device that is not its holder's, where so much was wrong that it is not worth a hash.
 async fn salt_of(visit: &Visit, contact: &Contact, asker: Asker) -> Result<[u8; 16], Refusal> {
     let (wanted, now) = (contact.clone(), visit.now());
-    let counted = asker.block.map(|block| wrong_from(visit.app.engine.keys(), block));
-    let most = visit.app.engine.policy().safety.wrong_from_block_most;
+    let engine = visit.app.engine.clone();
+    let most = engine.policy().safety.wrong_from_block_most;
     let (password, pause) = visit
         .read(move |r| {
+            let keys = engine.keys();
             let person = match &wanted {
                 Contact::Phone(phone) => r.get::<PhoneOwner>(phone)?.map(|owner| owner.person),
                 Contact::Email(email) => r.get::<EmailOwner>(email)?.map(|owner| owner.person),
             };
-            let password = r.get::<LoginPassword>(&person.unwrap_or(PersonId(0)))?;
-            let count = counted.map_or(Ok(None), |key| r.get::<Allowance>(&key))?;
-            Ok((password, count.and_then(|count| count.wait_s(now, most))))
+            let person = person.unwrap_or_else(|| nobody(keys, &wanted));
+            let password = r.get::<LoginPassword>(&person)?;
+            let device = asker
+                .device
+                .map_or(Ok(None), |device| r.get::<Device>(&device_key(keys, person, &device)))?;
+            let count = asker.block.map_or(Ok(None), |block| r.get::<Allowance>(&wrong_from(keys, block)))?;
+            let pause = count.and_then(|count| count.wait_s(now, most)).filter(|_| device.is_none());
+            Ok((password, pause))
         })
         .await?;
     if let Some(wait_s) = pause {

@@ -1,7 +1,7 @@
 //! The slow hash of log-in passwords: Argon2id, a few at a time, away from everything that has to be quick.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use koudai_core::refusal::Refusal;
@@ -13,8 +13,9 @@ use tokio::sync::Semaphore;
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 /// How many are hashed at once: half of the cores, so that payments keep the others, and memory stays bounded.
-static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
-    Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)))
+static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let turns = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+    Arc::new(Semaphore::new(turns))
 });
 /// How many wait for a turn at most: some two seconds' worth.
 const WAITING_MOST: usize = 128;
@@ -43,7 +44,7 @@ impl Drop for Waiting {
 /// `Busy` if too many wait.
 pub(super) async fn slow_hash(password: Secret<String>, salt: [u8; 16]) -> Result<PasswordTried, Refusal> {
     let waiting = Waiting::new().ok_or(Refusal::Busy)?;
-    let turn = TURNS.acquire().await.map_err(|_| Refusal::Busy)?;
+    let turn = Arc::clone(&TURNS).acquire_owned().await.map_err(|_| Refusal::Busy)?;
     drop(waiting);
     let hashed = tokio::task::spawn_blocking(move || {
         let params = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).expect("the parameters are in range");
@@ -51,9 +52,9 @@ pub(super) async fn slow_hash(password: Secret<String>, salt: [u8; 16]) -> Resul
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into(password.expose().as_bytes(), &salt, &mut hash)
             .expect("a salt of 16 bytes and a password of bounded length are taken");
+        // Not before it is done: whoever asked may be gone, and the next would be hashed beside it.
+        drop(turn);
         PasswordTried { salt, hash: Secret::new(hash) }
     });
-    let hashed = hashed.await.map_err(|_| Refusal::OutOfOrder);
-    drop(turn);
-    hashed
+    hashed.await.map_err(|_| Refusal::OutOfOrder)
 }

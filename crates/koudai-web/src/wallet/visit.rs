@@ -195,18 +195,29 @@ impl Visit {
 
     /// Who asks, for what may be done only so often.
     pub(super) fn asker(&self) -> Asker {
-        Asker { block: self.address.map(AddressBlock::of), device: self.device }
+        Asker { block: self.address.map(AddressBlock::of), device: self.device, fresh: None }
+    }
+
+    /// The same, and what the device is to be known by from now on, should it be new to whoever signs in. A program is known by
+    /// nothing.
+    pub(super) fn asker_at(&self, fresh: &str) -> Asker {
+        Asker { fresh: (!self.json).then(|| token_hash(fresh)), ..self.asker() }
+    }
+
+    /// The cookie that a device is known by.
+    pub(super) fn device_cookie(&self, token: &str) -> String {
+        /// As long as browsers keep a cookie at most.
+        const FOR_S: i64 = 400 * 24 * 3_600;
+        cookie_text(device_name(self.app.secure), token, "/", FOR_S, self.app.secure)
     }
 
     /// The same, and the cookie by which a browser that had none is known from now on. A program that names no device stays
     /// without one.
     pub(super) fn asker_known(&mut self) -> (Asker, Option<String>) {
-        /// As long as browsers keep a cookie at most.
-        const FOR_S: i64 = 400 * 24 * 3_600;
         let new = (self.device.is_none() && !self.json).then(fresh_token);
         let cookie = new.map(|token| {
             self.device = Some(token_hash(&token));
-            cookie_text(device_name(self.app.secure), &token, "/", FOR_S, self.app.secure)
+            self.device_cookie(&token)
         });
         (self.asker(), cookie)
     }

@@ -83,11 +83,7 @@ struct Addresses {
 /// If a port, the data directory or one of the servers cannot be used.
 pub(crate) async fn run(args: DemoArgs, log: String) -> Result<(), Failure> {
     let mut stop = pin!(house::stop_signal());
-    let safety = match &args.sign_in_rules {
-        None => SAFETY,
-        Some(text) => sign_in_rules::parse_over(SAFETY, text)
-            .map_err(|wrong| Failure::usage(format!("--sign-in-rules: {}", wrong.join("; "))))?,
-    };
+    let safety = safety(args.sign_in_rules.as_deref())?;
     let ports = Ports::take(args.listen)?;
     let data = args.data.as_path();
     directory::prepare(data, Kind::Demo)?;
@@ -186,6 +182,13 @@ fn say_goodbye(data: &Path) {
     let said =
         writeln!(std::io::stderr(), "\n  已停止，数据在 {0} · Stopped; the data is in {0}", data.display());
     drop(said);
+}
+
+/// What people may try here, and how often.
+fn safety(rules: Option<&str>) -> Result<Safety, Failure> {
+    let Some(text) = rules else { return Ok(SAFETY) };
+    sign_in_rules::parse_over(SAFETY, text)
+        .map_err(|wrong| Failure::usage(format!("--sign-in-rules: {}", wrong.join("; "))))
 }
 
 /// The networks outside, each a sandbox.

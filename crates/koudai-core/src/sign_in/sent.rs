@@ -1,0 +1,33 @@
+//! Forgetting where codes were sent: the counts of a day are of no use after it, and a number somebody once typed is nobody's
+//! business.
+
+use crate::refusal::Refusal;
+use crate::rows::CodeKey;
+use crate::state::{Command, OrStop, Stop, Tx};
+use crate::time::DAY;
+
+/// How long a code's row is kept after it was asked for, ms: past the day in China that it counts.
+pub const SENT_KEPT_MS: i64 = 2 * DAY;
+
+/// Forgets codes that were asked for long ago.
+#[derive(Clone, Debug)]
+pub struct SweepSentCodes {
+    /// At most a few hundred.
+    pub keys: Vec<CodeKey>,
+}
+
+impl Command for SweepSentCodes {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        let old = tx.now().plus(-SENT_KEPT_MS);
+        tx.rows().one_time_code.want(&self.keys).or_stop()?;
+        for key in &self.keys {
+            if tx.rows().one_time_code.get(key).or_stop()?.is_some_and(|row| row.asked_at <= old) {
+                tx.rows().one_time_code.delete(key);
+            }
+        }
+        Ok(())
+    }
+}
