@@ -70,8 +70,8 @@ impl Courier {
                     true
                 }
                 Err(error) => {
-                    // What was refused was answered: anybody may type a number that no message reaches.
-                    self.networks.health.messages_answered(error.is_answer());
+                    // A gateway that refuses one message works: anybody may type a number that nothing reaches.
+                    self.networks.health.messages_answered(error.is_of_the_message());
                     tracing::info!(message = %message.id.wire(), %error, "message not taken");
                     // It may have arrived all the same: nobody is sent a code more than twice.
                     if error.may_have_gone_out() && message.tries > 0 {

@@ -49,14 +49,22 @@ pub enum SmsError {
 }
 
 impl SmsError {
-    /// Whether the other side answered, so that it is there and only this message was not to its liking.
-    pub const fn is_answer(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Throttled(_) | Self::NotTaken(_))
+    /// Whether the other side works, and only this message was not to its liking.
+    pub const fn is_of_the_message(&self) -> bool {
+        match self {
+            Self::Refused(status) => *status < 500,
+            Self::Throttled(_) | Self::NotTaken(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether the message may have gone out all the same.
-    pub const fn may_have_gone_out(&self) -> bool {
-        matches!(self, Self::NoAnswer(_) | Self::Lost | Self::Late)
+    pub fn may_have_gone_out(&self) -> bool {
+        match self {
+            Self::NoAnswer(error) => !error.is_connect(),
+            Self::Lost | Self::Late => true,
+            _ => false,
+        }
     }
 }
 
@@ -115,5 +123,35 @@ impl From<SmsGateway> for Sms {
 impl From<Smpp> for Sms {
     fn from(centre: Smpp) -> Self {
         Self::Smpp(centre)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_was_refused_says_nothing_of_the_way_it_went() {
+        for (error, of_the_message, may_have_gone_out) in [
+            (SmsError::Refused(400), true, false),
+            (SmsError::Refused(503), false, false),
+            (SmsError::NotTaken(0x0B), true, false),
+            (SmsError::Throttled(0x58), true, false),
+            (SmsError::LeftAlone, false, false),
+            (SmsError::NotLetIn(0x0E), false, false),
+            (SmsError::Lost, false, true),
+            (SmsError::Late, false, true),
+        ] {
+            assert_eq!(error.is_of_the_message(), of_the_message, "{error}");
+            assert_eq!(error.may_have_gone_out(), may_have_gone_out, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_cannot_be_connected_to_was_handed_nothing() {
+        let gateway = SmsGateway::new("http://127.0.0.1:1/messages", &Secret::new("token".to_owned()));
+        let error = gateway.expect("an address and a token").send("13800138000", "text").await;
+        let error = error.expect_err("nobody listens there");
+        assert!(matches!(error, SmsError::NoAnswer(_)) && !error.may_have_gone_out(), "{error}");
     }
 }
