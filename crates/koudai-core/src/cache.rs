@@ -224,6 +224,20 @@ impl<R: Row> Cache<R> {
         if absent == 0 { Ok(()) } else { Err(Absent) }
     }
 
+    /// Deletes those of these rows that are over. A key without a row is no error.
+    ///
+    /// # Errors
+    /// `Absent` if any is not loaded yet, before any is deleted.
+    pub fn sweep(&mut self, keys: &[R::Key], is_over: impl Fn(&R) -> bool) -> Result<(), Absent> {
+        self.want(keys)?;
+        for key in keys {
+            if self.get(key)?.is_some_and(&is_over) {
+                self.delete(key);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the batch changed a row that is to be committed.
     pub fn is_changed(&self) -> bool {
         !R::DERIVED && self.changed.iter().any(|at| self.is_changed_at(*at))

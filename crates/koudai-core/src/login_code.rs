@@ -86,13 +86,6 @@ impl Command for SweepLoginCodes {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<MerchantRefusal>> {
         let old = tx.now().plus(-USED_CODE_KEPT_MS);
-        tx.rows().used_login_code.want(&self.tokens).or_stop()?;
-        for token in &self.tokens {
-            let code = tx.rows().used_login_code.get(token).or_stop()?;
-            if code.is_some_and(|c| c.expires_at <= old) {
-                tx.rows().used_login_code.delete(token);
-            }
-        }
-        Ok(())
+        tx.rows().used_login_code.sweep(&self.tokens, |row| row.expires_at <= old).or_stop()
     }
 }

@@ -200,13 +200,7 @@ impl Command for SweepAllowances {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let old = tx.now().plus(-ENDED_KEPT_MS);
-        tx.rows().allowance.want(&self.keys).or_stop()?;
-        for key in &self.keys {
-            if tx.rows().allowance.get(key).or_stop()?.is_some_and(|row| row.ends_at <= old) {
-                tx.rows().allowance.delete(key);
-            }
-        }
-        Ok(())
+        tx.rows().allowance.sweep(&self.keys, |row| row.ends_at <= old).or_stop()
     }
 }
 

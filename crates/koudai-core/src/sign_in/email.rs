@@ -1,7 +1,7 @@
 //! The e-mail address of an account: confirmed by a code before it belongs to it, and then signed in by like the phone.
 
 use super::proof::proven;
-use super::{Asker, CodeWanted, prepare_code, send_code, use_code};
+use super::{Asker, CodeWanted, send_code, use_code};
 use crate::identity::{Contact, Email};
 use crate::refusal::Refusal;
 use crate::rows::{CodeKey, CodePurpose, EmailOwner, Language};
@@ -58,7 +58,6 @@ impl Command for SetEmail {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (_, mut person) = proven(tx, &self.session)?;
         let key = code_key(&self.email);
-        prepare_code(tx, &key)?;
         let owner = tx.rows().email_owner.get(&self.email).or_stop()?.map(|owner| owner.person);
         if let Some(before) = &person.email {
             tx.rows().email_owner.get(before).or_stop()?;

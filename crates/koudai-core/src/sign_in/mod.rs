@@ -102,7 +102,7 @@ pub fn code_of(keys: &Keys, key: &CodeKey, nonce: &[u8; 16]) -> Secret<String> {
 }
 
 /// Whole seconds from `now` until a moment, a part of one counted as one.
-fn seconds_until(until: Timestamp, now: Timestamp) -> u32 {
+pub fn seconds_until(until: Timestamp, now: Timestamp) -> u32 {
     u32::try_from((until.since(now) + SECOND - 1) / SECOND).unwrap_or(0)
 }
 
@@ -174,14 +174,6 @@ fn send_code(tx: &mut Tx<'_>, wanted: CodeWanted<'_>) -> Result<u32, Stop<Refusa
     });
     tx.rows().message.insert(message);
     Ok(seconds_until(now.plus(safety.code_gap_ms), now))
-}
-
-/// Loads what `use_code` will need.
-///
-/// # Errors
-/// `Absent`.
-fn prepare_code(tx: &mut Tx<'_>, key: &CodeKey) -> Result<(), Stop<Refusal>> {
-    tx.rows().one_time_code.get(key).or_stop().map(|_| ())
 }
 
 /// Judges a code and uses it up. It is the last check of a decision: a wrong try stays counted though the decision refuses.
@@ -287,7 +279,6 @@ impl Command for SignIn {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<SignedIn, Stop<Refusal>> {
         let now = tx.now();
         let key = CodeKey { contact: self.contact.clone(), purpose: CodePurpose::SignIn };
-        prepare_code(tx, &key)?;
         let owner = owner(tx, &self.contact)?;
         let looked_at = owner.unwrap_or_else(|| nobody(tx.keys(), &self.contact));
         let opening = Opening::prepare(tx, looked_at, &self.asker, self.token_hash)?;
@@ -417,6 +408,11 @@ fn holder(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(Session, Person), S
 }
 
 impl Session {
+    /// Whether its holder has proved of late who they are.
+    pub fn is_proven(&self, now: Timestamp, safety: &Safety) -> bool {
+        now.since(self.proven_at) < safety.proof_life_ms
+    }
+
     /// Whose it is, while it lives.
     pub fn holder(&self, now: Timestamp) -> Option<PersonId> {
         (now < self.expires_at).then_some(self.person)

@@ -213,13 +213,6 @@ impl Command for SweepChallenges {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let old = tx.now().plus(-CHALLENGE_KEPT_MS);
-        tx.rows().used_challenge.want(&self.tokens).or_stop()?;
-        for token in &self.tokens {
-            let challenge = tx.rows().used_challenge.get(token).or_stop()?;
-            if challenge.is_some_and(|challenge| challenge.expires_at <= old) {
-                tx.rows().used_challenge.delete(token);
-            }
-        }
-        Ok(())
+        tx.rows().used_challenge.sweep(&self.tokens, |row| row.expires_at <= old).or_stop()
     }
 }

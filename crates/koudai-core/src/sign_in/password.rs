@@ -6,13 +6,14 @@
 
 use super::allowance::{Count, Counted, WrongHere};
 use super::proof::proven;
-use super::{Asker, CodeWanted, Opening, SignedIn, device_key, nobody, owner, send_code};
+use super::{Asker, CodeWanted, Opening, SignedIn, nobody, owner, send_code};
 use crate::id::PersonId;
 use crate::identity::Contact;
 use crate::refusal::Refusal;
 use crate::rows::{CodeKey, CodePurpose, Language, LoginPassword};
 use crate::secret::Secret;
 use crate::state::{Command, Keys, OrStop, Stop, Tx, keyed_mac, keyed_mac_matches};
+use crate::time::Timestamp;
 
 /// How many passwords before may not be used again.
 const REMEMBERED: usize = 5;
@@ -83,13 +84,8 @@ impl Command for SignInByPassword {
         // Whoever is at a device of their own has a count of their own, whatever their neighbours do.
         let here = if opening.is_known_device() { Asker::default() } else { self.asker };
         let wrong_here = WrongHere::read(tx, &here)?;
-        let whose = match (person, &self.asker.device) {
-            (Some(person), Some(device)) if opening.is_known_device() => {
-                device_key(tx.keys(), person, device).to_vec()
-            }
-            _ => self.contact.text().as_bytes().to_vec(),
-        };
-        let wrong = Count::read(tx, Counted::WrongPasswords, &whose)?;
+        let whose = opening.known.as_ref().map_or(self.contact.text().as_bytes(), |known| &known.key);
+        let wrong = Count::read(tx, Counted::WrongPasswords, whose)?;
         let safety = tx.policy().safety;
         if let Some(wait_s) = wrong.wait_s(now, safety.wrong_passwords_most) {
             return Err(Refusal::SignInPaused { wait_s }.into());
@@ -106,7 +102,7 @@ impl Command for SignInByPassword {
         if opening.is_known_device() {
             wrong.clear(tx);
             // A password is something that somebody else may know: it proves nothing that a change would take.
-            return Ok(PasswordAnswer::SignedIn(opening.open(tx, person, crate::time::Timestamp(0))));
+            return Ok(PasswordAnswer::SignedIn(opening.open(tx, person, Timestamp(0))));
         }
         let key = CodeKey { contact: self.contact.clone(), purpose: CodePurpose::SignIn };
         let wanted =
@@ -118,6 +114,11 @@ impl Command for SignInByPassword {
 }
 
 impl LoginPassword {
+    /// Since when it is the password; `None` of somebody who does without one now.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.mac.map(|_| self.set_at)
+    }
+
     /// The MACs that may not be used again: of the present one and of the ones before.
     fn remembered(&self) -> Vec<u8> {
         let mut all: Vec<u8> = self.mac.iter().flatten().chain(&self.earlier).copied().collect();

@@ -1,6 +1,6 @@
 //! Proving once more who one is, before changing what guards the account: a session that somebody found open is not enough.
 
-use super::{CodeWanted, PasskeyAnswer, holder, passkey, prepare_code, send_code, use_code};
+use super::{CodeWanted, PasskeyAnswer, holder, passkey, send_code, use_code};
 use crate::identity::Contact;
 use crate::refusal::Refusal;
 use crate::rows::{CodeKey, CodePurpose, Language, Person, Session};
@@ -16,7 +16,7 @@ pub(super) fn proven(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(Session,
     if person.frozen {
         return Err(Refusal::AccountFrozen.into());
     }
-    if tx.now().since(session.proven_at) >= tx.policy().safety.proof_life_ms {
+    if !session.is_proven(tx.now(), &tx.policy().safety) {
         return Err(Refusal::ProofNeeded.into());
     }
     Ok((session, person))
@@ -63,7 +63,6 @@ impl Command for ProveByCode {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (mut session, person) = holder(tx, &self.session)?;
         let key = code_key(&person);
-        prepare_code(tx, &key)?;
         use_code(tx, &key, &self.session, &self.code)?;
         session.proven_at = tx.now();
         tx.rows().session.put(session);

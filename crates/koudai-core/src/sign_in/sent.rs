@@ -22,12 +22,6 @@ impl Command for SweepSentCodes {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let old = tx.now().plus(-SENT_KEPT_MS);
-        tx.rows().one_time_code.want(&self.keys).or_stop()?;
-        for key in &self.keys {
-            if tx.rows().one_time_code.get(key).or_stop()?.is_some_and(|row| row.asked_at <= old) {
-                tx.rows().one_time_code.delete(key);
-            }
-        }
-        Ok(())
+        tx.rows().one_time_code.sweep(&self.keys, |row| row.asked_at <= old).or_stop()
     }
 }

@@ -180,7 +180,7 @@ pub(super) async fn sign_in(Sent(visit, fields): Sent) -> Response {
 /// `GET /security/proof/passkey`: what to have a passkey prove with who it is.
 pub(super) async fn proof_options(visit: Visit) -> Response {
     let result = async {
-        let (person, session) = (visit.person()?, visit.session_hash().ok_or(Refusal::SignedOut)?);
+        let (person, session) = (visit.person()?, visit.session()?);
         let own = visit.read(move |r| r.passkeys_of(person)).await?;
         options(&visit, Purpose::Proof(session), &own).map(answer::data)
     };
@@ -191,7 +191,7 @@ pub(super) async fn proof_options(visit: Visit) -> Response {
 /// `POST /security/proof/passkey`.
 pub(super) async fn prove(Sent(visit, fields): Sent) -> Response {
     let result = async {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let session = visit.session()?;
         let answer = check(&visit, fields.text("answer"), Purpose::Proof(session)).await?;
         visit.submit(ProveByPasskey { session, answer }).await
     };
@@ -239,7 +239,7 @@ fn line_json(line: &PasskeyLine) -> Value {
 /// `GET /security/passkeys/new`: what to have a passkey made with.
 pub(super) async fn new_options(visit: Visit) -> Response {
     let result = async {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let session = visit.session()?;
         let person = visit.person_row().await?;
         // Nobody gives a finger for what would be refused.
         proven(&visit).await?;
@@ -267,7 +267,7 @@ pub(super) async fn new_options(visit: Visit) -> Response {
 /// `POST /security/passkeys`.
 pub(super) async fn add(Sent(visit, fields): Sent) -> Response {
     let result = async {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let session = visit.session()?;
         let party = party(&visit)?;
         let posted = Registration::from_json(fields.text("answer").as_bytes())
             .map_err(|error| refused(&visit, error))?;
@@ -302,7 +302,7 @@ fn done(visit: &Visit) -> Response {
 /// `POST /security/passkeys/{id}/remove`.
 pub(super) async fn remove(SentTo(visit, _, id): SentTo) -> Response {
     let result = async {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let session = visit.session()?;
         let id = URL_SAFE_NO_PAD.decode(&id).ok().and_then(|id| id.try_into().ok());
         visit.submit(RemovePasskey { session, id: id.ok_or(Refusal::RecordUnknown)? }).await
     };

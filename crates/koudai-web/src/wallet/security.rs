@@ -11,7 +11,7 @@ use koudai_core::rows::{CodeKey, CodePurpose, LoginPassword, OneTimeCode, Paymen
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{
     CODE_LIFE_MS, ProveByCode, RemoveEmail, RemoveLoginPassword, RequestEmailCode, RequestProof, SetEmail,
-    SetLoginPassword,
+    SetLoginPassword, seconds_until,
 };
 use koudai_core::time::SECOND;
 use serde::Deserialize;
@@ -30,9 +30,9 @@ const NEW_EMAIL: &str = "koudai_email";
 /// Characters of a log-in password (NIST SP 800-63B, section 3.1.1.2, beside a second factor).
 const PASSWORD_LEAST: usize = 8;
 const PASSWORD_MOST: usize = 128;
-/// How many guesses a password has to withstand, as the logarithm to the base of ten: what is tried online before anybody
+/// How many guesses a password has to withstand, what is tried online before anybody
 /// notices, many times over, and all the passwords that lists of leaked ones begin with.
-const GUESSES_LEAST_LOG10: u64 = 8;
+const GUESSES_LEAST: u64 = 100_000_000;
 /// How much of a password is looked at for that; the time it takes grows quickly.
 const LOOKED_AT: usize = 64;
 
@@ -53,7 +53,7 @@ pub(super) async fn home(visit: Visit) -> Response {
             phone: person.phone.masked(),
             email: person.email.as_ref().map(Email::masked),
             email_offered: visit.app.networks.mail.is_some(),
-            password_set_at: password.filter(|row| row.mac.is_some()).map(|row| row.set_at),
+            password_set_at: password.and_then(|row| row.since()),
             passkeys: person.passkeys,
             passkeys_offered: passkeys::are_offered(&visit),
             payment_password_set_at: payment.map(|row| row.set_at),
@@ -88,13 +88,12 @@ async fn proof_page(
         Some(row.request) == session && row.tries_left > 0 && now.since(row.asked_at) < CODE_LIFE_MS
     });
     let gap_ms = visit.app.engine.policy().safety.code_gap_ms;
-    let wait_ms = sent.as_ref().map_or(0, |row| (gap_ms - now.since(row.asked_at)).max(0));
     let page = ProofPage {
         l: visit.l,
         next: next.unwrap_or("/security").to_owned(),
         phone: person.phone.masked(),
         code_sent: sent.is_some(),
-        resend_in_s: u32::try_from((wait_ms + SECOND - 1) / SECOND).unwrap_or(0),
+        resend_in_s: sent.map_or(0, |row| seconds_until(row.asked_at.plus(gap_ms), now)),
         passkey: person.passkeys > 0 && passkeys::are_offered(visit),
         refused: refusal.map(|r| answer::refused(visit, r)),
     };
@@ -110,7 +109,7 @@ pub(super) async fn proof(visit: Visit, Query(query): Query<Next>) -> Response {
 /// `POST /security/proof/code`.
 pub(super) async fn send_proof(Sent(visit, fields): Sent) -> Response {
     let result = async {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let session = visit.session()?;
         visit.submit(RequestProof { session, language: Some(visit.language()) }).await
     };
     let next = own_path(fields.get("next"));
@@ -128,7 +127,7 @@ pub(super) async fn send_proof(Sent(visit, fields): Sent) -> Response {
 /// `POST /security/proof`.
 pub(super) async fn prove(Sent(visit, fields): Sent) -> Response {
     let result = async {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let session = visit.session()?;
         let code = Secret::new(fields.text("code").trim().to_owned());
         visit.submit(ProveByCode { session, code }).await
     };
@@ -146,12 +145,10 @@ pub(super) async fn prove(Sent(visit, fields): Sent) -> Response {
 
 /// Whether somebody may change what guards the account, before they fill in a form for it.
 pub(super) async fn proven(visit: &Visit) -> Result<(), Refusal> {
-    let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
-    let life_ms = visit.app.engine.policy().safety.proof_life_ms;
-    let now = visit.now();
-    let row = visit.read(move |r| r.get::<Session>(&session)).await?;
-    let proven_at = row.ok_or(Refusal::SignedOut)?.proven_at;
-    if now.since(proven_at) < life_ms { Ok(()) } else { Err(Refusal::ProofNeeded) }
+    let session = visit.session()?;
+    let row = visit.read(move |r| r.get::<Session>(&session)).await?.ok_or(Refusal::SignedOut)?;
+    let proven = row.is_proven(visit.now(), &visit.app.engine.policy().safety);
+    if proven { Ok(()) } else { Err(Refusal::ProofNeeded) }
 }
 
 fn email_cookie(value: &str, life_s: i64, secure: bool) -> String {
@@ -197,7 +194,7 @@ pub(super) async fn email(visit: Visit, headers: HeaderMap) -> Response {
 /// `POST /security/email/code`.
 pub(super) async fn send_email_code(headers: HeaderMap, Sent(visit, fields): Sent) -> Response {
     let result = async {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let session = visit.session()?;
         if visit.app.networks.mail.is_none() {
             return Err(Refusal::EmailNotOffered);
         }
@@ -237,7 +234,7 @@ async fn refused_email(visit: &Visit, refusal: Refusal, sent_to: Option<&Email>)
 pub(super) async fn set_email(Sent(visit, fields): Sent) -> Response {
     let email = Email::parse(fields.text("email"));
     let result = async {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let session = visit.session()?;
         let email = email.clone().ok_or(Refusal::EmailInvalid)?;
         let code = Secret::new(fields.text("code").trim().to_owned());
         visit.submit(SetEmail { session, email, code }).await
@@ -256,7 +253,7 @@ pub(super) async fn set_email(Sent(visit, fields): Sent) -> Response {
 /// `POST /security/email/remove`.
 pub(super) async fn remove_email(Sent(visit, _): Sent) -> Response {
     let result = async {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let session = visit.session()?;
         visit.submit(RemoveEmail { session }).await
     };
     match result.await {
@@ -269,7 +266,7 @@ pub(super) async fn remove_email(Sent(visit, _): Sent) -> Response {
 async fn password_page(visit: &Visit, refusal: Option<Refusal>) -> Result<Response, Refusal> {
     let person = visit.person()?;
     let row = visit.read(move |r| r.get::<LoginPassword>(&person)).await?;
-    let set_at = row.filter(|row| row.mac.is_some()).map(|row| row.set_at);
+    let set_at = row.and_then(|row| row.since());
     let page = LoginPasswordPage { l: visit.l, set_at, refused: refusal.map(|r| answer::refused(visit, r)) };
     Ok(answer::page(refusal.map_or(axum::http::StatusCode::OK, answer::status), &page))
 }
@@ -288,7 +285,7 @@ pub(super) async fn password(visit: Visit) -> Response {
 /// `POST /security/password`.
 pub(super) async fn set_password(Sent(visit, fields): Sent) -> Response {
     let result = async {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let session = visit.session()?;
         let person = visit.person_row().await?;
         proven(&visit).await?;
         let password = fields.text("password");
@@ -316,7 +313,7 @@ async fn refused_password(visit: &Visit, refusal: Refusal) -> Response {
 /// `POST /security/password/remove`.
 pub(super) async fn remove_password(Sent(visit, _): Sent) -> Response {
     let result = async {
-        let session = visit.session_hash().ok_or(Refusal::SignedOut)?;
+        let session = visit.session()?;
         visit.submit(RemoveLoginPassword { session }).await
     };
     match result.await {
@@ -343,8 +340,7 @@ fn check_password(password: &str, known: &[&str]) -> Result<(), Refusal> {
         return Err(Refusal::LoginPasswordLength);
     }
     let looked_at: String = password.chars().take(LOOKED_AT).collect();
-    let least = 10_u64.pow(u32::try_from(GUESSES_LEAST_LOG10).expect("a small number"));
-    if zxcvbn::zxcvbn(&looked_at, known).guesses() < least {
+    if zxcvbn::zxcvbn(&looked_at, known).guesses() < GUESSES_LEAST {
         return Err(Refusal::LoginPasswordCommon);
     }
     Ok(())

@@ -99,12 +99,13 @@ const fn way_of(contact: &Contact) -> LoginWay {
 
 pub(super) async fn send_code(headers: HeaderMap, Sent(mut visit, fields): Sent) -> Response {
     let (asker, device) = visit.asker_known();
-    let waits_for = cookie(&headers, CODE_SENT).and_then(read_code_cookie).map(|(contact, _, _)| contact);
-    let waits = waits_for.is_some() && waits_for == contact(&visit, &fields).ok();
     let response = match ask_for_code(&visit, &fields, asker).await {
         Ok(response) => response,
         Err(refusal) if visit.json => visit.refuse(refusal),
         Err(refusal) => {
+            let sent_to =
+                cookie(&headers, CODE_SENT).and_then(read_code_cookie).map(|(contact, _, _)| contact);
+            let waits = sent_to.is_some() && sent_to == contact(&visit, &fields).ok();
             let way = match (refusal, fields.get("email").is_some()) {
                 // A code that this browser had sent a moment ago is still good: go on to it.
                 (Refusal::CodeTooSoon { .. }, false) if waits => LoginWay::CodeToPhone,

@@ -211,7 +211,7 @@ impl Visit {
         cookie_text(device_name(self.app.secure), token, "/", FOR_S, self.app.secure)
     }
 
-    /// The same, and the cookie by which a browser that had none is known from now on. A program that names no device stays
+    /// Who asks, and the cookie by which a browser that had none is known from now on. A program that names no device stays
     /// without one.
     pub(super) fn asker_known(&mut self) -> (Asker, Option<String>) {
         let new = (self.device.is_none() && !self.json).then(fresh_token);
@@ -244,6 +244,14 @@ impl Visit {
 
     pub(super) fn session_hash(&self) -> Option<[u8; 32]> {
         self.session.map(|(_, hash)| hash)
+    }
+
+    /// The session that the command of somebody who is signed in names.
+    ///
+    /// # Errors
+    /// `SignedOut`.
+    pub(super) fn session(&self) -> Result<[u8; 32], Refusal> {
+        self.session_hash().ok_or(Refusal::SignedOut)
     }
 
     /// The row of who is signed in.
