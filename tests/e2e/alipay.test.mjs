@@ -95,9 +95,15 @@ test("inside the app: who the person is, the app's own call, a link, a withdrawa
   const who = await newcomer(browser, "alipay", { locale: "en-GB" });
   const { context, page, token } = who;
   let person = 3;
+  // The app's own sheet stays open until the person closes it.
+  const sheet = {};
+  sheet.closed = new Promise((close) => { sheet.close = close; });
   await inApp(context, "AlipayJSBridge", "call", async (name, { tradeNO }, tab) => {
     assert.equal(name, "tradePay");
-    if (person === null) return { resultCode: "6001" };
+    if (person === null) {
+      await sheet.closed;
+      return { resultCode: "6001" };
+    }
     await tab.goto(`${env.alipay}/cashier?tradeNO=${tradeNO}`);
     await answers(tab, person);
     await tab.waitForSelector('[data-paid="true"]');
@@ -130,6 +136,9 @@ test("inside the app: who the person is, the app's own call, a link, a withdrawa
   await goTo(page, ALIPAY);
   await page.waitForSelector('[data-way="call-up"]');
   await shot(page, "call-up");
+  const back = page.waitForEvent("load");
+  sheet.close();
+  await back;
   await page.locator("form[action$=give-up] button.plain").tap();
   await page.waitForSelector('[data-refusal="NOT_COMPLETED"]');
   await shot(page, "given-up");
