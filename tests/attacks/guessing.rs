@@ -145,7 +145,7 @@ async fn of_a_thousand_wrong_payment_passwords_at_once_five_are_judged() {
             card,
             at: None,
             amount: koudai_core::money::Money::fen(100).unwrap(),
-            pin,
+            confirmed: pin.into(),
         };
         async move { engine.submit(top_up).await.err() }
     });

@@ -185,6 +185,19 @@ export async function shopOrder(goods = "dumplings", amount) {
 
 export const shopState = async (no) => (await json(`${env.shop}/orders/${no}`)).body;
 
+/** Gives a page's phone a finger that unlocks passkeys; whether the phone knows it can be set. */
+export async function fingerAt(context, page) {
+  const devtools = await context.newCDPSession(page);
+  await devtools.send("WebAuthn.enable");
+  const { authenticatorId } = await devtools.send("WebAuthn.addVirtualAuthenticator", {
+    options: {
+      protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
+  return (known) => devtools.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: known });
+}
+
 /** The session of a browser that signed in on the page. */
 export async function sessionOf(context) {
   return secret((await context.cookies()).find(({ name }) => name === "koudai_wallet").value);

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { PIN, freshNumber, keyIn, launch, phone, sessionOf, shot } from "./lib.mjs";
+import { PIN, fingerAt, freshNumber, keyIn, launch, phone, sessionOf, shot } from "./lib.mjs";
 import { mailRelay, messageCentre } from "./messengers.mjs";
 
 const PASSWORD = "tulip-ferry-9-quartz";
@@ -45,16 +45,7 @@ async function device(options) {
   const problems = [];
   page.on("pageerror", (error) => problems.push(String(error)));
   page.on("console", (message) => { if (message.type() === "error" && !/status of 4/.test(message.text())) problems.push(message.text()); });
-  const devtools = await context.newCDPSession(page);
-  await devtools.send("WebAuthn.enable");
-  const { authenticatorId } = await devtools.send("WebAuthn.addVirtualAuthenticator", {
-    options: {
-      protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true,
-      automaticPresenceSimulation: true,
-    },
-  });
-  const finger = (known) => devtools.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: known });
-  return { context, page, problems, finger };
+  return { context, page, problems, finger: await fingerAt(context, page) };
 }
 
 const press = (page, form) => page.locator(`${form} .go`).first().tap();
@@ -133,10 +124,10 @@ test("a person signs in by every way there is, each set up in the security centr
   await finger(false);
   await press(page, "#passkey-new");
   await page.waitForFunction(() => !document.querySelector("#passkey-new button").disabled);
-  assert.equal(await page.locator("form.cell").count(), 0);
+  assert.equal(await page.locator("a.cell").count(), 0);
   await finger(true);
   await press(page, "#passkey-new");
-  await page.waitForSelector("form.cell");
+  await page.waitForSelector("a.cell");
   await shot(page, "security-passkeys");
   await page.goto(`${wallet}/security`);
   await shot(page, "security");

@@ -3,13 +3,13 @@
 
 use crate::attempt::Outcome;
 use crate::column::worded;
+use crate::confirmation::Confirmation;
 use crate::id::{CardId, MchId, OrderId, PersonId};
 use crate::ledger::{AccountId, JournalKind};
 use crate::money::Money;
 use crate::order::{OrderStanding, active_merchant};
 use crate::payer_code::AuthCode;
 use crate::payment::{Means, Pay, ask_card, merchant_of, settle};
-use crate::payment_password::Pin;
 use crate::refusal::{MerchantRefusal, Refusal};
 use crate::reversal;
 use crate::rows::{
@@ -299,8 +299,8 @@ pub struct ConfirmCodePayment {
     pub order: OrderId,
     /// By which card; `None` for the balance.
     pub card: Option<CardId>,
-    /// The payment password.
-    pub pin: Pin,
+    /// What it is confirmed by.
+    pub confirmed: Confirmation,
 }
 
 impl Command for ConfirmCodePayment {
@@ -327,7 +327,7 @@ impl Command for ConfirmCodePayment {
         }
         let merchant = merchant_of(tx, &order)?;
         let means = Means::of(self.card);
-        let pay = Pay { person: self.person, order: self.order, means, pin: self.pin.clone() };
+        let pay = Pay { person: self.person, order: self.order, means, confirmed: self.confirmed.clone() };
         let order = pay.charge(tx, order, &merchant)?;
         payment.failure = None;
         tx.rows().code_payment.put(payment);

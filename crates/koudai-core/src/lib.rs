@@ -10,6 +10,7 @@ pub mod cache;
 pub mod card;
 pub mod code_payment;
 pub mod column;
+pub mod confirmation;
 mod declaring;
 pub mod id;
 pub mod identity;

@@ -2,12 +2,12 @@
 
 use crate::attempt;
 use crate::binding::bank_card_of;
+use crate::confirmation::{Act, Confirmation};
 use crate::id::{AttemptId, CardId, OrderId, PersonId};
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::{Money, RatePpm};
 use crate::order::OrderStanding;
 use crate::other_wallet::{AtWallet, PAY_ELSEWHERE_MS, wallet_of};
-use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
 use crate::rows::{Attempt, AttemptKind, Card, Merchant, Order, OrderState};
 use crate::state::{Command, Event, OrStop, Stop, Tx};
@@ -22,8 +22,8 @@ pub struct Pay {
     pub order: OrderId,
     /// With what.
     pub means: Means,
-    /// The payment password.
-    pub pin: Pin,
+    /// What it is confirmed by.
+    pub confirmed: Confirmation,
 }
 
 /// What an order is paid with.
@@ -86,8 +86,8 @@ pub struct PayCode {
     pub code: [u8; 16],
     /// With what.
     pub means: Means,
-    /// The payment password.
-    pub pin: Pin,
+    /// What it is confirmed by.
+    pub confirmed: Confirmation,
 }
 
 /// A payment that was taken.
@@ -113,7 +113,7 @@ impl Command for PayCode {
         let code = rows.order_code.get(&self.code).map(|row| row.map(|code| (code.order, code.expires_at)));
         let person = session.or_stop()?.ok_or(Refusal::SignedOut)?;
         let (order, expires_at) = code.or_stop()?.ok_or(Refusal::CodeStale)?;
-        let pay = Pay { person, order, means: self.means.clone(), pin: self.pin.clone() };
+        let pay = Pay { person, order, means: self.means.clone(), confirmed: self.confirmed.clone() };
         let order = pay.order(tx)?.expect("a code has its order");
         // How an order went is told whatever became of its code.
         if now >= expires_at && order.standing(now) == OrderStanding::Payable {
@@ -177,6 +177,11 @@ impl Pay {
         Ok(by_card.checked_add(from_balance) == Ok(order.amount))
     }
 
+    /// Judges what it is confirmed by. The last check.
+    fn confirm(&self, tx: &mut Tx<'_>, order: &Order) -> Result<(), Stop<Refusal>> {
+        self.confirmed.check(tx, self.person, &Act::pay(order, &self.means))
+    }
+
     /// Pays an order that may be paid.
     pub(crate) fn charge(
         &self,
@@ -214,14 +219,14 @@ impl Pay {
         merchant: &Merchant,
     ) -> Result<Order, Stop<Refusal>> {
         let payer = AccountId::person(self.person);
-        payment_password::prepare(tx, self.person)?;
+        self.confirmed.prepare(tx, self.person)?;
         tx.prepare(&[payer, AccountId::merchant(order.mchid), AccountId::fees()]).or_stop()?;
         let balance = tx.standing(payer, order.amount.currency()).or_stop()?;
         if balance.checked_sub(order.amount).is_err() {
             let short_by = order.amount.checked_sub(balance).unwrap_or(order.amount);
             return Err(Refusal::InsufficientBalance { short_by }.into());
         }
-        payment_password::check(tx, self.person, &self.pin)?;
+        self.confirm(tx, &order)?;
         order.payer = Some(self.person);
         let all = [(payer, order.amount)];
         settle(tx, &mut order, merchant, &all, JournalKind::BalancePayment);
@@ -231,7 +236,7 @@ impl Pay {
 
     fn by_card(&self, tx: &mut Tx<'_>, mut order: Order, card: CardId) -> Result<Order, Stop<Refusal>> {
         let card = bank_card_of(tx, self.person, card)?;
-        payment_password::check(tx, self.person, &self.pin)?;
+        self.confirm(tx, &order)?;
         let amount = order.amount;
         ask_card(tx, &mut order, &card, amount);
         tx.rows().order.put(order.clone());
@@ -247,7 +252,7 @@ impl Pay {
         at: &AtWallet,
     ) -> Result<Order, Stop<Refusal>> {
         let card = wallet_of(tx, self.person, card)?;
-        payment_password::check(tx, self.person, &self.pin)?;
+        self.confirm(tx, &order)?;
         ask_wallet(tx, &mut order, &card, at);
         Ok(order)
     }
@@ -272,7 +277,7 @@ impl Pay {
             let short_by = from_balance.checked_sub(balance).unwrap_or(from_balance);
             return Err(Refusal::InsufficientBalance { short_by }.into());
         }
-        payment_password::check(tx, self.person, &self.pin)?;
+        self.confirm(tx, &order)?;
         let attempt = ask_card(tx, &mut order, &card, rest);
         let held = Posting { debit: payer, credit: hold, amount: from_balance };
         tx.post(JournalKind::SplitHeld, attempt.0, order.amount.currency(), vec![held], &[]);

@@ -4,15 +4,27 @@
 //! kept outside the database, and the count of tries, which one decision takes and judges together (domain rule 6).
 
 use crate::id::PersonId;
+use crate::identity::Contact;
 use crate::refusal::Refusal;
-use crate::rows::PaymentPassword;
+use crate::rows::{CodeKey, CodePurpose, Language, PaymentPassword, Person};
 use crate::secret::Secret;
+use crate::sign_in::{CodeWanted, Count, Counted, holder, proven, second_step, send_code, use_code};
 use crate::state::{Command, OrStop, Stop, Tx, keyed_mac, keyed_mac_matches};
-use crate::time::{HOUR, Timestamp};
+use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// Wrong tries in a row before a lock.
 pub const TRIES: u8 = 5;
-const FIRST_LOCK_MS: i64 = 3 * HOUR;
+/// How long each lock lasts, ms; after them it has to be reset.
+const LOCKS_MS: [i64; 2] = [3 * HOUR, DAY];
+/// After how many wrong tries it has to be reset.
+const LAST_TRY: u8 = TRIES * (LOCKS_MS.len() as u8 + 1);
+/// How many passwords, the present one among them, may not be set again.
+const REMEMBERED: usize = 5;
+const MAC_BYTES: usize = 32;
+/// Wrong card numbers a day before no more are looked at.
+const WRONG_CARDS_MOST: u32 = 5;
+/// How long a new password may be set once it was proved that its holder wants one, ms (domain rule 6).
+pub const RENEWAL_LIFE_MS: i64 = 15 * MINUTE;
 
 /// Six digits, as typed.
 #[derive(Clone, Debug)]
@@ -25,12 +37,41 @@ impl Pin {
             .then(|| Self(Secret::new(text.to_owned())))
     }
 
-    /// Whether it is one of the first a thief would try: six equal digits, a run up or down, or a repeated half or pair.
+    /// Whether it is one of the first a thief would try: six equal digits, a run up or down, a repeated half or pair, or a date.
     fn is_weak(&self) -> bool {
         let digits = self.0.expose().as_bytes();
         let steps = |step: i16| digits.windows(2).all(|w| i16::from(w[1]) - i16::from(w[0]) == step);
         let repeats = |n: usize| digits.chunks(n).all(|part| part == &digits[..n]);
-        steps(0) || steps(1) || steps(-1) || repeats(2) || repeats(3)
+        steps(0) || steps(1) || steps(-1) || repeats(2) || repeats(3) || self.is_date()
+    }
+
+    fn is_weak_for(&self, person: &Person) -> bool {
+        self.is_weak() || person.phone.digits().ends_with(self.0.expose().as_str())
+    }
+
+    /// Whether somebody's day of birth could be written so: with a year of two digits in any order, or a year of four and a month.
+    fn is_date(&self) -> bool {
+        let digits = self.0.expose();
+        let two = |at: usize| digits[at..at + 2].parse::<u8>().unwrap_or(0);
+        let [a, b, c] = [two(0), two(2), two(4)];
+        let days = |month: u8| match month {
+            2 => 29,
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => 0,
+        };
+        let is_day = |month: u8, day: u8| (1..=days(month)).contains(&day);
+        let is_year = |century: u8| matches!(century, 19 | 20);
+        is_day(b, c)
+            || is_day(b, a)
+            || is_day(a, b)
+            || (is_year(a) && days(c) > 0)
+            || (is_year(b) && days(a) > 0)
+    }
+
+    /// Whether it ends like something that others know of its holder.
+    pub fn ends_with(&self, known: &str) -> bool {
+        self.0.expose().ends_with(known)
     }
 }
 
@@ -56,23 +97,156 @@ impl Command for SetPaymentPassword {
         if tx.rows().payment_password.get(&self.person).or_stop()?.is_some() {
             return Err(Refusal::PaymentPasswordAlreadySet.into());
         }
-        if self.pin.is_weak() || person.phone.digits().ends_with(self.pin.0.expose().as_str()) {
-            return Err(Refusal::PaymentPasswordWeak.into());
+        let row = renewed(tx, &person, None, &self.pin)?;
+        tx.rows().payment_password.put(row);
+        Ok(())
+    }
+}
+
+/// The row of a person whose password is to be this one.
+///
+/// # Errors
+/// `PaymentPasswordWeak`, or `PaymentPasswordReused`.
+fn renewed(
+    tx: &mut Tx<'_>,
+    person: &Person,
+    old: Option<&PaymentPassword>,
+    pin: &Pin,
+) -> Result<PaymentPassword, Stop<Refusal>> {
+    if pin.is_weak_for(person) {
+        return Err(Refusal::PaymentPasswordWeak.into());
+    }
+    let salt = old.map_or_else(|| tx.random(), |old| old.salt);
+    let mac =
+        keyed_mac(tx.keys().payment_password.expose(), &mac_parts(&person.id.0.to_be_bytes(), &salt, pin));
+    let mut earlier = old.map_or_else(Vec::new, |old| [&old.mac, old.earlier.as_slice()].concat());
+    earlier.truncate(REMEMBERED * MAC_BYTES);
+    if earlier.chunks_exact(MAC_BYTES).any(|one| one == mac) {
+        return Err(Refusal::PaymentPasswordReused.into());
+    }
+    let (wrong, locked_until, set_at) = (0, Timestamp(0), tx.now());
+    Ok(PaymentPassword { person: person.id, salt, mac, wrong, locked_until, set_at, earlier })
+}
+
+/// Proves by the present payment password, and beside a fresh proof of who it is, that whoever changes it is its holder. It lets
+/// the session set a new one for a while.
+#[derive(Debug)]
+pub struct ProveForChange {
+    /// SHA-256 of the session's token.
+    pub session: [u8; 32],
+    /// The present one.
+    pub old: Pin,
+}
+
+impl Command for ProveForChange {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        let (mut session, person) = proven(tx, &self.session)?;
+        check(tx, person.id, &self.old)?;
+        session.may_renew_until = tx.now().plus(RENEWAL_LIFE_MS);
+        tx.rows().session.put(session);
+        Ok(())
+    }
+}
+
+fn reset_code_key(person: &Person) -> CodeKey {
+    CodeKey { contact: Contact::Phone(person.phone.clone()), purpose: CodePurpose::PaymentPassword }
+}
+
+/// Sends the holder of a session a code to reset the payment password by.
+#[derive(Debug)]
+pub struct RequestReset {
+    /// SHA-256 of the session's token.
+    pub session: [u8; 32],
+    /// In which language; `None` for both.
+    pub language: Option<Language>,
+}
+
+impl Command for RequestReset {
+    /// Seconds until another may be asked for.
+    type Reply = u32;
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<u32, Stop<Refusal>> {
+        let (_, person) = holder(tx, &self.session)?;
+        let key = reset_code_key(&person);
+        send_code(tx, CodeWanted { key, request: self.session, asker: None, language: self.language })
+    }
+}
+
+/// Proves that whoever resets the payment password is its holder: by a code to their phone, and by the whole number of a card of
+/// theirs, of which this wallet shows the end only (domain rule 6). It lets the session set a new one for a while.
+#[derive(Debug)]
+pub struct ProveForReset {
+    /// SHA-256 of the session's token.
+    pub session: [u8; 32],
+    /// The six digits as typed.
+    pub code: Secret<String>,
+    /// [`card_mac`](crate::binding::card_mac) of the number as typed.
+    pub card_mac: [u8; 32],
+}
+
+impl Command for ProveForReset {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        let now = tx.now();
+        let (mut session, person) = holder(tx, &self.session)?;
+        if person.frozen {
+            return Err(Refusal::AccountFrozen.into());
         }
-        let salt = tx.random();
-        let mac = keyed_mac(
-            tx.keys().payment_password.expose(),
-            &mac_parts(&self.person.0.to_be_bytes(), &salt, &self.pin),
-        );
-        let set_at = tx.now();
-        tx.rows().payment_password.put(PaymentPassword {
-            person: self.person,
-            salt,
-            mac,
-            wrong: 0,
-            locked_until: Timestamp(0),
-            set_at,
-        });
+        // More strictly where there is a second step: that is given as well (domain rule 6).
+        if second_step::of(tx, person.id)?.is_some() && !session.is_proven(now, &tx.policy().safety) {
+            return Err(Refusal::ProofNeeded.into());
+        }
+        let owner = tx.rows().card_owner.get(&self.card_mac).or_stop()?;
+        let is_theirs = owner.is_some_and(|owner| owner.person == person.id && owner.card.is_some());
+        let wrong = Count::read(tx, Counted::WrongCards, &person.id.0.to_be_bytes())?;
+        let key = reset_code_key(&person);
+        tx.rows().one_time_code.get(&key).or_stop()?;
+        if let Some(wait_s) = wrong.wait_s(now, WRONG_CARDS_MOST) {
+            return Err(Refusal::ResetPaused { wait_s }.into());
+        }
+        if !is_theirs {
+            wrong.add(tx, DAY);
+            return Err(Refusal::CardNumberNotYours.into());
+        }
+        use_code(tx, &key, &self.session, &self.code)?;
+        session.may_renew_until = now.plus(RENEWAL_LIFE_MS);
+        tx.rows().session.put(session);
+        Ok(())
+    }
+}
+
+/// Sets a new payment password in the place of the present one.
+#[derive(Debug)]
+pub struct RenewPaymentPassword {
+    /// SHA-256 of the session's token.
+    pub session: [u8; 32],
+    /// The next.
+    pub new: Pin,
+}
+
+impl Command for RenewPaymentPassword {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        let (mut session, person) = holder(tx, &self.session)?;
+        if person.frozen {
+            return Err(Refusal::AccountFrozen.into());
+        }
+        if tx.now() >= session.may_renew_until {
+            return Err(Refusal::RenewalExpired.into());
+        }
+        let old = tx.rows().payment_password.get(&person.id).or_stop()?.cloned();
+        let row = renewed(tx, &person, old.as_ref(), &self.new)?;
+        session.may_renew_until = Timestamp(0);
+        tx.rows().session.put(session);
+        tx.rows().payment_password.put(row);
         Ok(())
     }
 }
@@ -94,7 +268,7 @@ pub(crate) fn check(tx: &mut Tx<'_>, person: PersonId, pin: &Pin) -> Result<(), 
     let now = tx.now();
     let row = tx.rows().payment_password.get(&person).or_stop()?.cloned();
     let mut row = row.ok_or(Refusal::PaymentPasswordNotSet)?;
-    if row.wrong >= 2 * TRIES {
+    if row.wrong >= LAST_TRY {
         return Err(Refusal::PaymentPasswordResetNeeded.into());
     }
     if now < row.locked_until {
@@ -113,13 +287,13 @@ pub(crate) fn check(tx: &mut Tx<'_>, person: PersonId, pin: &Pin) -> Result<(), 
         return Ok(());
     }
     row.wrong += 1;
-    let refusal = match row.wrong {
-        TRIES => {
-            row.locked_until = now.plus(FIRST_LOCK_MS);
-            Refusal::PaymentPasswordLocked { until: row.locked_until }
-        }
-        wrong if wrong >= 2 * TRIES => Refusal::PaymentPasswordResetNeeded,
-        wrong => Refusal::PaymentPasswordWrong { tries_left: TRIES - wrong % TRIES },
+    let refusal = if row.wrong % TRIES != 0 {
+        Refusal::PaymentPasswordWrong { tries_left: TRIES - row.wrong % TRIES }
+    } else if let Some(lock_ms) = LOCKS_MS.get(usize::from(row.wrong / TRIES - 1)) {
+        row.locked_until = now.plus(*lock_ms);
+        Refusal::PaymentPasswordLocked { until: row.locked_until }
+    } else {
+        Refusal::PaymentPasswordResetNeeded
     };
     tx.rows().payment_password.put(row);
     Err(refusal.into())

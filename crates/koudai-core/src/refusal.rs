@@ -53,10 +53,25 @@ pub enum Refusal {
     PasskeyUnknown,
     /// The passkey's answer does not count: too late, given before, or not signed as it has to be.
     PasskeyRefused,
+    /// The passkey was not allowed to confirm payments.
+    PasskeyMayNotPay,
     /// Ten passkeys are the most.
     TooManyPasskeys,
     /// Who it is has to be proved once more first.
     ProofNeeded,
+    /// The second step is not right, or is none of those that were set up.
+    SecondStepWrong,
+    /// Too many second steps were wrong.
+    SecondStepPaused {
+        /// Seconds until it may be tried again.
+        wait_s: u32,
+    },
+    /// The second step comes too late, or was not begun.
+    SecondStepOver,
+    /// Codes are a second step for who has an e-mail address only.
+    SecondStepNeedsEmail,
+    /// The e-mail address is needed as a second step.
+    EmailIsSecondStep,
     /// There is no session, or it has ended.
     SignedOut,
     /// The account is frozen.
@@ -69,8 +84,10 @@ pub enum Refusal {
     PaymentPasswordAlreadySet,
     /// Not six digits.
     PaymentPasswordMalformed,
-    /// A run, a repeat, or part of the phone number.
+    /// A run, a repeat, a date, or the end of the phone's or a card's number.
     PaymentPasswordWeak,
+    /// The payment password is the present one or one of the last.
+    PaymentPasswordReused,
     /// The two entries differ.
     PaymentPasswordsDiffer,
     /// Wrong, and counted.
@@ -83,8 +100,17 @@ pub enum Refusal {
         /// When it may be tried again.
         until: Timestamp,
     },
-    /// Locked for good after ten wrong tries in a row: it has to be reset.
+    /// Locked for good after fifteen wrong tries in a row: it has to be reset.
     PaymentPasswordResetNeeded,
+    /// Not the number of a card that this person has bound; counted.
+    CardNumberNotYours,
+    /// Too many card numbers were wrong.
+    ResetPaused {
+        /// Seconds until it may be tried again.
+        wait_s: u32,
+    },
+    /// It was not proved, or too long ago, that whoever sets a new payment password is its holder.
+    RenewalExpired,
 
     // Bank cards.
     /// Not a person's name.
@@ -295,18 +321,28 @@ impl Refusal {
             Self::LoginPasswordReused => "LOGIN_PASSWORD_REUSED",
             Self::PasskeyUnknown => "PASSKEY_UNKNOWN",
             Self::PasskeyRefused => "PASSKEY_REFUSED",
+            Self::PasskeyMayNotPay => "PASSKEY_MAY_NOT_PAY",
             Self::TooManyPasskeys => "TOO_MANY_PASSKEYS",
             Self::ProofNeeded => "PROOF_NEEDED",
+            Self::SecondStepWrong => "SECOND_STEP_WRONG",
+            Self::SecondStepPaused { .. } => "SECOND_STEP_PAUSED",
+            Self::SecondStepOver => "SECOND_STEP_OVER",
+            Self::SecondStepNeedsEmail => "SECOND_STEP_NEEDS_EMAIL",
+            Self::EmailIsSecondStep => "EMAIL_IS_SECOND_STEP",
             Self::SignedOut => "SIGNED_OUT",
             Self::AccountFrozen => "ACCOUNT_FROZEN",
             Self::PaymentPasswordNotSet => "PAYMENT_PASSWORD_NOT_SET",
             Self::PaymentPasswordAlreadySet => "PAYMENT_PASSWORD_ALREADY_SET",
             Self::PaymentPasswordMalformed => "PAYMENT_PASSWORD_MALFORMED",
             Self::PaymentPasswordWeak => "PAYMENT_PASSWORD_WEAK",
+            Self::PaymentPasswordReused => "PAYMENT_PASSWORD_REUSED",
             Self::PaymentPasswordsDiffer => "PAYMENT_PASSWORDS_DIFFER",
             Self::PaymentPasswordWrong { .. } => "PAYMENT_PASSWORD_WRONG",
             Self::PaymentPasswordLocked { .. } => "PAYMENT_PASSWORD_LOCKED",
             Self::PaymentPasswordResetNeeded => "PAYMENT_PASSWORD_RESET_NEEDED",
+            Self::CardNumberNotYours => "CARD_NUMBER_NOT_YOURS",
+            Self::ResetPaused { .. } => "RESET_PAUSED",
+            Self::RenewalExpired => "RENEWAL_EXPIRED",
             Self::NameInvalid => "NAME_INVALID",
             Self::IdNumberInvalid => "ID_NUMBER_INVALID",
             Self::HolderTooYoung => "HOLDER_TOO_YOUNG",

@@ -96,6 +96,10 @@ worded! {
         Proof = "proof",
         /// To have an e-mail address belong to the account.
         NewEmail = "new_email",
+        /// To set a new payment password without the present one.
+        PaymentPassword = "payment_password",
+        /// To be the second of two steps.
+        SecondStep = "second_step",
     }
 }
 

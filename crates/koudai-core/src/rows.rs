@@ -47,6 +47,8 @@ rows! {
         LoginPassword in login_password as login_password,
         Passkey in passkey as passkey,
         UsedChallenge in used_challenge as used_challenge,
+        HalfSession in half_session as half_session,
+        SecondStep in second_step as second_step,
         Allowance in allowance as allowance,
     }
 
@@ -93,7 +95,7 @@ rows! {
     PaymentPassword in payment_password as payment_password kept true {
         /// The person.
         person: PersonId,
-        /// Random, new at each change.
+        /// Random. It stays when the password changes, so that one that was used before is known.
         salt: [u8; 16],
         /// HMAC under the operator's key.
         mac: [u8; 32],
@@ -103,6 +105,8 @@ rows! {
         locked_until: Timestamp,
         /// When it was last set.
         set_at: Timestamp,
+        /// The MACs of the ones before, 32 bytes each, the newest first.
+        earlier: Vec<u8>,
     }
 
     /// A card bound to a wallet, of whose number only the ends are kept, or what its holder has at another wallet. Source.

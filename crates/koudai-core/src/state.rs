@@ -5,7 +5,7 @@
 //! a decision that stops on an absent row is undone.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::cache::{Absent, Cache, TableChanges, TableVisitor};
 use crate::column::Row;
@@ -584,6 +584,16 @@ impl Tx<'_> {
         self.state.head = seq;
         seq
     }
+}
+
+/// SHA-256 over parts, each preceded by its length so that no two lists of parts read alike.
+pub fn parts_hash(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
 }
 
 /// HMAC-SHA-256 over parts, each preceded by its length so that no two lists of parts read alike.

@@ -2,11 +2,11 @@
 
 use crate::attempt;
 use crate::binding::bank_card_of;
+use crate::confirmation::{Act, Confirmation};
 use crate::id::{CardId, PersonId};
 use crate::money::Money;
 use crate::money_tally::{self, Passage};
 use crate::other_wallet::{AtWallet, PAY_ELSEWHERE_MS, wallet_of};
-use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
 use crate::rows::{Attempt, AttemptKind, AttemptNumber, ClientNumber};
 use crate::state::{Command, OrStop, Policy, Stop, Tx};
@@ -32,8 +32,8 @@ pub struct StartTopUp {
     pub at: Option<AtWallet>,
     /// How much.
     pub amount: Money,
-    /// The payment password.
-    pub pin: Pin,
+    /// What it is confirmed by.
+    pub confirmed: Confirmation,
 }
 
 impl Command for StartTopUp {
@@ -61,7 +61,8 @@ impl Command for StartTopUp {
             Some(_) => wallet_of(tx, self.person, self.card)?,
         };
         let tally = money_tally::with(tx, self.person, Passage::TopUp, self.amount)?;
-        payment_password::check(tx, self.person, &self.pin)?;
+        let act = Act::TopUp { number: &self.number, card: self.card, amount: self.amount };
+        self.confirmed.check(tx, self.person, &act)?;
         let mut attempt = attempt::new(tx, AttemptKind::TopUp, &card, self.amount);
         attempt.fee = tx.policy().top_up_fee(self.amount);
         match &self.at {

@@ -7,13 +7,13 @@ use crate::attempt;
 use crate::binding::card_of;
 use crate::cache::Absent;
 use crate::card::CardKind;
+use crate::confirmation::{Act, Confirmation};
 use crate::id::{CardId, PersonId, WithdrawalId};
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::{Money, RatePpm};
 use crate::money_tally::{self, Passage};
 use crate::other_wallet::RECEIVE_ELSEWHERE_MS;
 use crate::payment::push_posting;
-use crate::payment_password::{self, Pin};
 use crate::planted::{self, Bug};
 use crate::refusal::Refusal;
 use crate::rows::{
@@ -90,8 +90,8 @@ pub struct StartWithdrawal {
     pub amount: Money,
     /// When it is sent.
     pub speed: Speed,
-    /// The payment password.
-    pub pin: Pin,
+    /// What it is confirmed by.
+    pub confirmed: Confirmation,
 }
 
 impl Command for StartWithdrawal {
@@ -132,7 +132,9 @@ impl Command for StartWithdrawal {
             let short_by = sum.checked_sub(funds).unwrap_or(sum);
             return Err(Refusal::InsufficientBalance { short_by }.into());
         }
-        payment_password::check(tx, self.person, &self.pin)?;
+        let Self { number, amount, speed, .. } = self;
+        let act = Act::Withdraw { number, card: self.card, amount: *amount, speed: *speed };
+        self.confirmed.check(tx, self.person, &act)?;
 
         let mut withdrawal = Withdrawal {
             id: WithdrawalId(tx.fresh_id()),

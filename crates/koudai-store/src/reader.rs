@@ -13,8 +13,8 @@ use koudai_core::notice::slot;
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
     Agreement, Allowance, Attempt, AttemptNumber, Balance, Card, CodePayment, Delivery, DeliveryKey,
-    DeliveryOutcome, MerchantCertificate, Message, NoticeCursor, NoticeKey, NoticeRetry, NoticeTally,
-    OneTimeCode, OpenAttempt, OrderCode, Passkey, PayerCode, Refund, StaticCode, UsedChallenge,
+    DeliveryOutcome, HalfSession, MerchantCertificate, Message, NoticeCursor, NoticeKey, NoticeRetry,
+    NoticeTally, OneTimeCode, OpenAttempt, OrderCode, Passkey, PayerCode, Refund, StaticCode, UsedChallenge,
     UsedLoginCode, WaitingTransfer, WaitingWithdrawal,
 };
 use koudai_core::time::Timestamp;
@@ -579,6 +579,14 @@ impl Reader {
     /// # Errors
     /// As `get`.
     pub fn expired_challenges(&self, now: Timestamp, limit: i64) -> Result<Vec<UsedChallenge>, StoreError> {
+        self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Sign-ins that got no second step in time.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn expired_half_sessions(&self, now: Timestamp, limit: i64) -> Result<Vec<HalfSession>, StoreError> {
         self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
     }
 

@@ -20,15 +20,17 @@ use koudai_web::say::Lang;
 use koudai_web::wallet::barcode;
 use koudai_web::wallet::months::Month;
 use koudai_web::wallet::pages::{
-    AppEndPage, AppLine, AppPage, AppThatWorks, AppsPage, BindingPage, BindingState, CardKind, CardLine,
-    CardNewPage, CardPage, CardsPage, CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState,
-    Direction, EmailPage, Event, Holder, HomePage, How, LandingPage, LastCodePayment, LeavingPage, Link,
-    LoginPage, LoginPasswordPage, LoginWay, Method, MonthOfRecords, PageOfRecords, PasskeyLine, PasskeysPage,
-    PayPage, PayResultPage, PayState, PaymentPasswordPage, ProofPage, RecordKind, RecordLine, RecordPage,
-    RecordState, RecordsPage, RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage, SecurityPage,
-    SpeedLine, StaticAppsPage, StaticCodePage, StatusPage, TermsPage, TopUpPage, TopUpResultPage, TopUpState,
-    TransferLine, TransferPage, TransferStanding, TransfersPage, Unusable, WalletLine, WalletPage, Way,
-    WithdrawPage, WithdrawResultPage, WithdrawState,
+    AppEndPage, AppLine, AppPage, AppThatWorks, AppsPage, AuthenticatorPage, BindingPage, BindingState,
+    CardKind, CardLine, CardNewPage, CardPage, CardsPage, ChangePaymentPasswordPage, CodeOffPage, CodePage,
+    CodeRequestPage, CodeResultPage, CodeState, Direction, EmailPage, Event, ForgotPaymentPasswordPage,
+    Holder, HomePage, How, LandingPage, LastCodePayment, LeavingPage, Link, LoginPage, LoginPasswordPage,
+    LoginWay, Method, MonthOfRecords, PageOfRecords, PasskeyLine, PasskeyPage, PasskeysPage, PayPage,
+    PayResultPage, PayState, PaymentPasswordPage, ProofPage, RecordKind, RecordLine, RecordPage, RecordState,
+    RecordsPage, RecoveryCodesPage, RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage,
+    SecondStepPage, SecondWay, SecurityPage, SpeedLine, StaticAppsPage, StaticCodePage, StatusPage,
+    TermsPage, TopUpPage, TopUpResultPage, TopUpState, TransferLine, TransferPage, TransferStanding,
+    TransfersPage, TwoStepsPage, Unusable, WalletLine, WalletPage, Way, WithdrawPage, WithdrawResultPage,
+    WithdrawState,
 };
 
 fn main() -> std::io::Result<()> {
@@ -90,6 +92,7 @@ fn security(l: Lang, add: &mut Add) {
         passkeys,
         passkeys_offered: true,
         payment_password_set_at: set_at,
+        two_steps: passkeys > 0,
     };
     add("security-new", &security(None, None, 0));
     add("security", &security(Some("a***@mail.example"), at, 2));
@@ -115,11 +118,81 @@ fn security(l: Lang, add: &mut Add) {
     add("security-password", &LoginPasswordPage { l, set_at: None, refused: None });
     let common = Some(refused(l, Refusal::LoginPasswordCommon));
     add("security-password-refused", &LoginPasswordPage { l, set_at: at, refused: common });
-    let line =
-        |name: &str, used_at| PasskeyLine { id: "AAAA".into(), name: name.into(), added_at: NOW, used_at };
+    let line = |name: &str, used_at, pays| PasskeyLine {
+        id: "AAAA".into(),
+        name: name.into(),
+        added_at: NOW,
+        used_at,
+        pays,
+    };
     add("security-passkeys-new", &PasskeysPage { l, lines: vec![], offered: true });
-    let lines = vec![line("iPhone", at), line("YubiKey", None)];
+    let lines = vec![line("iPhone", at, true), line("YubiKey", None, false)];
     add("security-passkeys", &PasskeysPage { l, lines, offered: true });
+    let one = |line, has_payment_password| PasskeyPage { l, line, has_payment_password, refused: None };
+    add("security-passkey", &one(line("YubiKey", None, false), true));
+    add("security-passkey-pays", &one(line("iPhone", at, true), true));
+    let two = |app_since, by_code, email: Option<&str>, recovery_left| TwoStepsPage {
+        l,
+        app_since,
+        by_code,
+        email: email.map(str::to_owned),
+        phone: "138****8000".into(),
+        recovery_left,
+        refused: None,
+    };
+    add("two-steps-off", &two(None, false, None, None));
+    add("two-steps", &two(at, true, Some("a***@mail.example"), Some(8)));
+    let app = |since, drawn: Option<String>| AuthenticatorPage {
+        l,
+        since,
+        secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP".into(),
+        link: "otpauth://totp/Koudai".into(),
+        drawn,
+        refused: None,
+    };
+    add("authenticator-off", &app(None, None));
+    add("authenticator-on", &app(at, None));
+    add(
+        "authenticator-new",
+        &app(
+            None,
+            barcode::squares(
+                "otpauth://totp/Koudai:138****8000?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Koudai",
+            ),
+        ),
+    );
+    let codes = (0..10).map(|n| format!("ABCD{n}-EFGH{n}")).collect();
+    add("recovery-codes", &RecoveryCodesPage { l, codes });
+    let second = |signs_in, way, code_sent, refused| SecondStepPage {
+        l,
+        signs_in,
+        path: if signs_in { "/login/second" } else { "/security/proof/second" },
+        way,
+        ways: vec![SecondWay::App, SecondWay::Code, SecondWay::Recovery],
+        sent_to: "a***@mail.example".into(),
+        code_sent,
+        resend_in_s: 42,
+        passkey: true,
+        next: None,
+        refused,
+    };
+    add("second-step", &second(true, SecondWay::App, false, None));
+    add("second-step-code", &second(true, SecondWay::Code, true, None));
+    let wrong = Some(refused(l, Refusal::SecondStepWrong));
+    add("second-step-refused", &second(true, SecondWay::Recovery, false, wrong));
+    add("proof-second-step", &second(false, SecondWay::Code, false, None));
+    add("payment-password-change", &ChangePaymentPasswordPage { l, refused: None });
+    let forgot = |code_sent, cards| ForgotPaymentPasswordPage {
+        l,
+        phone: "138****8000".into(),
+        code_sent,
+        resend_in_s: 42,
+        cards,
+        refused: None,
+    };
+    add("payment-password-forgot", &forgot(false, card_lines(l)));
+    add("payment-password-forgot-code", &forgot(true, card_lines(l)));
+    add("payment-password-forgot-no-card", &forgot(false, vec![]));
 }
 
 type Add<'a> = dyn FnMut(&'static str, &dyn askama::DynTemplate) + 'a;
@@ -149,12 +222,19 @@ fn accounts(l: Lang, add: &mut Add) {
     add("login-password-refused", &login(LoginWay::Password, Some(refused(l, Refusal::SignInWrong))));
     add(
         "payment-password",
-        &PaymentPasswordPage { l, next: None, phone_end: "138000".into(), refused: None },
+        &PaymentPasswordPage {
+            l,
+            action: "/payment-password",
+            next: None,
+            phone_end: "138000".into(),
+            refused: None,
+        },
     );
     add(
         "payment-password-refused",
         &PaymentPasswordPage {
             l,
+            action: "/payment-password",
             next: Some("/".into()),
             phone_end: "138000".into(),
             refused: Some(refused(l, Refusal::PaymentPasswordWeak)),
@@ -319,6 +399,7 @@ fn top_ups(l: Lang, add: &mut Add) {
         day_left: fen(9_800_000),
         fee: RatePpm::new(0).expect("below one million"),
         has_payment_password: true,
+        by_passkey: false,
         refused,
     };
     add("top-up", &form(card_lines(l), "200.00", None));
@@ -366,6 +447,7 @@ fn withdrawals(l: Lang, add: &mut Add) {
         day_left: fen(980_000),
         times_left: 4,
         has_payment_password: true,
+        by_passkey: false,
         refused,
     };
     add("withdraw", &form(card_lines(l), "200.00", [Some(20), Some(0)], None));
@@ -412,6 +494,7 @@ fn payments(l: Lang, add: &mut Add) {
         chosen: None,
         failed: None,
         has_payment_password,
+        by_passkey: true,
         refused,
         back: None,
     };
@@ -528,6 +611,7 @@ fn codes(l: Lang, add: &mut Add) {
         methods: methods(l, balance),
         chosen: None,
         left_s: 42,
+        by_passkey: false,
         refused,
     };
     add("code-request", &request(123_456, None));

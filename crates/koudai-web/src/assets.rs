@@ -20,7 +20,7 @@ struct Asset {
 }
 
 /// In order of use: a script comes after those it imports, whose served names are written into it.
-const SOURCES: [(&str, &str); 16] = [
+const SOURCES: [(&str, &str); 17] = [
     ("app.css", include_str!("../static/app.css")),
     ("mark.svg", include_str!("../static/mark.svg")),
     ("say.js", include_str!("../static/say.js")),
@@ -37,6 +37,7 @@ const SOURCES: [(&str, &str); 16] = [
     ("code.js", include_str!("../static/code.js")),
     ("passkey.js", include_str!("../static/passkey.js")),
     ("passkey-form.js", include_str!("../static/passkey-form.js")),
+    ("by-passkey.js", include_str!("../static/by-passkey.js")),
 ];
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {

@@ -52,6 +52,8 @@ pub enum Step {
     Security,
     /// To proving once more who it is.
     Prove,
+    /// To setting a new payment password in the place of one that was forgotten.
+    ResetPaymentPassword,
 }
 
 impl Step {
@@ -70,6 +72,7 @@ impl Step {
             Self::PayCode => Some("/code"),
             Self::Security => Some("/security"),
             Self::Prove => Some("/security/proof"),
+            Self::ResetPaymentPassword => Some("/payment-password/forgot"),
         }
     }
 
@@ -88,6 +91,7 @@ impl Step {
             Self::PayCode => l.say("打开付款码", "Open your pay code"),
             Self::Security => l.say("打开安全中心", "Open the security centre"),
             Self::Prove => l.say("去验证身份", "Confirm that it is you"),
+            Self::ResetPaymentPassword => l.say("找回支付密码", "Reset your payment password"),
         }
     }
 }
@@ -118,6 +122,12 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::LoginPasswordReused
         | Refusal::PasskeyUnknown
         | Refusal::PasskeyRefused
+        | Refusal::PasskeyMayNotPay
+        | Refusal::SecondStepWrong
+        | Refusal::SecondStepPaused { .. }
+        | Refusal::SecondStepOver
+        | Refusal::SecondStepNeedsEmail
+        | Refusal::EmailIsSecondStep
         | Refusal::TooManyPasskeys
         | Refusal::ProofNeeded
         | Refusal::CodeTooSoon { .. }
@@ -129,6 +139,10 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::PaymentPasswordAlreadySet
         | Refusal::PaymentPasswordMalformed
         | Refusal::PaymentPasswordWeak
+        | Refusal::PaymentPasswordReused
+        | Refusal::CardNumberNotYours
+        | Refusal::ResetPaused { .. }
+        | Refusal::RenewalExpired
         | Refusal::PaymentPasswordsDiffer
         | Refusal::NameInvalid
         | Refusal::IdNumberInvalid
@@ -244,15 +258,27 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
             l.say("请用验证码登录，再到安全中心添加", "Sign in by a code, then add it in the security centre")
         }
         Refusal::PasskeyRefused => l.say("请重试，或换一种方式验证", "Try again, or confirm another way"),
+        Refusal::PasskeyMayNotPay => l.say(
+            "请用支付密码，或到安全中心开通",
+            "Use your payment password, or allow it in the security centre",
+        ),
         Refusal::TooManyPasskeys => l.say("请先移除一个不用的", "Remove one you no longer use"),
         Refusal::ProofNeeded => l.say("验证后继续", "Confirm to go on"),
+        Refusal::SecondStepWrong => l.say("请核对后重试，或换一种方式", "Try again, or another way"),
+        Refusal::SecondStepPaused { .. } => l.say("到时间后再试，或用通行密钥", "Wait, or use a passkey"),
+        Refusal::SecondStepOver => l.say("请重新开始", "Begin again"),
+        Refusal::SecondStepNeedsEmail => l.say("绑定邮箱后即可开启", "Add one, then you can turn it on"),
+        Refusal::EmailIsSecondStep => l.say(
+            "请先关闭验证码两步验证，或换绑另一个邮箱",
+            "Turn that off first, or change to another address",
+        ),
         Refusal::SignedOut => l.say("请重新登录后继续", "Sign in to go on"),
         Refusal::AccountFrozen => l.say("请联系客服核实身份", "Contact support to confirm that it is you"),
         Refusal::PaymentPasswordNotSet => {
             l.say("请先设置 6 位支付密码", "Set a payment password of six digits first")
         }
         Refusal::PaymentPasswordAlreadySet => l.say("可以直接用它付款", "You can pay with it right away"),
-        Refusal::PaymentPasswordMalformed | Refusal::PaymentPasswordWeak => {
+        Refusal::PaymentPasswordMalformed | Refusal::PaymentPasswordWeak | Refusal::PaymentPasswordReused => {
             l.say("请换一个 6 位数字密码", "Choose six other digits")
         }
         Refusal::PaymentPasswordsDiffer => l.say("请重新设置", "Set it again"),
@@ -260,9 +286,16 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
             l.say("请重新输入支付密码", "Enter your payment password again")
         }
         Refusal::PaymentPasswordLocked { .. } => {
-            l.say("到时间后可以再试", "You can try again after that time")
+            l.say("到时间后可以再试，或立即找回支付密码", "Try again after that time, or reset it now")
         }
-        Refusal::PaymentPasswordResetNeeded => l.say("请联系客服重置支付密码", "Contact support to reset it"),
+        Refusal::PaymentPasswordResetNeeded => l.say("请找回支付密码", "Reset it to go on"),
+        Refusal::CardNumberNotYours => {
+            l.say("请输入一张已绑定银行卡的完整卡号", "Write the whole number of a card you have added")
+        }
+        Refusal::ResetPaused { .. } => {
+            l.say("请核对卡号，到时间后再试", "Look the number up, and try again after that time")
+        }
+        Refusal::RenewalExpired => l.say("请重新验证", "Confirm once more that it is you"),
         Refusal::NameInvalid => l.say("请填写与证件一致的姓名", "Write the name as on the ID"),
         Refusal::IdNumberInvalid => {
             l.say("请核对 18 位身份证号码", "Check the 18 characters of the ID number")
@@ -413,11 +446,19 @@ pub const fn next_by_balance(l: Lang) -> &'static str {
 #[expect(clippy::too_many_lines, reason = "one table, one line for each refusal")]
 pub fn step(refusal: Refusal) -> Step {
     match refusal {
-        Refusal::TooManyPasskeys => Step::Security,
-        Refusal::ProofNeeded => Step::Prove,
-        Refusal::EmailUnbound | Refusal::EmailNotOffered | Refusal::PasskeyUnknown | Refusal::SignedOut => {
-            Step::LogIn
+        Refusal::TooManyPasskeys
+        | Refusal::RenewalExpired
+        | Refusal::SecondStepNeedsEmail
+        | Refusal::EmailIsSecondStep => Step::Security,
+        Refusal::PaymentPasswordLocked { .. } | Refusal::PaymentPasswordResetNeeded => {
+            Step::ResetPaymentPassword
         }
+        Refusal::ProofNeeded => Step::Prove,
+        Refusal::EmailUnbound
+        | Refusal::EmailNotOffered
+        | Refusal::PasskeyUnknown
+        | Refusal::SecondStepOver
+        | Refusal::SignedOut => Step::LogIn,
         Refusal::OrderReversed
         | Refusal::PayerCodeOff
         | Refusal::DayStaticCodesReached { .. }
@@ -438,8 +479,6 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::CardAwaitsMoney => Step::Records,
         Refusal::AccountFrozen
         | Refusal::PaymentPasswordAlreadySet
-        | Refusal::PaymentPasswordLocked { .. }
-        | Refusal::PaymentPasswordResetNeeded
         | Refusal::HolderTooYoung
         | Refusal::TooManyBindings
         | Refusal::CodeNotOurs
@@ -466,12 +505,18 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::LoginPasswordCommon
         | Refusal::LoginPasswordReused
         | Refusal::PasskeyRefused
+        | Refusal::PasskeyMayNotPay
+        | Refusal::SecondStepWrong
+        | Refusal::SecondStepPaused { .. }
         | Refusal::CodeTooSoon { .. }
         | Refusal::TooManyCodes { .. }
         | Refusal::CodeWrong { .. }
         | Refusal::CodeExpired
         | Refusal::PaymentPasswordMalformed
         | Refusal::PaymentPasswordWeak
+        | Refusal::PaymentPasswordReused
+        | Refusal::CardNumberNotYours
+        | Refusal::ResetPaused { .. }
         | Refusal::PaymentPasswordsDiffer
         | Refusal::PaymentPasswordWrong { .. }
         | Refusal::NameInvalid
@@ -526,6 +571,9 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::PaymentPasswordWrong { .. }
         | Refusal::PaymentPasswordLocked { .. }
         | Refusal::PaymentPasswordResetNeeded
+        | Refusal::CardNumberNotYours
+        | Refusal::RenewalExpired
+        | Refusal::PasskeyMayNotPay
         | Refusal::HolderTooYoung
         | Refusal::NotTheSamePerson
         | Refusal::CardDetailsMismatch
@@ -550,6 +598,8 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::CallUpInvalid
         | Refusal::DomainNotRegistered
         | Refusal::ProofNeeded
+        | Refusal::SecondStepWrong
+        | Refusal::SecondStepOver
         | Refusal::EmailUnbound
         | Refusal::ForeignOrigin => 403,
         Refusal::BindingUnknown
@@ -581,6 +631,8 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::WalletNotLinked
         | Refusal::EmailTaken
         | Refusal::TooManyPasskeys
+        | Refusal::SecondStepNeedsEmail
+        | Refusal::EmailIsSecondStep
         | Refusal::NumberReused => 409,
         Refusal::RequestTooLarge => 413,
         Refusal::PhoneInvalid
@@ -590,6 +642,7 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::LoginPasswordReused
         | Refusal::PaymentPasswordMalformed
         | Refusal::PaymentPasswordWeak
+        | Refusal::PaymentPasswordReused
         | Refusal::PaymentPasswordsDiffer
         | Refusal::NameInvalid
         | Refusal::IdNumberInvalid
@@ -607,6 +660,8 @@ pub fn status(refusal: Refusal) -> u16 {
         Refusal::CodeTooSoon { .. }
         | Refusal::TooManyCodes { .. }
         | Refusal::SignInPaused { .. }
+        | Refusal::ResetPaused { .. }
+        | Refusal::SecondStepPaused { .. }
         | Refusal::TooManyBindings
         | Refusal::TooManyStaticOrders { .. }
         | Refusal::TooManyWithdrawals { .. } => 429,
@@ -635,8 +690,8 @@ macro_rules! every {
 
 every! {
     PhoneInvalid, EmailInvalid, EmailUnbound, EmailTaken, EmailNotOffered, SignInWrong, LoginPasswordLength, LoginPasswordCommon,
-    LoginPasswordReused, PasskeyUnknown, PasskeyRefused, TooManyPasskeys, ProofNeeded, CodeExpired, SignedOut, AccountFrozen, PaymentPasswordNotSet, PaymentPasswordAlreadySet,
-    PaymentPasswordMalformed, PaymentPasswordWeak, PaymentPasswordsDiffer, PaymentPasswordResetNeeded, NameInvalid,
+    LoginPasswordReused, PasskeyUnknown, PasskeyRefused, PasskeyMayNotPay, TooManyPasskeys, ProofNeeded, SecondStepWrong, SecondStepOver, SecondStepNeedsEmail, EmailIsSecondStep, CodeExpired, SignedOut, AccountFrozen, PaymentPasswordNotSet, PaymentPasswordAlreadySet,
+    PaymentPasswordMalformed, PaymentPasswordWeak, PaymentPasswordReused, PaymentPasswordsDiffer, PaymentPasswordResetNeeded, CardNumberNotYours, RenewalExpired, NameInvalid,
     IdNumberInvalid, HolderTooYoung, NotTheSamePerson, CardNumberInvalid, CardUnsupported, CardExpiryInvalid,
     CardCvvInvalid, CardAlreadyBound, CardBoundElsewhere, TooManyCards, TooManyBindings, CardDetailsMismatch,
     CardNotUsable, CardNotOpened, BankCodeWrong, BindingExpired, BindingUnknown, CardUnknown, AmountInvalid, CardInsufficientFunds, CardOverLimit,
@@ -650,6 +705,8 @@ every! {
     Refusal::TooManyCodes { .. } => Refusal::TooManyCodes { wait_s: 900 },
     Refusal::CodeWrong { .. } => Refusal::CodeWrong { tries_left: 3 },
     Refusal::SignInPaused { .. } => Refusal::SignInPaused { wait_s: 900 },
+    Refusal::ResetPaused { .. } => Refusal::ResetPaused { wait_s: 900 },
+    Refusal::SecondStepPaused { .. } => Refusal::SecondStepPaused { wait_s: 900 },
     Refusal::PaymentPasswordWrong { .. } => Refusal::PaymentPasswordWrong { tries_left: 2 },
     Refusal::PaymentPasswordLocked { .. } => Refusal::PaymentPasswordLocked {
         until: koudai_core::time::Timestamp(1_795_426_200_000),

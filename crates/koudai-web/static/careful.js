@@ -40,6 +40,7 @@ form?.addEventListener("submit", async (event) => {
   sending = true;
   const fields = new URLSearchParams(new FormData(form));
   for (const input of pin.querySelectorAll("input")) input.value = "";
+  if (form.elements.passkey) form.elements.passkey.value = "";
   note(say("正在提交…", "Sending…"));
   const slowly = setTimeout(() => note(say("网络较慢，请稍候", "Slow network, please wait")), 8000);
   try {
@@ -89,7 +90,7 @@ async function send(fields) {
     return check();
   }
   if (answer.ok) return location.replace(state);
-  if (answer.status === 401) return location.replace(`/login?next=${encodeURIComponent(location.pathname)}`);
+  if (body?.code === "SIGNED_OUT") return location.replace(`/login?next=${encodeURIComponent(location.pathname)}`);
   if (!body?.code) return check();
   // This try is answered; an earlier one may still be out there.
   astray = earlier;
@@ -168,6 +169,11 @@ function refuse(refusal) {
   const stop = say("。", ". ");
   line("b", refusal.title);
   line("p", [refusal.money, refusal.next].filter(Boolean).join(stop) + stop.trim());
+  if (refusal.way_out) {
+    const link = Object.assign(document.createElement("a"), { href: refusal.way_out.path, textContent: refusal.way_out.label });
+    text.append(document.createElement("p"));
+    text.lastChild.append(link);
+  }
   if (refusal.reference) line("p", `${say("参考号", "Ref.")} ${refusal.reference}`, "ref");
   block.append(text);
 
@@ -178,7 +184,7 @@ function refuse(refusal) {
 
   // A wrong password is told where it was typed and may be tried at once; anything else is told on the page.
   document.querySelector(".refused")?.remove();
-  if (refusal.code === "PAYMENT_PASSWORD_WRONG" && sheet?.open) {
+  if (refusal.code.match(/^PAYMENT_PASSWORD_WRONG$|^PASSKEY_/) && sheet?.open) {
     pin.prepend(block);
   } else {
     if (sheet?.open) sheet.close();

@@ -7,11 +7,20 @@ const DIGITS = 6;
 const isBusy = (pin) => pin.getAttribute("aria-busy") === "true";
 const setBusy = (pin, busy) => pin.setAttribute("aria-busy", busy);
 
-// The first that a thief would try, as the server judges them too: one digit, a run, a repeated part, the phone's end.
+// Whether somebody's day of birth could be written so: a year of two digits in any order, or one of four and a month.
+function isDate(digits) {
+  const [a, b, c] = digits.match(/../g).map(Number);
+  const days = (month) => [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month] ?? 0;
+  const isDay = (month, day) => day >= 1 && day <= days(month);
+  const isYear = (century) => century === 19 || century === 20;
+  return isDay(b, c) || isDay(b, a) || isDay(a, b) || (isYear(a) && days(c) > 0) || (isYear(b) && days(a) > 0);
+}
+
+// The first that a thief would try, as the server judges them too: one digit, a run, a repeated part, a date, the phone's end.
 function isWeak(digits, phoneEnd) {
   const steps = (by) => [...digits].every((digit, i) => i === 0 || digit - digits[i - 1] === by);
   const repeats = (length) => digits === digits.slice(0, length).repeat(DIGITS / length);
-  return digits === phoneEnd || steps(1) || steps(-1) || [1, 2, 3].some(repeats);
+  return digits === phoneEnd || isDate(digits) || steps(1) || steps(-1) || [1, 2, 3].some(repeats);
 }
 
 // One set of dots and keys over one field, or over two that must agree.
@@ -109,7 +118,7 @@ function pad(pin) {
 
   // Enter on half a password sends nothing. Otherwise it is under way, until careful.js says that it is not.
   form.addEventListener("submit", (event) => {
-    if (field.value.length === DIGITS) {
+    if (field.value.length === DIGITS || form.elements.passkey?.value) {
       setBusy(pin, true);
       return;
     }

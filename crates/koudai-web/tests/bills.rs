@@ -64,7 +64,12 @@ impl Wallet {
     /// Pays for something of this name, now.
     async fn pay(&self, name: &str, card: Option<CardId>) {
         let order = self.order(name, 100).await;
-        let pay = Pay { person: self.person, order, means: Means::of(card), pin: Pin::parse(PIN).unwrap() };
+        let pay = Pay {
+            person: self.person,
+            order,
+            means: Means::of(card),
+            confirmed: Pin::parse(PIN).unwrap().into(),
+        };
         self.rig.app.engine.submit(pay).await.unwrap();
     }
 
@@ -301,7 +306,8 @@ async fn the_first_page_shows_a_balance_and_the_records_that_make_it_up() {
         while paying.load(Ordering::Relaxed) {
             n += 1;
             let order = engine.submit(place(&shop, &format!("{n:06}"), 1)).await.unwrap().id;
-            let pay = Pay { person, order, means: Means::Balance, pin: Pin::parse(PIN).unwrap() };
+            let pay =
+                Pay { person, order, means: Means::Balance, confirmed: Pin::parse(PIN).unwrap().into() };
             engine.submit(pay).await.unwrap();
         }
         n

@@ -100,7 +100,8 @@ async fn a_payer_who_is_asked_is_waited_for() {
     let close = client.close("order-1").await;
     assert_eq!(refused(close), pair(400, "INVALID_REQUEST"));
     let id = rig.order(&shop, "order-1").await.id;
-    let confirm = ConfirmCodePayment { person, order: id, card: None, pin: Pin::parse(PIN).unwrap() };
+    let confirm =
+        ConfirmCodePayment { person, order: id, card: None, confirmed: Pin::parse(PIN).unwrap().into() };
     rig.app.engine.submit(confirm).await.unwrap();
     assert_eq!(client.code_pay(&order).await.unwrap().trade_state, TradeState::Success);
 

@@ -93,7 +93,12 @@ impl Town {
 
     /// Pays an order. Its journal, and when it was done.
     async fn pay(&self, order: OrderId) -> (i64, Instant) {
-        let pay = Pay { person: self.payer, order, means: Means::Balance, pin: Pin::parse(PIN).unwrap() };
+        let pay = Pay {
+            person: self.payer,
+            order,
+            means: Means::Balance,
+            confirmed: Pin::parse(PIN).unwrap().into(),
+        };
         let paid = self.rig.app.engine.submit(pay).await.unwrap();
         (paid.paid_seq.unwrap().0, Instant::now())
     }

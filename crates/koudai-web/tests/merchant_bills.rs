@@ -65,7 +65,7 @@ impl Ground {
     }
 
     async fn pay(&self, person: PersonId, card: Option<CardId>, order: OrderId) -> Order {
-        let pay = Pay { person, order, means: Means::of(card), pin: Pin::parse(PIN).unwrap() };
+        let pay = Pay { person, order, means: Means::of(card), confirmed: Pin::parse(PIN).unwrap().into() };
         let order = self.rig.app.engine.submit(pay).await.unwrap();
         if card.is_some() {
             self.rig.bank_pays(&order).await;

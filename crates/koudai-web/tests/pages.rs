@@ -157,6 +157,7 @@ fn what_others_wrote_is_shown_as_text_and_never_runs() {
             chosen: None,
             failed: None,
             has_payment_password: true,
+            by_passkey: false,
             refused: None,
             back: Some(format!("https://shop.example/?{HOSTILE}")),
         };
@@ -202,7 +203,9 @@ fn a_bilingual_reader_finds_the_way_to_the_other_language_with_the_destination_k
 
 #[test]
 fn a_weak_payment_password_is_told_once() {
-    for (l, name, html) in every_page().filter(|(_, name, _)| name.starts_with("payment-password")) {
+    for (l, name, html) in
+        every_page().filter(|(_, name, _)| ["payment-password", "payment-password-refused"].contains(name))
+    {
         let rule = l.say("不能使用手机号", "No phone number");
         let told =
             html.split('<').filter_map(|part| part.split_once('>')).filter(|(_, text)| text.contains(rule));

@@ -114,7 +114,7 @@ impl World {
         let (person, card) = self.people[dice.below(self.people.len())];
         let card = (dice.below(2) == 0).then_some(card);
         match engine
-            .submit(Pay { person, order, means: Means::of(card), pin: Pin::parse(PIN).unwrap() })
+            .submit(Pay { person, order, means: Means::of(card), confirmed: Pin::parse(PIN).unwrap().into() })
             .await
         {
             Ok(order) => assert!(matches!(order.state, OrderState::Paying | OrderState::Paid)),

@@ -39,6 +39,8 @@ row_types! {
         device: Option<[u8; 32]>,
         /// When its holder last proved who they are, by more than this session.
         proven_at: Timestamp,
+        /// Until when a new payment password may be set in it: its holder has proved that they are to.
+        may_renew_until: Timestamp,
     }
 
     /// A device that a person has signed in on. Source.
@@ -132,6 +134,8 @@ row_types! {
         added_at: Timestamp,
         /// When it was last used.
         used_at: Option<Timestamp>,
+        /// Whether its holder has allowed it, by the payment password, to confirm payments.
+        pays: bool,
     }
 
     /// A challenge that a passkey has answered; deleted some time after it expired. Challenges that nobody answered are stored
@@ -141,6 +145,40 @@ row_types! {
         token: [u8; 16],
         /// Until when it would have been good.
         expires_at: Timestamp,
+    }
+
+    /// A sign-in that waits for its second step; deleted once it had it, or some time after it expired. Source.
+    HalfSession in half_session as half_session {
+        /// SHA-256 of what whoever gave the first step holds.
+        token_hash: [u8; 32],
+        /// Who signs in.
+        person: PersonId,
+        /// What the first step was given by.
+        first: Contact,
+        /// Until when.
+        expires_at: Timestamp,
+    }
+
+    /// A person's second step. The secrets of app and recovery codes are MACs of the nonces and are kept nowhere. Source.
+    SecondStep in second_step as second_step {
+        /// The person.
+        person: PersonId,
+        /// What the authenticator app's secret is derived from; `None` without an app.
+        app: Option<[u8; 16]>,
+        /// When it was set up.
+        app_since: Option<Timestamp>,
+        /// What the secret of an app is derived from that has not shown a code of it yet.
+        app_offered: Option<[u8; 16]>,
+        /// The last step of which a code was used: no earlier one counts.
+        last_step: i64,
+        /// Wrong codes of the app in a row.
+        wrong: u8,
+        /// Whether codes to phone and address do.
+        by_code: bool,
+        /// What the recovery codes are derived from.
+        recovery: Option<[u8; 16]>,
+        /// Those that were used, a bit each.
+        recovery_used: u16,
     }
 
     /// How often something was done of what may be done only so often; deleted some time after it ended. Source.

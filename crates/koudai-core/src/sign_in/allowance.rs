@@ -43,12 +43,14 @@ pub struct Asker {
 
 /// What is counted.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Counted {
+pub(crate) enum Counted {
     CodesFromBlock,
     CodesFromDevice,
     CodesInAll,
     WrongFromBlock,
     WrongPasswords,
+    WrongCards,
+    WrongSecondSteps,
 }
 
 impl Counted {
@@ -59,6 +61,8 @@ impl Counted {
             Self::CodesInAll => "codes in all",
             Self::WrongFromBlock => "wrong from block",
             Self::WrongPasswords => "wrong passwords",
+            Self::WrongCards => "wrong cards",
+            Self::WrongSecondSteps => "wrong second steps",
         }
     }
 }
@@ -81,7 +85,7 @@ impl Allowance {
 
 /// One count, looked at and not yet changed.
 #[derive(Debug)]
-pub(super) struct Count {
+pub(crate) struct Count {
     key: [u8; 32],
     /// What was counted so far and has not ended.
     row: Option<Allowance>,
@@ -92,7 +96,7 @@ impl Count {
     ///
     /// # Errors
     /// `Absent`.
-    pub(super) fn read(tx: &mut Tx<'_>, what: Counted, whose: &[u8]) -> Result<Self, Stop<Refusal>> {
+    pub(crate) fn read(tx: &mut Tx<'_>, what: Counted, whose: &[u8]) -> Result<Self, Stop<Refusal>> {
         let key = key(tx.keys(), what, whose);
         let now = tx.now();
         let row = tx.rows().allowance.get(&key).or_stop()?.filter(|row| now < row.ends_at).cloned();
@@ -100,12 +104,12 @@ impl Count {
     }
 
     /// Seconds until it may be done again, if it was done `most` times.
-    pub(super) fn wait_s(&self, now: Timestamp, most: u32) -> Option<u32> {
+    pub(crate) fn wait_s(&self, now: Timestamp, most: u32) -> Option<u32> {
         self.row.as_ref().and_then(|row| row.wait_s(now, most))
     }
 
     /// Counts once more. Whoever is counted for the first time is counted anew after `window_ms`.
-    pub(super) fn add(self, tx: &mut Tx<'_>, window_ms: i64) {
+    pub(crate) fn add(self, tx: &mut Tx<'_>, window_ms: i64) {
         let ends_at = tx.now().plus(window_ms);
         let mut row = self.row.unwrap_or(Allowance { key: self.key, used: 0, ends_at });
         row.used = row.used.saturating_add(1);

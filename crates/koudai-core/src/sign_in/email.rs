@@ -1,7 +1,7 @@
 //! The e-mail address of an account: confirmed by a code before it belongs to it, and then signed in by like the phone.
 
 use super::proof::proven;
-use super::{Asker, CodeWanted, send_code, use_code};
+use super::{Asker, CodeWanted, second_step, send_code, use_code};
 use crate::identity::{Contact, Email};
 use crate::refusal::Refusal;
 use crate::rows::{CodeKey, CodePurpose, EmailOwner, Language};
@@ -89,7 +89,11 @@ impl Command for RemoveEmail {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (_, mut person) = proven(tx, &self.session)?;
+        let guards = second_step::of(tx, person.id)?.is_some_and(|row| row.by_code);
         let Some(email) = person.email.take() else { return Ok(()) };
+        if guards {
+            return Err(Refusal::EmailIsSecondStep.into());
+        }
         tx.rows().email_owner.get(&email).or_stop()?;
         tx.rows().email_owner.delete(&email);
         tx.rows().person.put(person);

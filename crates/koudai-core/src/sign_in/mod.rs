@@ -5,22 +5,25 @@
 
 mod allowance;
 mod email;
-mod passkey;
+pub(crate) mod passkey;
 mod password;
 mod proof;
+pub(crate) mod second_step;
 mod sent;
 
 use crate::id::{MessageId, PersonId};
 use crate::identity::Contact;
 use crate::refusal::Refusal;
 use crate::rows::{
-    CodeKey, CodePurpose, Device, Language, Message, OneTimeCode, Person, PhoneOwner, Session,
+    CodeKey, CodePurpose, Device, HalfSession, Language, Message, OneTimeCode, Person, PhoneOwner, Session,
 };
 use crate::secret::Secret;
 use crate::state::{Command, Event, Keys, OrStop, Stop, Tx, keyed_mac};
 use crate::time::{HOUR, MINUTE, SECOND, Timestamp};
 
 use allowance::CodeCounts;
+pub(crate) use allowance::{Count, Counted};
+pub(crate) use proof::proven;
 
 pub use allowance::{AddressBlock, Asker, ENDED_KEPT_MS, SweepAllowances, wrong_from};
 pub use email::{RemoveEmail, RequestEmailCode, SetEmail};
@@ -32,6 +35,11 @@ pub use password::{
     PasswordAnswer, PasswordTried, RemoveLoginPassword, SetLoginPassword, SignInByPassword, salt_of_nobody,
 };
 pub use proof::{ProveByCode, ProveByPasskey, RequestProof};
+pub use second_step::{
+    ConfirmApp, FinishSignIn, HALF_SESSION_LIFE_MS, OfferApp, ProveBySecondStep, RECOVERY_CODES, RemoveApp,
+    RenewRecoveryCodes, RequestSecondCode, SecondAnswer, SetSecondByCode, SweepHalfSessions, app_secret,
+    other_contact, recovery_code,
+};
 pub use sent::{SENT_KEPT_MS, SweepSentCodes};
 
 /// A code lives five minutes (at most ten: OWASP ASVS 6.5.5).
@@ -108,19 +116,21 @@ pub fn seconds_until(until: Timestamp, now: Timestamp) -> u32 {
 
 /// What is to be known to send a code.
 #[derive(Debug)]
-struct CodeWanted<'a> {
-    key: CodeKey,
+pub(crate) struct CodeWanted<'a> {
+    /// Where to and what for.
+    pub(crate) key: CodeKey,
     /// SHA-256 of what whoever asks holds.
-    request: [u8; 32],
+    pub(crate) request: [u8; 32],
     /// Who asks, unless it is somebody who is signed in and asks for a code to their own phone: how often that is done is bounded by
     /// the phone, and nothing that strangers do may keep them from it.
-    asker: Option<&'a Asker>,
-    language: Option<Language>,
+    pub(crate) asker: Option<&'a Asker>,
+    /// `None` for both.
+    pub(crate) language: Option<Language>,
 }
 
 /// Sends a code, unless too many were sent. It looks before it changes anything, so it may be the last of a decision's checks.
 /// Answers with the seconds until another may be asked for.
-fn send_code(tx: &mut Tx<'_>, wanted: CodeWanted<'_>) -> Result<u32, Stop<Refusal>> {
+pub(crate) fn send_code(tx: &mut Tx<'_>, wanted: CodeWanted<'_>) -> Result<u32, Stop<Refusal>> {
     let now = tx.now();
     let safety = tx.policy().safety;
     let old = tx.rows().one_time_code.get(&wanted.key).or_stop()?.cloned();
@@ -181,7 +191,7 @@ fn send_code(tx: &mut Tx<'_>, wanted: CodeWanted<'_>) -> Result<u32, Stop<Refusa
 /// # Errors
 /// `CodeExpired` of a code that is past its time, used, void, or was asked for by somebody else, of whom no try is counted;
 /// `CodeWrong`.
-fn use_code(
+pub(crate) fn use_code(
     tx: &mut Tx<'_>,
     key: &CodeKey,
     request: &[u8; 32],
@@ -270,6 +280,8 @@ pub struct SignedIn {
     pub has_payment_password: bool,
     /// Whether the device is known from now on by what the edge drew for it.
     pub new_device: bool,
+    /// Whether nobody is signed in yet: what the edge drew for the session is for finishing it by a second step.
+    pub second_step: bool,
 }
 
 impl Command for SignIn {
@@ -304,9 +316,13 @@ impl Command for SignIn {
                 id
             }
         };
-        // Whoever reads somebody's mail is not them: an address signs in and proves nothing more.
-        let proven_at = if matches!(self.contact, Contact::Phone(_)) { now } else { Timestamp(0) };
-        Ok(opening.open(tx, person, proven_at))
+        if opening.needs_second_step() {
+            return Ok(opening.wait(tx, person, &self.contact));
+        }
+        // Whoever reads somebody's mail is not them: an address signs in and proves nothing more. Nor does a phone where there is
+        // a second step, which a device that is known is not asked for.
+        let proves = matches!(self.contact, Contact::Phone(_)) && !opening.two_steps;
+        Ok(opening.open(tx, person, if proves { now } else { Timestamp(0) }))
     }
 }
 
@@ -342,6 +358,8 @@ struct Opening {
     has_payment_password: bool,
     /// The device, if its holder has signed in on it before.
     known: Option<Device>,
+    /// Whether the person has a second step.
+    two_steps: bool,
 }
 
 impl Opening {
@@ -362,7 +380,23 @@ impl Opening {
             let key = device_key(tx.keys(), person, device);
             known = tx.rows().device.get(&key).or_stop()?.cloned();
         }
-        Ok(Self { token_hash, fresh: asker.fresh, has_payment_password, known })
+        let two_steps = second_step::of(tx, person)?.is_some();
+        tx.rows().half_session.get(&token_hash).or_stop()?;
+        Ok(Self { token_hash, fresh: asker.fresh, has_payment_password, known, two_steps })
+    }
+
+    /// Whether one step is not enough here.
+    const fn needs_second_step(&self) -> bool {
+        self.two_steps && !self.is_known_device()
+    }
+
+    /// Has a session that is not opened yet wait for the second step.
+    fn wait(self, tx: &mut Tx<'_>, person: PersonId, first: &Contact) -> SignedIn {
+        let expires_at = tx.now().plus(HALF_SESSION_LIFE_MS);
+        let (token_hash, first) = (self.token_hash, first.clone());
+        tx.rows().half_session.put(HalfSession { token_hash, person, first, expires_at });
+        let has_payment_password = self.has_payment_password;
+        SignedIn { person, has_payment_password, new_device: false, second_step: true }
     }
 
     /// Whether this person has signed in on this device before.
@@ -390,8 +424,18 @@ impl Opening {
         };
         let expires_at = now.plus(tx.policy().session_life_ms);
         let token_hash = self.token_hash;
-        tx.rows().session.put(Session { token_hash, person, device, proven_at, created_at: now, expires_at });
-        SignedIn { person, has_payment_password: self.has_payment_password, new_device }
+        let may_renew_until = Timestamp(0);
+        tx.rows().session.put(Session {
+            token_hash,
+            person,
+            created_at: now,
+            expires_at,
+            device,
+            proven_at,
+            may_renew_until,
+        });
+        let has_payment_password = self.has_payment_password;
+        SignedIn { person, has_payment_password, new_device, second_step: false }
     }
 }
 
@@ -399,7 +443,7 @@ impl Opening {
 ///
 /// # Errors
 /// `SignedOut`, or `Absent`.
-fn holder(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(Session, Person), Stop<Refusal>> {
+pub(crate) fn holder(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(Session, Person), Stop<Refusal>> {
     let now = tx.now();
     let session = tx.rows().session.get(token_hash).or_stop()?.cloned();
     let session = session.filter(|session| session.holder(now).is_some()).ok_or(Refusal::SignedOut)?;

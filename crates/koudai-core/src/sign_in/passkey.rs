@@ -65,11 +65,21 @@ fn use_challenge(tx: &mut Tx<'_>, challenge: &Answered) {
     tx.rows().used_challenge.put(UsedChallenge { token, expires_at });
 }
 
+/// Loads what `check` will need.
+///
+/// # Errors
+/// `Absent`.
+pub(crate) fn prepare(tx: &mut Tx<'_>, answer: &PasskeyAnswer) -> Result<(), Stop<Refusal>> {
+    let passkey = tx.rows().passkey.get(&answer.id).map(drop);
+    let challenge = tx.rows().used_challenge.get(&answer.challenge.token).map(drop);
+    passkey.and(challenge).or_stop()
+}
+
 /// The passkey that answered, if the answer counts.
 ///
 /// # Errors
 /// `PasskeyUnknown`, `PasskeyRefused`, or `Absent`.
-pub(super) fn check(tx: &mut Tx<'_>, answer: &PasskeyAnswer) -> Result<Passkey, Stop<Refusal>> {
+pub(crate) fn check(tx: &mut Tx<'_>, answer: &PasskeyAnswer) -> Result<Passkey, Stop<Refusal>> {
     let passkey = tx.rows().passkey.get(&answer.id).or_stop()?.cloned();
     check_challenge(tx, &answer.challenge)?;
     let passkey = passkey.filter(|passkey| passkey.public_key == answer.public_key);
@@ -81,7 +91,7 @@ pub(super) fn check(tx: &mut Tx<'_>, answer: &PasskeyAnswer) -> Result<Passkey, 
 }
 
 /// Records that it answered.
-pub(super) fn used(tx: &mut Tx<'_>, mut passkey: Passkey, answer: &PasskeyAnswer) {
+pub(crate) fn used(tx: &mut Tx<'_>, mut passkey: Passkey, answer: &PasskeyAnswer) {
     passkey.sign_count = answer.sign_count;
     passkey.used_at = Some(tx.now());
     tx.rows().passkey.put(passkey);
@@ -168,6 +178,7 @@ impl Command for AddPasskey {
             name: self.name.clone(),
             added_at,
             used_at: None,
+            pays: false,
         });
         tx.rows().person.put(person);
         use_challenge(tx, &self.challenge);

@@ -1,6 +1,6 @@
 //! Proving once more who one is, before changing what guards the account: a session that somebody found open is not enough.
 
-use super::{CodeWanted, PasskeyAnswer, holder, passkey, send_code, use_code};
+use super::{CodeWanted, PasskeyAnswer, holder, passkey, second_step, send_code, use_code};
 use crate::identity::Contact;
 use crate::refusal::Refusal;
 use crate::rows::{CodeKey, CodePurpose, Language, Person, Session};
@@ -11,7 +11,7 @@ use crate::state::{Command, Stop, Tx};
 ///
 /// # Errors
 /// `SignedOut`, `AccountFrozen`, `ProofNeeded`, or `Absent`.
-pub(super) fn proven(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(Session, Person), Stop<Refusal>> {
+pub(crate) fn proven(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(Session, Person), Stop<Refusal>> {
     let (session, person) = holder(tx, token_hash)?;
     if person.frozen {
         return Err(Refusal::AccountFrozen.into());
@@ -42,6 +42,9 @@ impl Command for RequestProof {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<u32, Stop<Refusal>> {
         let (_, person) = holder(tx, &self.session)?;
+        if second_step::of(tx, person.id)?.is_some() {
+            return second_step::send_proof(tx, &person, self.session, self.language);
+        }
         let key = code_key(&person);
         send_code(tx, CodeWanted { key, request: self.session, asker: None, language: self.language })
     }
@@ -62,6 +65,10 @@ impl Command for ProveByCode {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (mut session, person) = holder(tx, &self.session)?;
+        // One code of two steps' is not enough.
+        if second_step::of(tx, person.id)?.is_some() {
+            return Err(Refusal::SecondStepWrong.into());
+        }
         let key = code_key(&person);
         use_code(tx, &key, &self.session, &self.code)?;
         session.proven_at = tx.now();

@@ -54,7 +54,7 @@ impl Shop {
     }
 
     fn confirm(&self, order: OrderId, card: Option<CardId>) -> ConfirmCodePayment {
-        ConfirmCodePayment { person: self.person, order, card, pin: pin(PIN) }
+        ConfirmCodePayment { person: self.person, order, card, confirmed: pin(PIN).into() }
     }
 }
 
@@ -199,7 +199,7 @@ fn a_thousand_yuan_pass_and_a_fen_more_is_asked_about() {
 fn whoever_is_asked_confirms_with_the_payment_password() {
     let mut shop = shop(200_000);
     let order = shop.asked().id;
-    let wrong = ConfirmCodePayment { pin: pin(WRONG), ..shop.confirm(order, None) };
+    let wrong = ConfirmCodePayment { confirmed: pin(WRONG).into(), ..shop.confirm(order, None) };
     assert_eq!(shop.ledger.submit(&wrong), Err(Refusal::PaymentPasswordWrong { tries_left: 4 }));
     let other = shop.ledger.person_with(OTHER, 200_000);
     let stranger = ConfirmCodePayment { person: other, ..shop.confirm(order, None) };

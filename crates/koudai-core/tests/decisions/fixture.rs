@@ -290,7 +290,7 @@ impl Ledger {
         card: Option<CardId>,
         with: &str,
     ) -> Result<Order, Refusal> {
-        self.submit(&Pay { person, order, means: Means::of(card), pin: pin(with) })
+        self.submit(&Pay { person, order, means: Means::of(card), confirmed: pin(with).into() })
     }
 
     pub(crate) fn succeed(&mut self, attempt: AttemptId) -> Attempt {
@@ -475,7 +475,14 @@ pub(crate) fn start_binding(person: PersonId, number: &str, card: u8) -> StartBi
 }
 
 pub(crate) fn top_up(person: PersonId, card: CardId, number: &str, minor: i64) -> StartTopUp {
-    StartTopUp { person, number: number.to_owned(), card, at: None, amount: fen(minor), pin: pin(PIN) }
+    StartTopUp {
+        person,
+        number: number.to_owned(),
+        card,
+        at: None,
+        amount: fen(minor),
+        confirmed: pin(PIN).into(),
+    }
 }
 
 pub(crate) fn withdrawal(
@@ -485,7 +492,14 @@ pub(crate) fn withdrawal(
     minor: i64,
     speed: Speed,
 ) -> StartWithdrawal {
-    StartWithdrawal { person, number: number.to_owned(), card, amount: fen(minor), speed, pin: pin(PIN) }
+    StartWithdrawal {
+        person,
+        number: number.to_owned(),
+        card,
+        amount: fen(minor),
+        speed,
+        confirmed: pin(PIN).into(),
+    }
 }
 
 pub(crate) fn place(mchid: MchId, number: &str, minor: i64) -> PlaceOrder {

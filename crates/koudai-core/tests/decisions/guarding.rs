@@ -22,53 +22,53 @@ const PHONE: &str = "13800138000";
 const SESSION: [u8; 32] = [0; 32];
 const SALT: [u8; 16] = [5; 16];
 
-fn contact(text: &str) -> Contact {
+pub(crate) fn contact(text: &str) -> Contact {
     Contact::parse(text).expect("a contact")
 }
 
-fn email(text: &str) -> Email {
+pub(crate) fn email(text: &str) -> Email {
     Email::parse(text).expect("an address")
 }
 
 /// Whoever asks from an address and on a device.
-fn asker(address: &str, device: u8) -> Asker {
+pub(crate) fn asker(address: &str, device: u8) -> Asker {
     let block = Some(AddressBlock::of(address.parse().expect("an address")));
     Asker { block, device: Some([device; 32]), fresh: Some([device; 32]) }
 }
 
 /// A ledger with one person, who signed in a moment ago.
-fn house() -> Ledger {
+pub(crate) fn house() -> Ledger {
     let mut ledger = Ledger::new();
     ledger.person(PHONE);
     ledger
 }
 
-fn code(ledger: &mut Ledger, contact: &Contact, purpose: CodePurpose) -> Secret<String> {
+pub(crate) fn code(ledger: &mut Ledger, contact: &Contact, purpose: CodePurpose) -> Secret<String> {
     let key = CodeKey { contact: contact.clone(), purpose };
     let row = ledger.get::<OneTimeCode>(&key).expect("a code was sent");
     code_of(&ledger.keys, &key, &row.nonce)
 }
 
-fn other_than(code: &Secret<String>) -> Secret<String> {
+pub(crate) fn other_than(code: &Secret<String>) -> Secret<String> {
     let right: u32 = code.expose().parse().expect("six digits");
     Secret::new(format!("{:06}", (right + 1) % 1_000_000))
 }
 
-fn password(hash: u8) -> PasswordTried {
+pub(crate) fn password(hash: u8) -> PasswordTried {
     PasswordTried { salt: SALT, hash: Secret::new([hash; 32]) }
 }
 
-fn by_password(who: &str, hash: u8, asker: Asker) -> SignInByPassword {
+pub(crate) fn by_password(who: &str, hash: u8, asker: Asker) -> SignInByPassword {
     let (request, token_hash, language) = (REQUEST, [77; 32], None);
     SignInByPassword { contact: contact(who), tried: password(hash), request, asker, token_hash, language }
 }
 
-fn answer(n: u8, challenge: u8, sign_count: u32, now: Timestamp) -> PasskeyAnswer {
+pub(crate) fn answer(n: u8, challenge: u8, sign_count: u32, now: Timestamp) -> PasskeyAnswer {
     let challenge = Answered { token: [challenge; 16], expires_at: now.plus(5 * MINUTE) };
     PasskeyAnswer { id: [n; 32], public_key: vec![n; 91], sign_count, challenge }
 }
 
-fn add_passkey(n: u8, challenge: u8, now: Timestamp) -> AddPasskey {
+pub(crate) fn add_passkey(n: u8, challenge: u8, now: Timestamp) -> AddPasskey {
     AddPasskey {
         session: SESSION,
         passkey: NewPasskey {
@@ -83,7 +83,7 @@ fn add_passkey(n: u8, challenge: u8, now: Timestamp) -> AddPasskey {
     }
 }
 
-fn give_email(ledger: &mut Ledger, address: &str) {
+pub(crate) fn give_email(ledger: &mut Ledger, address: &str) {
     let ask =
         RequestEmailCode { session: SESSION, email: email(address), asker: Asker::default(), language: None };
     ledger.submit(&ask).expect("a code is sent");

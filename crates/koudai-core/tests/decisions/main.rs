@@ -3,6 +3,7 @@
 
 mod binding;
 mod code_payment;
+mod confirming;
 mod fixture;
 mod guarding;
 mod issuing;
@@ -25,4 +26,5 @@ mod split;
 mod static_code;
 mod top_up;
 mod transfer;
+mod two_steps;
 mod withdrawal;

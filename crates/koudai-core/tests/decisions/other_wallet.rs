@@ -42,7 +42,7 @@ fn pay(
     with: &str,
 ) -> Result<Order, Refusal> {
     let means = Means::Wallet { card: wallet.id, at: inside() };
-    ledger.submit(&Pay { person, order: order.id, means, pin: pin(with) })
+    ledger.submit(&Pay { person, order: order.id, means, confirmed: pin(with).into() })
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn an_order_waits_for_its_payer_for_five_minutes_and_is_paid_by_what_the_wallet_
         person,
         order: order.id,
         means: Means::Wallet { card: wallet.id, at: computer() },
-        pin: pin(PIN),
+        confirmed: pin(PIN).into(),
     });
     assert_eq!((repeat.unwrap().attempt, changed), (Some(attempt), false), "wherever it is sent from again");
     assert_eq!(ledger.pay(person, order.id).unwrap_err(), Refusal::OrderBeingPaid);
@@ -147,7 +147,7 @@ fn a_top_up_from_there_arrives_once_it_was_paid() {
         card: wallet.id,
         at,
         amount: fen(5_000),
-        pin: pin(PIN),
+        confirmed: pin(PIN).into(),
     };
     assert_eq!(ledger.submit(&top_up(None)).unwrap_err(), Refusal::CardUnknown, "a wallet is no card");
     let attempt = ledger.submit(&top_up(Some(computer()))).unwrap();
@@ -169,7 +169,7 @@ fn a_card_is_no_wallet_and_a_wallet_no_card() {
         Means::Card(wallet.id),
         Means::Both { from_balance: fen(1), card: wallet.id },
     ] {
-        let pay = Pay { person, order, means, pin: pin(PIN) };
+        let pay = Pay { person, order, means, confirmed: pin(PIN).into() };
         let (refused, changed) = ledger.effect(&pay);
         assert_eq!((refused.unwrap_err(), changed), (Refusal::CardUnknown, false));
     }

@@ -23,7 +23,7 @@ fn shop() -> (Ledger, MchId) {
 }
 
 fn pay(person: PersonId, order: OrderId, card: Option<CardId>) -> Pay {
-    Pay { person, order, means: Means::of(card), pin: pin(PIN) }
+    Pay { person, order, means: Means::of(card), confirmed: pin(PIN).into() }
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn an_order_meant_for_one_person_is_paid_by_nobody_else() {
     let jsapi =
         PlaceOrder { product: Product::Jsapi, meant_for: Some(payer), ..place(mchid, "order-1", 100) };
     let order = ledger.submit(&jsapi).unwrap();
-    let wrong = Pay { pin: pin(WRONG), ..pay(other, order.id, None) };
+    let wrong = Pay { confirmed: pin(WRONG).into(), ..pay(other, order.id, None) };
     assert_eq!(ledger.refusal(&wrong), Refusal::OrderForAnother, "and no try is counted");
     assert_eq!(ledger.refusal(&pay(other, order.id, None)), Refusal::OrderForAnother);
     let paid = ledger.pay(payer, order.id).unwrap();
@@ -289,7 +289,7 @@ fn an_order_past_its_time_whose_card_is_refused_is_expired() {
 const SESSION: [u8; 32] = [0; 32];
 
 fn pay_code(order: &Order, card: Option<CardId>) -> PayCode {
-    PayCode { session: SESSION, code: order.code, means: Means::of(card), pin: pin(PIN) }
+    PayCode { session: SESSION, code: order.code, means: Means::of(card), confirmed: pin(PIN).into() }
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn a_wrong_payment_password_is_counted_when_it_comes_with_a_code() {
     let (mut ledger, mchid) = shop();
     ledger.person_with(PAYER, 100);
     let order = ledger.order(mchid, "order-1", 60);
-    let wrong = PayCode { pin: pin(WRONG), ..pay_code(&order, None) };
+    let wrong = PayCode { confirmed: pin(WRONG).into(), ..pay_code(&order, None) };
     for tries_left in [4, 3] {
         let refused = Err(Refusal::PaymentPasswordWrong { tries_left });
         assert_eq!(ledger.effect(&wrong), (refused, true));

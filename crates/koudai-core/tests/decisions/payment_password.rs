@@ -31,10 +31,14 @@ fn it_is_set_once() {
 }
 
 #[test]
-fn a_run_a_repeat_and_the_phone_are_weak() {
+fn a_run_a_repeat_a_date_and_the_phone_are_weak() {
     let mut ledger = Ledger::new();
     let person = ledger.person("13812345962");
-    for weak in ["000000", "123456", "987654", "121212", "258258", "345962"] {
+    for weak in ["000000", "123456", "987654", "121212", "258258", "345962"]
+        .into_iter()
+        // Somebody's birthday: by year, month and day in any order, and by a year of four digits and a month.
+        .chain(["850229", "851231", "311285", "123185", "198512", "121985", "200001"])
+    {
         let set = SetPaymentPassword { person, pin: pin(weak) };
         assert_eq!(ledger.refusal(&set), Refusal::PaymentPasswordWeak, "{weak}");
     }
@@ -59,19 +63,19 @@ fn without_one_nothing_is_paid() {
 }
 
 #[test]
-fn five_wrong_tries_lock_for_three_hours_and_ten_for_good() {
+fn five_wrong_tries_lock_for_three_hours_five_more_for_a_day_and_fifteen_for_good() {
     let mut ledger = Ledger::new();
     let (person, order) = payer(&mut ledger);
-    for _ in 0..2 {
+    for lock in [Some(3 * HOUR), Some(24 * HOUR), None] {
         for tries_left in [4, 3, 2, 1] {
             let wrong = ledger.pay_by(person, order, None, WRONG);
             assert_eq!(wrong, Err(Refusal::PaymentPasswordWrong { tries_left }));
         }
-        if ledger.get::<PaymentPassword>(&person).unwrap().wrong < 9 {
-            let until = ledger.now.plus(3 * HOUR);
+        if let Some(lock) = lock {
+            let until = ledger.now.plus(lock);
             let locked = Err(Refusal::PaymentPasswordLocked { until });
             assert_eq!(ledger.pay_by(person, order, None, WRONG), locked);
-            ledger.advance(3 * HOUR - 1);
+            ledger.advance(lock - 1);
             assert_eq!(ledger.pay(person, order), locked, "the right one has to wait as well");
             assert_eq!(ledger.pay_by(person, order, None, WRONG), locked, "and a wrong one is not counted");
             ledger.advance(1);

@@ -310,7 +310,7 @@ impl World {
                 let (person, card) = self.persons[person];
                 let pin = pin(if right { PIN } else { WRONG });
                 let means = means(&order, by_card.then_some(card));
-                self.say(&Pay { person, order: order.id, means, pin })
+                self.say(&Pay { person, order: order.id, means, confirmed: pin.into() })
             }
             Op::Refund { merchant, order, number, minor } => {
                 let total = self.order(merchant, order).map_or(fen(1), |o| o.amount);
@@ -405,7 +405,7 @@ impl World {
                     return "no order".to_owned();
                 };
                 let means = Means::Wallet { card, at: inside() };
-                self.say(&Pay { person, order, means, pin: pin(PIN) })
+                self.say(&Pay { person, order, means, confirmed: pin(PIN).into() })
             }
             5 => {
                 let top_up = top_up(person, card, &format!("number-{number}"), minor);
@@ -439,7 +439,7 @@ impl World {
                     return self.say(&DeclineCodePayment { person, order: order.id });
                 }
                 let card = by_card.then_some(card);
-                self.say(&ConfirmCodePayment { person, order: order.id, card, pin: pin(PIN) })
+                self.say(&ConfirmCodePayment { person, order: order.id, card, confirmed: pin(PIN).into() })
             }
             Op::Reverse { merchant, order } => {
                 let mchid = self.merchants[merchant];
@@ -482,7 +482,12 @@ impl World {
                     return "no order".to_owned();
                 };
                 let card = (number == 1).then_some(card);
-                self.say(&PayCode { session, code: order.code, means: Means::of(card), pin: pin(PIN) })
+                self.say(&PayCode {
+                    session,
+                    code: order.code,
+                    means: Means::of(card),
+                    confirmed: pin(PIN).into(),
+                })
             }
             1 => {
                 let told = Seq(i64::from(number) * 3);

@@ -201,7 +201,8 @@ fn a_payer_who_was_asked_hears_that_the_cashier_cancelled() {
     let order = shop.taken(100_001);
     assert_eq!(order.state, OrderState::Confirming);
     shop.ledger.submit(&shop.reverse()).unwrap();
-    let confirm = ConfirmCodePayment { person: shop.person, order: order.id, card: None, pin: pin(PIN) };
+    let confirm =
+        ConfirmCodePayment { person: shop.person, order: order.id, card: None, confirmed: pin(PIN).into() };
     assert_eq!(shop.ledger.refusal(&confirm), Refusal::OrderReversed);
     let decline = DeclineCodePayment { person: shop.person, order: order.id };
     assert_eq!(shop.ledger.effect(&decline), (Ok(()), false));
@@ -339,7 +340,7 @@ proptest! {
                 (Step::TakeElsewhere, _, _) => drop(shop.ledger.submit(&elsewhere)),
                 (Step::Confirm(by_card), Some(order), _) => {
                     let card = by_card.then(|| shop.ledger.card(person));
-                    drop(shop.ledger.submit(&ConfirmCodePayment { person, order: order.id, card, pin: pin(PIN) }));
+                    drop(shop.ledger.submit(&ConfirmCodePayment { person, order: order.id, card, confirmed: pin(PIN).into() }));
                 }
                 (Step::Decline, Some(order), _) => {
                     let _known = shop.ledger.submit(&DeclineCodePayment { person, order: order.id });

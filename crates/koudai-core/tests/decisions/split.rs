@@ -16,8 +16,14 @@ fn shop() -> (Ledger, MchId, (PersonId, CardId)) {
     let mchid = ledger.merchant();
     let person = ledger.person_with_pin("13800138000");
     let card = ledger.card(person);
-    let top_up =
-        StartTopUp { person, number: "first".to_owned(), card, at: None, amount: fen(3_000), pin: pin(PIN) };
+    let top_up = StartTopUp {
+        person,
+        number: "first".to_owned(),
+        card,
+        at: None,
+        amount: fen(3_000),
+        confirmed: pin(PIN).into(),
+    };
     let attempt = ledger.submit(&top_up).expect("a card of theirs").id;
     ledger.succeed(attempt);
     (ledger, mchid, (person, card))
@@ -25,7 +31,7 @@ fn shop() -> (Ledger, MchId, (PersonId, CardId)) {
 
 fn both(by: (PersonId, CardId), order: OrderId, from_balance: i64) -> Pay {
     let means = Means::Both { from_balance: fen(from_balance), card: by.1 };
-    Pay { person: by.0, order, means, pin: pin(PIN) }
+    Pay { person: by.0, order, means, confirmed: pin(PIN).into() }
 }
 
 /// An order of 90 yuan, of which the card is asked for 60.
@@ -104,7 +110,7 @@ fn each_part_is_more_than_nothing_and_the_balance_covers_its_own() {
     assert_eq!(ledger.refusal(&both(by, order.id, 3_001)), short);
     let stranger = ledger.person_with_pin("13900139000");
     assert_eq!(ledger.refusal(&both((stranger, by.1), order.id, 1)), Refusal::CardUnknown);
-    let wrong = Pay { pin: pin(WRONG), ..both(by, order.id, 3_000) };
+    let wrong = Pay { confirmed: pin(WRONG).into(), ..both(by, order.id, 3_000) };
     assert_eq!(ledger.submit(&wrong), Err(Refusal::PaymentPasswordWrong { tries_left: 4 }));
     assert_eq!(ledger.balance_of(by.0), 3_000, "nothing was held");
     ledger.audit();

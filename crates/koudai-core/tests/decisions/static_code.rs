@@ -174,7 +174,7 @@ fn each_source_pays_so_much_a_day_by_codes_and_no_more() {
         person,
         order: order.id,
         means: parts(from_balance),
-        pin: pin(PIN),
+        confirmed: pin(PIN).into(),
     };
     let paying = ledger.submit(&both(&second, 5_000)).unwrap();
     assert_eq!((used(&mut ledger, balance), used(&mut ledger, by_card)), (35_000, 15_001));
@@ -287,7 +287,7 @@ fn somebody_without_a_wallet_here_pays_at_theirs() {
     assert_eq!(sent, MerchantRefusal::PayeeUnknown);
     let shown = ledger.order(mchid, "order-2", 100);
     let means = Means::Wallet { card: paid.card.unwrap(), at: inside() };
-    let pay = Pay { person: payer, order: shown.id, means, pin: pin(PIN) };
+    let pay = Pay { person: payer, order: shown.id, means, confirmed: pin(PIN).into() };
     assert_eq!(ledger.refusal(&pay), Refusal::SignedOut);
     assert_eq!(ledger.submit(&open(payer, 99)).unwrap_err(), Refusal::SignedOut);
     ledger.audit();

@@ -176,7 +176,7 @@ fn a_top_up_takes_the_payment_password() {
         card,
         at: None,
         amount: fen(100),
-        pin: pin(WRONG),
+        confirmed: pin(WRONG).into(),
     };
     assert_eq!(ledger.submit(&start), Err(Refusal::PaymentPasswordWrong { tries_left: 4 }));
     assert!(ledger.all::<OpenAttempt>().is_empty());

@@ -318,7 +318,7 @@ fn a_withdrawal_takes_a_balance_that_covers_the_fee_too() {
 fn a_withdrawal_takes_the_payment_password() {
     let mut ledger = Ledger::new();
     let (person, card) = holder(&mut ledger);
-    let wrong = StartWithdrawal { pin: pin(WRONG), ..now(person, card, "withdraw-1", 100) };
+    let wrong = StartWithdrawal { confirmed: pin(WRONG).into(), ..now(person, card, "withdraw-1", 100) };
     assert_eq!(ledger.submit(&wrong), Err(Refusal::PaymentPasswordWrong { tries_left: 4 }));
     assert_eq!(ledger.balance_of(person), 100_000);
     assert!(ledger.all::<Withdrawal>().is_empty() && ledger.all::<Attempt>().len() == 1);

@@ -136,7 +136,7 @@ pub(crate) fn stand_by(place: &Place) -> Engine {
 }
 
 pub(crate) fn pay(person: PersonId, order: OrderId, with: &str) -> Pay {
-    Pay { person, order, means: Means::Balance, pin: pin(with) }
+    Pay { person, order, means: Means::Balance, confirmed: pin(with).into() }
 }
 
 pub(crate) fn fen(minor: i64) -> Money {

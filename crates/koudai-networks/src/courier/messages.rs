@@ -112,6 +112,8 @@ impl Courier {
             CodePurpose::SignIn => purpose("登录", "sign-in"),
             CodePurpose::Proof => purpose("验证身份", "confirming that it is you"),
             CodePurpose::NewEmail => purpose("绑定邮箱", "adding this e-mail address"),
+            CodePurpose::SecondStep => purpose("两步验证", "the second of two steps"),
+            CodePurpose::PaymentPassword => purpose("重设支付密码", "a new payment password"),
             CodePurpose::Agreement => {
                 let app = self.app_of(agreement?).await?;
                 let Contact::Phone(phone) = &key.contact else { return None };

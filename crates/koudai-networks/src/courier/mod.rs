@@ -25,7 +25,8 @@ use koudai_core::login_code::{SweepLoginCodes, USED_CODE_KEPT_MS};
 use koudai_core::order::SweepCodes;
 use koudai_core::payer_code::SweepPayerCodes;
 use koudai_core::sign_in::{
-    CHALLENGE_KEPT_MS, ENDED_KEPT_MS, SENT_KEPT_MS, SweepAllowances, SweepChallenges, SweepSentCodes,
+    CHALLENGE_KEPT_MS, ENDED_KEPT_MS, SENT_KEPT_MS, SweepAllowances, SweepChallenges, SweepHalfSessions,
+    SweepSentCodes,
 };
 use koudai_core::state::Event;
 use koudai_engine::Engine;
@@ -206,10 +207,12 @@ impl Courier {
                 r.expired_challenges(answered, TAKE)?,
                 r.ended_allowances(ended, TAKE)?,
                 r.codes_sent_by(sent, TAKE)?,
+                r.expired_half_sessions(now, TAKE)?,
             ))
         });
-        let (codes, shown, used, answered, ended, sent) = found.await?;
-        let most = [codes.len(), shown.len(), used.len(), answered.len(), ended.len(), sent.len()];
+        let (codes, shown, used, answered, ended, sent, half) = found.await?;
+        let most =
+            [codes.len(), shown.len(), used.len(), answered.len(), ended.len(), sent.len(), half.len()];
         let most = most.into_iter().max().unwrap_or_default();
         let mut swept = true;
         if !codes.is_empty() {
@@ -235,6 +238,10 @@ impl Courier {
         if !ended.is_empty() {
             let keys = ended.into_iter().map(|allowance| allowance.key).collect();
             swept &= self.engine.submit(SweepAllowances { keys }).await.is_ok();
+        }
+        if !half.is_empty() {
+            let tokens = half.into_iter().map(|half| half.token_hash).collect();
+            swept &= self.engine.submit(SweepHalfSessions { tokens }).await.is_ok();
         }
         Ok(swept && i64::try_from(most).is_ok_and(|most| most >= TAKE))
     }

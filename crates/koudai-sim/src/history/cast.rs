@@ -130,7 +130,7 @@ pub(super) fn person(engine: &mut ByHand, number: u8, pin_text: &str, minor: i64
         card,
         at: None,
         amount: fen(minor),
-        pin: pin(pin_text),
+        confirmed: pin(pin_text).into(),
     };
     let attempt = must(engine, top_up).id;
     must(engine, EndAttempt { attempt, outcome: Outcome::Succeeded { network_ref: "bank-1".to_owned() } });

@@ -97,7 +97,7 @@ impl History {
                 let minor = 1 + i64::try_from(self.dice.below(most)).expect("small");
                 means = Means::Both { from_balance: fen(minor), card: by.card };
             }
-            let command = Pay { person: by.id, order, means, pin: pin(PIN) };
+            let command = Pay { person: by.id, order, means, confirmed: pin(PIN).into() };
             self.fly(About::Pay { person, order: n, card }, command);
         }
     }
@@ -165,8 +165,14 @@ impl History {
         top_up.asked_by += 1;
         let person = &self.people[top_up.person];
         let (number, amount) = (top_up.number.clone(), fen(top_up.minor));
-        let command =
-            StartTopUp { person: person.id, number, card: person.card, at: None, amount, pin: pin(PIN) };
+        let command = StartTopUp {
+            person: person.id,
+            number,
+            card: person.card,
+            at: None,
+            amount,
+            confirmed: pin(PIN).into(),
+        };
         self.fly(About::TopUp(n), command);
     }
 

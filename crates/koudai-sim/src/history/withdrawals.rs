@@ -56,7 +56,7 @@ impl History {
             card: person.card,
             amount: fen(slip.minor),
             speed: slip.speed,
-            pin: pin(PIN),
+            confirmed: pin(PIN).into(),
         };
         self.fly(About::Withdraw(n), command);
     }

@@ -22,6 +22,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0011_other_wallets.sql"),
     include_str!("../../migrations/postgres/0012_static_codes.sql"),
     include_str!("../../migrations/postgres/0013_sign_in.sql"),
+    include_str!("../../migrations/postgres/0014_confirmation.sql"),
+    include_str!("../../migrations/postgres/0015_two_steps.sql"),
 ];
 
 fn migrating() -> impl FnOnce(tokio_postgres::Error) -> StoreError {

@@ -53,6 +53,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0011_other_wallets.sql"),
     include_str!("../../migrations/sqlite/0012_static_codes.sql"),
     include_str!("../../migrations/sqlite/0013_sign_in.sql"),
+    include_str!("../../migrations/sqlite/0014_confirmation.sql"),
+    include_str!("../../migrations/sqlite/0015_two_steps.sql"),
 ];
 
 /// Opens or creates the database of a directory and becomes its owner.

@@ -55,6 +55,7 @@ fn many(rows: &mut Rows, n: usize) {
         person: PERSON,
         device: None,
         proven_at: START,
+        may_renew_until: START,
         created_at: START,
         expires_at: LATER,
     });

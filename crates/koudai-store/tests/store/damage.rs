@@ -72,7 +72,7 @@ fn a_value_that_its_type_forbids_names_its_column() {
     books.commit().unwrap();
     books.meddle("INSERT INTO staff VALUES ('mei', 1, 'emperor', zeroblob(32), 0)");
     books.meddle("INSERT INTO staff VALUES ('lan', 1, 'owner', zeroblob(31), 0)");
-    books.meddle("INSERT INTO session VALUES (zeroblob(3), 1, 2, 3, NULL, 4)");
+    books.meddle("INSERT INTO session VALUES (zeroblob(3), 1, 2, 3, NULL, 4, 5)");
     let reader = books.reader();
     let staff = |name: &str| reader.get::<koudai_core::rows::Staff>(&name.to_owned());
     damaged(staff("mei"), "staff", &["role"]);

@@ -56,8 +56,24 @@ pub(super) fn title(refusal: Refusal, l: Lang) -> String {
         }
         Refusal::PasskeyUnknown => plain("没有账户使用这个通行密钥", "No wallet has this passkey"),
         Refusal::PasskeyRefused => plain("通行密钥验证未通过", "The passkey could not be checked"),
+        Refusal::PasskeyMayNotPay => {
+            plain("这个通行密钥还不能用于付款", "This passkey may not confirm payments yet")
+        }
         Refusal::TooManyPasskeys => {
             plain("通行密钥数量已达上限", "You have as many passkeys as an account may have")
+        }
+        Refusal::SecondStepWrong => plain("两步验证未通过", "The second step is not right"),
+        Refusal::SecondStepPaused { wait_s } => {
+            let wait = l.wait(wait_s);
+            match l {
+                Lang::Zh => format!("尝试次数过多，请 {wait}后再试"),
+                Lang::En => format!("Too many wrong tries, try again in {wait}"),
+            }
+        }
+        Refusal::SecondStepOver => plain("已超时", "That took too long"),
+        Refusal::SecondStepNeedsEmail => plain("请先绑定邮箱", "Add an e-mail address first"),
+        Refusal::EmailIsSecondStep => {
+            plain("这个邮箱正用于两步验证", "This address is one of your two steps")
         }
         Refusal::ProofNeeded => plain("请先验证是你本人", "Confirm that it is you first"),
         Refusal::SignedOut => plain("登录已过期", "You have been signed out"),
@@ -74,6 +90,20 @@ pub(super) fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::PaymentPasswordWeak => {
             plain("不能使用手机号、生日、连号或重复数字", "No phone number, birthdays, runs or repeats")
         }
+        Refusal::PaymentPasswordReused => {
+            plain("不能使用最近 5 次用过的支付密码", "You have used this one before, choose another")
+        }
+        Refusal::CardNumberNotYours => {
+            plain("这不是你已绑定的银行卡", "That is not the number of a card you have added")
+        }
+        Refusal::ResetPaused { wait_s } => {
+            let wait = l.wait(wait_s);
+            match l {
+                Lang::Zh => format!("卡号错误次数过多，请 {wait}后再试"),
+                Lang::En => format!("Too many wrong card numbers, try again in {wait}"),
+            }
+        }
+        Refusal::RenewalExpired => plain("验证已过期", "It has been too long since you confirmed"),
         Refusal::PaymentPasswordsDiffer => plain("两次输入的密码不一致", "The two entries differ"),
         Refusal::PaymentPasswordWrong { tries_left } => tries(
             l,

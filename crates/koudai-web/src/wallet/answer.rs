@@ -12,6 +12,7 @@ use koudai_core::refusal::Refusal;
 use serde_json::{Value, json};
 
 use super::pages::{CardLine, RefusalPage, Refused, Unusable};
+use super::sign_in::with_next;
 use super::visit::Visit;
 use crate::catalogue;
 use crate::say::Lang;
@@ -60,14 +61,18 @@ pub(super) fn refusal_json(visit: &Visit, refusal: Refusal) -> Value {
 /// A refusal in the words of a page, as JSON.
 pub(super) fn refused_json(refused: &Refused) -> Value {
     let wording = &refused.wording;
-    json!({
+    let mut value = json!({
         "code": wording.code,
         "title": wording.title,
         "money": wording.money,
         "next": wording.next,
         "money_moved": "no",
         "reference": refused.reference,
-    })
+    });
+    if let Some((path, label)) = refused.way_out() {
+        value["way_out"] = json!({"path": path, "label": label});
+    }
+    value
 }
 
 /// A refusal on its own: JSON, a page, or for a browser without a session the way to sign in.
@@ -77,18 +82,12 @@ pub(super) fn refusal(visit: &Visit, refusal: Refusal) -> Response {
     }
     log_refusal(visit, refusal);
     if refusal == Refusal::SignedOut {
-        return go(&format!("/login?next={}", page_of(&visit.path)));
+        return go(&with_next("/login", Some(visit.page())));
     }
     if refusal == Refusal::ProofNeeded {
-        return go(&format!("/security/proof?next={}", page_of(&visit.path)));
+        return go(&with_next("/security/proof", Some(visit.page())));
     }
-    page(status(refusal), &RefusalPage::new(refusal, visit.l, visit.reference.clone(), &visit.path))
-}
-
-/// The page that a request came from: those of the security centre have forms of their own to other paths below theirs.
-fn page_of(path: &str) -> &str {
-    let below = path.strip_prefix("/security/").and_then(|rest| rest.find('/'));
-    below.map_or(path, |at| &path[.."/security/".len() + at])
+    page(status(refusal), &RefusalPage::new(refusal, visit.l, visit.reference.clone(), visit.page()))
 }
 
 /// A refusal as a reply in JSON, in words of its own.

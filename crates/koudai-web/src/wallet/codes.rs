@@ -5,11 +5,13 @@ use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
 use koudai_core::code_payment::{CodeFailure, ConfirmCodePayment, DeclineCodePayment};
+use koudai_core::confirmation::Act;
 use koudai_core::id::{OrderId, PersonId};
 use koudai_core::order::OrderStanding;
 use koudai_core::payer_code::{
     AuthCode, ChoosePayerMethod, IssuePayerCode, SwitchPayerCodesOff, SwitchPayerCodesOn,
 };
+use koudai_core::payment::Means;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Attempt, CodePayment, Order, PayerCodes, PaymentPassword};
 use koudai_core::time::{MINUTE, SECOND, Timestamp};
@@ -17,13 +19,14 @@ use koudai_store::{Reader, StoreError};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::fields::{Fields, Sent};
+use super::confirming::{by_passkey, confirmation};
+use super::fields::{Fields, Sent, SentTo};
 use super::pages::{CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeState, LastCodePayment};
 use super::purse::{self, Purse};
 use super::records::merchant_name;
 use super::top_up::{failure, outcome};
 use super::visit::Visit;
-use super::{answer, barcode};
+use super::{answer, barcode, confirming, passkeys};
 use crate::catalogue;
 use crate::say::Lang;
 
@@ -209,6 +212,7 @@ struct View {
     scanned: Scanned,
     purse: Purse,
     codes: Option<PayerCodes>,
+    by_passkey: bool,
     /// What it was paid with.
     method: String,
     since: Option<Timestamp>,
@@ -227,6 +231,7 @@ impl View {
             Ok(Some(Self {
                 purse: Purse::read(r, person)?,
                 codes: r.get::<PayerCodes>(&person)?,
+                by_passkey: by_passkey(r, person)?,
                 method: purse::name_of(r, scanned.order.card, l)?,
                 since: attempt.map(|attempt| attempt.created_at),
                 scanned,
@@ -254,6 +259,7 @@ impl View {
                     methods: self.purse.methods(visit, Some(amount)),
                     chosen: chosen.or_else(|| self.codes.as_ref().map(|codes| self.purse.chosen(codes.card))),
                     left_s,
+                    by_passkey: self.by_passkey && passkeys::are_offered(visit),
                     refused: refusal.map(|r| answer::refused(visit, r)),
                 };
                 return answer::page(refusal.map_or(StatusCode::OK, answer::status), &page);
@@ -390,9 +396,9 @@ pub(super) async fn confirm(Path(name): Path<String>, Sent(visit, fields): Sent)
 async fn submit(visit: &Visit, fields: &Fields, name: &str) -> Result<Order, Refusal> {
     let person = visit.person()?;
     let order = OrderId::parse(name).ok_or(Refusal::OrderUnknown)?;
-    let (card, pin) = (fields.method()?, fields.pin("payment_password")?);
+    let (card, confirmed) = (fields.method()?, confirmation(visit, fields).await?);
     let mut events = visit.app.engine.events();
-    let taken = visit.submit(ConfirmCodePayment { person, order, card, pin }).await?;
+    let taken = visit.submit(ConfirmCodePayment { person, order, card, confirmed }).await?;
     tracing::info!(order = name, state = taken.state.word(), reference = visit.reference, "confirm");
     if let Some(attempt) = taken.attempt {
         let attempt = outcome(visit, &mut events, attempt).await;
@@ -401,6 +407,17 @@ async fn submit(visit: &Visit, fields: &Fields, name: &str) -> Result<Order, Ref
         }
     }
     Ok(taken)
+}
+
+/// `POST /code/{order}/passkey`: what to have a passkey confirm this payment with.
+pub(super) async fn passkey(SentTo(visit, fields, name): SentTo) -> Response {
+    let result = async {
+        let view = View::read(&visit, &name).await?;
+        let means = Means::of(fields.method()?);
+        confirming::options(&visit, &Act::pay(&view.scanned.order, &means)).await
+    };
+    let result = result.await;
+    visit.settle(result)
 }
 
 pub(super) async fn decline(Path(name): Path<String>, Sent(visit, _): Sent) -> Response {

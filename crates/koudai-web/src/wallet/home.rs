@@ -1,11 +1,10 @@
-//! The first page, the payment password, and pages that inform.
+//! The first page, and pages that inform.
 
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use koudai_core::ledger::{AccountId, standing};
 use koudai_core::money::{Currency, Money};
-use koudai_core::payment_password::SetPaymentPassword;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Balance, PaymentPassword};
 use koudai_networks::network::Network as _;
@@ -14,8 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::bills::{self, Begin};
-use super::fields::Sent;
-use super::pages::{HomePage, PaymentPasswordPage, StatusPage, TermsPage};
+use super::pages::{HomePage, StatusPage, TermsPage};
 use super::sign_in::{own_path, set_cookie};
 use super::visit::{LANGUAGE, Visit};
 use super::{answer, records, transfers};
@@ -84,54 +82,6 @@ pub(super) async fn home(visit: Visit) -> Response {
     };
     let result = result.await;
     visit.settle(result)
-}
-
-#[derive(Deserialize)]
-pub(super) struct Next {
-    next: Option<String>,
-}
-
-pub(super) async fn payment_password(visit: Visit, Query(query): Query<Next>) -> Response {
-    let next = own_path(query.next.as_deref());
-    let result = payment_password_page(&visit, next, None).await;
-    visit.settle(result)
-}
-
-async fn payment_password_page(
-    visit: &Visit,
-    next: Option<String>,
-    refusal: Option<Refusal>,
-) -> Result<Response, Refusal> {
-    let phone = visit.person_row().await?.phone;
-    let page = PaymentPasswordPage {
-        l: visit.l,
-        next,
-        phone_end: phone.digits().chars().skip(5).collect(),
-        refused: refusal.map(|r| answer::refused(visit, r)),
-    };
-    Ok(answer::page(refusal.map_or(StatusCode::OK, answer::status), &page))
-}
-
-pub(super) async fn set_payment_password(Sent(visit, fields): Sent) -> Response {
-    let result = async {
-        let person = visit.person()?;
-        let pin = fields.pin("payment_password")?;
-        if fields.get("payment_password_again").is_some_and(|again| again != fields.text("payment_password"))
-        {
-            return Err(Refusal::PaymentPasswordsDiffer);
-        }
-        visit.submit(SetPaymentPassword { person, pin }).await
-    };
-    let next = own_path(fields.get("next"));
-    match result.await {
-        Ok(()) if visit.json => answer::data(json!({})),
-        Ok(()) => answer::go(next.as_deref().unwrap_or("/")),
-        Err(refusal) if visit.json || refusal == Refusal::SignedOut => visit.refuse(refusal),
-        Err(refusal) => {
-            let again = payment_password_page(&visit, next, Some(refusal)).await;
-            visit.settle(again)
-        }
-    }
 }
 
 #[derive(Deserialize)]

@@ -10,6 +10,7 @@ mod bills;
 mod call_up;
 mod cards;
 mod codes;
+mod confirming;
 mod connect;
 mod elsewhere;
 mod fields;
@@ -18,6 +19,7 @@ pub mod months;
 pub mod pages;
 mod passkeys;
 mod pay;
+mod payment_password;
 mod purse;
 mod records;
 mod return_to;
@@ -28,6 +30,7 @@ mod slow_hash;
 mod static_code;
 mod top_up;
 mod transfers;
+mod two_steps;
 mod visit;
 mod withdraw;
 
@@ -50,15 +53,35 @@ pub fn router() -> Router<App> {
         .route("/login/code", get(sign_in::code_page).post(sign_in::send_code))
         .route("/login/password", post(sign_in::by_password))
         .route("/login/passkey", get(passkeys::sign_in_options).post(passkeys::sign_in))
+        .route("/login/second", get(two_steps::login_page).post(two_steps::finish))
+        .route("/login/second/code", post(two_steps::send_login_code))
         .route("/logout", post(sign_in::sign_out))
         .route("/lang/{lang}", get(home::language))
         .route("/terms", get(home::terms))
         .route("/status", get(home::status))
-        .route("/payment-password", get(home::payment_password).post(home::set_payment_password))
+        .route("/payment-password", get(payment_password::first).post(payment_password::set))
+        .route("/payment-password/new", get(payment_password::new).post(payment_password::renew))
+        .route(
+            "/payment-password/change",
+            get(payment_password::change).post(payment_password::prove_for_change),
+        )
+        .route(
+            "/payment-password/forgot",
+            get(payment_password::forgot).post(payment_password::prove_for_reset),
+        )
+        .route("/payment-password/forgot/code", post(payment_password::send_code))
         .route("/security", get(security::home))
         .route("/security/proof", get(security::proof).post(security::prove))
         .route("/security/proof/code", post(security::send_proof))
         .route("/security/proof/passkey", get(passkeys::proof_options).post(passkeys::prove))
+        .route("/security/proof/second", get(two_steps::proof_page).post(two_steps::prove))
+        .route("/security/proof/second/code", post(two_steps::send_proof_code))
+        .route("/security/two-steps", get(two_steps::home))
+        .route("/security/two-steps/app", get(two_steps::app).post(two_steps::offer_app))
+        .route("/security/two-steps/app/confirm", post(two_steps::confirm_app))
+        .route("/security/two-steps/app/remove", post(two_steps::remove_app))
+        .route("/security/two-steps/codes", post(two_steps::set_by_code))
+        .route("/security/two-steps/recovery", post(two_steps::renew_recovery))
         .route("/security/email", get(security::email).post(security::set_email))
         .route("/security/email/code", post(security::send_email_code))
         .route("/security/email/remove", post(security::remove_email))
@@ -66,6 +89,9 @@ pub fn router() -> Router<App> {
         .route("/security/password/remove", post(security::remove_password))
         .route("/security/passkeys", get(passkeys::list).post(passkeys::add))
         .route("/security/passkeys/new", get(passkeys::new_options))
+        .route("/security/passkeys/{id}", get(passkeys::page))
+        .route("/security/passkeys/{id}/pay", post(passkeys::let_pay))
+        .route("/security/passkeys/{id}/pay/off", post(passkeys::let_pay_no_more))
         .route("/security/passkeys/{id}/remove", post(passkeys::remove))
         .route("/cards", get(cards::list).post(cards::bind))
         .route("/cards/new", get(cards::form))
@@ -79,8 +105,10 @@ pub fn router() -> Router<App> {
         .route("/apps/{id}", get(apps::page).post(apps::set_limits))
         .route("/apps/{id}/end", get(apps::end_page).post(apps::end))
         .route("/top-up", get(top_up::form).post(top_up::start))
+        .route("/top-up/passkey", post(top_up::passkey))
         .route("/top-up/{id}", get(top_up::result))
         .route("/withdraw", get(withdraw::form).post(withdraw::start))
+        .route("/withdraw/passkey", post(withdraw::passkey))
         .route("/withdraw/{id}", get(withdraw::result))
         .route("/withdraw/{id}/cancel", post(withdraw::cancel))
         .route("/scan", get(scan::page).post(scan::scan).layer(DefaultBodyLimit::max(scan::PICTURE_BYTES)))
@@ -89,6 +117,7 @@ pub fn router() -> Router<App> {
         .route("/s/{token}/sheet", get(static_code::sheet))
         .route("/guest/{token}", get(pay::guest))
         .route("/pay/{token}", get(pay::page).post(pay::pay))
+        .route("/pay/{token}/passkey", post(pay::passkey))
         .route("/pay/jsapi", get(call_up::jsapi))
         .route("/pay/app", get(call_up::app))
         .route("/pay/h5", get(call_up::h5))
@@ -100,6 +129,7 @@ pub fn router() -> Router<App> {
         .route("/code/method", post(codes::choose))
         .route("/code/news", get(codes::news))
         .route("/code/{order}", get(codes::order).post(codes::confirm))
+        .route("/code/{order}/passkey", post(codes::passkey))
         .route("/code/{order}/decline", post(codes::decline))
         .route("/transfers", get(transfers::list))
         .route("/transfers/{id}", get(transfers::page).post(transfers::receive))

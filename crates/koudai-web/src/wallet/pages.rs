@@ -24,9 +24,13 @@ mod records;
 mod security;
 mod static_codes;
 mod transfers;
+mod two_steps;
 mod withdrawals;
 
-pub use accounts::{HomePage, LoginPage, LoginWay, PaymentPasswordPage, RefundNotice};
+pub use accounts::{
+    ChangePaymentPasswordPage, ForgotPaymentPasswordPage, HomePage, LoginPage, LoginWay, PaymentPasswordPage,
+    RefundNotice,
+};
 pub use apps::{AppEndPage, AppLine, AppPage, AppsPage};
 pub use askama::Template;
 pub use cards::{
@@ -45,9 +49,12 @@ pub use records::{
     Direction, Event, MonthOfRecords, PageOfRecords, RecordKind, RecordLine, RecordPage, RecordState,
     RecordsPage,
 };
-pub use security::{EmailPage, LoginPasswordPage, PasskeyLine, PasskeysPage, ProofPage, SecurityPage};
+pub use security::{
+    EmailPage, LoginPasswordPage, PasskeyLine, PasskeyPage, PasskeysPage, ProofPage, SecurityPage,
+};
 pub use static_codes::{AppThatWorks, StaticAppsPage, StaticCodePage, StaticSheetPage};
 pub use transfers::{TransferLine, TransferPage, TransferStanding, TransfersPage};
+pub use two_steps::{AuthenticatorPage, RecoveryCodesPage, SecondStepPage, SecondWay, TwoStepsPage};
 pub use withdrawals::{SpeedLine, WithdrawPage, WithdrawResultPage, WithdrawState};
 
 #[cfg(doc)]

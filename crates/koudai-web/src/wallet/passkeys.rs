@@ -1,10 +1,13 @@
 //! Passkeys over HTTP: challenges that are stored nowhere until they are answered, and what browsers post for them.
 
+use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use koudai_core::confirmation::LetPasskeyPay;
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Passkey, PasskeyAlgorithm};
+use koudai_core::rows::{Passkey, PasskeyAlgorithm, PaymentPassword};
 use koudai_core::sign_in::{
     AddPasskey, Answered, NewPasskey, PasskeyAnswer, ProveByPasskey, RemovePasskey, SignInByPasskey,
     user_handle,
@@ -16,25 +19,29 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::fields::{Sent, SentTo};
-use super::pages::{PasskeyLine, PasskeysPage};
-use super::security::proven;
+use super::pages::{PasskeyLine, PasskeyPage, PasskeysPage};
+use super::security::{is_elsewhere, proven};
 use super::sign_in::{Opening, own_path, signed_in_now};
 use super::visit::{Visit, token_hash};
 
 /// How long a challenge may be answered, ms.
 const CHALLENGE_LIFE_MS: i64 = 5 * MINUTE;
 const TOKEN_BYTES: usize = 16;
+const MAC_BYTES: usize = 32;
 /// The longest name of a passkey, in characters.
 const NAME_MOST: usize = 40;
 
 /// What a challenge is for. One that was asked for one thing answers no other.
 #[derive(Clone, Copy)]
-enum Purpose {
+pub(super) enum Purpose {
+    /// Signing in.
     SignIn,
-    /// For this session.
+    /// Proving who holds this session.
     Proof([u8; 32]),
-    /// For this session.
+    /// Adding a passkey, in this session.
     Adding([u8; 32]),
+    /// Confirming a payment, in this session.
+    Paying([u8; 32]),
 }
 
 impl Purpose {
@@ -43,32 +50,37 @@ impl Purpose {
             Self::SignIn => [b"sign in", b""],
             Self::Proof(session) => [b"proof", session],
             Self::Adding(session) => [b"adding", session],
+            Self::Paying(session) => [b"paying", session],
         }
     }
 
-    fn mac_parts<'a>(&'a self, token: &'a [u8]) -> [&'a [u8]; 4] {
+    fn mac_parts<'a>(&'a self, token: &'a [u8], covers: &'a [u8]) -> [&'a [u8]; 5] {
         let [word, session] = self.parts();
-        [b"passkey challenge", word, session, token]
+        [b"passkey challenge", word, session, token, covers]
     }
 
-    /// A challenge: the moment it expires, 80 random bits, and a MAC that says it is ours and what for.
-    fn challenge(self, keys: &Keys, now: Timestamp) -> Vec<u8> {
+    /// A challenge: the moment it expires, 80 random bits, what it covers beside its purpose, and a MAC that says it is ours and
+    /// what for.
+    fn challenge(self, keys: &Keys, covers: &[u8], until: Timestamp) -> Vec<u8> {
         let mut token = [0; TOKEN_BYTES];
         aws_lc_rs::rand::fill(&mut token[6..]).expect("the operating system has random bytes");
-        token[..6].copy_from_slice(&now.plus(CHALLENGE_LIFE_MS).0.to_be_bytes()[2..]);
-        let mac = keyed_mac(keys.one_time_code.expose(), &self.mac_parts(&token));
-        [token.as_slice(), &mac].concat()
+        token[..6].copy_from_slice(&until.0.to_be_bytes()[2..]);
+        let mac = keyed_mac(keys.one_time_code.expose(), &self.mac_parts(&token, covers));
+        [token.as_slice(), covers, &mac].concat()
     }
 
-    /// What there is of a challenge to answer, if it is one of ours for this purpose. Whether it expired or was answered before
-    /// is for the decision.
-    fn read(self, keys: &Keys, challenge: &[u8]) -> Option<Answered> {
-        let (token, mac) = challenge.split_at_checked(TOKEN_BYTES)?;
-        let ours = keyed_mac_matches(keys.one_time_code.expose(), &self.mac_parts(token), mac);
-        let token: [u8; TOKEN_BYTES] = token.try_into().ok().filter(|_| ours)?;
+    /// What there is of a challenge to answer, and what it covers, if it is one of ours for this purpose. Whether it expired or
+    /// was answered before is for the decision.
+    fn read(self, keys: &Keys, challenge: &[u8]) -> Option<(Answered, Vec<u8>)> {
+        let (token, rest) = challenge.split_first_chunk::<TOKEN_BYTES>()?;
+        let (covers, mac) = rest.split_last_chunk::<MAC_BYTES>()?;
+        if !keyed_mac_matches(keys.one_time_code.expose(), &self.mac_parts(token, covers), mac) {
+            return None;
+        }
         let mut at = [0; 8];
         at[2..].copy_from_slice(&token[..6]);
-        Some(Answered { token, expires_at: Timestamp(i64::from_be_bytes(at)) })
+        let expires_at = Timestamp(i64::from_be_bytes(at));
+        Some((Answered { token: *token, expires_at }, covers.to_vec()))
     }
 }
 
@@ -116,16 +128,21 @@ fn id_of(credential: &[u8]) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// Checks an answer to a challenge of ours under the key of the passkey it names.
+/// Checks an answer to a challenge of ours under the key of the passkey it names, and says what the challenge covered beside its
+/// purpose.
 ///
 /// # Errors
 /// `PasskeyUnknown`, `PasskeyRefused`, or what stood in the way of reading.
-async fn check(visit: &Visit, body: &str, purpose: Purpose) -> Result<PasskeyAnswer, Refusal> {
+pub(super) async fn check(
+    visit: &Visit,
+    body: &str,
+    purpose: Purpose,
+) -> Result<(PasskeyAnswer, Vec<u8>), Refusal> {
     let party = party(visit)?;
     let posted = Assertion::from_json(body.as_bytes()).map_err(|error| refused(visit, error))?;
     let challenge = posted.claimed_challenge().map_err(|error| refused(visit, error))?;
     let keys = visit.app.engine.keys();
-    let answered = purpose.read(keys, &challenge).ok_or(Refusal::PasskeyRefused)?;
+    let (answered, covers) = purpose.read(keys, &challenge).ok_or(Refusal::PasskeyRefused)?;
     let id = id_of(posted.credential_id());
     let passkey = visit.read(move |r| r.get::<Passkey>(&id)).await?.ok_or(Refusal::PasskeyUnknown)?;
     if posted.user_handle().is_some_and(|handle| handle != user_handle(keys, passkey.person)) {
@@ -134,21 +151,24 @@ async fn check(visit: &Visit, body: &str, purpose: Purpose) -> Result<PasskeyAns
     let verified = party
         .verify(&posted, &challenge, &passkey.public_key, checked_by(passkey.algorithm))
         .map_err(|error| refused(visit, error))?;
-    Ok(PasskeyAnswer {
-        id,
-        public_key: passkey.public_key,
-        sign_count: verified.sign_count,
-        challenge: answered,
-    })
+    let (public_key, sign_count) = (passkey.public_key, verified.sign_count);
+    Ok((PasskeyAnswer { id, public_key, sign_count, challenge: answered }, covers))
 }
 
-/// What a browser is asked for an answer with. `allowed` names the passkeys that will do; without any, whoever is there chooses.
-fn options(visit: &Visit, purpose: Purpose, allowed: &[Passkey]) -> Result<Value, Refusal> {
-    let challenge = purpose.challenge(visit.app.engine.keys(), visit.now());
+/// What a browser is asked for an answer with, to a challenge that is good so long and covers this beside its purpose. `allowed`
+/// names the passkeys that will do; without any, whoever is there chooses.
+pub(super) fn options(
+    visit: &Visit,
+    purpose: Purpose,
+    covers: &[u8],
+    life_ms: i64,
+    allowed: &[Passkey],
+) -> Result<Value, Refusal> {
+    let challenge = purpose.challenge(visit.app.engine.keys(), covers, visit.now().plus(life_ms));
     Ok(json!({
         "challenge": challenge_text(&challenge),
         "rpId": party(visit)?.id,
-        "timeout": CHALLENGE_LIFE_MS,
+        "timeout": life_ms,
         "allowCredentials": named(allowed),
     }))
 }
@@ -159,7 +179,7 @@ fn named(passkeys: &[Passkey]) -> Vec<Value> {
 
 /// `GET /login/passkey`: what to have a passkey sign in with.
 pub(super) async fn sign_in_options(visit: Visit) -> Response {
-    let result = options(&visit, Purpose::SignIn, &[]).map(answer::data);
+    let result = options(&visit, Purpose::SignIn, &[], CHALLENGE_LIFE_MS, &[]).map(answer::data);
     visit.settle(result)
 }
 
@@ -168,7 +188,7 @@ pub(super) async fn sign_in(Sent(visit, fields): Sent) -> Response {
     let opening = Opening::new();
     let asker = visit.asker_at(&opening.device);
     let result = async {
-        let answer = check(&visit, fields.text("answer"), Purpose::SignIn).await?;
+        let (answer, _) = check(&visit, fields.text("answer"), Purpose::SignIn).await?;
         visit.submit(SignInByPasskey { answer, asker, token_hash: token_hash(&opening.token) }).await
     };
     match result.await {
@@ -182,7 +202,7 @@ pub(super) async fn proof_options(visit: Visit) -> Response {
     let result = async {
         let (person, session) = (visit.person()?, visit.session()?);
         let own = visit.read(move |r| r.passkeys_of(person)).await?;
-        options(&visit, Purpose::Proof(session), &own).map(answer::data)
+        options(&visit, Purpose::Proof(session), &[], CHALLENGE_LIFE_MS, &own).map(answer::data)
     };
     let result = result.await;
     visit.settle(result)
@@ -192,7 +212,7 @@ pub(super) async fn proof_options(visit: Visit) -> Response {
 pub(super) async fn prove(Sent(visit, fields): Sent) -> Response {
     let result = async {
         let session = visit.session()?;
-        let answer = check(&visit, fields.text("answer"), Purpose::Proof(session)).await?;
+        let (answer, _) = check(&visit, fields.text("answer"), Purpose::Proof(session)).await?;
         visit.submit(ProveByPasskey { session, answer }).await
     };
     let result = result.await.map(|()| {
@@ -224,6 +244,7 @@ fn line(passkey: &Passkey) -> PasskeyLine {
         name: passkey.name.clone(),
         added_at: passkey.added_at,
         used_at: passkey.used_at,
+        pays: passkey.pays,
     }
 }
 
@@ -233,6 +254,7 @@ fn line_json(line: &PasskeyLine) -> Value {
         "name": line.name,
         "added_ms": line.added_at.0,
         "used_ms": line.used_at.map(|at| at.0),
+        "pays": line.pays,
     })
 }
 
@@ -247,7 +269,7 @@ pub(super) async fn new_options(visit: Visit) -> Response {
         let own = visit.read(move |r| r.passkeys_of(id)).await?;
         let party = party(&visit)?;
         let keys = visit.app.engine.keys();
-        let challenge = Purpose::Adding(session).challenge(keys, visit.now());
+        let challenge = Purpose::Adding(session).challenge(keys, &[], visit.now().plus(CHALLENGE_LIFE_MS));
         let kinds: Vec<Value> =
             Algorithm::ALL.iter().map(|kind| json!({"type": "public-key", "alg": kind.cose()})).collect();
         let masked = person.phone.masked();
@@ -273,7 +295,8 @@ pub(super) async fn add(Sent(visit, fields): Sent) -> Response {
             .map_err(|error| refused(&visit, error))?;
         let challenge = posted.claimed_challenge().map_err(|error| refused(&visit, error))?;
         let purpose = Purpose::Adding(session);
-        let answered = purpose.read(visit.app.engine.keys(), &challenge).ok_or(Refusal::PasskeyRefused)?;
+        let read = purpose.read(visit.app.engine.keys(), &challenge);
+        let (answered, _) = read.ok_or(Refusal::PasskeyRefused)?;
         let made = party.register(&posted, &challenge).map_err(|error| refused(&visit, error))?;
         let passkey = NewPasskey {
             id: id_of(&made.credential_id),
@@ -299,12 +322,68 @@ fn done(visit: &Visit) -> Response {
     if visit.json { answer::data(json!({})) } else { answer::go("/security/passkeys") }
 }
 
+/// A passkey's id as paths have it.
+fn parse_id(text: &str) -> Result<[u8; 32], Refusal> {
+    let id = URL_SAFE_NO_PAD.decode(text).ok().and_then(|id| id.try_into().ok());
+    id.ok_or(Refusal::RecordUnknown)
+}
+
+async fn one_page(visit: &Visit, id: &str, refusal: Option<Refusal>) -> Result<Response, Refusal> {
+    let (person, id) = (visit.person()?, parse_id(id)?);
+    let read =
+        visit.read(move |r| Ok((r.get::<Passkey>(&id)?, r.get::<PaymentPassword>(&person)?.is_some())));
+    let (passkey, has_payment_password) = read.await?;
+    let passkey = passkey.filter(|passkey| passkey.person == person).ok_or(Refusal::RecordUnknown)?;
+    let line = line(&passkey);
+    if visit.json {
+        return Ok(answer::data(line_json(&line)));
+    }
+    let refused = refusal.map(|r| answer::refused(visit, r));
+    let page = PasskeyPage { l: visit.l, line, has_payment_password, refused };
+    Ok(answer::page(refusal.map_or(StatusCode::OK, answer::status), &page))
+}
+
+/// `GET /security/passkeys/{id}`.
+pub(super) async fn page(visit: Visit, Path(id): Path<String>) -> Response {
+    let result = one_page(&visit, &id, None).await;
+    visit.settle(result)
+}
+
+/// `POST /security/passkeys/{id}/pay`: lets it confirm payments, which takes the payment password.
+pub(super) async fn let_pay(SentTo(visit, fields, id): SentTo) -> Response {
+    let result = async {
+        let (person, passkey) = (visit.person()?, parse_id(&id)?);
+        let pin = Some(fields.pin("payment_password")?);
+        visit.submit(LetPasskeyPay { person, passkey, pin }).await
+    };
+    match result.await {
+        Ok(()) if visit.json => answer::data(json!({})),
+        Ok(()) => answer::go(&format!("/security/passkeys/{id}")),
+        Err(refusal) if visit.json || is_elsewhere(refusal) => visit.refuse(refusal),
+        Err(refusal) => {
+            let again = one_page(&visit, &id, Some(refusal)).await;
+            visit.settle(again)
+        }
+    }
+}
+
+/// `POST /security/passkeys/{id}/pay/off`.
+pub(super) async fn let_pay_no_more(SentTo(visit, _, id): SentTo) -> Response {
+    let result = async {
+        let (person, passkey) = (visit.person()?, parse_id(&id)?);
+        visit.submit(LetPasskeyPay { person, passkey, pin: None }).await?;
+        let page = format!("/security/passkeys/{id}");
+        Ok(if visit.json { answer::data(json!({})) } else { answer::go(&page) })
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
 /// `POST /security/passkeys/{id}/remove`.
 pub(super) async fn remove(SentTo(visit, _, id): SentTo) -> Response {
     let result = async {
-        let session = visit.session()?;
-        let id = URL_SAFE_NO_PAD.decode(&id).ok().and_then(|id| id.try_into().ok());
-        visit.submit(RemovePasskey { session, id: id.ok_or(Refusal::RecordUnknown)? }).await
+        let (session, id) = (visit.session()?, parse_id(&id)?);
+        visit.submit(RemovePasskey { session, id }).await
     };
     let result = result.await.map(|()| done(&visit));
     visit.settle(result)
@@ -320,10 +399,11 @@ mod tests {
         let keys = Keys { payment_password: Secret::new([1; 32]), one_time_code: Secret::new([2; 32]) };
         let now = Timestamp(1_795_000_000_000);
         let purpose = Purpose::Proof([7; 32]);
-        let challenge = purpose.challenge(&keys, now);
-        let answered = purpose.read(&keys, &challenge).unwrap();
-        assert_eq!(answered.expires_at, now.plus(CHALLENGE_LIFE_MS));
-        for other in [Purpose::SignIn, Purpose::Adding([7; 32]), Purpose::Proof([8; 32])] {
+        let challenge = purpose.challenge(&keys, b"this", now);
+        let (answered, covers) = purpose.read(&keys, &challenge).unwrap();
+        assert_eq!((answered.expires_at, covers.as_slice()), (now, b"this".as_slice()));
+        let (adding, paying) = (Purpose::Adding([7; 32]), Purpose::Paying([7; 32]));
+        for other in [Purpose::SignIn, adding, paying, Purpose::Proof([8; 32])] {
             assert_eq!(other.read(&keys, &challenge), None);
         }
         for bit in 0..challenge.len() * 8 {
@@ -332,7 +412,7 @@ mod tests {
             assert_eq!(purpose.read(&keys, &flipped), None, "{bit}");
         }
         assert_eq!(purpose.read(&keys, &[]), None);
-        assert_ne!(challenge, purpose.challenge(&keys, now), "no two are the same");
+        assert_ne!(challenge, purpose.challenge(&keys, b"this", now), "no two are the same");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::StatusCode;
 use axum::response::Response;
+use koudai_core::confirmation::Act;
 use koudai_core::id::{MchId, PersonId};
 use koudai_core::ledger::AccountId;
 use koudai_core::money::Money;
@@ -18,14 +19,15 @@ use koudai_networks::protocol::device;
 use koudai_store::{Reader, StoreError};
 use serde_json::{Value, json};
 
-use super::answer;
+use super::confirming::{by_passkey, confirmation};
 use super::elsewhere::{Elsewhere, GuestAt, Open, opened, to_be_asked};
-use super::fields::{Chosen, Fields};
+use super::fields::{Chosen, Fields, SentTo};
 use super::pages::{PayPage, PayResultPage, PayState, Refused, Way};
 use super::purse::{self, Purse};
 use super::return_to::{Outcome, way_back};
 use super::top_up::{failure, outcome};
 use super::visit::{Unrecognised, Visit};
+use super::{answer, confirming, passkeys};
 use crate::catalogue;
 
 /// How many of a person's newest attempts are searched for a failed one at this order.
@@ -69,6 +71,7 @@ struct View {
     /// What it was paid with.
     method: String,
     has_payment_password: bool,
+    by_passkey: bool,
     first_time: bool,
     payee: Merchant,
 }
@@ -84,6 +87,7 @@ impl View {
                 token: token_text,
                 method: purse::paid_with(r, &standing.order, l)?,
                 has_payment_password: r.get::<PaymentPassword>(&person)?.is_some(),
+                by_passkey: by_passkey(r, person)?,
                 first_time: first_time(r, person, standing.order.mchid)?,
                 standing,
             }))
@@ -134,6 +138,7 @@ impl View {
             chosen,
             failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
             has_payment_password: self.has_payment_password,
+            by_passkey: self.by_passkey && passkeys::are_offered(visit),
             refused: refusal.map(|r| standing.refused(visit, r)),
             back: self.back(visit, Outcome::Cancelled),
         };
@@ -353,6 +358,23 @@ pub(super) async fn guest(visit: Visit, Path(name): Path<String>) -> Response {
     visit.settle(result)
 }
 
+/// `POST /pay/{token}/passkey`: what to have a passkey confirm this payment with.
+pub(super) async fn passkey(SentTo(visit, fields, name): SentTo) -> Response {
+    let result = async {
+        let standing = Standing::read(&visit, visit.person()?, &name).await?;
+        let means = match fields.means()? {
+            Chosen::Own(means) => means,
+            Chosen::Wallet(id) => {
+                let (card, at) = Elsewhere::at(&visit, id).await?;
+                Means::Wallet { card, at }
+            }
+        };
+        confirming::options(&visit, &Act::pay(&standing.order, &means)).await
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
 /// Pays. Who sends it is for the payment itself to find out, in the same decision, and is looked up here only if that
 /// refuses.
 pub(super) async fn pay(
@@ -418,14 +440,16 @@ async fn paid_json(visit: &mut Visit, taken: Taken, name: &str) -> Response {
 async fn submit(visit: &mut Visit, fields: &Fields, name: &str) -> Result<Taken, Refusal> {
     let session = visit.token_hash().ok_or(Refusal::SignedOut)?;
     let means = fields.means();
-    let (Some(code), Ok(means), Ok(pin)) = (parse_token(name), &means, fields.pin("payment_password")) else {
+    let confirmed = confirmation(visit, fields).await;
+    let (Some(code), Ok(means), Ok(confirmed)) = (parse_token(name), &means, &confirmed) else {
         // Whoever is signed out hears that first, and of an old code before what is wrong with the rest.
         visit.recognise().await?;
         if Standing::read(visit, visit.person()?, name).await?.is_stale(visit) {
             return Err(Refusal::CodeStale);
         }
-        return Err(means.err().unwrap_or(Refusal::PaymentPasswordMalformed));
+        return Err(means.err().or(confirmed.err()).unwrap_or(Refusal::CodeStale));
     };
+    let confirmed = confirmed.clone();
     let (means, elsewhere) = match means {
         Chosen::Own(means) => (means.clone(), None),
         Chosen::Wallet(id) => {
@@ -436,7 +460,7 @@ async fn submit(visit: &mut Visit, fields: &Fields, name: &str) -> Result<Taken,
     };
     // A card's bank is asked after the payment was taken; only then is there anything to listen to.
     let mut events = means.card().map(|_| visit.app.engine.events());
-    let taken = visit.submit(PayCode { session, code, means, pin }).await?;
+    let taken = visit.submit(PayCode { session, code, means, confirmed }).await?;
     let order = &taken.order;
     tracing::info!(
         order = order.id.wire(),

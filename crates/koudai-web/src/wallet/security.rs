@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::identity::{Contact, Email};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{CodeKey, CodePurpose, LoginPassword, OneTimeCode, PaymentPassword, Session};
+use koudai_core::rows::{
+    CodeKey, CodePurpose, LoginPassword, OneTimeCode, PaymentPassword, Person, SecondStep, Session,
+};
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{
     CODE_LIFE_MS, ProveByCode, RemoveEmail, RemoveLoginPassword, RequestEmailCode, RequestProof, SetEmail,
@@ -57,6 +59,7 @@ pub(super) async fn home(visit: Visit) -> Response {
             passkeys: person.passkeys,
             passkeys_offered: passkeys::are_offered(&visit),
             payment_password_set_at: payment.map(|row| row.set_at),
+            two_steps: has_two_steps(&visit).await,
         };
         if visit.json {
             return Ok(answer::data(json!({
@@ -64,6 +67,7 @@ pub(super) async fn home(visit: Visit) -> Response {
                 "email": page.email,
                 "login_password_set_ms": page.password_set_at.map(|at| at.0),
                 "passkeys": page.passkeys,
+                "two_steps": page.two_steps,
                 "payment_password_set_ms": page.payment_password_set_at.map(|at| at.0),
             })));
         }
@@ -73,6 +77,23 @@ pub(super) async fn home(visit: Visit) -> Response {
     visit.settle(result)
 }
 
+/// Whether a code that this session asked for is under way to the person's phone, and then the seconds until another may be
+/// asked for.
+pub(super) async fn under_way(
+    visit: &Visit,
+    person: &Person,
+    purpose: CodePurpose,
+) -> Result<Option<u32>, Refusal> {
+    let key = CodeKey { contact: Contact::Phone(person.phone.clone()), purpose };
+    let sent = visit.read(move |r| r.get::<OneTimeCode>(&key)).await?;
+    let (session, now) = (visit.session_hash(), visit.now());
+    let sent = sent.filter(|row| {
+        Some(row.request) == session && row.tries_left > 0 && now.since(row.asked_at) < CODE_LIFE_MS
+    });
+    let gap_ms = visit.app.engine.policy().safety.code_gap_ms;
+    Ok(sent.map(|row| seconds_until(row.asked_at.plus(gap_ms), now)))
+}
+
 /// The page on which somebody proves who they are.
 async fn proof_page(
     visit: &Visit,
@@ -80,28 +101,32 @@ async fn proof_page(
     refusal: Option<Refusal>,
 ) -> Result<Response, Refusal> {
     let person = visit.person_row().await?;
-    let key = CodeKey { contact: Contact::Phone(person.phone.clone()), purpose: CodePurpose::Proof };
-    let sent = visit.read(move |r| r.get::<OneTimeCode>(&key)).await?;
-    let session = visit.session_hash();
-    let now = visit.now();
-    let sent = sent.filter(|row| {
-        Some(row.request) == session && row.tries_left > 0 && now.since(row.asked_at) < CODE_LIFE_MS
-    });
-    let gap_ms = visit.app.engine.policy().safety.code_gap_ms;
+    let sent = under_way(visit, &person, CodePurpose::Proof).await?;
     let page = ProofPage {
         l: visit.l,
         next: next.unwrap_or("/security").to_owned(),
         phone: person.phone.masked(),
         code_sent: sent.is_some(),
-        resend_in_s: sent.map_or(0, |row| seconds_until(row.asked_at.plus(gap_ms), now)),
+        resend_in_s: sent.unwrap_or(0),
         passkey: person.passkeys > 0 && passkeys::are_offered(visit),
         refused: refusal.map(|r| answer::refused(visit, r)),
     };
     Ok(answer::page(refusal.map_or(axum::http::StatusCode::OK, answer::status), &page))
 }
 
+/// Whether whoever is signed in has a second step, by which they prove who they are.
+async fn has_two_steps(visit: &Visit) -> bool {
+    let Ok(person) = visit.person() else { return false };
+    let row = visit.read(move |r| r.get::<SecondStep>(&person)).await;
+    row.is_ok_and(|row| row.is_some_and(|row| row.is_on()))
+}
+
 /// `GET /security/proof`.
 pub(super) async fn proof(visit: Visit, Query(query): Query<Next>) -> Response {
+    if has_two_steps(&visit).await {
+        let next = own_path(query.next.as_deref());
+        return answer::go(&with_next("/security/proof/second", next.as_deref()));
+    }
     let result = proof_page(&visit, own_path(query.next.as_deref()).as_deref(), None).await;
     visit.settle(result)
 }
@@ -217,9 +242,9 @@ pub(super) async fn send_email_code(headers: HeaderMap, Sent(visit, fields): Sen
 }
 
 /// Whether a refusal is answered by another page than the one it was refused on.
-const fn is_elsewhere(refusal: Refusal) -> bool {
-    use Refusal::{AccountFrozen, EmailNotOffered, ProofNeeded, SignedOut};
-    matches!(refusal, SignedOut | ProofNeeded | AccountFrozen | EmailNotOffered)
+pub(super) const fn is_elsewhere(refusal: Refusal) -> bool {
+    use Refusal::{AccountFrozen, EmailNotOffered, ProofNeeded, RenewalExpired, SignedOut};
+    matches!(refusal, SignedOut | ProofNeeded | RenewalExpired | AccountFrozen | EmailNotOffered)
 }
 
 async fn refused_email(visit: &Visit, refusal: Refusal, sent_to: Option<&Email>) -> Response {

@@ -18,11 +18,11 @@ use koudai_core::time::{SECOND, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answer;
 use super::fields::{Fields, Sent};
 use super::pages::{LoginPage, LoginWay};
 use super::slow_hash::slow_hash;
 use super::visit::{CODE_SENT, Visit, cookie, fresh_token, session_name, token_hash};
+use super::{answer, two_steps};
 
 /// The longest way on: a merchant's page that asked who is there has its own address in it.
 const MOST_NEXT_BYTES: usize = 4_096;
@@ -169,8 +169,10 @@ pub(super) async fn code_page(visit: Visit, headers: HeaderMap, Query(query): Qu
 }
 
 pub(super) fn with_next(path: &str, next: Option<&str>) -> String {
-    let query = next.and_then(|next| serde_urlencoded::to_string([("next", next)]).ok());
-    query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+    let Some(next) = next else { return path.to_owned() };
+    // Of what a path of ours may hold, only these mean something else in a query.
+    let next = next.replace('%', "%25").replace('&', "%26").replace('+', "%2B");
+    format!("{path}?next={next}")
 }
 
 /// Where the code was sent, when another may be asked for, and what has to be shown with it.
@@ -241,6 +243,9 @@ pub(super) async fn signed_in_now(
     Opening { token, device }: &Opening,
     next: Option<&str>,
 ) -> Response {
+    if signed_in.second_step {
+        return two_steps::on_to_second(visit, token, own_path(next).as_deref()).await;
+    }
     if let Some(token_hash) = visit.session_hash()
         && let Err(refusal) = visit.submit(SignOut { token_hash }).await
     {

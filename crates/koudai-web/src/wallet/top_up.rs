@@ -7,10 +7,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use koudai_core::binding::person_refusal;
 use koudai_core::card::CardKind;
-use koudai_core::id::{AttemptId, PersonId};
+use koudai_core::confirmation::Act;
+use koudai_core::id::{AttemptId, CardId, PersonId};
 use koudai_core::ledger::{AccountId, NetworkId};
 use koudai_core::money::Money;
-use koudai_core::other_wallet::wallet_refusal;
+use koudai_core::other_wallet::{AtWallet, wallet_refusal};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     Attempt, AttemptNumber, AttemptState, Card, ClientNumber, MoneyTally, NetworkRefusal, PaymentPassword,
@@ -20,13 +21,14 @@ use koudai_core::top_up::StartTopUp;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 
-use super::answer;
 use super::cards::fresh_number;
+use super::confirming::{self, by_passkey, confirmation};
 use super::elsewhere::{Elsewhere, Open, opened, to_be_asked};
 use super::fields::{Fields, Sent, Source};
 use super::home::balance;
 use super::pages::{CardLine, TopUpPage, TopUpResultPage, TopUpState};
 use super::visit::Visit;
+use super::{answer, passkeys};
 
 /// How long a request waits for a bank before it says "not known yet".
 pub(super) const PATIENCE: Duration = Duration::from_millis(3_500);
@@ -36,18 +38,21 @@ pub(super) struct AtHand {
     pub(super) cards: Vec<Card>,
     pub(super) balance: Money,
     pub(super) has_payment_password: bool,
+    /// Whether a passkey may confirm it.
+    pub(super) by_passkey: bool,
     /// What the person moved today.
     pub(super) tally: MoneyTally,
 }
 
 /// What a person has at hand for a top-up or a withdrawal.
 pub(super) async fn at_hand(visit: &Visit, person: PersonId) -> Result<AtHand, Refusal> {
-    let now = visit.now();
+    let (now, passkeys) = (visit.now(), passkeys::are_offered(visit));
     let read = visit.read(move |r| {
         Ok(AtHand {
             cards: r.cards_of(person)?,
             balance: balance(r, AccountId::person(person))?,
             has_payment_password: r.get::<PaymentPassword>(&person)?.is_some(),
+            by_passkey: passkeys && by_passkey(r, person)?,
             tally: MoneyTally::at(r.get::<MoneyTally>(&person)?.as_ref(), person, now),
         })
     });
@@ -70,7 +75,7 @@ async fn form_page(
     refusal: Option<Refusal>,
 ) -> Result<Response, Refusal> {
     let person = visit.person()?;
-    let AtHand { cards, balance, has_payment_password, tally } = at_hand(visit, person).await?;
+    let AtHand { cards, balance, has_payment_password, by_passkey, tally } = at_hand(visit, person).await?;
     let policy = visit.app.engine.policy();
     if let Some(path) = to_be_asked(visit).filter(|_| refusal.is_none()) {
         return Ok(answer::go(&path));
@@ -89,26 +94,54 @@ async fn form_page(
         day_left: tally.top_up_left(policy.top_up_day_most),
         fee: policy.top_up_fee,
         has_payment_password,
+        by_passkey,
         refused: refusal.map(|r| answer::refused(visit, r)),
     };
     Ok(answer::page(refusal.map_or(StatusCode::OK, answer::status), &page))
 }
 
+/// A top-up as a form asks for it.
+struct Asked {
+    number: String,
+    source: Source,
+    amount: Money,
+}
+
+impl Asked {
+    fn read(fields: &Fields) -> Result<Self, Refusal> {
+        let number = fields.number("attempt_id")?;
+        Ok(Self { number, source: fields.source("card_id")?, amount: fields.amount("amount")? })
+    }
+
+    /// What pays, and where the person pays if it is at another wallet.
+    async fn from(&self, visit: &Visit) -> Result<(CardId, Option<AtWallet>), Refusal> {
+        match self.source {
+            Source::Card(card) => Ok((card, None)),
+            Source::Wallet(id) => Elsewhere::at(visit, id).await.map(|(card, at)| (card, Some(at))),
+        }
+    }
+}
+
+/// `POST /top-up/passkey`: what to have a passkey confirm this top-up with.
+pub(super) async fn passkey(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let asked = Asked::read(&fields)?;
+        let (card, _) = asked.from(&visit).await?;
+        confirming::options(&visit, &Act::TopUp { number: &asked.number, card, amount: asked.amount }).await
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
 pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
     let result = async {
         let person = visit.person()?;
-        let number = fields.number("attempt_id")?;
-        let (source, amount) = (fields.source("card_id")?, fields.amount("amount")?);
-        let pin = fields.pin("payment_password")?;
+        let asked = Asked::read(&fields)?;
+        let confirmed = confirmation(&visit, &fields).await?;
         let mut events = visit.app.engine.events();
-        let (card, at) = match source {
-            Source::Card(card) => (card, None),
-            Source::Wallet(id) => {
-                let (card, at) = Elsewhere::at(&visit, id).await?;
-                (card, Some(at))
-            }
-        };
-        let attempt = visit.submit(StartTopUp { person, number, card, at, amount, pin }).await?;
+        let (card, at) = asked.from(&visit).await?;
+        let Asked { number, source, amount } = asked;
+        let attempt = visit.submit(StartTopUp { person, number, card, at, amount, confirmed }).await?;
         let later = match source {
             Source::Card(_) => outcome(&visit, &mut events, attempt.id).await,
             Source::Wallet(id) => opened(&visit, &mut events, id, attempt.id).await,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request};
-use axum::http::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, ORIGIN, USER_AGENT};
+use axum::http::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, ORIGIN, REFERER, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
@@ -19,7 +19,7 @@ use koudai_engine::Failed;
 use koudai_store::{Reader, StoreError};
 
 use super::answer;
-use super::sign_in::cookie_text;
+use super::sign_in::{cookie_text, own_path};
 use crate::say::Lang;
 use crate::{App, peer};
 
@@ -60,6 +60,8 @@ pub(super) struct Visit {
     pub(super) reference: String,
     /// Where the request came to, without its query.
     pub(super) path: String,
+    /// The page of ours that a form was sent from.
+    sent_from: Option<String>,
     /// The hash of the session token that came along.
     token_hash: Option<[u8; 32]>,
     session: Option<(PersonId, [u8; 32])>,
@@ -96,6 +98,7 @@ impl FromRequestParts<App> for Unrecognised {
             json: text(ACCEPT).is_some_and(|a| a.contains("application/json")),
             reference,
             path: parts.uri.path().to_owned(),
+            sent_from: None,
             token_hash: None,
             session: None,
             came_from: cookie(headers, CAME_FROM).map(str::to_owned),
@@ -110,6 +113,7 @@ impl FromRequestParts<App> for Unrecognised {
         if bearer.is_none() && changes && from_elsewhere(headers) {
             return Err(visit.refuse(Refusal::ForeignOrigin));
         }
+        visit.sent_from = text(REFERER).filter(|_| changes).and_then(|url| page_here(url, text(HOST)?));
         visit.token_hash = bearer.or_else(|| cookie(headers, session_name(app.secure))).map(token_hash);
         Ok(Self(visit))
     }
@@ -168,6 +172,12 @@ fn from_elsewhere(headers: &HeaderMap) -> bool {
     text(ORIGIN.as_str()).is_some_and(|origin| authority(origin).as_deref() != text(HOST.as_str()))
 }
 
+/// The path of an address, if it is one of this host's.
+fn page_here(url: &str, host: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    own_path(Some(rest.strip_prefix(host)?))
+}
+
 /// A cookie by its name.
 pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let all = headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok());
@@ -191,6 +201,11 @@ impl Visit {
     /// What the session's row is found by, if a token came along; whether there is such a row is not said.
     pub(super) const fn token_hash(&self) -> Option<[u8; 32]> {
         self.token_hash
+    }
+
+    /// The page that the visitor looks at: that of the form they sent, or the one they asked for.
+    pub(super) fn page(&self) -> &str {
+        self.sent_from.as_deref().unwrap_or(&self.path)
     }
 
     /// Who asks, for what may be done only so often.

@@ -4,6 +4,8 @@ use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
 use koudai_core::card::CardKind;
+use koudai_core::confirmation::Act;
+use koudai_core::id::{CardId, PersonId};
 use koudai_core::ledger::AccountId;
 use koudai_core::money::{Currency, Money};
 use koudai_core::refusal::Refusal;
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::cards::fresh_number;
+use super::confirming::{self, confirmation};
 use super::elsewhere::{Elsewhere, Open, opened};
 use super::fields::{Fields, Sent, SentTo, Source};
 use super::home::balance;
@@ -68,7 +71,7 @@ fn card_line(visit: &Visit, card: &Card) -> Option<CardLine> {
 
 async fn form_page(visit: &Visit, wish: Wish, refusal: Option<Refusal>) -> Result<Response, Refusal> {
     let person = visit.person()?;
-    let AtHand { cards, balance, has_payment_password, tally } = at_hand(visit, person).await?;
+    let AtHand { cards, balance, has_payment_password, by_passkey, tally } = at_hand(visit, person).await?;
     let policy = visit.app.engine.policy();
     let left = tally.withdrawal_left(policy.withdraw_day_most);
     let wished = wish.money();
@@ -98,6 +101,7 @@ async fn form_page(visit: &Visit, wish: Wish, refusal: Option<Refusal>) -> Resul
         day_left: left,
         times_left: policy.withdrawals_a_day.saturating_sub(tally.withdrawals),
         has_payment_password,
+        by_passkey,
         refused: refusal.map(|r| answer::refused(visit, r)),
     };
     if visit.json {
@@ -129,19 +133,44 @@ fn form_json(page: &WithdrawPage, wished: Option<Money>) -> Value {
     })
 }
 
-pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
-    let result = async {
-        let person = visit.person()?;
+/// A withdrawal as a form asks for it.
+struct Asked {
+    number: String,
+    card: CardId,
+    amount: Money,
+    speed: Speed,
+}
+
+impl Asked {
+    async fn read(visit: &Visit, fields: &Fields, person: PersonId) -> Result<Self, Refusal> {
         let number = fields.number("withdrawal_id")?;
         let (source, amount) = (fields.source("card_id")?, fields.amount("amount")?);
         let speed = speed(fields.text("speed")).ok_or(Refusal::RequestMalformed)?;
-        let pin = fields.pin("payment_password")?;
         let card = match source {
             Source::Card(card) => card,
-            Source::Wallet(id) => Elsewhere::known(&visit, person, id).await?,
+            Source::Wallet(id) => Elsewhere::known(visit, person, id).await?,
         };
+        Ok(Self { number, card, amount, speed })
+    }
+}
+
+/// `POST /withdraw/passkey`: what to have a passkey confirm this withdrawal with.
+pub(super) async fn passkey(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let Asked { number, card, amount, speed } = Asked::read(&visit, &fields, visit.person()?).await?;
+        confirming::options(&visit, &Act::Withdraw { number: &number, card, amount, speed }).await
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+pub(super) async fn start(Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let person = visit.person()?;
+        let Asked { number, card, amount, speed } = Asked::read(&visit, &fields, person).await?;
+        let confirmed = confirmation(&visit, &fields).await?;
         let mut events = visit.app.engine.events();
-        let asked = visit.submit(StartWithdrawal { person, number, card, amount, speed, pin }).await?;
+        let asked = visit.submit(StartWithdrawal { person, number, card, amount, speed, confirmed }).await?;
         if let Some(attempt) = asked.attempt {
             let _as_the_page_reads_it = match Elsewhere::of(&visit, asked.network) {
                 None => outcome(&visit, &mut events, attempt).await,

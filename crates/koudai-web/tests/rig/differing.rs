@@ -42,7 +42,8 @@ pub async fn each_is_found(
     let begin = async |number: &str, fen: i64| {
         let at = Some(AtWallet { scene: Scene::Computer, payer_sealed: None });
         let (amount, pin) = (Money::fen(fen).unwrap(), Pin::parse(PIN).unwrap());
-        let top_up = StartTopUp { person, number: number.to_owned(), card, at, amount, pin };
+        let top_up =
+            StartTopUp { person, number: number.to_owned(), card, at, amount, confirmed: pin.into() };
         engine.submit(top_up).await.unwrap()
     };
     let end = async |attempt: &Attempt, outcome| {

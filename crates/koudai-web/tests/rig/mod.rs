@@ -243,7 +243,7 @@ impl Rig {
             card,
             at: None,
             amount: Money::fen(fen).unwrap(),
-            pin: Pin::parse(PIN).unwrap(),
+            confirmed: Pin::parse(PIN).unwrap().into(),
         };
         let attempt = self.app.engine.submit(top_up).await.unwrap().id;
         let outcome = Outcome::Succeeded { network_ref: "1".to_owned() };
@@ -285,13 +285,25 @@ impl Rig {
 
     /// The same at a network of the test's own.
     pub async fn bind_at(&self, person: PersonId, network: NetworkId, token_sealed: Vec<u8>) -> CardId {
+        let no = self.cards.load(Ordering::Relaxed);
+        self.bind_card(person, network, token_sealed, sha256(format!("card {no}").as_bytes())).await
+    }
+
+    /// The same, of a card known by this.
+    pub async fn bind_card(
+        &self,
+        person: PersonId,
+        network: NetworkId,
+        token_sealed: Vec<u8>,
+        card_mac: [u8; 32],
+    ) -> CardId {
         let engine = &self.app.engine;
         let no = self.cards.fetch_add(1, Ordering::Relaxed);
         let start = StartBinding {
             person,
             number: "binding-1".to_owned(),
             network,
-            card_mac: sha256(format!("card {no}").as_bytes()),
+            card_mac,
             bin: "629999".to_owned(),
             last4: format!("{no:04}"),
             identity_mac: sha256(format!("identity {no}").as_bytes()),
@@ -322,7 +334,7 @@ impl Rig {
         out_trade_no: &str,
     ) -> Order {
         let order = self.order(shop, out_trade_no).await.id;
-        let pay = Pay { person, order, means: Means::of(card), pin: Pin::parse(PIN).unwrap() };
+        let pay = Pay { person, order, means: Means::of(card), confirmed: Pin::parse(PIN).unwrap().into() };
         self.app.engine.submit(pay).await.unwrap()
     }
 
@@ -678,6 +690,7 @@ impl Command for OpenSession {
             person: self.0,
             device: None,
             proven_at: now,
+            may_renew_until: koudai_core::time::Timestamp(0),
             created_at: now,
             expires_at,
         });

@@ -3,17 +3,23 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use koudai_core::identity::Contact;
-use koudai_core::rows::{CodeKey, CodePurpose, OneTimeCode};
-use koudai_core::sign_in::code_of;
+use koudai_core::binding::card_mac;
+use koudai_core::card::CardNumber;
+use koudai_core::id::PersonId;
+use koudai_core::identity::{Contact, Email, Phone};
+use koudai_core::ledger::ISSUER_NETWORK;
+use koudai_core::rows::{CodeKey, CodePurpose, OneTimeCode, PhoneOwner};
+use koudai_core::secret::Secret;
+use koudai_core::sign_in::{Asker, RequestEmailCode, SetEmail, code_of};
 use koudai_core::state::Policy;
 use koudai_core::time::{MINUTE, Timestamp};
 use koudai_engine::Clock;
 use koudai_networks::Reach;
+use koudai_networks::platform::token_text;
 use koudai_web::App;
 use serde_json::Value;
 
-use crate::rig::{self, Rig};
+use crate::rig::{self, Rig, Shop};
 
 pub(crate) const PHONE: &str = "13912340001";
 /// One that withstands guessing.
@@ -37,7 +43,14 @@ impl House {
     }
 
     pub(crate) fn browser(&self) -> Browser<'_> {
-        Browser { house: self, http: rig::browser(), cookies: BTreeMap::new(), json: false, forwarded: None }
+        Browser {
+            house: self,
+            http: rig::browser(),
+            cookies: BTreeMap::new(),
+            json: false,
+            forwarded: None,
+            page: None,
+        }
     }
 
     /// The code that was sent for a purpose.
@@ -52,8 +65,38 @@ impl House {
     pub(crate) async fn signed_in(&self, phone: &str) -> Browser<'_> {
         let mut browser = self.browser();
         browser.sign_in_by_code(phone).await;
-        browser.post("/payment-password", &[("payment_password", "135790")]).await;
+        browser.post("/payment-password", &[("payment_password", rig::PIN)]).await;
         browser
+    }
+
+    /// The account that a phone signs in to.
+    pub(crate) async fn person(&self, phone: &str) -> PersonId {
+        let phone = Phone::parse(phone).unwrap();
+        let owner = self.rig.app.engine.read(move |r| r.get::<PhoneOwner>(&phone)).await.unwrap();
+        owner.unwrap().person
+    }
+
+    /// An order of a shop; the page it is paid on.
+    pub(crate) async fn order(&self, shop: &Shop, number: &str, fen: i64) -> String {
+        self.rig.app.engine.submit(rig::placed(shop.mchid, number, fen)).await.unwrap();
+        format!("/pay/{}", token_text(&self.rig.order(shop, number).await.code))
+    }
+
+    /// Binds the card of this number to a person.
+    pub(crate) async fn bind_number(&self, person: PersonId, number: &str) {
+        let number = CardNumber::parse(number).unwrap();
+        let mac = card_mac(self.rig.app.networks.vault.compare_key(), &number);
+        self.rig.bind_card(person, ISSUER_NETWORK, vec![], mac).await;
+    }
+
+    /// Has an address belong to the account of a browser that has proved who it is.
+    pub(crate) async fn give_email(&self, browser: &Browser<'_>, address: &str) {
+        let session = rig::sha256(browser.cookies["koudai_wallet"].as_bytes());
+        let (email, engine) = (Email::parse(address).unwrap(), &self.rig.app.engine);
+        let (asker, language) = (Asker::default(), None);
+        engine.submit(RequestEmailCode { session, email: email.clone(), asker, language }).await.unwrap();
+        let code = Secret::new(self.code(address, CodePurpose::NewEmail).await);
+        engine.submit(SetEmail { session, email, code }).await.unwrap();
     }
 
     /// Lets enough time pass for another code, and for what was proven to have to be proven again.
@@ -90,6 +133,8 @@ pub(crate) struct Browser<'a> {
     json: bool,
     /// The address that a proxy on this machine would say it comes from.
     pub(crate) forwarded: Option<String>,
+    /// The page it shows, from which its forms are sent.
+    pub(crate) page: Option<String>,
 }
 
 impl Browser<'_> {
@@ -103,6 +148,9 @@ impl Browser<'_> {
         let mut request = request.header("cookie", cookies.join("; ")).header(name, value);
         if let Some(address) = &self.forwarded {
             request = request.header("x-forwarded-for", address);
+        }
+        if let Some(page) = &self.page {
+            request = request.header("referer", self.url(page));
         }
         if self.json {
             request = request.header("accept", "application/json");
@@ -146,6 +194,14 @@ impl Browser<'_> {
         let request =
             self.http.post(self.url(path)).header("content-type", "application/x-www-form-urlencoded");
         self.send_from(request, origin).await
+    }
+
+    /// What a page's script is told that sends a form.
+    pub(crate) async fn post_json(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        self.json = true;
+        let reply = self.post(path, fields).await;
+        self.json = false;
+        reply
     }
 
     pub(crate) async fn sign_in_by_code(&mut self, phone: &str) {

@@ -7,7 +7,10 @@
 mod rig;
 
 mod authenticator;
+mod confirming;
 mod house;
 mod passkeys;
 mod passwords;
+mod payment_passwords;
 mod proof;
+mod two_steps;

@@ -21,7 +21,7 @@ async fn a_password_signs_in_on_the_device_it_was_used_on_and_asks_for_a_code_on
     house.clock.advance(MINUTE);
     let mut elsewhere = house.browser();
     let there = elsewhere.post("/login/password", &fields).await;
-    assert_eq!((there.status, there.location.as_str()), (303, "/login/code?next=%2Frecords"));
+    assert_eq!((there.status, there.location.as_str()), (303, "/login/code?next=/records"));
     assert!(!elsewhere.is_signed_in().await, "a code is needed besides");
     let code = house.code(PHONE, CodePurpose::SignIn).await;
     let page = elsewhere.get("/login/code").await;

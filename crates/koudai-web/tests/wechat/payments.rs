@@ -131,7 +131,12 @@ async fn a_payment_that_races_its_closing_is_one_or_the_other() {
         let number = g.number();
         g.debit(&number, 100, Scene::Computer).await;
         let order = g.rig.order(&g.shop, &number).await.id;
-        let pay = Pay { person: g.payer, order, means: Means::of(None), pin: Pin::parse(PIN).unwrap() };
+        let pay = Pay {
+            person: g.payer,
+            order,
+            means: Means::of(None),
+            confirmed: Pin::parse(PIN).unwrap().into(),
+        };
         // The payment begins far ahead in the first rounds, and later and later.
         let mut turn = tokio::task::JoinSet::new();
         let other = Arc::clone(&g);

@@ -120,6 +120,7 @@ impl Command for OpenSession {
             person: self.person,
             device: None,
             proven_at: now,
+            may_renew_until: now,
             created_at: now,
             expires_at,
         });
@@ -227,8 +228,14 @@ async fn open(engine: Engine, account: OpenAccount) -> Result<(PersonId, CardId)
     let (person, card) = engine.submit(account).await.map_err(&refused)?;
     engine.submit(SetPaymentPassword { person, pin: pin() }).await.map_err(&refused)?;
     let amount = Money::fen(FUNDS).expect("above zero");
-    let top_up =
-        StartTopUp { person, number: "bench-top-up-1".to_owned(), card, at: None, amount, pin: pin() };
+    let top_up = StartTopUp {
+        person,
+        number: "bench-top-up-1".to_owned(),
+        card,
+        at: None,
+        amount,
+        confirmed: pin().into(),
+    };
     let attempt = engine.submit(top_up).await.map_err(&refused)?.id;
     let outcome = Outcome::Succeeded { network_ref: attempt.wire() };
     engine.submit(EndAttempt { attempt, outcome }).await.map_err(not_done("topping up"))?;

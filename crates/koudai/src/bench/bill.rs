@@ -182,7 +182,7 @@ fn trade(engine: &Engine, house: &Arc<House>, appid: &str, count: usize) -> Resu
         async move {
             let order = engine.submit(place).await.map_err(not_done("placing an order"))?;
             let person = house.people[house.payer(number) as usize];
-            let pay = Pay { person, order: order.id, means: Means::Balance, pin: pin() };
+            let pay = Pay { person, order: order.id, means: Means::Balance, confirmed: pin().into() };
             let order = engine.submit(pay).await.map_err(not_done("paying"))?;
             let (orders, fees) = (order.amount.minor(), order.fee.minor());
             let mut totals = Totals { lines: 1, orders, refunds: 0, fees };

@@ -180,7 +180,7 @@ impl Run {
             (placed.id, house.payer(number))
         };
         let person = house.people[payer as usize];
-        let paid = Pay { person, order, means: Means::Balance, pin: pin() };
+        let paid = Pay { person, order, means: Means::Balance, confirmed: pin().into() };
         let order = engine.submit(paid).await.map_err(not_done("paying"))?;
         if *mix == Mix::Mixed && number.is_multiple_of(10) {
             engine.submit(half_back(&order)).await.map_err(not_done("refunding"))?;

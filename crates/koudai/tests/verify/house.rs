@@ -240,7 +240,10 @@ impl Hand {
     async fn withdrawals(&self, person: PersonId, card: CardId) -> [WithdrawalId; 5] {
         let ask = async |amount: i64, speed: Speed| {
             let number = format!("withdraw-{amount}");
-            done!(self, StartWithdrawal { person, number, card, amount: fen(amount), speed, pin: pin() })
+            done!(
+                self,
+                StartWithdrawal { person, number, card, amount: fen(amount), speed, confirmed: pin().into() }
+            )
         };
         let paid = ask(10_000, Speed::RealTime).await;
         self.bank_says(paid.attempt.unwrap(), true).await;
@@ -255,7 +258,11 @@ impl Hand {
 
     async fn top_up(&self, person: PersonId, card: CardId, number: &str) -> AttemptId {
         let amount = fen(200_000);
-        done!(self, StartTopUp { person, number: number.to_owned(), card, at: None, amount, pin: pin() }).id
+        done!(
+            self,
+            StartTopUp { person, number: number.to_owned(), card, at: None, amount, confirmed: pin().into() }
+        )
+        .id
     }
 
     pub(crate) async fn bank_says(&self, attempt: AttemptId, succeeds: bool) {
@@ -294,7 +301,7 @@ impl Hand {
         order: OrderId,
         card: Option<CardId>,
     ) -> Option<AttemptId> {
-        done!(self, Pay { person, order, means: Means::of(card), pin: pin() }).attempt
+        done!(self, Pay { person, order, means: Means::of(card), confirmed: pin().into() }).attempt
     }
 
     async fn refund(&self, mchid: MchId, order: OrderId, no: &str, amount: i64, total: i64) -> RefundId {

@@ -3,7 +3,7 @@
 use askama::Template;
 use koudai_core::money::Money;
 
-use super::pieces::{Icon, Refused};
+use super::pieces::{CardLine, Icon, Refused};
 use super::records::{Direction, RecordLine, RecordState};
 use super::transfers::TransferLine;
 use crate::assets;
@@ -87,16 +87,46 @@ impl LoginPage {
     }
 }
 
-/// `GET /payment-password`, and a refused `POST`.
+/// `GET /payment-password` and `GET /payment-password/new`, and a refused `POST` of either.
 #[derive(Template)]
 #[template(path = "payment_password.html")]
 pub struct PaymentPasswordPage {
     /// The reader's language.
     pub l: Lang,
+    /// Where it is sent to.
+    pub action: &'static str,
     /// The path to go on to.
     pub next: Option<String>,
     /// The last six digits of the person's number, which may not be the password.
     pub phone_end: String,
+    /// What was refused.
+    pub refused: Option<Refused>,
+}
+
+/// `GET /payment-password/change`, and a refused `POST`.
+#[derive(Template)]
+#[template(path = "payment_password_change.html")]
+pub struct ChangePaymentPasswordPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// What was refused.
+    pub refused: Option<Refused>,
+}
+
+/// `GET /payment-password/forgot`, and a refused `POST`.
+#[derive(Template)]
+#[template(path = "payment_password_forgot.html")]
+pub struct ForgotPaymentPasswordPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The phone that codes are sent to, masked.
+    pub phone: String,
+    /// Whether one was sent and is still good.
+    pub code_sent: bool,
+    /// Seconds until another may be asked for; 0 is at once.
+    pub resend_in_s: u32,
+    /// The bank cards whose numbers will do; without any, staff have to help.
+    pub cards: Vec<CardLine>,
     /// What was refused.
     pub refused: Option<Refused>,
 }

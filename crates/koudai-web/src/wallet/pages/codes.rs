@@ -90,6 +90,8 @@ pub struct CodeRequestPage {
     pub chosen: Option<String>,
     /// Seconds left to confirm.
     pub left_s: u32,
+    /// Whether a passkey may confirm it.
+    pub by_passkey: bool,
     /// What was refused.
     pub refused: Option<Refused>,
 }

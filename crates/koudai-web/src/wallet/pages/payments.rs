@@ -37,6 +37,8 @@ pub struct TopUpPage {
     pub fee: RatePpm,
     /// Whether a payment password is set; the button leads there if not.
     pub has_payment_password: bool,
+    /// Whether a passkey may confirm it.
+    pub by_passkey: bool,
     /// What was refused.
     pub refused: Option<Refused>,
 }
@@ -167,6 +169,8 @@ pub struct PayPage {
     pub failed: Option<String>,
     /// Whether a payment password is set; the button leads there if not.
     pub has_payment_password: bool,
+    /// Whether a passkey may confirm it.
+    pub by_passkey: bool,
     /// What was refused.
     pub refused: Option<Refused>,
     /// Back to the merchant's page or app without paying, for those who came from there; checked by the handler.

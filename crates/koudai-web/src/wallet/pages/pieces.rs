@@ -152,12 +152,20 @@ pub struct Refused {
     pub step: Step,
     /// The number to give to staff.
     pub reference: String,
+    l: Lang,
 }
 
 impl Refused {
+    /// Where a page that says what was refused leads, and in what words: to what cannot be put right on the page itself.
+    pub fn way_out(&self) -> Option<(&'static str, &'static str)> {
+        let path = self.step.path().filter(|_| self.step == Step::ResetPaymentPassword)?;
+        Some((path, self.step.label(self.l)))
+    }
+
     /// The refusal in words, with the reference number the log has it under.
     pub fn new(refusal: Refusal, l: Lang, reference: impl Into<String>) -> Self {
         Self {
+            l,
             wording: catalogue::wording(refusal, l),
             step: catalogue::step(refusal),
             reference: reference.into(),

@@ -27,6 +27,8 @@ pub struct SecurityPage {
     pub passkeys_offered: bool,
     /// When the payment password was last set.
     pub payment_password_set_at: Option<Timestamp>,
+    /// Whether there is a second step.
+    pub two_steps: bool,
 }
 
 impl SecurityPage {
@@ -108,4 +110,20 @@ pub struct PasskeyLine {
     pub added_at: Timestamp,
     /// When it was last used.
     pub used_at: Option<Timestamp>,
+    /// Whether it may confirm payments.
+    pub pays: bool,
+}
+
+/// `GET /security/passkeys/{id}`, and a refused `POST` to let it pay.
+#[derive(Template)]
+#[template(path = "security_passkey.html")]
+pub struct PasskeyPage {
+    /// The reader's language.
+    pub l: Lang,
+    /// The passkey.
+    pub line: PasskeyLine,
+    /// Whether a payment password is set, which letting it pay takes.
+    pub has_payment_password: bool,
+    /// What was refused.
+    pub refused: Option<Refused>,
 }

@@ -40,6 +40,8 @@ pub struct WithdrawPage {
     pub times_left: u8,
     /// Whether a payment password is set; the button leads there if not.
     pub has_payment_password: bool,
+    /// Whether a passkey may confirm it.
+    pub by_passkey: bool,
     /// What was refused.
     pub refused: Option<Refused>,
 }

@@ -1,0 +1,4 @@
+-- Payments confirmed by a passkey, and payment passwords that change and are reset.
+ALTER TABLE passkey ADD COLUMN IF NOT EXISTS pays BIGINT NOT NULL DEFAULT 0 CHECK (pays IN (0, 1));
+ALTER TABLE payment_password ADD COLUMN IF NOT EXISTS earlier BYTEA NOT NULL DEFAULT '';
+ALTER TABLE session ADD COLUMN IF NOT EXISTS may_renew_until BIGINT NOT NULL DEFAULT 0;
