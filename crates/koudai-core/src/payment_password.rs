@@ -17,7 +17,7 @@ pub const TRIES: u8 = 5;
 /// How long each lock lasts, ms; after them it has to be reset.
 const LOCKS_MS: [i64; 2] = [3 * HOUR, DAY];
 /// After how many wrong tries it has to be reset.
-const LAST_TRY: u8 = TRIES * (LOCKS_MS.len() as u8 + 1);
+const LAST_TRY: u8 = 3 * TRIES;
 /// How many passwords, the present one among them, may not be set again.
 const REMEMBERED: usize = 5;
 const MAC_BYTES: usize = 32;

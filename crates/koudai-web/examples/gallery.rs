@@ -22,15 +22,15 @@ use koudai_web::wallet::months::Month;
 use koudai_web::wallet::pages::{
     AppEndPage, AppLine, AppPage, AppThatWorks, AppsPage, AuthenticatorPage, BindingPage, BindingState,
     CardKind, CardLine, CardNewPage, CardPage, CardsPage, ChangePaymentPasswordPage, CodeOffPage, CodePage,
-    CodeRequestPage, CodeResultPage, CodeState, Direction, EmailPage, Event, ForgotPaymentPasswordPage,
-    Holder, HomePage, How, LandingPage, LastCodePayment, LeavingPage, Link, LoginPage, LoginPasswordPage,
-    LoginWay, Method, MonthOfRecords, PageOfRecords, PasskeyLine, PasskeyPage, PasskeysPage, PayPage,
-    PayResultPage, PayState, PaymentPasswordPage, ProofPage, RecordKind, RecordLine, RecordPage, RecordState,
-    RecordsPage, RecoveryCodesPage, RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage,
-    SecondStepPage, SecondWay, SecurityPage, SpeedLine, StaticAppsPage, StaticCodePage, StatusPage,
-    TermsPage, TopUpPage, TopUpResultPage, TopUpState, TransferLine, TransferPage, TransferStanding,
-    TransfersPage, TwoStepsPage, Unusable, WalletLine, WalletPage, Way, WithdrawPage, WithdrawResultPage,
-    WithdrawState,
+    CodeRequestPage, CodeResultPage, CodeState, Confirming, Direction, EmailPage, Event,
+    ForgotPaymentPasswordPage, Holder, HomePage, How, LandingPage, LastCodePayment, LeavingPage, Link,
+    LoginPage, LoginPasswordPage, LoginWay, Method, MonthOfRecords, PageOfRecords, PasskeyLine, PasskeyPage,
+    PasskeysPage, PayPage, PayResultPage, PayState, PaymentPasswordPage, ProofPage, RecordKind, RecordLine,
+    RecordPage, RecordState, RecordsPage, RecoveryCodesPage, RefundNotice, RefusalPage, Refused,
+    ReturningPage, ScanPage, SecondStepPage, SecondWay, SecurityPage, SpeedLine, StaticAppsPage,
+    StaticCodePage, StatusPage, TermsPage, TopUpPage, TopUpResultPage, TopUpState, TransferLine,
+    TransferPage, TransferStanding, TransfersPage, TwoStepsPage, Unusable, WalletLine, WalletPage, Way,
+    WithdrawPage, WithdrawResultPage, WithdrawState,
 };
 
 fn main() -> std::io::Result<()> {
@@ -68,6 +68,8 @@ pub fn pages(l: Lang) -> Vec<(&'static str, String)> {
     };
     accounts(l, &mut add);
     security(l, &mut add);
+    two_steps(l, &mut add);
+    payment_passwords(l, &mut add);
     cards(l, &mut add);
     top_ups(l, &mut add);
     withdrawals(l, &mut add);
@@ -131,6 +133,10 @@ fn security(l: Lang, add: &mut Add) {
     let one = |line, has_payment_password| PasskeyPage { l, line, has_payment_password, refused: None };
     add("security-passkey", &one(line("YubiKey", None, false), true));
     add("security-passkey-pays", &one(line("iPhone", at, true), true));
+}
+
+fn two_steps(l: Lang, add: &mut Add) {
+    let at = Some(NOW);
     let two = |app_since, by_code, email: Option<&str>, recovery_left| TwoStepsPage {
         l,
         app_since,
@@ -181,6 +187,9 @@ fn security(l: Lang, add: &mut Add) {
     let wrong = Some(refused(l, Refusal::SecondStepWrong));
     add("second-step-refused", &second(true, SecondWay::Recovery, false, wrong));
     add("proof-second-step", &second(false, SecondWay::Code, false, None));
+}
+
+fn payment_passwords(l: Lang, add: &mut Add) {
     add("payment-password-change", &ChangePaymentPasswordPage { l, refused: None });
     let forgot = |code_sent, cards| ForgotPaymentPasswordPage {
         l,
@@ -493,8 +502,7 @@ fn payments(l: Lang, add: &mut Add) {
         methods: methods(l, balance),
         chosen: None,
         failed: None,
-        has_payment_password,
-        by_passkey: true,
+        confirming: Confirming::of(has_payment_password, true),
         refused,
         back: None,
     };

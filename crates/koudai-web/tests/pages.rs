@@ -7,7 +7,7 @@ mod gallery;
 use koudai_core::money::Money;
 use koudai_web::assets;
 use koudai_web::say::Lang;
-use koudai_web::wallet::pages::{LandingPage, LoginPage, LoginWay, Method, PayPage, Template};
+use koudai_web::wallet::pages::{Confirming, LandingPage, LoginPage, LoginWay, Method, PayPage, Template};
 
 const LANGS: [Lang; 2] = [Lang::Zh, Lang::En];
 
@@ -156,8 +156,7 @@ fn what_others_wrote_is_shown_as_text_and_never_runs() {
             }],
             chosen: None,
             failed: None,
-            has_payment_password: true,
-            by_passkey: false,
+            confirming: Confirming::Password,
             refused: None,
             back: Some(format!("https://shop.example/?{HOSTILE}")),
         };

@@ -87,11 +87,9 @@ impl SecondStep {
     }
 
     /// How many recovery codes are left.
-    pub const fn recovery_left(&self) -> u8 {
-        match self.recovery {
-            None => 0,
-            Some(_) => RECOVERY_CODES - self.recovery_used.count_ones() as u8,
-        }
+    pub fn recovery_left(&self) -> usize {
+        let unused = |n: &u8| self.recovery_used & (1 << n) == 0;
+        self.recovery.map_or(0, |_| (0..RECOVERY_CODES).filter(unused).count())
     }
 }
 
@@ -133,7 +131,7 @@ fn code_key(person: &Person, first: Option<&Contact>) -> Result<CodeKey, Stop<Re
 /// `SecondStepWrong`, `SecondStepPaused`, the refusals of a code, or `Absent`.
 fn check(
     tx: &mut Tx<'_>,
-    row: SecondStep,
+    row: &SecondStep,
     person: &Person,
     first: Option<&Contact>,
     request: &[u8; 32],
@@ -151,8 +149,8 @@ fn check(
         return Err(Refusal::SecondStepPaused { wait_s }.into());
     }
     let passed = match answer {
-        SecondAnswer::App(_) => by_app(tx.keys(), &row, now, code),
-        _ => by_recovery(tx.keys(), &row, code),
+        SecondAnswer::App(_) => by_app(tx.keys(), row, now, code),
+        _ => by_recovery(tx.keys(), row, code),
     };
     match passed {
         Some(row) => {
@@ -163,7 +161,7 @@ fn check(
         None => {
             tried.add(tx, safety.pause_ms);
             let wrong = row.wrong.saturating_add(1);
-            tx.rows().second_step.put(SecondStep { wrong, ..row });
+            tx.rows().second_step.put(SecondStep { wrong, ..row.clone() });
             Err(Refusal::SecondStepWrong.into())
         }
     }
@@ -251,7 +249,7 @@ impl Command for FinishSignIn {
         let opening = Opening::prepare(tx, person.id, &self.asker, self.token_hash)?;
         // Whoever does without it meanwhile did so from a session of their own.
         if let Some(row) = of(tx, person.id)? {
-            check(tx, row, &person, Some(&half.first), &self.half, &self.answer)?;
+            check(tx, &row, &person, Some(&half.first), &self.half, &self.answer)?;
         }
         tx.rows().half_session.delete(&self.half);
         Ok(opening.open(tx, person.id, now))
@@ -274,7 +272,7 @@ impl Command for ProveBySecondStep {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (mut session, person) = super::holder(tx, &self.session)?;
         let row = of(tx, person.id)?.ok_or(Refusal::SecondStepWrong)?;
-        check(tx, row, &person, None, &self.session, &self.answer)?;
+        check(tx, &row, &person, None, &self.session, &self.answer)?;
         session.proven_at = tx.now();
         tx.rows().session.put(session);
         Ok(())

@@ -10,7 +10,7 @@ use koudai_core::rows::{
     Allowance, Card, CodePurpose, OrderState, Passkey, PaymentPassword, Session, Speed, UsedChallenge,
 };
 use koudai_core::secret::Secret;
-use koudai_core::sign_in::SignIn;
+use koudai_core::sign_in::{RequestCode, SignIn};
 use koudai_core::time::{DAY, MINUTE};
 use koudai_core::top_up::StartTopUp;
 use koudai_core::withdrawal::StartWithdrawal;
@@ -29,8 +29,9 @@ fn payer() -> (Ledger, PersonId, CardId) {
     let card = ledger.card(person);
     ledger.fund(person, card, 10_000);
     let now = ledger.now;
-    ledger.submit(&add_passkey(1, 100, now)).unwrap();
-    ledger.submit(&LetPasskeyPay { person, passkey: [1; 32], pin: Some(pin(PIN)) }).unwrap();
+    ledger.submit(&add_passkey(1, 100, now)).expect("it was proved a moment ago");
+    let allow = LetPasskeyPay { person, passkey: [1; 32], pin: Some(pin(PIN)) };
+    ledger.submit(&allow).expect("the right password");
     (ledger, person, card)
 }
 
@@ -256,7 +257,7 @@ fn card_numbers_are_not_guessed_and_another_sessions_code_is_no_use() {
     assert_eq!(ledger.all::<Allowance>().iter().map(|row| row.used).max(), Some(5));
     ledger.advance(DAY);
     let fresh = reset_code(&mut ledger);
-    let other = SignIn::new(contact(PHONE), ledger_code(&mut ledger), REQUEST, [9; 32]);
+    let other = SignIn::new(contact(PHONE), code_to_sign_in(&mut ledger), REQUEST, [9; 32]);
     ledger.submit(&other).unwrap();
     let there = ProveForReset { session: [9; 32], code: fresh.clone(), card_mac };
     assert_eq!(ledger.refusal(&there), Refusal::CodeExpired);
@@ -266,7 +267,7 @@ fn card_numbers_are_not_guessed_and_another_sessions_code_is_no_use() {
     assert!(ledger.all::<Session>().iter().all(|session| ledger.now >= session.may_renew_until));
 }
 
-fn ledger_code(ledger: &mut Ledger) -> Secret<String> {
-    ledger.submit(&koudai_core::sign_in::RequestCode::new(contact(PHONE), REQUEST)).unwrap();
+fn code_to_sign_in(ledger: &mut Ledger) -> Secret<String> {
+    ledger.submit(&RequestCode::new(contact(PHONE), REQUEST)).expect("a code is sent");
     code(ledger, &contact(PHONE), CodePurpose::SignIn)
 }

@@ -29,11 +29,11 @@ const NEXT: [u8; 32] = [42; 32];
 
 /// What an app with this secret shows at a moment, worked out here by RFC 6238 alone.
 fn shown(secret: &[u8; 20], at: Timestamp) -> Secret<String> {
-    let mut mac = Hmac::<Sha1>::new_from_slice(secret).unwrap();
+    let mut mac = Hmac::<Sha1>::new_from_slice(secret).expect("a key of any length");
     mac.update(&(at.0 / 30_000).to_be_bytes());
     let mac = mac.finalize().into_bytes();
     let at = usize::from(mac[19] & 0xF);
-    let number = u32::from_be_bytes(mac[at..at + 4].try_into().unwrap()) & 0x7FFF_FFFF;
+    let number = u32::from_be_bytes(mac[at..at + 4].try_into().expect("four bytes")) & 0x7FFF_FFFF;
     Secret::new(format!("{:06}", number % 1_000_000))
 }
 
@@ -44,8 +44,8 @@ fn person(ledger: &mut Ledger) -> PersonId {
 /// The secret of an app that was offered it, or has it.
 fn secret(ledger: &mut Ledger) -> [u8; 20] {
     let person = person(ledger);
-    let row = ledger.get::<SecondStep>(&person).unwrap();
-    let nonce = row.app_offered.or(row.app).unwrap();
+    let row = ledger.get::<SecondStep>(&person).expect("an app was offered");
+    let nonce = row.app_offered.or(row.app).expect("an app was offered");
     *app_secret(&ledger.keys, person, &nonce).expose()
 }
 
@@ -56,16 +56,16 @@ fn now_shown(ledger: &mut Ledger) -> Secret<String> {
 
 /// Sets an app up; the recovery codes.
 fn set_up(ledger: &mut Ledger) -> Vec<Secret<String>> {
-    ledger.submit(&OfferApp { session: SESSION }).unwrap();
+    ledger.submit(&OfferApp { session: SESSION }).expect("it was proved a moment ago");
     let code = now_shown(ledger);
-    ledger.submit(&ConfirmApp { session: SESSION, code }).unwrap()
+    ledger.submit(&ConfirmApp { session: SESSION, code }).expect("the right code")
 }
 
 /// The first step on a device that is new.
 fn first_step(ledger: &mut Ledger, who: &str) -> SignedIn {
-    ledger.submit(&RequestCode::new(contact(who), REQUEST)).unwrap();
+    ledger.submit(&RequestCode::new(contact(who), REQUEST)).expect("a code is sent");
     let code = code(ledger, &contact(who), CodePurpose::SignIn);
-    ledger.submit(&SignIn::new(contact(who), code, REQUEST, HALF)).unwrap()
+    ledger.submit(&SignIn::new(contact(who), code, REQUEST, HALF)).expect("the right code")
 }
 
 fn finish(answer: SecondAnswer) -> FinishSignIn {

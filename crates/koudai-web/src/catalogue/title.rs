@@ -38,7 +38,7 @@ pub(super) fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::EmailTaken => plain("这个邮箱已绑定另一个账户", "Another wallet has this e-mail address"),
         Refusal::EmailNotOffered => plain("本钱包暂不支持邮箱", "This wallet does not send e-mail"),
         Refusal::SignInWrong => plain("账号或密码不正确", "Wrong account or password"),
-        Refusal::SignInPaused { wait_s } => {
+        Refusal::SignInPaused { wait_s } | Refusal::SecondStepPaused { wait_s } => {
             let wait = l.wait(wait_s);
             match l {
                 Lang::Zh => format!("尝试次数过多，请 {wait}后再试"),
@@ -63,13 +63,6 @@ pub(super) fn title(refusal: Refusal, l: Lang) -> String {
             plain("通行密钥数量已达上限", "You have as many passkeys as an account may have")
         }
         Refusal::SecondStepWrong => plain("两步验证未通过", "The second step is not right"),
-        Refusal::SecondStepPaused { wait_s } => {
-            let wait = l.wait(wait_s);
-            match l {
-                Lang::Zh => format!("尝试次数过多，请 {wait}后再试"),
-                Lang::En => format!("Too many wrong tries, try again in {wait}"),
-            }
-        }
         Refusal::SecondStepOver => plain("已超时", "That took too long"),
         Refusal::SecondStepNeedsEmail => plain("请先绑定邮箱", "Add an e-mail address first"),
         Refusal::EmailIsSecondStep => {

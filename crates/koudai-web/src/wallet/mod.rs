@@ -48,51 +48,11 @@ use visit::Visit;
 /// The wallet's routes. `app` also serves the layer that names and logs requests.
 pub fn router() -> Router<App> {
     Router::new()
+        .merge(guarding())
         .route("/", get(home::home))
-        .route("/login", get(sign_in::page).post(sign_in::sign_in))
-        .route("/login/code", get(sign_in::code_page).post(sign_in::send_code))
-        .route("/login/password", post(sign_in::by_password))
-        .route("/login/passkey", get(passkeys::sign_in_options).post(passkeys::sign_in))
-        .route("/login/second", get(two_steps::login_page).post(two_steps::finish))
-        .route("/login/second/code", post(two_steps::send_login_code))
-        .route("/logout", post(sign_in::sign_out))
         .route("/lang/{lang}", get(home::language))
         .route("/terms", get(home::terms))
         .route("/status", get(home::status))
-        .route("/payment-password", get(payment_password::first).post(payment_password::set))
-        .route("/payment-password/new", get(payment_password::new).post(payment_password::renew))
-        .route(
-            "/payment-password/change",
-            get(payment_password::change).post(payment_password::prove_for_change),
-        )
-        .route(
-            "/payment-password/forgot",
-            get(payment_password::forgot).post(payment_password::prove_for_reset),
-        )
-        .route("/payment-password/forgot/code", post(payment_password::send_code))
-        .route("/security", get(security::home))
-        .route("/security/proof", get(security::proof).post(security::prove))
-        .route("/security/proof/code", post(security::send_proof))
-        .route("/security/proof/passkey", get(passkeys::proof_options).post(passkeys::prove))
-        .route("/security/proof/second", get(two_steps::proof_page).post(two_steps::prove))
-        .route("/security/proof/second/code", post(two_steps::send_proof_code))
-        .route("/security/two-steps", get(two_steps::home))
-        .route("/security/two-steps/app", get(two_steps::app).post(two_steps::offer_app))
-        .route("/security/two-steps/app/confirm", post(two_steps::confirm_app))
-        .route("/security/two-steps/app/remove", post(two_steps::remove_app))
-        .route("/security/two-steps/codes", post(two_steps::set_by_code))
-        .route("/security/two-steps/recovery", post(two_steps::renew_recovery))
-        .route("/security/email", get(security::email).post(security::set_email))
-        .route("/security/email/code", post(security::send_email_code))
-        .route("/security/email/remove", post(security::remove_email))
-        .route("/security/password", get(security::password).post(security::set_password))
-        .route("/security/password/remove", post(security::remove_password))
-        .route("/security/passkeys", get(passkeys::list).post(passkeys::add))
-        .route("/security/passkeys/new", get(passkeys::new_options))
-        .route("/security/passkeys/{id}", get(passkeys::page))
-        .route("/security/passkeys/{id}/pay", post(passkeys::let_pay))
-        .route("/security/passkeys/{id}/pay/off", post(passkeys::let_pay_no_more))
-        .route("/security/passkeys/{id}/remove", post(passkeys::remove))
         .route("/cards", get(cards::list).post(cards::bind))
         .route("/cards/new", get(cards::form))
         .route("/cards/bank", get(cards::bank))
@@ -146,6 +106,52 @@ pub fn router() -> Router<App> {
         .fallback(nothing_here)
         .layer(middleware::from_fn(answer::protect))
         .layer(middleware::from_fn(visit::name_and_log))
+}
+
+/// Signing in, and what guards an account.
+fn guarding() -> Router<App> {
+    Router::new()
+        .route("/login", get(sign_in::page).post(sign_in::sign_in))
+        .route("/login/code", get(sign_in::code_page).post(sign_in::send_code))
+        .route("/login/password", post(sign_in::by_password))
+        .route("/login/passkey", get(passkeys::sign_in_options).post(passkeys::sign_in))
+        .route("/login/second", get(two_steps::login_page).post(two_steps::finish))
+        .route("/login/second/code", post(two_steps::send_login_code))
+        .route("/logout", post(sign_in::sign_out))
+        .route("/payment-password", get(payment_password::first).post(payment_password::set))
+        .route("/payment-password/new", get(payment_password::new).post(payment_password::renew))
+        .route(
+            "/payment-password/change",
+            get(payment_password::change).post(payment_password::prove_for_change),
+        )
+        .route(
+            "/payment-password/forgot",
+            get(payment_password::forgot).post(payment_password::prove_for_reset),
+        )
+        .route("/payment-password/forgot/code", post(payment_password::send_code))
+        .route("/security", get(security::home))
+        .route("/security/proof", get(security::proof).post(security::prove))
+        .route("/security/proof/code", post(security::send_proof))
+        .route("/security/proof/passkey", get(passkeys::proof_options).post(passkeys::prove))
+        .route("/security/proof/second", get(two_steps::proof_page).post(two_steps::prove))
+        .route("/security/proof/second/code", post(two_steps::send_proof_code))
+        .route("/security/two-steps", get(two_steps::home))
+        .route("/security/two-steps/app", get(two_steps::app).post(two_steps::offer_app))
+        .route("/security/two-steps/app/confirm", post(two_steps::confirm_app))
+        .route("/security/two-steps/app/remove", post(two_steps::remove_app))
+        .route("/security/two-steps/codes", post(two_steps::set_by_code))
+        .route("/security/two-steps/recovery", post(two_steps::renew_recovery))
+        .route("/security/email", get(security::email).post(security::set_email))
+        .route("/security/email/code", post(security::send_email_code))
+        .route("/security/email/remove", post(security::remove_email))
+        .route("/security/password", get(security::password).post(security::set_password))
+        .route("/security/password/remove", post(security::remove_password))
+        .route("/security/passkeys", get(passkeys::list).post(passkeys::add))
+        .route("/security/passkeys/new", get(passkeys::new_options))
+        .route("/security/passkeys/{id}", get(passkeys::page))
+        .route("/security/passkeys/{id}/pay", post(passkeys::let_pay))
+        .route("/security/passkeys/{id}/pay/off", post(passkeys::let_pay_no_more))
+        .route("/security/passkeys/{id}/remove", post(passkeys::remove))
 }
 
 async fn asset(Path(file): Path<String>) -> Response {

@@ -41,8 +41,8 @@ pub use codes::{CodeOffPage, CodePage, CodeRequestPage, CodeResultPage, CodeStat
 pub use info::{RefusalPage, StatusPage, TermsPage};
 pub use koudai_core::card::CardKind;
 pub use payments::{
-    How, LandingPage, Method, PayPage, PayResultPage, PayState, ReturningPage, ScanPage, TopUpPage,
-    TopUpResultPage, TopUpState, Unusable, Way,
+    Confirming, How, LandingPage, Method, PayPage, PayResultPage, PayState, ReturningPage, ScanPage,
+    TopUpPage, TopUpResultPage, TopUpState, Unusable, Way,
 };
 pub use pieces::{Amount, CardLine, Icon, Refused};
 pub use records::{

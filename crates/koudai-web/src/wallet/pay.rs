@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use super::confirming::{by_passkey, confirmation};
 use super::elsewhere::{Elsewhere, GuestAt, Open, opened, to_be_asked};
 use super::fields::{Chosen, Fields, SentTo};
-use super::pages::{PayPage, PayResultPage, PayState, Refused, Way};
+use super::pages::{Confirming, PayPage, PayResultPage, PayState, Refused, Way};
 use super::purse::{self, Purse};
 use super::return_to::{Outcome, way_back};
 use super::top_up::{failure, outcome};
@@ -125,6 +125,7 @@ impl View {
         let refusal = refusal.or_else(|| earlier.and_then(|attempt| failure(visit, attempt)));
         let tried = chosen.clone().or_else(|| earlier.map(|attempt| attempt.card.wire()));
         let chosen = chosen.or_else(|| visit.last_method.clone());
+        let by_passkey = self.by_passkey && passkeys::are_offered(visit);
         let page = PayPage {
             l: visit.l,
             token: self.token.clone(),
@@ -137,8 +138,7 @@ impl View {
             methods: standing.purse.methods_by_hand(visit, standing.order.amount),
             chosen,
             failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
-            has_payment_password: self.has_payment_password,
-            by_passkey: self.by_passkey && passkeys::are_offered(visit),
+            confirming: Confirming::of(self.has_payment_password, by_passkey),
             refused: refusal.map(|r| standing.refused(visit, r)),
             back: self.back(visit, Outcome::Cancelled),
         };

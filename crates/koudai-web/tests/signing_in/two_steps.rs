@@ -2,6 +2,7 @@
 
 use koudai_core::rows::{CodePurpose, SecondStep};
 use koudai_core::time::{DAY, MINUTE};
+use koudai_store::Reader;
 use serde_json::json;
 
 use crate::authenticator::Authenticator;
@@ -157,7 +158,7 @@ async fn codes_to_phone_and_address_are_two_steps() {
     let mut phone = house.signed_in(PHONE).await;
     let needs = phone.post("/security/two-steps/codes", &[("on", "yes")]).await;
     assert_eq!(needs.refusal(), "SECOND_STEP_NEEDS_EMAIL");
-    house.give_email(&mut phone, EMAIL).await;
+    house.give_email(&phone, EMAIL).await;
     let on = phone.post("/security/two-steps/codes", &[("on", "yes")]).await;
     assert!(on.text.contains("data-recovery-code"), "{}", on.text);
     house.clock.advance(DAY);
@@ -186,7 +187,7 @@ async fn a_passkey_is_both_steps_and_nothing_is_set_up_in_a_session_that_was_fou
     let answer = passkey.answer(&options);
     assert_eq!(other.post("/login/passkey", &[("answer", &answer)]).await.location, "/");
     house.later();
-    let before = house.rig.app.engine.read(|r| r.all::<SecondStep>()).await.unwrap();
+    let before = house.rig.app.engine.read(Reader::all::<SecondStep>).await.unwrap();
     for (path, fields) in [
         ("/security/two-steps/app", &[][..]),
         ("/security/two-steps/app/confirm", &[("code", "123456")]),
@@ -197,5 +198,5 @@ async fn a_passkey_is_both_steps_and_nothing_is_set_up_in_a_session_that_was_fou
         let reply = other.post(path, fields).await;
         assert!(reply.location.starts_with("/security/proof?next=/security"), "{path}: {}", reply.refusal());
     }
-    assert_eq!(house.rig.app.engine.read(|r| r.all::<SecondStep>()).await.unwrap(), before);
+    assert_eq!(house.rig.app.engine.read(Reader::all::<SecondStep>).await.unwrap(), before);
 }

@@ -141,6 +141,28 @@ pub struct ReturningPage {
     pub url: String,
 }
 
+/// What a payment may be confirmed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirming {
+    /// Nothing yet: the button leads to setting a payment password.
+    Nothing,
+    /// The payment password.
+    Password,
+    /// That, or a passkey.
+    PasskeyToo,
+}
+
+impl Confirming {
+    /// Of somebody who has these.
+    pub const fn of(payment_password: bool, passkey: bool) -> Self {
+        match (payment_password, passkey) {
+            (false, _) => Self::Nothing,
+            (true, false) => Self::Password,
+            (true, true) => Self::PasskeyToo,
+        }
+    }
+}
+
 /// `GET /pay/{token}` of an order that can be paid, and a refused `POST` of one.
 #[derive(Template)]
 #[template(path = "pay.html")]
@@ -167,10 +189,8 @@ pub struct PayPage {
     pub chosen: Option<String>,
     /// The card that was just refused: it is not chosen again by itself.
     pub failed: Option<String>,
-    /// Whether a payment password is set; the button leads there if not.
-    pub has_payment_password: bool,
-    /// Whether a passkey may confirm it.
-    pub by_passkey: bool,
+    /// What it may be confirmed by.
+    pub confirming: Confirming,
     /// What was refused.
     pub refused: Option<Refused>,
     /// Back to the merchant's page or app without paying, for those who came from there; checked by the handler.

@@ -94,7 +94,7 @@ pub struct TwoStepsPage {
     /// The phone, masked.
     pub phone: String,
     /// How many recovery codes are left, if there is a second step.
-    pub recovery_left: Option<u8>,
+    pub recovery_left: Option<usize>,
     /// What was refused.
     pub refused: Option<Refused>,
 }
