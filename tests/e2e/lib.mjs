@@ -241,7 +241,16 @@ let shotNumber = 0;
 /** A numbered picture of a page, with all motion over. Those of the main job come first, the others after their file's name. */
 export async function shot(page, name) {
   shotNumber += 1;
-  await page.evaluate(() => document.fonts.ready);
   const number = String(shotNumber).padStart(2, "0");
-  await page.screenshot({ path: join(shots, `${file === "main" ? "" : `${file}-`}${number}-${name}.png`), animations: "disabled" });
+  const path = join(shots, `${file === "main" ? "" : `${file}-`}${number}-${name}.png`);
+  // A page that is just being opened, or comes back from behind another, now and then gives no picture: nothing is wrong with it.
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await page.waitForLoadState("load");
+      await page.evaluate(() => document.fonts.ready);
+      return await page.screenshot({ path, animations: "disabled", timeout: 8_000 });
+    } catch (error) {
+      if (tries === 3) throw error;
+    }
+  }
 }

@@ -2,6 +2,7 @@
 // and the security centre, where all of that is set up.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -196,6 +197,115 @@ test("a person signs in by every way there is, each set up in the security centr
   await shot(stranger.page, "security-dark");
   assert.deepEqual(stranger.problems, []);
   await stranger.context.close();
+});
+
+/** What an authenticator app with this secret shows, so many half minutes from now (RFC 6238). */
+function shownBy(secret, ahead = 0) {
+  const bits = [...secret].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigInt64BE(BigInt(Math.floor(Date.now() / 30_000) + ahead));
+  const mac = createHmac("sha1", key).update(step).digest();
+  return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+}
+
+test("two steps: an app, recovery codes, codes to phone and address, each on a device that is new", async () => {
+  const number = freshNumber();
+  const address = `ben.${number}@mail.example`;
+  const own = await device();
+  const { page } = own;
+  await signInByPhone(page, number);
+  await page.waitForURL(/payment-password/);
+  await page.goto(`${wallet}/security`);
+  await page.locator('a[href="/security/two-steps"]').tap();
+  await page.waitForURL(/two-steps$/);
+  await shot(page, "two-steps-off");
+  await page.locator('a[href="/security/two-steps/app"]').tap();
+  await page.waitForURL(/two-steps\/app$/);
+  await shot(page, "app-off");
+  await press(page, "#app-offer");
+  const secret = await page.locator("[data-secret]").getAttribute("data-secret");
+  await shot(page, "app-new");
+  const link = new URL(await page.locator('a[href^="otpauth:"]').getAttribute("href"));
+  assert.deepEqual([link.searchParams.get("secret"), link.searchParams.get("digits"), link.searchParams.get("period")], [secret, "6", "30"]);
+  assert.ok(!link.href.includes(number), "an app shows the number masked");
+  const wrong = String((Number(shownBy(secret)) + 1) % 1_000_000).padStart(6, "0");
+  await page.fill("[name=code]", wrong);
+  await press(page, "#app-confirm");
+  await page.waitForSelector('[data-refusal="SECOND_STEP_WRONG"]');
+  await page.fill("[name=code]", shownBy(secret));
+  await press(page, "#app-confirm");
+  await page.waitForSelector("[data-recovery-code]");
+  await shot(page, "recovery-codes");
+  const codes = await page.locator("[data-recovery-code]").allInnerTexts();
+  assert.equal(codes.length, 10);
+  await page.locator(".dock .go").tap();
+  await page.waitForURL(/two-steps$/);
+  await shot(page, "two-steps-app");
+
+  // By the app, on a new device; the code that set it up is used.
+  const other = await device({ locale: "en-GB", colorScheme: "dark" });
+  await signInByPhone(other.page, number);
+  await other.page.waitForURL(/login\/second/);
+  await shot(other.page, "second-app-dark");
+  await other.page.fill("[name=code]", wrong);
+  await press(other.page, "#second");
+  await other.page.waitForSelector('[data-refusal="SECOND_STEP_WRONG"]');
+  await shot(other.page, "second-refused-dark");
+  await other.page.fill("[name=code]", shownBy(secret, 1));
+  await press(other.page, "#second");
+  await other.page.waitForURL(/payment-password/);
+
+  // Codes by mail as well: the address first.
+  await page.goto(`${wallet}/security/email`);
+  await page.fill("#email-code [name=email]", address);
+  await press(page, "#email-code");
+  const mail = await relay.inbox.next(address, 0);
+  await page.fill("#email [name=code]", mail.code);
+  await press(page, "#email");
+  await page.waitForURL(/\/security$/);
+  await page.goto(`${wallet}/security/two-steps`);
+  await page.locator("#two-steps-codes button").tap();
+  await page.waitForSelector("#two-steps-codes [value=no]", { state: "attached" });
+  await shot(page, "two-steps-on");
+
+  const third = await device();
+  await signInByPhone(third.page, number);
+  await third.page.waitForURL(/login\/second/);
+  await third.page.locator('a[href*="by=code"]').tap();
+  await third.page.waitForSelector("#second-code .go");
+  await shot(third.page, "second-code");
+  await press(third.page, "#second-code");
+  const letter = await relay.inbox.next(address, 1);
+  assert.match(letter.text, /两步验证/);
+  await third.page.waitForSelector("#second");
+  await third.page.fill("[name=code]", letter.code);
+  await shot(third.page, "second-code-sent");
+  await press(third.page, "#second");
+  await third.page.waitForURL(/payment-password/);
+
+  // And by a recovery code, once.
+  for (const [at, works] of [[codes[2].toLowerCase().replace("-", " "), true], [codes[2], false]]) {
+    const fourth = await device();
+    await signInByPhone(fourth.page, number);
+    await fourth.page.waitForURL(/login\/second/);
+    await fourth.page.locator('a[href*="by=recovery"]').tap();
+    await fourth.page.fill("[name=code]", at);
+    if (works) await shot(fourth.page, "second-recovery");
+    await press(fourth.page, "#second");
+    if (works) await fourth.page.waitForURL(/payment-password/);
+    else await fourth.page.waitForSelector('[data-refusal="SECOND_STEP_WRONG"]');
+    assert.deepEqual(fourth.problems, []);
+    await fourth.context.close();
+  }
+
+  // Proof takes the second step too.
+  await other.page.goto(`${wallet}/security`);
+  await shot(other.page, "security-two-steps-dark");
+  for (const each of [own, other, third]) {
+    assert.deepEqual(each.problems, []);
+    await each.context.close();
+  }
 });
 
 test("an address that no account has is answered alike, and nobody is written to", async () => {
