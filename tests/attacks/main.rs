@@ -3,12 +3,16 @@
 #![allow(dead_code, reason = "each test binary uses its own part of the house")]
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+#[path = "../../crates/koudai-web/tests/signing_in/authenticator.rs"]
+mod authenticator;
 #[path = "../../crates/koudai-web/tests/signing_in/house.rs"]
 mod house;
 #[path = "../../crates/koudai-web/tests/rig/mod.rs"]
 mod rig;
 
+mod confirming;
 mod enumeration;
 mod guessing;
 mod requests;
 mod sessions;
+mod two_steps;

@@ -14,8 +14,8 @@ use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
     Agreement, Allowance, Attempt, AttemptNumber, Balance, Card, CodePayment, Delivery, DeliveryKey,
     DeliveryOutcome, HalfSession, MerchantCertificate, Message, NoticeCursor, NoticeKey, NoticeRetry,
-    NoticeTally, OneTimeCode, OpenAttempt, OrderCode, Passkey, PayerCode, Refund, StaticCode, UsedChallenge,
-    UsedLoginCode, WaitingTransfer, WaitingWithdrawal,
+    NoticeTally, OneTimeCode, OpenAttempt, OrderCode, Passkey, PayerCode, Refund, Session, StaticCode,
+    UsedChallenge, UsedLoginCode, WaitingTransfer, WaitingWithdrawal,
 };
 use koudai_core::time::Timestamp;
 
@@ -579,6 +579,14 @@ impl Reader {
     /// # Errors
     /// As `get`.
     pub fn expired_challenges(&self, now: Timestamp, limit: i64) -> Result<Vec<UsedChallenge>, StoreError> {
+        self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Sessions that have ended.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn expired_sessions(&self, now: Timestamp, limit: i64) -> Result<Vec<Session>, StoreError> {
         self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
     }
 

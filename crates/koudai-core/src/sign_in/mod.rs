@@ -40,7 +40,7 @@ pub use second_step::{
     RenewRecoveryCodes, RequestSecondCode, SecondAnswer, SetSecondByCode, SweepHalfSessions, app_secret,
     other_contact, recovery_code,
 };
-pub use sent::{SENT_KEPT_MS, SweepSentCodes};
+pub use sent::{SENT_KEPT_MS, SESSION_KEPT_MS, SweepSentCodes, SweepSessions};
 
 /// A code lives five minutes (at most ten: OWASP ASVS 6.5.5).
 pub const CODE_LIFE_MS: i64 = 5 * MINUTE;

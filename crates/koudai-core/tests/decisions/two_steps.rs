@@ -11,7 +11,7 @@ use koudai_core::sign_in::{
     Asker, ConfirmApp, FinishSignIn, HALF_SESSION_LIFE_MS, OfferApp, PasswordAnswer, ProveByCode,
     ProveBySecondStep, RECOVERY_CODES, RemoveApp, RemoveEmail, RenewRecoveryCodes, RequestCode, RequestProof,
     RequestSecondCode, SecondAnswer, SetLoginPassword, SetSecondByCode, SignIn, SignInByPasskey, SignedIn,
-    SweepHalfSessions, app_secret,
+    SweepHalfSessions, SweepSessions, app_secret,
 };
 use koudai_core::time::{DAY, MINUTE, SECOND, Timestamp};
 use sha1::Sha1;
@@ -342,4 +342,17 @@ fn a_payment_password_is_reset_by_all_of_it_where_there_are_two_steps() {
     ledger.submit(&reset).unwrap();
     let remove = RemoveCard { person, card, pin: pin(PIN) };
     assert_eq!(ledger.refusal(&remove), Refusal::PaymentPasswordNotSet, "and nothing else was given away");
+}
+
+#[test]
+fn sessions_are_forgotten_a_day_after_they_ended_and_no_sooner() {
+    let mut ledger = house();
+    let life = ledger.policy.session_life_ms;
+    let sweep = SweepSessions { tokens: vec![SESSION, [9; 32]] };
+    ledger.advance(life + DAY - 1);
+    ledger.submit(&sweep).unwrap();
+    assert_eq!(ledger.all::<Session>().len(), 1);
+    ledger.advance(1);
+    ledger.submit(&sweep).unwrap();
+    assert!(ledger.all::<Session>().is_empty());
 }

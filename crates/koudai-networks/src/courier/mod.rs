@@ -25,10 +25,10 @@ use koudai_core::login_code::{SweepLoginCodes, USED_CODE_KEPT_MS};
 use koudai_core::order::SweepCodes;
 use koudai_core::payer_code::SweepPayerCodes;
 use koudai_core::sign_in::{
-    CHALLENGE_KEPT_MS, ENDED_KEPT_MS, SENT_KEPT_MS, SweepAllowances, SweepChallenges, SweepHalfSessions,
-    SweepSentCodes,
+    CHALLENGE_KEPT_MS, ENDED_KEPT_MS, SENT_KEPT_MS, SESSION_KEPT_MS, SweepAllowances, SweepChallenges,
+    SweepHalfSessions, SweepSentCodes, SweepSessions,
 };
-use koudai_core::state::Event;
+use koudai_core::state::{Command, Event};
 use koudai_engine::Engine;
 use koudai_store::StoreError;
 use tokio::sync::broadcast::error::RecvError;
@@ -99,6 +99,17 @@ impl<T: Clone + Eq + Hash> Claims<T> {
     fn free(&self, thing: &T) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(thing);
     }
+}
+
+/// What came of a sweep of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Swept {
+    /// There was no more than was taken.
+    All,
+    /// There may be more.
+    Full,
+    /// It is put off.
+    Failed,
 }
 
 /// Starts the courier. It runs until the runtime ends; whatever is under way then is taken up at the next start.
@@ -195,10 +206,10 @@ impl Courier {
     /// Whether there may be more. A busy engine only puts a sweep off.
     async fn sweep_round(&self) -> Result<bool, StoreError> {
         let (now, policy) = (self.engine.now(), self.engine.policy());
-        let (codes, shown) = (now.plus(-policy.code_kept_ms), now.plus(-policy.payer_code_kept_ms));
-        let used = now.plus(-USED_CODE_KEPT_MS);
-        let (answered, ended) = (now.plus(-CHALLENGE_KEPT_MS), now.plus(-ENDED_KEPT_MS));
-        let sent = now.plus(-SENT_KEPT_MS);
+        let before = |kept_ms: i64| now.plus(-kept_ms);
+        let (codes, shown) = (before(policy.code_kept_ms), before(policy.payer_code_kept_ms));
+        let (used, answered) = (before(USED_CODE_KEPT_MS), before(CHALLENGE_KEPT_MS));
+        let (ended, sent, over) = (before(ENDED_KEPT_MS), before(SENT_KEPT_MS), before(SESSION_KEPT_MS));
         let found = self.engine.read(move |r| {
             Ok((
                 r.expired_codes(codes, TAKE)?,
@@ -208,42 +219,39 @@ impl Courier {
                 r.ended_allowances(ended, TAKE)?,
                 r.codes_sent_by(sent, TAKE)?,
                 r.expired_half_sessions(now, TAKE)?,
+                r.expired_sessions(over, TAKE)?,
             ))
         });
-        let (codes, shown, used, answered, ended, sent, half) = found.await?;
-        let most =
-            [codes.len(), shown.len(), used.len(), answered.len(), ended.len(), sent.len(), half.len()];
-        let most = most.into_iter().max().unwrap_or_default();
-        let mut swept = true;
-        if !codes.is_empty() {
-            let tokens = codes.into_iter().map(|code| code.token).collect();
-            swept &= self.engine.submit(SweepCodes { tokens }).await.is_ok();
+        let (codes, shown, used, answered, ended, sent, half, over) = found.await?;
+        let each = [
+            self.swept(codes, |code| code.token, |tokens| SweepCodes { tokens }).await,
+            self.swept(shown, |code| code.hash, |hashes| SweepPayerCodes { hashes }).await,
+            self.swept(used, |code| code.token, |tokens| SweepLoginCodes { tokens }).await,
+            self.swept(answered, |challenge| challenge.token, |tokens| SweepChallenges { tokens }).await,
+            self.swept(ended, |allowance| allowance.key, |keys| SweepAllowances { keys }).await,
+            self.swept(sent, |code| code.key, |keys| SweepSentCodes { keys }).await,
+            self.swept(half, |half| half.token_hash, |tokens| SweepHalfSessions { tokens }).await,
+            self.swept(over, |session| session.token_hash, |tokens| SweepSessions { tokens }).await,
+        ];
+        Ok(each.iter().all(|swept| *swept != Swept::Failed) && each.contains(&Swept::Full))
+    }
+
+    /// Has rows taken away that are of no use any more.
+    async fn swept<R, K, C: Command>(
+        &self,
+        rows: Vec<R>,
+        key: impl Fn(R) -> K,
+        command: impl FnOnce(Vec<K>) -> C,
+    ) -> Swept {
+        let full = i64::try_from(rows.len()).is_ok_and(|count| count >= TAKE);
+        if rows.is_empty() {
+            return Swept::All;
         }
-        if !shown.is_empty() {
-            let hashes = shown.into_iter().map(|code| code.hash).collect();
-            swept &= self.engine.submit(SweepPayerCodes { hashes }).await.is_ok();
+        match self.engine.submit(command(rows.into_iter().map(key).collect())).await {
+            Err(_) => Swept::Failed,
+            Ok(_) if full => Swept::Full,
+            Ok(_) => Swept::All,
         }
-        if !used.is_empty() {
-            let tokens = used.into_iter().map(|code| code.token).collect();
-            swept &= self.engine.submit(SweepLoginCodes { tokens }).await.is_ok();
-        }
-        if !answered.is_empty() {
-            let tokens = answered.into_iter().map(|challenge| challenge.token).collect();
-            swept &= self.engine.submit(SweepChallenges { tokens }).await.is_ok();
-        }
-        if !sent.is_empty() {
-            let keys = sent.into_iter().map(|code| code.key).collect();
-            swept &= self.engine.submit(SweepSentCodes { keys }).await.is_ok();
-        }
-        if !ended.is_empty() {
-            let keys = ended.into_iter().map(|allowance| allowance.key).collect();
-            swept &= self.engine.submit(SweepAllowances { keys }).await.is_ok();
-        }
-        if !half.is_empty() {
-            let tokens = half.into_iter().map(|half| half.token_hash).collect();
-            swept &= self.engine.submit(SweepHalfSessions { tokens }).await.is_ok();
-        }
-        Ok(swept && i64::try_from(most).is_ok_and(|most| most >= TAKE))
     }
 
     /// A look that failed is said in the log and taken again.

@@ -1,4 +1,4 @@
--- Two-step verification: what people have set up for it, and sign-ins that wait for it.
+-- Two-step verification: what people have set up for it, and sign-ins that wait for it; sessions that are over, found.
 CREATE TABLE IF NOT EXISTS half_session (
     token_hash BYTEA NOT NULL PRIMARY KEY CHECK (octet_length(token_hash) = 32),
     person BIGINT NOT NULL,
@@ -18,3 +18,5 @@ CREATE TABLE IF NOT EXISTS second_step (
     recovery BYTEA CHECK (octet_length(recovery) = 16),
     recovery_used BIGINT NOT NULL CHECK (recovery_used >= 0)
 );
+
+CREATE INDEX IF NOT EXISTS session_by_expiry ON session (expires_at);

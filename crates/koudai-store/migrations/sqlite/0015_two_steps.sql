@@ -1,4 +1,4 @@
--- Two-step verification: what people have set up for it, and sign-ins that wait for it.
+-- Two-step verification: what people have set up for it, and sign-ins that wait for it; sessions that are over, found.
 CREATE TABLE half_session (
     token_hash BLOB    NOT NULL PRIMARY KEY CHECK (length(token_hash) = 32),
     person     INTEGER NOT NULL,
@@ -18,3 +18,5 @@ CREATE TABLE second_step (
     recovery      BLOB    CHECK (length(recovery) = 16),
     recovery_used INTEGER NOT NULL CHECK (recovery_used >= 0)
 ) STRICT;
+
+CREATE INDEX session_by_expiry ON session (expires_at);
