@@ -36,7 +36,7 @@ impl From<Pin> for Confirmation {
     }
 }
 
-/// What is confirmed: all of what its person was shown.
+/// What is confirmed: who is paid, how much it is, what it costs and where it comes from or goes to.
 #[derive(Clone, Copy, Debug)]
 pub enum Act<'a> {
     /// Paying an order.
@@ -58,6 +58,8 @@ pub enum Act<'a> {
         card: CardId,
         /// How much.
         amount: Money,
+        /// What it costs.
+        fee: Money,
     },
     /// Withdrawing.
     Withdraw {
@@ -69,6 +71,8 @@ pub enum Act<'a> {
         amount: Money,
         /// When it is sent.
         speed: Speed,
+        /// What it costs.
+        fee: Money,
     },
 }
 
@@ -97,14 +101,16 @@ impl<'a> Act<'a> {
                 let (word, currency) = (word.as_bytes(), currency.as_bytes());
                 parts_hash(&[b"pay", &person, &order, &payee, &minor, currency, word, &card, &from_balance])
             }
-            Self::TopUp { number, card, amount } => {
-                let ((minor, currency), card) = (money(amount), card.0.to_be_bytes());
-                parts_hash(&[b"top up", &person, number.as_bytes(), &card, &minor, currency.as_bytes()])
+            Self::TopUp { number, card, amount, fee } => {
+                let ((minor, currency), card, fee) = (money(amount), card.0.to_be_bytes(), money(fee).0);
+                let (number, currency) = (number.as_bytes(), currency.as_bytes());
+                parts_hash(&[b"top up", &person, number, &card, &minor, currency, &fee])
             }
-            Self::Withdraw { number, card, amount, speed } => {
-                let ((minor, currency), card) = (money(amount), card.0.to_be_bytes());
-                let (number, speed) = (number.as_bytes(), speed.word().as_bytes());
-                parts_hash(&[b"withdraw", &person, number, &card, &minor, currency.as_bytes(), speed])
+            Self::Withdraw { number, card, amount, speed, fee } => {
+                let ((minor, currency), card, fee) = (money(amount), card.0.to_be_bytes(), money(fee).0);
+                let (number, currency, speed) =
+                    (number.as_bytes(), currency.as_bytes(), speed.word().as_bytes());
+                parts_hash(&[b"withdraw", &person, number, &card, &minor, currency, speed, &fee])
             }
         }
     }
@@ -205,9 +211,11 @@ mod tests {
         }
         for (number, card, amount) in [("one", 7, 100), ("two", 7, 100), ("one", 8, 100), ("one", 7, 101)] {
             let (card, amount) = (CardId(card), fen(amount));
-            digests.push(Act::TopUp { number, card, amount }.digest(PersonId(1)));
-            for speed in [Speed::RealTime, Speed::NextDay] {
-                digests.push(Act::Withdraw { number, card, amount, speed }.digest(PersonId(1)));
+            for fee in [fen(0), fen(1)] {
+                digests.push(Act::TopUp { number, card, amount, fee }.digest(PersonId(1)));
+                for speed in [Speed::RealTime, Speed::NextDay] {
+                    digests.push(Act::Withdraw { number, card, amount, speed, fee }.digest(PersonId(1)));
+                }
             }
         }
         let count = digests.len();

@@ -6,9 +6,9 @@
 use crate::id::PersonId;
 use crate::identity::Contact;
 use crate::refusal::Refusal;
-use crate::rows::{CodeKey, CodePurpose, Language, PaymentPassword, Person};
+use crate::rows::{CodeKey, CodePurpose, Language, OneTimeCode, PaymentPassword, Person};
 use crate::secret::Secret;
-use crate::sign_in::{CodeWanted, Count, Counted, holder, proven, second_step, send_code, use_code};
+use crate::sign_in::{CodeWanted, Count, Counted, holder, judge_code, proven, second_step, send_code};
 use crate::state::{Command, OrStop, Stop, Tx, keyed_mac, keyed_mac_matches};
 use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
@@ -177,7 +177,8 @@ impl Command for RequestReset {
 }
 
 /// Proves that whoever resets the payment password is its holder: by a code to their phone, and by the whole number of a card of
-/// theirs, of which this wallet shows the end only (domain rule 6). It lets the session set a new one for a while.
+/// theirs, of which this wallet shows the end only
+/// (domain rule 6) and which has been bound for a while. It lets the session set a new one for a while.
 #[derive(Debug)]
 pub struct ProveForReset {
     /// SHA-256 of the session's token.
@@ -203,18 +204,24 @@ impl Command for ProveForReset {
             return Err(Refusal::ProofNeeded.into());
         }
         let owner = tx.rows().card_owner.get(&self.card_mac).or_stop()?;
-        let is_theirs = owner.is_some_and(|owner| owner.person == person.id && owner.card.is_some());
+        let card = owner.filter(|owner| owner.person == person.id).and_then(|owner| owner.card);
+        let card =
+            card.map_or(Ok(None), |card| tx.rows().card.get(&card).map(Option::<&_>::cloned)).or_stop()?;
+        // One that was bound a moment ago may be whoever found the session open.
+        let age_ms = tx.policy().safety.reset_card_age_ms;
+        let is_theirs = card.is_some_and(|card| now.since(card.bound_at) >= age_ms);
         let wrong = Count::read(tx, Counted::WrongCards, &person.id.0.to_be_bytes())?;
         let key = reset_code_key(&person);
-        tx.rows().one_time_code.get(&key).or_stop()?;
         if let Some(wait_s) = wrong.wait_s(now, WRONG_CARDS_MOST) {
             return Err(Refusal::ResetPaused { wait_s }.into());
         }
+        // Whoever has not got the phone tries no cards.
+        let code = judge_code(tx, &key, &self.session, &self.code)?;
         if !is_theirs {
             wrong.add(tx, DAY);
             return Err(Refusal::CardNumberNotYours.into());
         }
-        use_code(tx, &key, &self.session, &self.code)?;
+        tx.rows().one_time_code.put(OneTimeCode { tries_left: 0, ..code });
         session.may_renew_until = now.plus(RENEWAL_LIFE_MS);
         tx.rows().session.put(session);
         Ok(())

@@ -61,10 +61,11 @@ impl Command for StartTopUp {
             Some(_) => wallet_of(tx, self.person, self.card)?,
         };
         let tally = money_tally::with(tx, self.person, Passage::TopUp, self.amount)?;
-        let act = Act::TopUp { number: &self.number, card: self.card, amount: self.amount };
+        let fee = tx.policy().top_up_fee(self.amount);
+        let act = Act::TopUp { number: &self.number, card: self.card, amount: self.amount, fee };
         self.confirmed.check(tx, self.person, &act)?;
         let mut attempt = attempt::new(tx, AttemptKind::TopUp, &card, self.amount);
-        attempt.fee = tx.policy().top_up_fee(self.amount);
+        attempt.fee = fee;
         match &self.at {
             None => attempt::open(tx, attempt.clone()),
             Some(at) => attempt::open_for(tx, attempt.clone(), PAY_ELSEWHERE_MS, Some(at.clone())),

@@ -133,7 +133,7 @@ impl Command for StartWithdrawal {
             return Err(Refusal::InsufficientBalance { short_by }.into());
         }
         let Self { number, amount, speed, .. } = self;
-        let act = Act::Withdraw { number, card: self.card, amount: *amount, speed: *speed };
+        let act = Act::Withdraw { number, card: self.card, amount: *amount, speed: *speed, fee };
         self.confirmed.check(tx, self.person, &act)?;
 
         let mut withdrawal = Withdrawal {

@@ -142,6 +142,7 @@ fn two_steps(l: Lang, add: &mut Add) {
         app_since,
         by_code,
         email: email.map(str::to_owned),
+        email_offered: true,
         phone: "138****8000".into(),
         recovery_left,
         refused: None,

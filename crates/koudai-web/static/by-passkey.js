@@ -5,10 +5,13 @@ import { say } from "./say.js";
 
 const LAST = "pays by passkey";
 const button = document.querySelector("[data-by-passkey]");
-const { form } = button;
-const note = form.querySelector("[data-pin] [data-note]");
+const form = button?.form;
+const note = form?.querySelector("[data-pin] [data-note]");
 const instead = say("未识别，请用支付密码", "Not recognised, use your payment password");
 let busy = false;
+
+// What the server said, in its own words.
+class Refused extends Error {}
 
 function last(set) {
   try {
@@ -24,9 +27,12 @@ function tell(text, bad = true) {
 
 // What the form says now, confirmed: what to post of it, or null if its owner thought better of it.
 async function answered() {
+  const fields = new URLSearchParams(new FormData(form));
+  // What was begun with the keys is nobody's business here.
+  fields.delete("payment_password");
   const reply = await fetch(`${form.getAttribute("action")}/passkey`, {
     method: "POST",
-    body: new URLSearchParams(new FormData(form)),
+    body: fields,
     headers: { Accept: "application/json" },
     credentials: "same-origin",
     cache: "no-store",
@@ -34,7 +40,7 @@ async function answered() {
   const body = await reply.json();
   if (reply.ok) return get(body);
   if (body.code === "SIGNED_OUT") location.assign(`/login?next=${location.pathname}`);
-  throw new Error(body.code);
+  throw new Refused(body.title);
 }
 
 async function confirm() {
@@ -48,15 +54,15 @@ async function confirm() {
     if (!posted) return tell(say("请输入支付密码", "Enter your payment password"), false);
     form.elements.passkey.value = JSON.stringify(posted);
     form.requestSubmit();
-  } catch {
-    tell(instead);
+  } catch (error) {
+    tell(error instanceof Refused ? error.message : instead);
   } finally {
     busy = false;
     button.disabled = false;
   }
 }
 
-if (await canUse()) {
+if (button && (await canUse())) {
   button.hidden = false;
   button.addEventListener("click", confirm);
   form.querySelector("[data-open]").addEventListener("click", () => {

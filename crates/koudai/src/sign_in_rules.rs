@@ -5,7 +5,7 @@ use koudai_core::state::Policy;
 
 use crate::rules::{self, Named, Rule};
 
-const RULES: [Named; 11] = [
+const RULES: [Named; 12] = [
     ("code-gap", Rule::Seconds(|p| &mut p.safety.code_gap_ms)),
     ("codes-an-hour", Rule::Count(|p| &mut p.safety.codes_an_hour)),
     ("codes-a-day", Rule::Count(|p| &mut p.safety.codes_a_day)),
@@ -17,6 +17,7 @@ const RULES: [Named; 11] = [
     ("pause", Rule::Seconds(|p| &mut p.safety.pause_ms)),
     ("proof-life", Rule::Seconds(|p| &mut p.safety.proof_life_ms)),
     ("passkeys", Rule::Count(|p| &mut p.safety.passkeys_most)),
+    ("card-age", Rule::Seconds(|p| &mut p.safety.reset_card_age_ms)),
 ];
 
 /// The default with the rules as an operator writes them.

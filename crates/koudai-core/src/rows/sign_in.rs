@@ -169,6 +169,10 @@ row_types! {
         app_since: Option<Timestamp>,
         /// What the secret of an app is derived from that has not shown a code of it yet.
         app_offered: Option<[u8; 16]>,
+        /// The session it was offered in.
+        offered_by: Option<[u8; 32]>,
+        /// When.
+        offered_at: Timestamp,
         /// The last step of which a code was used: no earlier one counts.
         last_step: i64,
         /// Wrong codes of the app in a row.
@@ -179,6 +183,8 @@ row_types! {
         recovery: Option<[u8; 16]>,
         /// Those that were used, a bit each.
         recovery_used: u16,
+        /// Since when there is a second step: devices signed in on before are new to it.
+        since: Timestamp,
     }
 
     /// How often something was done of what may be done only so often; deleted some time after it ended. Source.

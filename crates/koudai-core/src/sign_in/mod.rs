@@ -19,7 +19,7 @@ use crate::rows::{
 };
 use crate::secret::Secret;
 use crate::state::{Command, Event, Keys, OrStop, Stop, Tx, keyed_mac};
-use crate::time::{HOUR, MINUTE, SECOND, Timestamp};
+use crate::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 
 use allowance::CodeCounts;
 pub(crate) use allowance::{Count, Counted};
@@ -38,7 +38,7 @@ pub use proof::{ProveByCode, ProveByPasskey, RequestProof};
 pub use second_step::{
     ConfirmApp, FinishSignIn, HALF_SESSION_LIFE_MS, OfferApp, ProveBySecondStep, RECOVERY_CODES, RemoveApp,
     RenewRecoveryCodes, RequestSecondCode, SecondAnswer, SetSecondByCode, SweepHalfSessions, app_secret,
-    other_contact, recovery_code,
+    other_contact, recovery_code, takes_code,
 };
 pub use sent::{SENT_KEPT_MS, SESSION_KEPT_MS, SweepSentCodes, SweepSessions};
 
@@ -76,6 +76,8 @@ pub struct Safety {
     pub proof_life_ms: i64,
     /// How many passkeys a person may have.
     pub passkeys_most: u8,
+    /// How long a card has to have been bound before its number helps to reset the payment password, ms.
+    pub reset_card_age_ms: i64,
 }
 
 impl Safety {
@@ -92,6 +94,7 @@ impl Safety {
         pause_ms: 15 * MINUTE,
         proof_life_ms: 5 * MINUTE,
         passkeys_most: 10,
+        reset_card_age_ms: DAY,
     };
 }
 
@@ -197,6 +200,21 @@ pub(crate) fn use_code(
     request: &[u8; 32],
     code: &Secret<String>,
 ) -> Result<(), Stop<Refusal>> {
+    let row = judge_code(tx, key, request, code)?;
+    tx.rows().one_time_code.put(OneTimeCode { tries_left: 0, ..row });
+    Ok(())
+}
+
+/// The row of a code that is right, which is not used up by it. A wrong try stays counted though the decision refuses.
+///
+/// # Errors
+/// As `use_code`.
+pub(crate) fn judge_code(
+    tx: &mut Tx<'_>,
+    key: &CodeKey,
+    request: &[u8; 32],
+    code: &Secret<String>,
+) -> Result<OneTimeCode, Stop<Refusal>> {
     let now = tx.now();
     let row = tx.rows().one_time_code.get(key).or_stop()?.cloned();
     let mut row = row.filter(|row| row.request == *request).ok_or(Refusal::CodeExpired)?;
@@ -210,9 +228,7 @@ pub(crate) fn use_code(
         tx.rows().one_time_code.put(row);
         return Err(Refusal::CodeWrong { tries_left }.into());
     }
-    row.tries_left = 0;
-    tx.rows().one_time_code.put(row);
-    Ok(())
+    Ok(row)
 }
 
 /// Sends a code to sign in by.
@@ -321,7 +337,7 @@ impl Command for SignIn {
         }
         // Whoever reads somebody's mail is not them: an address signs in and proves nothing more. Nor does a phone where there is
         // a second step, which a device that is known is not asked for.
-        let proves = matches!(self.contact, Contact::Phone(_)) && !opening.two_steps;
+        let proves = matches!(self.contact, Contact::Phone(_)) && opening.two_steps_since.is_none();
         Ok(opening.open(tx, person, if proves { now } else { Timestamp(0) }))
     }
 }
@@ -358,8 +374,8 @@ struct Opening {
     has_payment_password: bool,
     /// The device, if its holder has signed in on it before.
     known: Option<Device>,
-    /// Whether the person has a second step.
-    two_steps: bool,
+    /// Since when the person has a second step.
+    two_steps_since: Option<Timestamp>,
 }
 
 impl Opening {
@@ -380,14 +396,14 @@ impl Opening {
             let key = device_key(tx.keys(), person, device);
             known = tx.rows().device.get(&key).or_stop()?.cloned();
         }
-        let two_steps = second_step::of(tx, person)?.is_some();
+        let two_steps_since = second_step::of(tx, person)?.map(|row| row.since);
         tx.rows().half_session.get(&token_hash).or_stop()?;
-        Ok(Self { token_hash, fresh: asker.fresh, has_payment_password, known, two_steps })
+        Ok(Self { token_hash, fresh: asker.fresh, has_payment_password, known, two_steps_since })
     }
 
     /// Whether one step is not enough here.
-    const fn needs_second_step(&self) -> bool {
-        self.two_steps && !self.is_known_device()
+    fn needs_second_step(&self) -> bool {
+        self.two_steps_since.is_some() && !self.is_known_device()
     }
 
     /// Has a session that is not opened yet wait for the second step.
@@ -399,9 +415,10 @@ impl Opening {
         SignedIn { person, has_payment_password, new_device: false, second_step: true }
     }
 
-    /// Whether this person has signed in on this device before.
-    const fn is_known_device(&self) -> bool {
-        self.known.is_some()
+    /// Whether this person has signed in on this device before, and since there is a second step by that.
+    fn is_known_device(&self) -> bool {
+        let since = self.two_steps_since.unwrap_or(Timestamp(0));
+        self.known.as_ref().is_some_and(|device| device.last_at >= since)
     }
 
     /// Opens the session. `proven_at` is when they proved who they are by more than a password.

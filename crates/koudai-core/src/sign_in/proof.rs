@@ -42,10 +42,10 @@ impl Command for RequestProof {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<u32, Stop<Refusal>> {
         let (_, person) = holder(tx, &self.session)?;
-        if second_step::of(tx, person.id)?.is_some() {
-            return second_step::send_proof(tx, &person, self.session, self.language);
-        }
-        let key = code_key(&person);
+        let key = match second_step::of(tx, person.id)? {
+            Some(row) => second_step::proof_key(&row, &person)?,
+            None => code_key(&person),
+        };
         send_code(tx, CodeWanted { key, request: self.session, asker: None, language: self.language })
     }
 }

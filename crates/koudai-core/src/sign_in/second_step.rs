@@ -19,6 +19,8 @@ use crate::time::{MINUTE, SECOND, Timestamp};
 
 /// How long somebody has for the second step, ms.
 pub const HALF_SESSION_LIFE_MS: i64 = 10 * MINUTE;
+/// How long an app may take to show its first code, ms.
+const OFFER_LIFE_MS: i64 = 10 * MINUTE;
 /// How long a code of an authenticator app is shown (RFC 6238, section 4.1), ms.
 const STEP_MS: i64 = 30 * SECOND;
 /// How many steps a phone's clock may be off, either way.
@@ -73,11 +75,29 @@ impl SecondStep {
             app: None,
             app_since: None,
             app_offered: None,
+            offered_by: None,
+            offered_at: Timestamp(0),
             last_step: 0,
             wrong: 0,
             by_code: false,
             recovery: None,
             recovery_used: 0,
+            since: Timestamp(0),
+        }
+    }
+
+    /// What an app's secret is derived from that was offered in this session a while ago at most.
+    pub fn offer(&self, session: &[u8; 32], now: Timestamp) -> Option<[u8; 16]> {
+        let lives = now.since(self.offered_at) < OFFER_LIFE_MS && self.offered_by.as_ref() == Some(session);
+        self.app_offered.filter(|_| lives)
+    }
+
+    /// The same with what was set up or ended: since when it is on, and the recovery codes void without it.
+    fn changed(self, was_on: bool, now: Timestamp) -> Self {
+        match (was_on, self.is_on()) {
+            (false, true) => Self { since: now, ..self },
+            (_, false) => Self { recovery: None, recovery_used: 0, ..self },
+            (true, true) => self,
         }
     }
 
@@ -112,12 +132,18 @@ pub(crate) fn of(tx: &mut Tx<'_>, person: PersonId) -> Result<Option<SecondStep>
     Ok(tx.rows().second_step.get(&person).or_stop()?.filter(|row| row.is_on()).cloned())
 }
 
-/// Where a second code goes: to the one that the first did not go to; as proof, to the address.
+/// Where a second code goes: to the one that the first did not go to; as proof, to the phone, for somebody else may read an address.
 pub fn other_contact(person: &Person, first: Option<&Contact>) -> Option<Contact> {
     match first {
-        Some(Contact::Email(_)) => Some(Contact::Phone(person.phone.clone())),
-        Some(Contact::Phone(_)) | None => person.email.clone().map(Contact::Email),
+        Some(Contact::Phone(_)) => person.email.clone().map(Contact::Email),
+        Some(Contact::Email(_)) | None => Some(Contact::Phone(person.phone.clone())),
     }
+}
+
+/// Whether a code that is sent does: when signing in, if it was set up; as proof, if there is no app, which nothing less stands in
+/// for.
+pub const fn takes_code(row: &SecondStep, as_proof: bool) -> bool {
+    row.by_code && !(as_proof && row.app.is_some())
 }
 
 fn code_key(person: &Person, first: Option<&Contact>) -> Result<CodeKey, Stop<Refusal>> {
@@ -139,12 +165,17 @@ fn check(
 ) -> Result<(), Stop<Refusal>> {
     let code = match answer {
         SecondAnswer::App(code) | SecondAnswer::Recovery(code) => code,
-        SecondAnswer::Code(_) if !row.by_code => return Err(Refusal::SecondStepWrong.into()),
+        SecondAnswer::Code(_) if !takes_code(row, first.is_none()) => {
+            return Err(Refusal::SecondStepWrong.into());
+        }
         SecondAnswer::Code(code) => return use_code(tx, &code_key(person, first)?, request, code),
     };
     let now = tx.now();
     let safety = tx.policy().safety;
-    let tried = Count::read(tx, Counted::WrongSecondSteps, &person.id.0.to_be_bytes())?;
+    // In a session of their own nobody is held up by what strangers try elsewhere.
+    let person_key = person.id.0.to_be_bytes();
+    let whose: &[u8] = if first.is_none() { request } else { &person_key };
+    let tried = Count::read(tx, Counted::WrongSecondSteps, whose)?;
     if let Some(wait_s) = tried.wait_s(now, safety.wrong_passwords_most) {
         return Err(Refusal::SecondStepPaused { wait_s }.into());
     }
@@ -160,7 +191,7 @@ fn check(
         }
         None => {
             tried.add(tx, safety.pause_ms);
-            let wrong = row.wrong.saturating_add(1);
+            let wrong = row.wrong.saturating_add(u8::from(matches!(answer, SecondAnswer::App(_))));
             tx.rows().second_step.put(SecondStep { wrong, ..row.clone() });
             Err(Refusal::SecondStepWrong.into())
         }
@@ -252,7 +283,8 @@ impl Command for FinishSignIn {
             check(tx, &row, &person, Some(&half.first), &self.half, &self.answer)?;
         }
         tx.rows().half_session.delete(&self.half);
-        Ok(opening.open(tx, person.id, now))
+        let proves = opening.two_steps_since.is_some() || matches!(half.first, Contact::Phone(_));
+        Ok(opening.open(tx, person.id, if proves { now } else { Timestamp(0) }))
     }
 }
 
@@ -279,18 +311,12 @@ impl Command for ProveBySecondStep {
     }
 }
 
-/// Sends the code of a second step that is to be proof.
+/// Where the code of a second step goes that is to be proof.
 ///
 /// # Errors
-/// The refusals of sending a code.
-pub(super) fn send_proof(
-    tx: &mut Tx<'_>,
-    person: &Person,
-    session: [u8; 32],
-    language: Option<Language>,
-) -> Result<u32, Stop<Refusal>> {
-    let key = code_key(person, None)?;
-    send_code(tx, CodeWanted { key, request: session, asker: None, language })
+/// `SecondStepWrong` if codes are not this person's second step.
+pub(super) fn proof_key(row: &SecondStep, person: &Person) -> Result<CodeKey, Stop<Refusal>> {
+    if takes_code(row, true) { code_key(person, None) } else { Err(Refusal::SecondStepWrong.into()) }
 }
 
 /// Offers an authenticator app its secret, which counts once the app has shown a code of it. One that is set up goes on counting
@@ -308,9 +334,9 @@ impl Command for OfferApp {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (_, person) = proven(tx, &self.session)?;
         let row = tx.rows().second_step.get(&person.id).or_stop()?.cloned();
-        let app_offered = Some(tx.random());
+        let (app_offered, offered_by, offered_at) = (Some(tx.random()), Some(self.session), tx.now());
         let row = row.unwrap_or_else(|| SecondStep::none(person.id));
-        tx.rows().second_step.put(SecondStep { app_offered, ..row });
+        tx.rows().second_step.put(SecondStep { app_offered, offered_by, offered_at, ..row });
         Ok(())
     }
 }
@@ -334,13 +360,14 @@ impl Command for ConfirmApp {
         let now = tx.now();
         let row = tx.rows().second_step.get(&person.id).or_stop()?.cloned();
         let mut row = row.ok_or(Refusal::SecondStepOver)?;
-        let nonce = row.app_offered.ok_or(Refusal::SecondStepOver)?;
+        let nonce = row.offer(&self.session, now).ok_or(Refusal::SecondStepOver)?;
+        let was_on = row.is_on();
         // The secret was shown to this session a moment ago: there is nothing to guess.
         let secret = app_secret(tx.keys(), person.id, &nonce);
         row.last_step = right_step(&secret, now, &self.code).ok_or(Refusal::SecondStepWrong)?;
         (row.app, row.app_since, row.app_offered, row.wrong) = (Some(nonce), Some(now), None, 0);
         let codes = if row.recovery.is_none() { fresh_codes(tx, &mut row) } else { vec![] };
-        tx.rows().second_step.put(row);
+        tx.rows().second_step.put(row.changed(was_on, now));
         Ok(codes)
     }
 }
@@ -365,15 +392,12 @@ impl Command for RemoveApp {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (_, person) = proven(tx, &self.session)?;
         if let Some(row) = tx.rows().second_step.get(&person.id).or_stop()?.cloned() {
+            let (was_on, now) = (row.is_on(), tx.now());
             let row = SecondStep { app: None, app_since: None, app_offered: None, ..row };
-            tx.rows().second_step.put(without_codes_if_off(row));
+            tx.rows().second_step.put(row.changed(was_on, now));
         }
         Ok(())
     }
-}
-
-fn without_codes_if_off(row: SecondStep) -> SecondStep {
-    if row.is_on() { row } else { SecondStep { recovery: None, recovery_used: 0, ..row } }
 }
 
 /// Has codes to phone and address be the second step, or ends that.
@@ -398,9 +422,10 @@ impl Command for SetSecondByCode {
         if self.on && person.email.is_none() {
             return Err(Refusal::SecondStepNeedsEmail.into());
         }
+        let (was_on, now) = (row.is_on(), tx.now());
         row.by_code = self.on;
         let codes = if self.on && row.recovery.is_none() { fresh_codes(tx, &mut row) } else { vec![] };
-        tx.rows().second_step.put(without_codes_if_off(row));
+        tx.rows().second_step.put(row.changed(was_on, now));
         Ok(codes)
     }
 }

@@ -97,7 +97,7 @@ fn a_passkeys_answer_is_good_once_in_time_and_for_its_holder() {
     assert_eq!(ledger.refusal(&pay(friend, order.id, Means::Balance, of_payer)), Refusal::PasskeyUnknown);
 
     let number = "top-up-0001";
-    let act = Act::TopUp { number, card, amount: fen(500) };
+    let act = Act::TopUp { number, card, amount: fen(500), fee: fen(0) };
     let ask = |confirmed, amount| StartTopUp {
         amount: fen(amount),
         confirmed,
@@ -109,7 +109,8 @@ fn a_passkeys_answer_is_good_once_in_time_and_for_its_holder() {
     let next = StartTopUp { number: "top-up-0002".to_owned(), ..ask(for_this, 500) };
     assert_eq!(ledger.refusal(&next), Refusal::PasskeyRefused, "the challenge was answered");
 
-    let act = Act::Withdraw { number: "withdraw-1", card, amount: fen(200), speed: Speed::RealTime };
+    let fee = ledger.policy.withdrawal_fee(Speed::RealTime, fen(200));
+    let act = Act::Withdraw { number: "withdraw-1", card, amount: fen(200), speed: Speed::RealTime, fee };
     let for_this = signed(&ledger, 1, 4, person, &act);
     let ask = |speed| StartWithdrawal {
         confirmed: for_this.clone(),
@@ -227,9 +228,13 @@ fn a_forgotten_payment_password_is_reset_by_a_code_and_the_number_of_a_card() {
     let friend = ledger.person_with("13900139000", 100);
     let theirs = ledger.all::<Card>().into_iter().find(|card| card.person == friend).unwrap().number_mac;
     let card_mac = ledger.get::<Card>(&card).unwrap().number_mac;
-    let right = reset_code(&mut ledger);
+    let early = reset_code(&mut ledger);
     let by =
         |code: &Secret<String>, card_mac| ProveForReset { session: SESSION, code: code.clone(), card_mac };
+    let fresh = ledger.submit(&by(&early, card_mac));
+    assert_eq!(fresh, Err(Refusal::CardNumberNotYours), "whoever found the session open could have bound it");
+    ledger.advance(DAY);
+    let right = reset_code(&mut ledger);
     assert_eq!(ledger.submit(&by(&right, theirs)), Err(Refusal::CardNumberNotYours), "somebody else's card");
     let wrong = other_than(&right);
     assert_eq!(ledger.submit(&by(&wrong, card_mac)), Err(Refusal::CodeWrong { tries_left: 4 }));
@@ -247,7 +252,14 @@ fn a_forgotten_payment_password_is_reset_by_a_code_and_the_number_of_a_card() {
 fn card_numbers_are_not_guessed_and_another_sessions_code_is_no_use() {
     let (mut ledger, person, card) = payer();
     let card_mac = ledger.get::<Card>(&card).unwrap().number_mac;
+    ledger.advance(DAY);
     let right = reset_code(&mut ledger);
+    let guessed = ProveForReset { session: SESSION, code: other_than(&right), card_mac: [100; 32] };
+    assert_eq!(
+        ledger.submit(&guessed),
+        Err(Refusal::CodeWrong { tries_left: 4 }),
+        "without the phone no card is tried"
+    );
     let by = |session, card_mac| ProveForReset { session, code: right.clone(), card_mac };
     for n in 100..105 {
         assert_eq!(ledger.submit(&by(SESSION, [n; 32])), Err(Refusal::CardNumberNotYours));

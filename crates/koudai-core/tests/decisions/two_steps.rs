@@ -132,7 +132,7 @@ fn second_steps_are_not_guessed() {
     assert_eq!(ledger.refusal(&finish(SecondAnswer::App(right))), paused, "the right one waits as well");
     assert_eq!(ledger.refusal(&finish(SecondAnswer::Recovery(recovery[0].clone()))), paused);
     // A hundred in a row, however slowly: from then on the app's codes are not looked at.
-    let mut tried = 5;
+    let mut tried = 3;
     while tried < 100 {
         ledger.advance(DAY);
         first_step(&mut ledger, PHONE);
@@ -270,11 +270,69 @@ fn a_known_device_and_a_passkey_are_not_asked_for_it_and_a_password_is() {
 }
 
 #[test]
+fn a_device_signed_in_on_before_there_were_two_steps_is_asked_once() {
+    let mut ledger = house();
+    let theirs = asker("198.51.100.1", 7);
+    let sign_in = |ledger: &mut Ledger, token_hash| {
+        ledger.advance(MINUTE);
+        ledger.submit(&RequestCode::new(contact(PHONE), REQUEST)).unwrap();
+        let sent = code(ledger, &contact(PHONE), CodePurpose::SignIn);
+        let by = SignIn { asker: theirs, ..SignIn::new(contact(PHONE), sent, REQUEST, token_hash) };
+        ledger.submit(&by).unwrap()
+    };
+    assert!(!sign_in(&mut ledger, [50; 32]).second_step);
+    ledger.submit(&SetLoginPassword { session: SESSION, new: password(9) }).unwrap();
+    ledger.advance(MINUTE);
+    set_up(&mut ledger);
+    // Whoever signed in there with somebody's phone does not get in by it again, nor by their password.
+    assert!(sign_in(&mut ledger, HALF).second_step);
+    ledger.advance(MINUTE);
+    let by_word = ledger.submit(&by_password(PHONE, 9, theirs)).unwrap();
+    assert!(matches!(by_word, PasswordAnswer::CodeSent { .. }), "{by_word:?}");
+    let right = now_shown(&mut ledger);
+    let done = FinishSignIn { asker: theirs, ..finish(SecondAnswer::App(right)) };
+    ledger.submit(&done).unwrap();
+    assert!(!sign_in(&mut ledger, [51; 32]).second_step);
+}
+
+#[test]
+fn a_first_step_by_mail_proves_nothing_though_the_second_was_done_away_with() {
+    let mut ledger = house();
+    give_email(&mut ledger, EMAIL);
+    set_up(&mut ledger);
+    ledger.advance(MINUTE);
+    assert!(first_step(&mut ledger, EMAIL).second_step);
+    ledger.submit(&RemoveApp { session: SESSION }).unwrap();
+    let none = SecondAnswer::App(Secret::new("000000".to_owned()));
+    ledger.submit(&finish(none)).unwrap();
+    assert_eq!(ledger.get::<Session>(&NEXT).unwrap().proven_at, Timestamp(0));
+}
+
+#[test]
+fn an_app_is_confirmed_in_the_session_it_was_offered_in_and_soon() {
+    let mut ledger = house();
+    ledger.submit(&OfferApp { session: SESSION }).unwrap();
+    ledger.advance(MINUTE);
+    first_step(&mut ledger, PHONE);
+    let code = now_shown(&mut ledger);
+    let elsewhere = ConfirmApp { session: HALF, code };
+    assert_eq!(ledger.refusal(&elsewhere), Refusal::SecondStepOver, "somebody else knows this secret");
+    ledger.advance(10 * MINUTE);
+    ledger.submit(&RequestProof { session: SESSION, language: None }).unwrap();
+    let proof = self::code(&mut ledger, &contact(PHONE), CodePurpose::Proof);
+    ledger.submit(&ProveByCode { session: SESSION, code: proof }).unwrap();
+    let code = now_shown(&mut ledger);
+    assert_eq!(ledger.refusal(&ConfirmApp { session: SESSION, code }), Refusal::SecondStepOver);
+}
+
+#[test]
 fn proof_takes_the_second_step_and_no_code_to_the_phone() {
     let mut ledger = house();
     give_email(&mut ledger, EMAIL);
     set_up(&mut ledger);
     ledger.advance(DAY);
+    let ask = RequestProof { session: SESSION, language: None };
+    assert_eq!(ledger.refusal(&ask), Refusal::SecondStepWrong, "no code of theirs would do");
     let by_phone = ProveByCode { session: SESSION, code: Secret::new("123456".to_owned()) };
     assert_eq!(ledger.refusal(&by_phone), Refusal::SecondStepWrong);
     assert_eq!(ledger.refusal(&RemoveApp { session: SESSION }), Refusal::ProofNeeded);
@@ -285,7 +343,7 @@ fn proof_takes_the_second_step_and_no_code_to_the_phone() {
     ledger.submit(&RemoveApp { session: SESSION }).unwrap();
     ledger.advance(DAY);
     ledger.submit(&RequestProof { session: SESSION, language: None }).unwrap();
-    let sent = code(&mut ledger, &contact(EMAIL), CodePurpose::SecondStep);
+    let sent = code(&mut ledger, &contact(PHONE), CodePurpose::SecondStep);
     ledger.submit(&ProveBySecondStep { session: SESSION, answer: SecondAnswer::Code(sent) }).unwrap();
     let off = SetSecondByCode { session: SESSION, on: false };
     assert!(ledger.submit(&off).unwrap().is_empty());

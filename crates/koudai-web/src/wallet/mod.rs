@@ -37,6 +37,7 @@ mod withdraw;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{Method, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -104,6 +105,7 @@ pub fn router() -> Router<App> {
         .route("/records/{id}", get(records::record))
         .route("/static/{file}", get(asset))
         .fallback(nothing_here)
+        .method_not_allowed_fallback(form_only)
         .layer(middleware::from_fn(answer::protect))
         .layer(middleware::from_fn(visit::name_and_log))
 }
@@ -163,6 +165,16 @@ async fn asset(Path(file): Path<String>) -> Response {
         }
         None => axum::http::StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// An address that only a form is sent to, opened as a page, as after signing in or going back: the page above it has the form.
+async fn form_only(visit: Visit, method: Method) -> Response {
+    let above =
+        visit.path.rsplit_once('/').map_or("/", |(above, _)| if above.is_empty() { "/" } else { above });
+    if visit.json || method != Method::GET {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    answer::go(above)
 }
 
 async fn nothing_here(visit: Visit) -> Response {

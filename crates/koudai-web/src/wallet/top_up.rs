@@ -127,7 +127,9 @@ pub(super) async fn passkey(Sent(visit, fields): Sent) -> Response {
     let result = async {
         let asked = Asked::read(&fields)?;
         let (card, _) = asked.from(&visit).await?;
-        confirming::options(&visit, &Act::TopUp { number: &asked.number, card, amount: asked.amount }).await
+        let (number, amount) = (&*asked.number, asked.amount);
+        let fee = visit.app.engine.policy().top_up_fee(amount);
+        confirming::options(&visit, &Act::TopUp { number, card, amount, fee }).await
     };
     let result = result.await;
     visit.settle(result)

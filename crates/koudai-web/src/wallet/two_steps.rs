@@ -10,7 +10,7 @@ use koudai_core::secret::Secret;
 use koudai_core::sign_in::{
     CODE_LIFE_MS, ConfirmApp, FinishSignIn, HALF_SESSION_LIFE_MS, OfferApp, ProveBySecondStep, RemoveApp,
     RenewRecoveryCodes, RequestProof, RequestSecondCode, SecondAnswer, SetSecondByCode, app_secret,
-    other_contact, seconds_until,
+    other_contact, seconds_until, takes_code,
 };
 use koudai_core::time::SECOND;
 use serde::Deserialize;
@@ -78,7 +78,8 @@ impl Asked {
             let person = r.get::<Person>(&person)?.expect("whoever signs in is there");
             let row = r.get::<SecondStep>(&person.id)?.filter(SecondStep::is_on);
             let Some(row) = row else { return Ok(None) };
-            let contact = other_contact(&person, first.as_ref()).filter(|_| row.by_code);
+            let takes_code = takes_code(&row, place == Place::Proof);
+            let contact = other_contact(&person, first.as_ref()).filter(|_| takes_code);
             let key = contact.clone().map(|contact| CodeKey { contact, purpose: CodePurpose::SecondStep });
             let sent = key.map_or(Ok(None), |key| r.get::<OneTimeCode>(&key))?;
             let live = |row: &OneTimeCode| {
@@ -212,9 +213,15 @@ pub(super) async fn send_login_code(headers: HeaderMap, Sent(visit, fields): Sen
 
 /// `GET /security/proof/second`.
 pub(super) async fn proof_page(visit: Visit, Query(query): Query<Wanted>) -> Response {
-    let asked = Asked::read(&visit, Place::Proof, None).await;
     let next = own_path(query.next.as_deref());
-    visit.settle(asked.map(|asked| asked.page(&visit, query.by.as_deref(), next, None)))
+    match Asked::read(&visit, Place::Proof, None).await {
+        Ok(asked) => asked.page(&visit, query.by.as_deref(), next, None),
+        // There is no second step, or not any more.
+        Err(Refusal::SignedOut) if visit.person().is_ok() => {
+            answer::go(&with_next("/security/proof", next.as_deref()))
+        }
+        Err(refusal) => visit.refuse(refusal),
+    }
 }
 
 /// `POST /security/proof/second`.
@@ -267,9 +274,11 @@ async fn refused(
     if visit.json || refusal == Refusal::SecondStepOver || is_elsewhere(refusal) {
         return visit.refuse(refusal);
     }
-    let asked = Asked::read(visit, place, half).await;
     let (by, next) = (fields.get("by"), own_path(fields.get("next")));
-    visit.settle(asked.map(|asked| asked.page(visit, by, next, Some(refusal))))
+    match Asked::read(visit, place, half).await {
+        Ok(asked) => asked.page(visit, by, next, Some(refusal)),
+        Err(_) => visit.refuse(refusal),
+    }
 }
 
 async fn own_row(visit: &Visit) -> Result<(Person, Option<SecondStep>), Refusal> {
@@ -286,6 +295,7 @@ async fn home_page(visit: &Visit, refusal: Option<Refusal>) -> Result<Response, 
         app_since: row.as_ref().and_then(|row| row.app_since),
         by_code: row.as_ref().is_some_and(|row| row.by_code),
         email: person.email.as_ref().map(Email::masked),
+        email_offered: visit.app.networks.mail.is_some(),
         phone: person.phone.masked(),
         recovery_left: row.as_ref().filter(|row| row.is_on()).map(SecondStep::recovery_left),
         refused: refusal.map(|r| answer::refused(visit, r)),
@@ -345,7 +355,8 @@ async fn app_page(visit: &Visit, refusal: Option<Refusal>) -> Result<Response, R
         drawn: None,
         refused: refusal.map(|r| answer::refused(visit, r)),
     };
-    if let Some(nonce) = row.and_then(|row| row.app_offered) {
+    let session = visit.session()?;
+    if let Some(nonce) = row.and_then(|row| row.offer(&session, visit.now())) {
         // It is shown to whoever proved of late who they are, and to nobody else.
         proven(visit).await?;
         let secret = base32(app_secret(visit.app.engine.keys(), person.id, &nonce).expose());
@@ -402,7 +413,11 @@ pub(super) async fn remove_app(Sent(visit, _): Sent) -> Response {
 /// `POST /security/two-steps/codes`: whether codes to phone and address are the second step.
 pub(super) async fn set_by_code(Sent(visit, fields): Sent) -> Response {
     let result = async {
-        let on = fields.text("on") == "yes";
+        let on = match fields.text("on") {
+            "yes" => true,
+            "no" => false,
+            _ => return Err(Refusal::RequestMalformed),
+        };
         visit.submit(SetSecondByCode { session: visit.session()?, on }).await
     };
     match result.await {

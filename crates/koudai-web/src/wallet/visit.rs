@@ -60,7 +60,7 @@ pub(super) struct Visit {
     pub(super) reference: String,
     /// Where the request came to, without its query.
     pub(super) path: String,
-    /// The page of ours that a form was sent from.
+    /// The page of ours that a form was sent from, or that was asked for.
     sent_from: Option<String>,
     /// The hash of the session token that came along.
     token_hash: Option<[u8; 32]>,
@@ -113,7 +113,11 @@ impl FromRequestParts<App> for Unrecognised {
         if bearer.is_none() && changes && from_elsewhere(headers) {
             return Err(visit.refuse(Refusal::ForeignOrigin));
         }
-        visit.sent_from = text(REFERER).filter(|_| changes).and_then(|url| page_here(url, text(HOST)?));
+        visit.sent_from = if changes {
+            text(REFERER).and_then(|url| page_here(url, text(HOST)?))
+        } else {
+            own_path(parts.uri.path_and_query().map(axum::http::uri::PathAndQuery::as_str))
+        };
         visit.token_hash = bearer.or_else(|| cookie(headers, session_name(app.secure))).map(token_hash);
         Ok(Self(visit))
     }

@@ -158,7 +158,8 @@ impl Asked {
 pub(super) async fn passkey(Sent(visit, fields): Sent) -> Response {
     let result = async {
         let Asked { number, card, amount, speed } = Asked::read(&visit, &fields, visit.person()?).await?;
-        confirming::options(&visit, &Act::Withdraw { number: &number, card, amount, speed }).await
+        let fee = visit.app.engine.policy().withdrawal_fee(speed, amount);
+        confirming::options(&visit, &Act::Withdraw { number: &number, card, amount, speed, fee }).await
     };
     let result = result.await;
     visit.settle(result)

@@ -2,6 +2,7 @@
 
 use koudai_core::rows::CodePurpose;
 use koudai_core::secret::Secret;
+use koudai_core::time::DAY;
 
 use crate::house::{Browser, House, PHONE};
 use crate::rig::PIN;
@@ -64,6 +65,7 @@ async fn a_locked_one_shows_the_way_back_which_leads_to_a_new_one() {
     assert!(phone.get(forgot).await.text.contains("/status"), "without a card staff have to help");
     let number = Secret::new("6216261000000000018".to_owned());
     house.bind_number(person, number.expose()).await;
+    house.clock.advance(DAY);
     for _ in 0..5 {
         phone.post("/code/on", &[("payment_password", "864209")]).await;
     }

@@ -91,6 +91,8 @@ pub struct TwoStepsPage {
     pub by_code: bool,
     /// The address, masked.
     pub email: Option<String>,
+    /// Whether this wallet sends e-mail.
+    pub email_offered: bool,
     /// The phone, masked.
     pub phone: String,
     /// How many recovery codes are left, if there is a second step.
