@@ -43,8 +43,7 @@ mchid="$(sed -n 's/.*"mchid": "\([0-9]*\)".*/\1/p' "$dir/at-wechat.json")"
 "$bin" merchant set --data "$dir/friend" "$mchid" --h5-domain koudai.example.org --transfer-scene 1000 --key-mode public-key >/dev/null
 "$bin" merchant app-secret --data "$dir/friend" "$mchid" >"$dir/at-wechat-app.json"
 node tests/e2e/wechat-contract.mjs "$dir/at-wechat.json" "$dir/at-wechat-app.json" "$(address gateway "$dir/friend.addresses")" "$dir/wechat"
-# A card is old enough to reset a payment password by at once.
-"$bin" --log debug demo --json --sign-in-rules card-age=1 --data "$dir/data" --more-issuers "$dir/issuers" --wechat "$dir/wechat/wechat.conf" >"$dir/addresses" 2>"$dir/addresses.log" &
+"$bin" --log debug demo --json --data "$dir/data" --more-issuers "$dir/issuers" --wechat "$dir/wechat/wechat.conf" >"$dir/addresses" 2>"$dir/addresses.log" &
 demo=$!
 answers "$demo" "$dir/addresses"
 

@@ -86,3 +86,33 @@ async fn nobody_who_is_not_signed_in_sees_or_changes_what_guards_an_account() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_address_that_only_forms_go_to_leads_to_the_page_above_it() {
+    let house = House::start().await;
+    let mut phone = house.signed_in(PHONE).await;
+    for (path, page) in [
+        ("/security/two-steps/app/confirm", "/security/two-steps/app"),
+        ("/security/passkeys/AAAA/pay", "/security/passkeys/AAAA"),
+        ("/payment-password/forgot/code", "/payment-password/forgot"),
+        ("/login/password", "/login"),
+        ("/logout", "/"),
+    ] {
+        let opened = phone.get(path).await;
+        assert_eq!((opened.status, opened.location.as_str()), (303, page), "{path}");
+    }
+    assert_eq!(phone.post("/records", &[]).await.status, 405);
+}
+
+#[tokio::test]
+async fn whoever_proves_who_they_are_goes_on_where_they_were_going() {
+    let house = House::start().await;
+    let mut phone = house.browser();
+    phone.sign_in_by_code(PHONE).await;
+    house.later();
+    let asked = phone.get("/payment-password?next=/pay/AAAA").await;
+    assert_eq!(asked.location, "/security/proof?next=/payment-password?next=/pay/AAAA");
+    // There is no second step: the first page is the one.
+    let second = phone.get("/security/proof/second?next=/cards").await;
+    assert_eq!(second.location, "/security/proof?next=/cards");
+}

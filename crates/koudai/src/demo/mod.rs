@@ -21,6 +21,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::Safety;
 use koudai_core::state::Policy;
+use koudai_core::time::SECOND;
 use koudai_engine::{Clock, Standing};
 use koudai_networks::Reach;
 use koudai_networks::alipay::sandbox as alipay_sandbox;
@@ -51,11 +52,12 @@ const UNIONPAY: &str = "unionpay";
 const ALIPAY: &str = "alipay";
 /// What the bank knows the demo's wallet as.
 const APP_ID: &str = "koudai-demo";
-/// Everybody here is at one address, and tries things out.
+/// Everybody here is at one address, and tries things out; nobody waits until a card is a day old.
 const SAFETY: Safety = Safety {
     codes_from_block_a_day: 100_000,
     codes_from_device_a_day: 1_000,
     wrong_from_block_most: 10_000,
+    reset_card_age_ms: SECOND,
     ..Safety::DEFAULT
 };
 /// Who the demo's mail comes from.
