@@ -44,13 +44,13 @@ export RUSTC_WORKSPACE_WRAPPER CLIPPY_ARGS
 
 # The simulator's crate has bugs to plant compiled into the others, which no other test is to run with.
 say "lints and tests in Rust"
-cargo test --workspace --exclude koudai-sim --no-run --quiet
-# The tests wait for programs, servers and clocks half of the time, in which the simulator is built and plays. What it found is
-# said at the end.
+# Building waits for its last crates and tests for programs, servers and clocks, in which time the simulator is built and plays.
+# What it found is said at the end.
 found="$(mktemp)"
 nice -n 19 sh tests/histories.sh >"$found" 2>&1 &
 histories=$!
 trap 'kill $histories 2>/dev/null || true; rm -f "$found"' EXIT
+cargo test --workspace --exclude koudai-sim --no-run --quiet
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --exclude koudai-sim --no-fail-fast
 else
