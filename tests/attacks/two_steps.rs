@@ -10,16 +10,10 @@ use koudai_store::Reader;
 use crate::house::{House, PHONE};
 use crate::rig;
 
-/// What an app shows now with this person's secret (RFC 6238).
+/// What an app shows now with this person's secret.
 fn shown(house: &House, row: &SecondStep) -> String {
-    use aws_lc_rs::hmac;
     let nonce = row.app_offered.or(row.app).unwrap();
-    let secret = app_secret(house.rig.app.engine.keys(), row.person, &nonce);
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.expose());
-    let mac = hmac::sign(&key, &(house.clock.now().0 / 30_000).to_be_bytes());
-    let at = usize::from(mac.as_ref()[19] & 15);
-    let number = u32::from_be_bytes(mac.as_ref()[at..at + 4].try_into().unwrap()) & 0x7FFF_FFFF;
-    format!("{:06}", number % 1_000_000)
+    house.shown_by(app_secret(house.rig.app.engine.keys(), row.person, &nonce).expose())
 }
 
 async fn row(house: &House) -> SecondStep {

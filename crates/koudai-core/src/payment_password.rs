@@ -8,7 +8,9 @@ use crate::identity::Contact;
 use crate::refusal::Refusal;
 use crate::rows::{CodeKey, CodePurpose, Language, OneTimeCode, PaymentPassword, Person};
 use crate::secret::Secret;
-use crate::sign_in::{CodeWanted, Count, Counted, holder, judge_code, proven, second_step, send_code};
+use crate::sign_in::{
+    CodeWanted, Count, Counted, active_holder, holder, judge_code, proven, second_step, send_code,
+};
 use crate::state::{Command, OrStop, Stop, Tx, keyed_mac, keyed_mac_matches};
 use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
@@ -195,10 +197,7 @@ impl Command for ProveForReset {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let now = tx.now();
-        let (mut session, person) = holder(tx, &self.session)?;
-        if person.frozen {
-            return Err(Refusal::AccountFrozen.into());
-        }
+        let (mut session, person) = active_holder(tx, &self.session)?;
         // More strictly where there is a second step: that is given as well (domain rule 6).
         if second_step::of(tx, person.id)?.is_some() && !session.is_proven(now, &tx.policy().safety) {
             return Err(Refusal::ProofNeeded.into());
@@ -242,10 +241,7 @@ impl Command for RenewPaymentPassword {
     type Refusal = Refusal;
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
-        let (mut session, person) = holder(tx, &self.session)?;
-        if person.frozen {
-            return Err(Refusal::AccountFrozen.into());
-        }
+        let (mut session, person) = active_holder(tx, &self.session)?;
         if tx.now() >= session.may_renew_until {
             return Err(Refusal::RenewalExpired.into());
         }

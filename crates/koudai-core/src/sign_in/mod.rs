@@ -468,6 +468,18 @@ pub(crate) fn holder(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(Session,
     Ok((session, person.expect("a session has its person")))
 }
 
+/// The same, of an account that is not frozen.
+///
+/// # Errors
+/// `SignedOut`, `AccountFrozen`, or `Absent`.
+pub(crate) fn active_holder(
+    tx: &mut Tx<'_>,
+    token_hash: &[u8; 32],
+) -> Result<(Session, Person), Stop<Refusal>> {
+    let (session, person) = holder(tx, token_hash)?;
+    if person.frozen { Err(Refusal::AccountFrozen.into()) } else { Ok((session, person)) }
+}
+
 impl Session {
     /// Whether its holder has proved of late who they are.
     pub fn is_proven(&self, now: Timestamp, safety: &Safety) -> bool {

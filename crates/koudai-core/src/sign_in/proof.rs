@@ -1,6 +1,6 @@
 //! Proving once more who one is, before changing what guards the account: a session that somebody found open is not enough.
 
-use super::{CodeWanted, PasskeyAnswer, holder, passkey, second_step, send_code, use_code};
+use super::{CodeWanted, PasskeyAnswer, active_holder, holder, passkey, second_step, send_code, use_code};
 use crate::identity::Contact;
 use crate::refusal::Refusal;
 use crate::rows::{CodeKey, CodePurpose, Language, Person, Session};
@@ -12,10 +12,7 @@ use crate::state::{Command, Stop, Tx};
 /// # Errors
 /// `SignedOut`, `AccountFrozen`, `ProofNeeded`, or `Absent`.
 pub(crate) fn proven(tx: &mut Tx<'_>, token_hash: &[u8; 32]) -> Result<(Session, Person), Stop<Refusal>> {
-    let (session, person) = holder(tx, token_hash)?;
-    if person.frozen {
-        return Err(Refusal::AccountFrozen.into());
-    }
+    let (session, person) = active_holder(tx, token_hash)?;
     if !session.is_proven(tx.now(), &tx.policy().safety) {
         return Err(Refusal::ProofNeeded.into());
     }

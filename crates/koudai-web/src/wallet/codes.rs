@@ -222,7 +222,7 @@ impl View {
     async fn read(visit: &Visit, name: &str) -> Result<Self, Refusal> {
         let person = visit.person()?;
         let id = OrderId::parse(name).ok_or(Refusal::RecordUnknown)?;
-        let l = visit.l;
+        let (l, passkeys) = (visit.l, !visit.json && passkeys::are_offered(visit));
         let read = visit.read(move |r| {
             let payment = r.get::<CodePayment>(&id)?.filter(|payment| payment.person == person);
             let Some(payment) = payment else { return Ok(None) };
@@ -231,7 +231,7 @@ impl View {
             Ok(Some(Self {
                 purse: Purse::read(r, person)?,
                 codes: r.get::<PayerCodes>(&person)?,
-                by_passkey: by_passkey(r, person)?,
+                by_passkey: passkeys && by_passkey(r, person)?,
                 method: purse::name_of(r, scanned.order.card, l)?,
                 since: attempt.map(|attempt| attempt.created_at),
                 scanned,
@@ -259,7 +259,7 @@ impl View {
                     methods: self.purse.methods(visit, Some(amount)),
                     chosen: chosen.or_else(|| self.codes.as_ref().map(|codes| self.purse.chosen(codes.card))),
                     left_s,
-                    by_passkey: self.by_passkey && passkeys::are_offered(visit),
+                    by_passkey: self.by_passkey,
                     refused: refusal.map(|r| answer::refused(visit, r)),
                 };
                 return answer::page(refusal.map_or(StatusCode::OK, answer::status), &page);

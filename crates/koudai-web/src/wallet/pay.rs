@@ -80,6 +80,7 @@ impl View {
     async fn read(visit: &Visit, person: PersonId, name: &str) -> Result<Self, Refusal> {
         let token = parse_token(name).ok_or(Refusal::CodeStale)?;
         let (token_text, today, l) = (name.to_owned(), Today::of(visit), visit.l);
+        let passkeys = passkeys::are_offered(visit);
         let read = visit.read(move |r| {
             let Some((standing, payee)) = Standing::of(r, person, &token, today)? else { return Ok(None) };
             Ok(Some(Self {
@@ -87,7 +88,7 @@ impl View {
                 token: token_text,
                 method: purse::paid_with(r, &standing.order, l)?,
                 has_payment_password: r.get::<PaymentPassword>(&person)?.is_some(),
-                by_passkey: by_passkey(r, person)?,
+                by_passkey: passkeys && by_passkey(r, person)?,
                 first_time: first_time(r, person, standing.order.mchid)?,
                 standing,
             }))
@@ -125,7 +126,6 @@ impl View {
         let refusal = refusal.or_else(|| earlier.and_then(|attempt| failure(visit, attempt)));
         let tried = chosen.clone().or_else(|| earlier.map(|attempt| attempt.card.wire()));
         let chosen = chosen.or_else(|| visit.last_method.clone());
-        let by_passkey = self.by_passkey && passkeys::are_offered(visit);
         let page = PayPage {
             l: visit.l,
             token: self.token.clone(),
@@ -138,7 +138,7 @@ impl View {
             methods: standing.purse.methods_by_hand(visit, standing.order.amount),
             chosen,
             failed: tried.filter(|_| refusal.is_some_and(catalogue::is_of_the_card)),
-            confirming: Confirming::of(self.has_payment_password, by_passkey),
+            confirming: Confirming::of(self.has_payment_password, self.by_passkey),
             refused: refusal.map(|r| standing.refused(visit, r)),
             back: self.back(visit, Outcome::Cancelled),
         };
@@ -358,17 +358,19 @@ pub(super) async fn guest(visit: Visit, Path(name): Path<String>) -> Response {
     visit.settle(result)
 }
 
+/// What is paid with. Another wallet has to know first who somebody is there.
+async fn means_of(visit: &Visit, chosen: &Chosen) -> Result<Means, Refusal> {
+    match chosen {
+        Chosen::Own(means) => Ok(means.clone()),
+        Chosen::Wallet(id) => Elsewhere::at(visit, *id).await.map(|(card, at)| Means::Wallet { card, at }),
+    }
+}
+
 /// `POST /pay/{token}/passkey`: what to have a passkey confirm this payment with.
 pub(super) async fn passkey(SentTo(visit, fields, name): SentTo) -> Response {
     let result = async {
         let standing = Standing::read(&visit, visit.person()?, &name).await?;
-        let means = match fields.means()? {
-            Chosen::Own(means) => means,
-            Chosen::Wallet(id) => {
-                let (card, at) = Elsewhere::at(&visit, id).await?;
-                Means::Wallet { card, at }
-            }
-        };
+        let means = means_of(&visit, &fields.means()?).await?;
         confirming::options(&visit, &Act::pay(&standing.order, &means)).await
     };
     let result = result.await;
@@ -441,7 +443,7 @@ async fn submit(visit: &mut Visit, fields: &Fields, name: &str) -> Result<Taken,
     let session = visit.token_hash().ok_or(Refusal::SignedOut)?;
     let means = fields.means();
     let confirmed = confirmation(visit, fields).await;
-    let (Some(code), Ok(means), Ok(confirmed)) = (parse_token(name), &means, &confirmed) else {
+    let (Some(code), Ok(chosen), Ok(_)) = (parse_token(name), &means, &confirmed) else {
         // Whoever is signed out hears that first, and of an old code before what is wrong with the rest.
         visit.recognise().await?;
         if Standing::read(visit, visit.person()?, name).await?.is_stale(visit) {
@@ -449,15 +451,15 @@ async fn submit(visit: &mut Visit, fields: &Fields, name: &str) -> Result<Taken,
         }
         return Err(means.err().or(confirmed.err()).unwrap_or(Refusal::CodeStale));
     };
-    let confirmed = confirmed.clone();
-    let (means, elsewhere) = match means {
-        Chosen::Own(means) => (means.clone(), None),
+    let confirmed = confirmed?;
+    let elsewhere = match chosen {
+        Chosen::Own(_) => None,
         Chosen::Wallet(id) => {
             visit.recognise().await?;
-            let (card, at) = Elsewhere::at(visit, *id).await?;
-            (Means::Wallet { card, at }, Some(*id))
+            Some(*id)
         }
     };
+    let means = means_of(visit, chosen).await?;
     // A card's bank is asked after the payment was taken; only then is there anything to listen to.
     let mut events = means.card().map(|_| visit.app.engine.events());
     let taken = visit.submit(PayCode { session, code, means, confirmed }).await?;

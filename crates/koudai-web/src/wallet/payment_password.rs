@@ -4,7 +4,7 @@ use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::Response;
 use koudai_core::binding::card_mac;
-use koudai_core::card::{CardKind, CardNumber};
+use koudai_core::card::CardNumber;
 use koudai_core::id::PersonId;
 use koudai_core::payment_password::{
     Pin, ProveForChange, ProveForReset, RenewPaymentPassword, RequestReset, SetPaymentPassword,
@@ -12,24 +12,19 @@ use koudai_core::payment_password::{
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{CodePurpose, PaymentPassword, Session};
 use koudai_core::secret::Secret;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::answer;
 use super::fields::{Fields, Sent};
-use super::pages::{CardLine, ChangePaymentPasswordPage, ForgotPaymentPasswordPage, PaymentPasswordPage};
-use super::security::{is_elsewhere, proven, under_way};
+use super::pages::{ChangePaymentPasswordPage, ForgotPaymentPasswordPage, PaymentPasswordPage};
+use super::security::{Next, is_elsewhere, proven, under_way};
 use super::sign_in::own_path;
+use super::top_up::bank_cards;
 use super::visit::Visit;
 
 const SET: &str = "/payment-password";
 const RENEW: &str = "/payment-password/new";
 const FORGOT: &str = "/payment-password/forgot";
-
-#[derive(Deserialize)]
-pub(super) struct Next {
-    next: Option<String>,
-}
 
 /// A password that was typed twice, if it is none that others could guess from the person's cards. What else it may not be the
 /// decision knows.
@@ -180,14 +175,13 @@ async fn forgot_page(visit: &Visit, refusal: Option<Refusal>) -> Result<Response
     let person = visit.person_row().await?;
     let id = person.id;
     let cards = visit.read(move |r| r.cards_of(id)).await?;
-    let banks = cards.iter().filter(|card| card.kind != CardKind::Wallet);
     let sent = under_way(visit, &person, CodePurpose::PaymentPassword).await?;
     let page = ForgotPaymentPasswordPage {
         l: visit.l,
         phone: person.phone.masked(),
         code_sent: sent.is_some(),
         resend_in_s: sent.unwrap_or(0),
-        cards: banks.map(|card| answer::card_line(card, visit.l)).collect::<Vec<CardLine>>(),
+        cards: bank_cards(&cards).map(|card| answer::card_line(card, visit.l)).collect(),
         refused: refusal.map(|r| answer::refused(visit, r)),
     };
     Ok(answer::page(refusal.map_or(StatusCode::OK, answer::status), &page))

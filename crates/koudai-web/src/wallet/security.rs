@@ -15,7 +15,8 @@ use koudai_core::sign_in::{
     CODE_LIFE_MS, ProveByCode, RemoveEmail, RemoveLoginPassword, RequestEmailCode, RequestProof, SetEmail,
     SetLoginPassword, seconds_until,
 };
-use koudai_core::time::SECOND;
+use koudai_core::time::{SECOND, Timestamp};
+use koudai_store::{Reader, StoreError};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -40,7 +41,7 @@ const LOOKED_AT: usize = 64;
 
 #[derive(Deserialize)]
 pub(super) struct Next {
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 /// `GET /security`.
@@ -48,8 +49,11 @@ pub(super) async fn home(visit: Visit) -> Response {
     let result = async {
         let person = visit.person_row().await?;
         let id = person.id;
-        let (password, payment) =
-            visit.read(move |r| Ok((r.get::<LoginPassword>(&id)?, r.get::<PaymentPassword>(&id)?))).await?;
+        let (password, payment, second) = visit
+            .read(move |r| {
+                Ok((r.get::<LoginPassword>(&id)?, r.get::<PaymentPassword>(&id)?, r.get::<SecondStep>(&id)?))
+            })
+            .await?;
         let page = SecurityPage {
             l: visit.l,
             phone: person.phone.masked(),
@@ -59,7 +63,7 @@ pub(super) async fn home(visit: Visit) -> Response {
             passkeys: person.passkeys,
             passkeys_offered: passkeys::are_offered(&visit),
             payment_password_set_at: payment.map(|row| row.set_at),
-            two_steps: has_two_steps(&visit).await,
+            two_steps: second.is_some_and(|row| row.is_on()),
         };
         if visit.json {
             return Ok(answer::data(json!({
@@ -85,12 +89,27 @@ pub(super) async fn under_way(
     purpose: CodePurpose,
 ) -> Result<Option<u32>, Refusal> {
     let key = CodeKey { contact: Contact::Phone(person.phone.clone()), purpose };
-    let sent = visit.read(move |r| r.get::<OneTimeCode>(&key)).await?;
-    let (session, now) = (visit.session_hash(), visit.now());
-    let sent = sent.filter(|row| {
-        Some(row.request) == session && row.tries_left > 0 && now.since(row.asked_at) < CODE_LIFE_MS
-    });
-    let gap_ms = visit.app.engine.policy().safety.code_gap_ms;
+    let (session, now, gap_ms) = (visit.session()?, visit.now(), code_gap_ms(visit));
+    visit.read(move |r| sent_code(r, &key, &session, now, gap_ms)).await
+}
+
+/// What has to pass between two codes, ms.
+pub(super) fn code_gap_ms(visit: &Visit) -> i64 {
+    visit.app.engine.policy().safety.code_gap_ms
+}
+
+/// Whether a code is under way that whoever holds `request` asked for, and then the seconds until another may be asked for.
+pub(super) fn sent_code(
+    r: &Reader,
+    key: &CodeKey,
+    request: &[u8; 32],
+    now: Timestamp,
+    gap_ms: i64,
+) -> Result<Option<u32>, StoreError> {
+    let is_live = |row: &OneTimeCode| {
+        row.request == *request && row.tries_left > 0 && now.since(row.asked_at) < CODE_LIFE_MS
+    };
+    let sent = r.get::<OneTimeCode>(key)?.filter(is_live);
     Ok(sent.map(|row| seconds_until(row.asked_at.plus(gap_ms), now)))
 }
 

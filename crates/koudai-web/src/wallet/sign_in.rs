@@ -32,8 +32,8 @@ pub(super) const MOST_PASSWORD_BYTES: usize = 512;
 /// Where to go on to, and which of the ways to sign in is shown.
 #[derive(Deserialize)]
 pub(super) struct Asked {
-    next: Option<String>,
-    by: Option<String>,
+    pub(super) next: Option<String>,
+    pub(super) by: Option<String>,
 }
 
 /// A path of ours, and nothing a browser could read as another site's.

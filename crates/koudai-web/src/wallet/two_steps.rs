@@ -5,21 +5,20 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use koudai_core::identity::{Contact, Email};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{CodeKey, CodePurpose, HalfSession, OneTimeCode, Person, SecondStep};
+use koudai_core::rows::{CodeKey, CodePurpose, HalfSession, Person, SecondStep};
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{
-    CODE_LIFE_MS, ConfirmApp, FinishSignIn, HALF_SESSION_LIFE_MS, OfferApp, ProveBySecondStep, RemoveApp,
+    ConfirmApp, FinishSignIn, HALF_SESSION_LIFE_MS, OfferApp, ProveBySecondStep, RemoveApp,
     RenewRecoveryCodes, RequestProof, RequestSecondCode, SecondAnswer, SetSecondByCode, app_secret,
-    other_contact, seconds_until, takes_code,
+    other_contact, takes_code,
 };
 use koudai_core::time::SECOND;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fields::{Fields, Sent};
 use super::pages::{AuthenticatorPage, RecoveryCodesPage, SecondStepPage, SecondWay, TwoStepsPage};
-use super::security::{is_elsewhere, proven};
-use super::sign_in::{Opening, cookie_text, own_path, set_cookie, signed_in_now, with_next};
+use super::security::{code_gap_ms, is_elsewhere, proven, sent_code};
+use super::sign_in::{Asked as Wanted, Opening, cookie_text, own_path, set_cookie, signed_in_now, with_next};
 use super::visit::{Visit, cookie, token_hash};
 use super::{answer, barcode, passkeys};
 
@@ -62,7 +61,7 @@ impl Asked {
         let now = visit.now();
         let holder = visit.person();
         let session = visit.session_hash();
-        let gap_ms = visit.app.engine.policy().safety.code_gap_ms;
+        let gap_ms = code_gap_ms(visit);
         let read = visit.read(move |r| {
             let (person, first, request) = match place {
                 Place::Login => {
@@ -81,11 +80,7 @@ impl Asked {
             let takes_code = takes_code(&row, place == Place::Proof);
             let contact = other_contact(&person, first.as_ref()).filter(|_| takes_code);
             let key = contact.clone().map(|contact| CodeKey { contact, purpose: CodePurpose::SecondStep });
-            let sent = key.map_or(Ok(None), |key| r.get::<OneTimeCode>(&key))?;
-            let live = |row: &OneTimeCode| {
-                row.request == request && row.tries_left > 0 && now.since(row.asked_at) < CODE_LIFE_MS
-            };
-            let sent = sent.filter(live).map(|row| seconds_until(row.asked_at.plus(gap_ms), now));
+            let sent = key.map_or(Ok(None), |key| sent_code(r, &key, &request, now, gap_ms))?;
             Ok(Some(Self { place, person, row, contact, sent }))
         });
         let refusal = if place == Place::Login { Refusal::SecondStepOver } else { Refusal::SignedOut };
@@ -159,12 +154,6 @@ pub(super) async fn on_to_second(visit: &Visit, token: &str, next: Option<&str>)
     let mut response = answer::go(&with_next(Place::Login.path(), next));
     set_cookie(&mut response, &half_cookie(token, HALF_SESSION_LIFE_MS / SECOND, visit.app.secure));
     response
-}
-
-#[derive(Deserialize)]
-pub(super) struct Wanted {
-    next: Option<String>,
-    by: Option<String>,
 }
 
 /// `GET /login/second`.

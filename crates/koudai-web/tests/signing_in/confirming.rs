@@ -101,30 +101,19 @@ async fn topping_up_and_withdrawing_are_confirmed_by_a_passkey_too() {
     let house = House::start().await;
     let mut passkey = Authenticator::new(1, &house.origin);
     let (mut phone, card) = payer(&house, &mut passkey).await;
-    let with = |rest: &[(&'static str, &'static str)]| {
-        let mut fields = vec![("card_id".to_owned(), card.clone())];
-        fields.extend(rest.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        fields
-    };
     for (path, number, speed) in
         [("/top-up", "attempt_id", None), ("/withdraw", "withdrawal_id", Some("real_time"))]
     {
-        let mut fields = with(&[(number, "by-passkey-1"), ("amount", "20.00")]);
-        fields.extend(speed.map(|speed| ("speed".to_owned(), speed.to_owned())));
-        let borrow = |fields: &[(String, String)], passkey: &str| -> Vec<(String, String)> {
-            let more = ("passkey".to_owned(), passkey.to_owned());
-            fields.iter().cloned().chain([more]).collect()
+        let asking = |amount| {
+            let mut fields = vec![("card_id", card.as_str()), (number, "by-passkey-1"), ("amount", amount)];
+            fields.extend(speed.map(|speed| ("speed", speed)));
+            fields
         };
-        let as_refs = |fields: &[(String, String)]| -> Vec<(String, String)> { fields.to_vec() };
-        let plain = as_refs(&fields);
-        let plain: Vec<(&str, &str)> = plain.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let asked = options(&mut phone, path, &plain).await;
+        let asked = options(&mut phone, path, &asking("20.00")).await;
         let answer = passkey.answer(&asked);
-        let mut dearer = fields.clone();
-        dearer[2].1 = "20.01".to_owned();
-        for (fields, refusal) in [(&dearer, "PASSKEY_REFUSED"), (&fields, "")] {
-            let sent = borrow(fields, &answer);
-            let sent: Vec<(&str, &str)> = sent.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        for (amount, refusal) in [("20.01", "PASSKEY_REFUSED"), ("20.00", "")] {
+            let mut sent = asking(amount);
+            sent.push(("passkey", &answer));
             assert_eq!(phone.post_json(path, &sent).await.refusal(), refusal, "{path}");
         }
         assert!(phone.get(path).await.text.contains("data-by-passkey"), "{path}");

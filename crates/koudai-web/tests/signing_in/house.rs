@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use aws_lc_rs::hmac;
 use koudai_core::binding::card_mac;
 use koudai_core::card::CardNumber;
 use koudai_core::id::PersonId;
@@ -97,6 +98,15 @@ impl House {
         engine.submit(RequestEmailCode { session, email: email.clone(), asker, language }).await.unwrap();
         let code = Secret::new(self.code(address, CodePurpose::NewEmail).await);
         engine.submit(SetEmail { session, email, code }).await.unwrap();
+    }
+
+    /// What an authenticator app with this secret shows (RFC 6238), worked out by another library than the wallet's.
+    pub(crate) fn shown_by(&self, secret: &[u8]) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret);
+        let mac = hmac::sign(&key, &(self.clock.now().0 / 30_000).to_be_bytes());
+        let at = usize::from(mac.as_ref()[19] & 15);
+        let number = u32::from_be_bytes(mac.as_ref()[at..at + 4].try_into().unwrap()) & 0x7FFF_FFFF;
+        format!("{:06}", number % 1_000_000)
     }
 
     /// Lets enough time pass for another code, and for what was proven to have to be proven again.

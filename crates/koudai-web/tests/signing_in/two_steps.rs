@@ -25,18 +25,6 @@ fn secret(page: &str) -> Vec<u8> {
     bytes
 }
 
-/// What an app with this secret shows (RFC 6238), worked out by another library than the wallet's.
-fn shown(house: &House, secret: &[u8]) -> String {
-    use aws_lc_rs::hmac;
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret);
-    let step = house.clock.now().0 / 30_000;
-    let mac = hmac::sign(&key, &step.to_be_bytes());
-    let mac = mac.as_ref();
-    let at = usize::from(mac[19] & 15);
-    let number = u32::from_be_bytes(mac[at..at + 4].try_into().unwrap()) & 0x7FFF_FFFF;
-    format!("{:06}", number % 1_000_000)
-}
-
 /// Sets an app up; its secret and the recovery codes.
 async fn set_up(house: &House, phone: &mut Browser<'_>) -> (Vec<u8>, Vec<String>) {
     assert_eq!(phone.post("/security/two-steps/app", &[]).await.location, "/security/two-steps/app");
@@ -44,7 +32,7 @@ async fn set_up(house: &House, phone: &mut Browser<'_>) -> (Vec<u8>, Vec<String>
     assert!(page.contains("otpauth://totp/") && !page.contains(PHONE), "{page}");
     let secret = secret(&page);
     assert_eq!(secret.len(), 20);
-    let reply = phone.post("/security/two-steps/app/confirm", &[("code", &shown(house, &secret))]).await;
+    let reply = phone.post("/security/two-steps/app/confirm", &[("code", &house.shown_by(&secret))]).await;
     let codes = reply.text.split("data-recovery-code>").skip(1);
     let codes: Vec<String> = codes.map(|rest| rest.split('<').next().unwrap().to_owned()).collect();
     assert_eq!((reply.status, codes.len()), (200, 10), "{}", reply.text);
@@ -81,7 +69,7 @@ async fn an_app_is_set_up_and_asked_for_on_a_device_that_is_new() {
     );
     let wrong = other.post("/login/second", &[("by", "app"), ("code", "000000")]).await;
     assert_eq!(wrong.refusal(), "SECOND_STEP_WRONG");
-    let code = shown(&house, &secret);
+    let code = house.shown_by(&secret);
     // What the first step gave belongs to the browser that gave it.
     let mut thief = house.browser();
     let stolen = thief.post("/login/second", &[("by", "app"), ("code", &code)]).await;
@@ -105,7 +93,7 @@ async fn an_app_is_set_up_and_asked_for_on_a_device_that_is_new() {
     let there = other.get(&proof.location).await.location;
     assert_eq!(there, "/security/proof/second?next=/security/password");
     assert_eq!(other.post("/security/proof", &[("code", "123456")]).await.refusal(), "SECOND_STEP_WRONG");
-    let fields = [("by", "app"), ("code", &*shown(&house, &secret)), ("next", "/security/password")];
+    let fields = [("by", "app"), ("code", &*house.shown_by(&secret)), ("next", "/security/password")];
     assert_eq!(other.post("/security/proof/second", &fields).await.location, "/security/password");
     assert_eq!(other.get("/security/password").await.status, 200);
 }
@@ -147,7 +135,7 @@ async fn a_program_is_told_what_the_second_step_may_be() {
     let half =
         program.post_json("/login/second", &[("by", "app"), ("code", "000000"), ("request", request)]).await;
     assert_eq!(half.refusal(), "SECOND_STEP_WRONG");
-    let fields = [("by", "app"), ("code", &*shown(&house, &secret)), ("request", request)];
+    let fields = [("by", "app"), ("code", &*house.shown_by(&secret)), ("request", request)];
     let signed_in = program.post_json("/login/second", &fields).await.json();
     assert!(signed_in["token"].as_str().is_some_and(|token| token != request), "{signed_in}");
 }
