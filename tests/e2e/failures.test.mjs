@@ -155,7 +155,7 @@ for (const [no, code, whom] of [
     secret(card.number);
     const listed = async () => (await json(`${env.wallet}/cards`, { token: who.token })).body.cards;
     const had = await listed();
-    const refusal = refused(await post(who, "/cards", { binding_id: `b-${Date.now()}`, kind: "debit", ...card }), code);
+    const refusal = refused(await post(who, "/cards", { binding_id: `b-${Date.now()}`, kind: "debit", ...card, payment_password: PIN }), code);
     await page.goto(`${env.wallet}/cards/new`);
     for (const [name, value] of Object.entries(card)) {
       // Whoever has been proven is not asked for a name again.
@@ -163,6 +163,7 @@ for (const [no, code, whom] of [
       if (await field.count()) await field.fill(value);
     }
     await page.locator("#card-new .go").tap();
+    await keyIn(page);
     await shows(page, refusal);
     assert.equal((await page.inputValue("[name=number]")).replaceAll(" ", ""), card.number, "nobody types 19 digits twice");
     assert.deepEqual(await listed(), had);

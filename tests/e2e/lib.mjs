@@ -138,7 +138,7 @@ export async function bind(token, card, kind = "debit", at = env) {
   secret(card.number);
   const started = await json(`${at.wallet}/cards`, {
     token,
-    body: { binding_id: `bind-${Date.now()}-${card.number.slice(-4)}`, kind, ...card },
+    body: { binding_id: `bind-${Date.now()}-${card.number.slice(-4)}`, kind, ...card, payment_password: PIN },
   });
   assert.equal(started.status, 200, JSON.stringify(started.body));
   const code = await nextCode(card.phone, seen, at);

@@ -66,6 +66,7 @@ test("a person registers, pays by balance and by card from a picture of the code
   await shot(page, "card-new");
   seen = (await messages(card.phone)).length;
   await page.locator("#card-new .go").tap();
+  await keyIn(page);
   await page.waitForSelector("#card-confirm");
   await page.fill("[name=code]", await nextCode(card.phone, seen));
   await shot(page, "card-code");

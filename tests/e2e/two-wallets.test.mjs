@@ -37,6 +37,7 @@ test("an account of another wallet is bound, pays, is refunded, is limited and i
   for (const [name, value] of Object.entries({ ...card, number })) await here.fill(`[name=${name}]`, value);
   const [seen, ownSeen] = [(await messages(card.phone, friend)).length, (await messages(card.phone)).length];
   await here.locator("#card-new .go").tap();
+  await keyIn(here);
   await here.waitForSelector("#card-confirm");
   const code = await nextCode(card.phone, seen, friend);
   assert.equal((await messages(card.phone)).length, ownSeen, "the code is the issuer's to send");

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
-  cardOf, env, json, launch, luhn, messages, nextCode, payOnPage, payPath, phone, register, secret, shopOrder, shopState, shot, signIn,
+  cardOf, env, json, keyIn, launch, luhn, messages, nextCode, payOnPage, payPath, phone, register, secret, shopOrder, shopState, shot, signIn,
   until,
 } from "./lib.mjs";
 
@@ -35,6 +35,7 @@ test("a card is opened with its holder's code, pays, and is paid back", async ()
   await fill(page, card);
   const seen = (await messages(card.phone)).length;
   await page.locator("#card-new .go").tap();
+  await keyIn(page);
   await page.waitForSelector("#card-confirm");
   const message = await until("a message", async () => (await messages(card.phone)).slice(seen).at(-1));
   assert.match(message.text, /沙盒银联/);
@@ -75,6 +76,7 @@ test("a card that is not set up for paying without it says what to do", async ()
   await page.goto(`${env.wallet}/cards/new`);
   await fill(page, card);
   await page.locator("#card-new .go").tap();
+  await keyIn(page);
   await page.waitForSelector('[data-refusal="CARD_NOT_OPENED"]');
   await shot(page, "not-opened");
   assert.deepEqual((await json(`${env.wallet}/cards`, { token })).body.cards, []);

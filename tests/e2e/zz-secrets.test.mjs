@@ -61,7 +61,7 @@ test("no secret is in the log, and a payment can be followed by its ids", async 
     expiry: "12/30", cvv: "739",
   };
   const stranger = { token: await register(freshNumber()) };
-  refused(await post(stranger, "/cards", { binding_id: `b-${Date.now()}`, ...credit }), "CARD_DETAILS_MISMATCH");
+  refused(await post(stranger, "/cards", { binding_id: `b-${Date.now()}`, ...credit, payment_password: PIN }), "CARD_DETAILS_MISMATCH");
   const since = readFileSync(process.env.KOUDAI_LOG).subarray(before).toString("utf8");
   assert.match(since, / DEBUG /, "something was written meanwhile");
   for (const text of [credit.cvv, credit.expiry]) assert.equal(find(since, text), -1, `${text} in ${since}`);

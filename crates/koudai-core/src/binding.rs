@@ -58,6 +58,9 @@ pub struct StartBinding {
     pub phone_masked: String,
     /// Debit or credit.
     pub kind: CardKind,
+    /// The payment password, which is asked for once one is set: whoever finds a session open binds no card of their own, by which
+    /// the password could be reset.
+    pub pin: Option<Pin>,
 }
 
 impl Command for StartBinding {
@@ -72,6 +75,7 @@ impl Command for StartBinding {
         let mut person = tx.rows().person.get(&self.person).or_stop()?.cloned().ok_or(Refusal::SignedOut)?;
         let identity = tx.rows().identity.get(&self.person).or_stop()?.cloned();
         let owner = tx.rows().card_owner.get(&self.card_mac).or_stop()?.cloned();
+        let guarded = tx.rows().payment_password.get(&self.person).or_stop()?.is_some();
         if let Some(id) = known {
             let old = tx.rows().binding.get(&id).or_stop()?.cloned().expect("a number stands for a binding");
             let same = old.number_mac == self.card_mac && old.identity_mac == self.identity_mac;
@@ -97,6 +101,10 @@ impl Command for StartBinding {
             && person.failed_bindings >= tx.policy().failed_bindings_most
         {
             return Err(Refusal::TooManyBindings.into());
+        }
+        if guarded {
+            let pin = self.pin.as_ref().ok_or(Refusal::PaymentPasswordMalformed)?;
+            payment_password::check(tx, self.person, pin)?;
         }
         let binding = Binding {
             id: BindingId(tx.fresh_id()),

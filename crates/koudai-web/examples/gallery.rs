@@ -341,6 +341,7 @@ fn cards(l: Lang, add: &mut Add) {
     add("leaving", &LeavingPage { l, app: l.say("微信", "WeChat").into(), url });
     let new = |kind, holder, refused: Option<Refused>| CardNewPage {
         l,
+        asks_pin: true,
         binding_id: REFERENCE.into(),
         holder,
         number: if refused.is_some() { "6225 7500 0000 0001".into() } else { String::new() },

@@ -3,6 +3,7 @@
 use koudai_core::binding::{BindingAnswer, RecordBinding, RemoveCard, StartBinding, person_refusal};
 use koudai_core::id::{BindingId, CardId, PersonId};
 use koudai_core::other_wallet::wallet_refusal;
+use koudai_core::payment_password::SetPaymentPassword;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     Binding, BindingState, Card, CardOwner, Identity, NetworkRefusal, PaymentPassword, Person,
@@ -261,4 +262,21 @@ fn every_refusal_of_a_network_has_words_for_a_person() {
         "BANK_REFUSED",
     ];
     assert_eq!(words(person_refusal), expected);
+}
+
+#[test]
+fn once_there_is_a_payment_password_binding_asks_for_it() {
+    let mut ledger = Ledger::new();
+    let person = ledger.person("13800138000");
+    let without = StartBinding { pin: None, ..start_binding(person, "number-1", 1) };
+    assert!(ledger.submit(&without).is_ok(), "there is none yet");
+    ledger.submit(&SetPaymentPassword { person, pin: pin(PIN) }).expect("none is set");
+    let second = |pin| StartBinding { pin, ..start_binding(person, "number-2", 2) };
+    assert_eq!(ledger.refusal(&second(None)), Refusal::PaymentPasswordMalformed);
+    let wrong = ledger.submit(&second(Some(pin(WRONG)))).expect_err("it is another");
+    assert_eq!(wrong, Refusal::PaymentPasswordWrong { tries_left: 4 });
+    let (binding, begun) = ledger.submit(&second(Some(pin(PIN)))).expect("it is right");
+    assert!(begun);
+    let again = ledger.submit(&second(None)).expect("the same number again is the same binding");
+    assert_eq!(again, (binding, false));
 }

@@ -471,6 +471,7 @@ pub(crate) fn start_binding(person: PersonId, number: &str, card: u8) -> StartBi
         age: 30,
         phone_masked: "138****8000".to_owned(),
         kind: CardKind::Debit,
+        pin: Some(pin(PIN)),
     }
 }
 

@@ -116,7 +116,7 @@ pub(super) fn person(engine: &mut ByHand, number: u8, pin_text: &str, minor: i64
     let code = code_of(&keys(), &key, &sent.nonce);
     let id = must(engine, SignIn::new(contact, code, request, [number; 32])).person;
     must(engine, SetPaymentPassword { person: id, pin: pin(pin_text) });
-    let binding = must(engine, start_binding(id, number)).0.id;
+    let binding = must(engine, start_binding(id, number, pin_text)).0.id;
     let face = BankFace {
         bank_zh: "海港银行".to_owned(),
         bank_en: "Harbour Bank".to_owned(),
@@ -137,7 +137,7 @@ pub(super) fn person(engine: &mut ByHand, number: u8, pin_text: &str, minor: i64
     Person { id, card }
 }
 
-fn start_binding(person: PersonId, number: u8) -> StartBinding {
+fn start_binding(person: PersonId, number: u8, pin_text: &str) -> StartBinding {
     let mut identity_mac = [0; 32];
     identity_mac[..8].copy_from_slice(&person.0.to_be_bytes());
     StartBinding {
@@ -154,6 +154,7 @@ fn start_binding(person: PersonId, number: u8) -> StartBinding {
         age: 30,
         phone_masked: "138****8000".to_owned(),
         kind: CardKind::Debit,
+        pin: Some(pin(pin_text)),
     }
 }
 

@@ -10,6 +10,7 @@ use koudai_core::card::{CardKind, CardNumber, cvv_ok, expiry_ok};
 use koudai_core::id::{CardId, PersonId};
 use koudai_core::identity::{IdNumber, PersonName, Phone};
 use koudai_core::ledger::NetworkId;
+use koudai_core::payment_password::Pin;
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     Binding, BindingNumber, BindingState, Card, ClientNumber, Identity, PaymentPassword,
@@ -92,9 +93,11 @@ pub(super) async fn bank(visit: Visit, Query(Beginning { digits, length }): Quer
 }
 
 async fn empty_form(visit: &Visit, person: PersonId) -> Result<CardNewPage, Refusal> {
-    let identity = visit.read(move |r| r.get::<Identity>(&person)).await?;
+    let (identity, pin) =
+        visit.read(move |r| Ok((r.get::<Identity>(&person)?, r.get::<PaymentPassword>(&person)?))).await?;
     Ok(CardNewPage {
         l: visit.l,
+        asks_pin: pin.is_some(),
         binding_id: fresh_number(),
         holder: identity.map(|i| Holder { name: i.name_masked, id_number: i.id_number_masked }),
         number: String::new(),
@@ -129,6 +132,8 @@ struct Typed {
     phone: Phone,
     expiry: Option<Secret<String>>,
     cvv: Option<Secret<String>>,
+    /// The payment password, if one came along.
+    pin: Option<Pin>,
 }
 
 impl Typed {
@@ -169,7 +174,8 @@ impl Typed {
             expiry = Some(Secret::new(date.to_owned()));
             cvv = Some(Secret::new(code.to_owned()));
         }
-        Ok(Self { number, kind, name, id_number, phone, expiry, cvv })
+        let pin = fields.get("payment_password").map(|_| fields.pin("payment_password")).transpose()?;
+        Ok(Self { number, kind, name, id_number, phone, expiry, cvv, pin })
     }
 
     fn command(&self, visit: &Visit, person: PersonId, number: String) -> StartBinding {
@@ -191,6 +197,7 @@ impl Typed {
             age: self.id_number.age(visit.now()),
             phone_masked: self.phone.masked(),
             kind: self.kind,
+            pin: self.pin.clone(),
         }
     }
 

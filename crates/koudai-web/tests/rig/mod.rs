@@ -313,6 +313,7 @@ impl Rig {
             age: 30,
             phone_masked: "138****0000".to_owned(),
             kind: CardKind::Debit,
+            pin: Pin::parse(PIN),
         };
         let binding = engine.submit(start).await.unwrap().0.id;
         let face = BankFace {

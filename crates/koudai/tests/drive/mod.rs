@@ -365,7 +365,7 @@ impl Phone {
         let tail = &card.number[card.number.len() - 6..];
         let mut form = json!({
             "binding_id": format!("bind-{}-{tail}", self.number), "number": card.number, "kind": kind,
-            "name": card.name, "id_number": card.id_number, "phone": card.phone,
+            "name": card.name, "id_number": card.id_number, "phone": card.phone, "payment_password": PIN,
         });
         if let (Some(expiry), Some(cvv)) = (card.expiry, card.cvv) {
             form["expiry"] = expiry.into();

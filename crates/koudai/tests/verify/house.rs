@@ -157,6 +157,7 @@ impl Hand {
             age: 30,
             phone_masked: "138****0000".to_owned(),
             kind: CardKind::Debit,
+            pin: Some(pin()),
         };
         let binding = done!(self, start).0.id;
         let face = BankFace {

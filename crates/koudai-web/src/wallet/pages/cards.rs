@@ -93,6 +93,8 @@ pub struct LeavingPage {
 pub struct CardNewPage {
     /// The reader's language.
     pub l: Lang,
+    /// Whether the payment password is asked for: it is once one is set.
+    pub asks_pin: bool,
     /// The number this binding goes by, made with the page, so that sending it twice binds once. Digits.
     pub binding_id: String,
     /// Who the account was verified for: shown masked, and the form sends no `name` or `id_number`.
