@@ -204,6 +204,8 @@ impl TakeByCode {
     ) -> Result<Order, Stop<MerchantRefusal>> {
         let (person, hash) = (code.person, code.hash);
         let (passes, codes) = self.passes(tx, payer.codes);
+        // In a cool-down nothing passes unasked: what is confirmed is bounded.
+        let passes = passes && payer.person.check_open(tx.now()).is_ok();
         let failure = if payer.person.frozen {
             Some(CodeFailure::AccountFrozen)
         } else if passes && payer.card.is_none() && payer.balance.checked_sub(self.amount).is_err() {

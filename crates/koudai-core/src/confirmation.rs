@@ -8,7 +8,8 @@ use crate::money::Money;
 use crate::payment::Means;
 use crate::payment_password::{self, Pin};
 use crate::refusal::Refusal;
-use crate::rows::{Order, Speed};
+use crate::rows::{AccountChange, Order, Speed};
+use crate::sign_in::telling::Telling;
 use crate::sign_in::{PasskeyAnswer, passkey};
 use crate::state::{Command, OrStop, Stop, Tx, parts_hash};
 
@@ -180,11 +181,13 @@ impl Command for LetPasskeyPay {
         let passkey = passkey.filter(|passkey| passkey.person == self.person);
         let mut passkey = passkey.ok_or(Refusal::PasskeyUnknown)?;
         if let Some(pin) = &self.pin {
-            let person = tx.rows().person.get(&self.person).or_stop()?.ok_or(Refusal::SignedOut)?;
+            let person = tx.rows().person.get(&self.person).or_stop()?.cloned().ok_or(Refusal::SignedOut)?;
             if person.frozen {
                 return Err(Refusal::AccountFrozen.into());
             }
+            let telling = Telling::prepare(tx, &person, AccountChange::PasskeyPays)?;
             payment_password::check(tx, self.person, pin)?;
+            telling.tell(tx);
         }
         passkey.pays = self.pin.is_some();
         tx.rows().passkey.put(passkey);

@@ -11,6 +11,7 @@ pub mod card;
 pub mod code_payment;
 pub mod column;
 pub mod confirmation;
+pub mod cool_down;
 mod declaring;
 pub mod id;
 pub mod identity;

@@ -3,6 +3,7 @@
 use crate::attempt;
 use crate::binding::bank_card_of;
 use crate::confirmation::{Act, Confirmation};
+use crate::cool_down;
 use crate::id::{AttemptId, CardId, OrderId, PersonId};
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::{Money, RatePpm};
@@ -195,10 +196,18 @@ impl Pay {
         if !merchant.may_use(order.product) {
             return Err(Refusal::ProductNotEnabled.into());
         }
+        let now = tx.now();
         let person = tx.rows().person.get(&self.person).or_stop()?.ok_or(Refusal::SignedOut)?;
         if person.frozen {
             return Err(Refusal::AccountFrozen.into());
         }
+        // What is at another wallet is not guarded here.
+        let cooled = if now < person.cool_until && !matches!(self.means, Means::Wallet { .. }) {
+            let person = person.clone();
+            cool_down::spend(tx, &person, order.amount)?
+        } else {
+            None
+        };
         let counted = static_code::with(tx, &order, self.person, &self.means)?;
         let order = match &self.means {
             Means::Balance => self.by_balance(tx, order, merchant),
@@ -209,6 +218,7 @@ impl Pay {
         for tally in counted {
             tx.rows().static_tally.put(tally);
         }
+        cool_down::put(tx, cooled);
         Ok(order)
     }
 

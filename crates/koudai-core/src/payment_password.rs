@@ -6,8 +6,10 @@
 use crate::id::PersonId;
 use crate::identity::Contact;
 use crate::refusal::Refusal;
-use crate::rows::{CodeKey, CodePurpose, Language, OneTimeCode, PaymentPassword, Person};
+use crate::rows::{AccountChange, CodeKey, CodePurpose, Language, OneTimeCode, PaymentPassword, Person};
 use crate::secret::Secret;
+use crate::sign_in::sessions::Sessions;
+use crate::sign_in::telling::Telling;
 use crate::sign_in::{
     CodeWanted, Count, Counted, active_holder, holder, judge_code, proven, second_step, send_code,
 };
@@ -178,9 +180,55 @@ impl Command for RequestReset {
     }
 }
 
+/// Whether a number is of a card of a person's, which has been bound for a while: of the cards that this wallet shows, the end only.
+#[derive(Debug)]
+pub(crate) struct OldCard {
+    is_theirs: bool,
+    wrong: Count,
+}
+
+impl OldCard {
+    /// Looks it up by its keyed hash.
+    ///
+    /// # Errors
+    /// `ResetPaused` after too many that were not theirs, or `Absent`.
+    pub(crate) fn look(
+        tx: &mut Tx<'_>,
+        person: PersonId,
+        card_mac: &[u8; 32],
+    ) -> Result<Self, Stop<Refusal>> {
+        let now = tx.now();
+        let owner = tx.rows().card_owner.get(card_mac).or_stop()?;
+        let card = owner.filter(|owner| owner.person == person).and_then(|owner| owner.card);
+        let card =
+            card.map_or(Ok(None), |card| tx.rows().card.get(&card).map(Option::<&_>::cloned)).or_stop()?;
+        // One that was bound a moment ago may be whoever found the session open.
+        let age_ms = tx.policy().safety.reset_card_age_ms;
+        let is_theirs = card.is_some_and(|card| now.since(card.bound_at) >= age_ms);
+        let wrong = Count::read(tx, Counted::WrongCards, &person.0.to_be_bytes())?;
+        match wrong.wait_s(now, WRONG_CARDS_MOST) {
+            Some(wait_s) => Err(Refusal::ResetPaused { wait_s }.into()),
+            None => Ok(Self { is_theirs, wrong }),
+        }
+    }
+
+    /// Judges it and counts one that is not theirs. The last check of a decision.
+    ///
+    /// # Errors
+    /// `CardNumberNotYours`.
+    pub(crate) fn check(self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+        if self.is_theirs {
+            return Ok(());
+        }
+        self.wrong.add(tx, DAY);
+        Err(Refusal::CardNumberNotYours)
+    }
+}
+
 /// Proves that whoever resets the payment password is its holder: by a code to their phone, and by the whole number of a card of
 /// theirs, of which this wallet shows the end only
-/// (domain rule 6) and which has been bound for a while. It lets the session set a new one for a while.
+/// (domain rule 6) and which has been bound for a while. It lets the session set a new one for a while; all others end, its holder is
+/// told, and a cool-down begins.
 #[derive(Debug)]
 pub struct ProveForReset {
     /// SHA-256 of the session's token.
@@ -197,32 +245,25 @@ impl Command for ProveForReset {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let now = tx.now();
-        let (mut session, person) = active_holder(tx, &self.session)?;
+        let (mut session, mut person) = active_holder(tx, &self.session)?;
         // More strictly where there is a second step: that is given as well (domain rule 6).
         if second_step::of(tx, person.id)?.is_some() && !session.is_proven(now, &tx.policy().safety) {
             return Err(Refusal::ProofNeeded.into());
         }
-        let owner = tx.rows().card_owner.get(&self.card_mac).or_stop()?;
-        let card = owner.filter(|owner| owner.person == person.id).and_then(|owner| owner.card);
-        let card =
-            card.map_or(Ok(None), |card| tx.rows().card.get(&card).map(Option::<&_>::cloned)).or_stop()?;
-        // One that was bound a moment ago may be whoever found the session open.
-        let age_ms = tx.policy().safety.reset_card_age_ms;
-        let is_theirs = card.is_some_and(|card| now.since(card.bound_at) >= age_ms);
-        let wrong = Count::read(tx, Counted::WrongCards, &person.id.0.to_be_bytes())?;
-        let key = reset_code_key(&person);
-        if let Some(wait_s) = wrong.wait_s(now, WRONG_CARDS_MOST) {
-            return Err(Refusal::ResetPaused { wait_s }.into());
-        }
+        let card = OldCard::look(tx, person.id, &self.card_mac)?;
+        let sessions = Sessions::read(tx, person.id)?;
+        let telling = Telling::prepare(tx, &person, AccountChange::PaymentPasswordForgotten)?;
         // Whoever has not got the phone tries no cards.
-        let code = judge_code(tx, &key, &self.session, &self.code)?;
-        if !is_theirs {
-            wrong.add(tx, DAY);
-            return Err(Refusal::CardNumberNotYours.into());
-        }
+        let code = judge_code(tx, &reset_code_key(&person), &self.session, &self.code)?;
+        card.check(tx)?;
         tx.rows().one_time_code.put(OneTimeCode { tries_left: 0, ..code });
         session.may_renew_until = now.plus(RENEWAL_LIFE_MS);
         tx.rows().session.put(session);
+        let first_ms = tx.policy().safety.cool_down_ms;
+        person.cool(now, first_ms);
+        tx.rows().person.put(person);
+        sessions.end(tx, Some(&self.session));
+        telling.tell(tx);
         Ok(())
     }
 }
@@ -246,7 +287,9 @@ impl Command for RenewPaymentPassword {
             return Err(Refusal::RenewalExpired.into());
         }
         let old = tx.rows().payment_password.get(&person.id).or_stop()?.cloned();
+        let telling = Telling::prepare(tx, &person, AccountChange::PaymentPassword)?;
         let row = renewed(tx, &person, old.as_ref(), &self.new)?;
+        telling.tell(tx);
         session.may_renew_until = Timestamp(0);
         tx.rows().session.put(session);
         tx.rows().payment_password.put(row);

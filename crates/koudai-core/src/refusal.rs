@@ -72,6 +72,46 @@ pub enum Refusal {
     SecondStepNeedsEmail,
     /// The e-mail address is needed as a second step.
     EmailIsSecondStep,
+    /// Another account has this phone number, or this one has it.
+    PhoneTaken,
+    /// Not the present log-in password; counted.
+    LoginPasswordWrong,
+    /// Getting something back takes too long, or was not begun.
+    RecoveryOver,
+    /// Only by the phone is this got back: an address is not enough, with what the account has besides.
+    RecoveryTakesPhone,
+    /// The staff have to look at documents for this: nothing else that the account has would do.
+    RecoveryTakesStaff,
+    /// Not what freezes this account, or it was used, or it is past its day (never says which).
+    FreezeWordWrong,
+    /// Too much was tried from this place.
+    FreezePaused {
+        /// Seconds until it may be tried again.
+        wait_s: u32,
+    },
+    /// The account is in the first part of a cool-down.
+    CoolingDown {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// More than is spent on a day of a cool-down.
+    CoolSpendingReached {
+        /// The most.
+        most: Money,
+        /// What is left of it today.
+        left: Money,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// More than is withdrawn to new cards on a day of a cool-down.
+    CoolWithdrawalsReached {
+        /// The most.
+        most: Money,
+        /// What is left of it today.
+        left: Money,
+        /// Until when.
+        until: Timestamp,
+    },
     /// There is no session, or it has ended.
     SignedOut,
     /// The account is frozen.
@@ -329,6 +369,16 @@ impl Refusal {
             Self::SecondStepOver => "SECOND_STEP_OVER",
             Self::SecondStepNeedsEmail => "SECOND_STEP_NEEDS_EMAIL",
             Self::EmailIsSecondStep => "EMAIL_IS_SECOND_STEP",
+            Self::PhoneTaken => "PHONE_TAKEN",
+            Self::LoginPasswordWrong => "LOGIN_PASSWORD_WRONG",
+            Self::RecoveryOver => "RECOVERY_OVER",
+            Self::RecoveryTakesPhone => "RECOVERY_TAKES_PHONE",
+            Self::RecoveryTakesStaff => "RECOVERY_TAKES_STAFF",
+            Self::FreezeWordWrong => "FREEZE_WORD_WRONG",
+            Self::FreezePaused { .. } => "FREEZE_PAUSED",
+            Self::CoolingDown { .. } => "COOLING_DOWN",
+            Self::CoolSpendingReached { .. } => "COOL_SPENDING_REACHED",
+            Self::CoolWithdrawalsReached { .. } => "COOL_WITHDRAWALS_REACHED",
             Self::SignedOut => "SIGNED_OUT",
             Self::AccountFrozen => "ACCOUNT_FROZEN",
             Self::PaymentPasswordNotSet => "PAYMENT_PASSWORD_NOT_SET",

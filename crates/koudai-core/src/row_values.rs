@@ -100,6 +100,60 @@ worded! {
         PaymentPassword = "payment_password",
         /// To be the second of two steps.
         SecondStep = "second_step",
+        /// To set a new log-in password without the present one.
+        Recovery = "recovery",
+        /// To have a phone number belong to the account.
+        NewPhone = "new_phone",
+        /// To freeze an account at once: what goes to whoever is told of a change.
+        Freeze = "freeze",
+    }
+}
+
+worded! {
+    /// What the holder of an account is told of.
+    AccountChange {
+        /// Somebody signed in on a device that was not signed in on before.
+        NewDevice = "new_device",
+        /// Another phone number.
+        Phone = "phone",
+        /// An e-mail address, the first or another.
+        Email = "email",
+        /// No e-mail address any more.
+        EmailRemoved = "email_removed",
+        /// Another log-in password, or the first.
+        LoginPassword = "login_password",
+        /// No log-in password any more.
+        LoginPasswordRemoved = "login_password_removed",
+        /// Somebody who had forgotten the log-in password set another.
+        LoginPasswordRecovered = "login_password_recovered",
+        /// Another payment password.
+        PaymentPassword = "payment_password",
+        /// Somebody proved that they may set another payment password without the present one.
+        PaymentPasswordForgotten = "payment_password_forgotten",
+        /// Another second step, or the first.
+        SecondStep = "second_step",
+        /// A second step that is none any more.
+        SecondStepRemoved = "second_step_removed",
+        /// A recovery code was used in the place of the second step.
+        RecoveryCodeUsed = "recovery_code_used",
+        /// New recovery codes.
+        RecoveryCodes = "recovery_codes",
+        /// Another passkey.
+        Passkey = "passkey",
+        /// A passkey less.
+        PasskeyRemoved = "passkey_removed",
+        /// A passkey may confirm payments.
+        PasskeyPays = "passkey_pays",
+    }
+}
+
+worded! {
+    /// What somebody who cannot sign in gets back.
+    RecoveryOf {
+        /// A new log-in password in the place of one that was forgotten.
+        LoginPassword = "login_password",
+        /// Another phone number in the place of one that was lost.
+        Phone = "phone",
     }
 }
 

@@ -50,6 +50,10 @@ rows! {
         HalfSession in half_session as half_session,
         SecondStep in second_step as second_step,
         Allowance in allowance as allowance,
+        SignIns in sign_ins as sign_ins,
+        FreezeRight in freeze_right as freeze_right,
+        Recovery in recovery as recovery,
+        CoolTally in cool_tally as cool_tally,
     }
 
     /// A person with a wallet. Source.
@@ -72,6 +76,8 @@ rows! {
         email: Option<Email>,
         /// How many passkeys they have.
         passkeys: u8,
+        /// Until when the first part of a cool-down lasts, or lasted; the beginning of time if there never was one.
+        cool_until: Timestamp,
     }
 
     /// Who a person is, as first proven by a bank: masks for the screen, a keyed hash to compare, and the name and

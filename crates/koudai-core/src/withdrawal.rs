@@ -8,6 +8,7 @@ use crate::binding::card_of;
 use crate::cache::Absent;
 use crate::card::CardKind;
 use crate::confirmation::{Act, Confirmation};
+use crate::cool_down;
 use crate::id::{CardId, PersonId, WithdrawalId};
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::{Money, RatePpm};
@@ -106,7 +107,7 @@ impl Command for StartWithdrawal {
             let same = (old.card, old.amount, old.speed) == (self.card, self.amount, self.speed);
             return if same { Ok(old) } else { Err(Refusal::NumberReused.into()) };
         }
-        let person = tx.rows().person.get(&self.person).or_stop()?.ok_or(Refusal::SignedOut)?;
+        let person = tx.rows().person.get(&self.person).or_stop()?.cloned().ok_or(Refusal::SignedOut)?;
         if person.frozen {
             return Err(Refusal::AccountFrozen.into());
         }
@@ -121,6 +122,7 @@ impl Command for StartWithdrawal {
             CardKind::Wallet if card.token_sealed.is_empty() => return Err(Refusal::WalletNotLinked.into()),
             CardKind::Debit | CardKind::Wallet => {}
         }
+        let cooled = cool_down::withdraw(tx, &person, &card, self.amount)?;
         let tally = money_tally::with(tx, self.person, Passage::Withdrawal, self.amount)?;
         let (balance, held) =
             (AccountId::person(self.person), AccountId::withdrawals_in_flight(card.network));
@@ -167,6 +169,7 @@ impl Command for StartWithdrawal {
         card.withdrawals += 1;
         tx.rows().card.put(card);
         tx.rows().money_tally.put(tally);
+        cool_down::put(tx, cooled);
         tx.rows().withdrawal_number.put(WithdrawalNumber { key, withdrawal: withdrawal.id });
         tx.rows().withdrawal.insert(withdrawal.clone());
         Ok(withdrawal)

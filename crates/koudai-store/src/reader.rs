@@ -13,9 +13,9 @@ use koudai_core::notice::slot;
 use koudai_core::planted::{self, Bug};
 use koudai_core::rows::{
     Agreement, Allowance, Attempt, AttemptNumber, Balance, Card, CodePayment, Delivery, DeliveryKey,
-    DeliveryOutcome, HalfSession, MerchantCertificate, Message, NoticeCursor, NoticeKey, NoticeRetry,
-    NoticeTally, OneTimeCode, OpenAttempt, OrderCode, Passkey, PayerCode, Refund, Session, StaticCode,
-    UsedChallenge, UsedLoginCode, WaitingTransfer, WaitingWithdrawal,
+    DeliveryOutcome, FreezeRight, HalfSession, MerchantCertificate, Message, NoticeCursor, NoticeKey,
+    NoticeRetry, NoticeTally, OneTimeCode, OpenAttempt, OrderCode, Passkey, PayerCode, Recovery, Refund,
+    Session, StaticCode, UsedChallenge, UsedLoginCode, WaitingTransfer, WaitingWithdrawal,
 };
 use koudai_core::time::Timestamp;
 
@@ -595,6 +595,22 @@ impl Reader {
     /// # Errors
     /// As `get`.
     pub fn expired_half_sessions(&self, now: Timestamp, limit: i64) -> Result<Vec<HalfSession>, StoreError> {
+        self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Rights to freeze that were not used in time.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn expired_freeze_rights(&self, now: Timestamp, limit: i64) -> Result<Vec<FreezeRight>, StoreError> {
+        self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
+    }
+
+    /// Recoveries that were not finished in time.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn expired_recoveries(&self, now: Timestamp, limit: i64) -> Result<Vec<Recovery>, StoreError> {
         self.find("expires_at <= ?1 ORDER BY expires_at LIMIT ?2", &[Value::Int(now.0), Value::Int(limit)])
     }
 

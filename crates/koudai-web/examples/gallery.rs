@@ -11,6 +11,7 @@
 
 use std::path::{Path, PathBuf};
 
+use koudai_core::cool_down::CoolDown;
 use koudai_core::money::{Money, RatePpm};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::Speed;
@@ -23,14 +24,16 @@ use koudai_web::wallet::pages::{
     AppEndPage, AppLine, AppPage, AppThatWorks, AppsPage, AuthenticatorPage, BindingPage, BindingState,
     CardKind, CardLine, CardNewPage, CardPage, CardsPage, ChangePaymentPasswordPage, CodeOffPage, CodePage,
     CodeRequestPage, CodeResultPage, CodeState, Confirming, Direction, EmailPage, Event,
-    ForgotPaymentPasswordPage, Holder, HomePage, How, LandingPage, LastCodePayment, LeavingPage, Link,
-    LoginPage, LoginPasswordPage, LoginWay, Method, MonthOfRecords, PageOfRecords, PasskeyLine, PasskeyPage,
-    PasskeysPage, PayPage, PayResultPage, PayState, PaymentPasswordPage, ProofPage, RecordKind, RecordLine,
-    RecordPage, RecordState, RecordsPage, RecoveryCodesPage, RefundNotice, RefusalPage, Refused,
-    ReturningPage, ScanPage, SecondStepPage, SecondWay, SecurityPage, SpeedLine, StaticAppsPage,
-    StaticCodePage, StatusPage, TermsPage, TopUpPage, TopUpResultPage, TopUpState, TransferLine,
-    TransferPage, TransferStanding, TransfersPage, TwoStepsPage, Unusable, WalletLine, WalletPage, Way,
-    WithdrawPage, WithdrawResultPage, WithdrawState,
+    ForgotPaymentPasswordPage, FreezeBy, FreezePage, Holder, HomePage, How, LandingPage, LastCodePayment,
+    LeavingPage, Link, LoginPage, LoginPasswordPage, LoginWay, Method, MonthOfRecords, PageOfRecords,
+    PasskeyLine, PasskeyPage, PasskeysPage, PayPage, PayResultPage, PayState, PaymentPasswordPage, ProofPage,
+    ProofWay, Protected, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage, RecoverContactPage,
+    RecoverDonePage, RecoverPage, RecoverPhonePage, RecoverProofPage, RecoveredPasswordPage,
+    RecoveredPhonePage, RecoveryCodesPage, RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage,
+    SecondStepPage, SecondWay, SecurityPage, SpeedLine, StaticAppsPage, StaticCodePage, StatusPage,
+    TermsPage, TopUpPage, TopUpResultPage, TopUpState, TransferLine, TransferPage, TransferStanding,
+    TransfersPage, TwoStepsPage, Unusable, WalletLine, WalletPage, Way, WithdrawPage, WithdrawResultPage,
+    WithdrawState,
 };
 
 fn main() -> std::io::Result<()> {
@@ -68,6 +71,7 @@ pub fn pages(l: Lang) -> Vec<(&'static str, String)> {
     };
     accounts(l, &mut add);
     security(l, &mut add);
+    recovery(l, &mut add);
     two_steps(l, &mut add);
     payment_passwords(l, &mut add);
     cards(l, &mut add);
@@ -83,10 +87,59 @@ pub fn pages(l: Lang) -> Vec<(&'static str, String)> {
     pages
 }
 
+fn recovery(l: Lang, add: &mut Add) {
+    add("recover", &RecoverPage { l, email_offered: true });
+    let contact = |by_email, code_sent| RecoverContactPage {
+        l,
+        by_email,
+        email_offered: true,
+        contact: if code_sent { "13800138000".into() } else { String::new() },
+        code_sent,
+        resend_in_s: 42,
+        refused: None,
+    };
+    add("recover-password", &contact(true, false));
+    add("recover-password-code", &contact(false, true));
+    let account = String::new();
+    add("recover-phone", &RecoverPhonePage { l, email_offered: true, account, refused: None });
+    let proof = |way, ways: &[ProofWay], passkey| RecoverProofPage {
+        l,
+        way,
+        ways: ways.to_vec(),
+        passkey,
+        refused: None,
+    };
+    add("recover-proof-card", &proof(Some(ProofWay::Card), &[ProofWay::Card], true));
+    let steps = [ProofWay::App, ProofWay::Recovery];
+    add("recover-proof-app", &proof(Some(ProofWay::App), &steps, false));
+    add("recover-proof-recovery", &proof(Some(ProofWay::Recovery), &steps, false));
+    add("recover-new-password", &RecoveredPasswordPage { l, refused: None });
+    let phone = |action, present: Option<&str>, sent_to: Option<&str>| RecoveredPhonePage {
+        l,
+        action,
+        present: present.map(str::to_owned),
+        sent_to: sent_to.map(str::to_owned),
+        resend_in_s: 42,
+        refused: None,
+    };
+    add("security-phone", &phone("/security/phone", Some("138****8000"), None));
+    add("recover-new-phone", &phone("/recover/phone/new", None, Some("13900139000")));
+    for (name, is_phone) in [("recover-done-password", false), ("recover-done-phone", true)] {
+        add(name, &RecoverDonePage { l, is_phone, hours: 24, spend_most: fen(50_000) });
+    }
+    let freeze = |by, refused| FreezePage { l, by, refused };
+    add("freeze-code", &freeze(FreezeBy::Code { phone: String::new() }, None));
+    let wrong = Some(refused(l, Refusal::FreezeWordWrong));
+    add("freeze-code-wrong", &freeze(FreezeBy::Code { phone: "13800138000".into() }, wrong));
+    add("freeze-link", &freeze(FreezeBy::Link { word: "ABCDEFGHJK".into() }, None));
+    add("freeze-done", &freeze(FreezeBy::Done, None));
+}
+
 fn security(l: Lang, add: &mut Add) {
     let at = Some(NOW);
     let security = |email: Option<&str>, set_at, passkeys| SecurityPage {
         l,
+        protected: None,
         phone: "138****8000".into(),
         email: email.map(str::to_owned),
         email_offered: true,
@@ -254,6 +307,7 @@ fn accounts(l: Lang, add: &mut Add) {
         "home-new",
         &HomePage {
             l,
+            protected: None,
             phone: "138****8000".into(),
             balance: fen(0),
             cards: 0,
@@ -268,6 +322,7 @@ fn accounts(l: Lang, add: &mut Add) {
         "home",
         &HomePage {
             l,
+            protected: Some(Protected { cool_down: CoolDown::Closed { until: NOW }, most: fen(50_000) }),
             phone: "138****8000".into(),
             balance: fen(123_456),
             cards: 2,

@@ -54,6 +54,8 @@ pub enum Step {
     Prove,
     /// To setting a new payment password in the place of one that was forgotten.
     ResetPaymentPassword,
+    /// To getting back what was lost without being signed in.
+    Recover,
 }
 
 impl Step {
@@ -73,6 +75,7 @@ impl Step {
             Self::Security => Some("/security"),
             Self::Prove => Some("/security/proof"),
             Self::ResetPaymentPassword => Some("/payment-password/forgot"),
+            Self::Recover => Some("/recover"),
         }
     }
 
@@ -92,6 +95,7 @@ impl Step {
             Self::Security => l.say("打开安全中心", "Open the security centre"),
             Self::Prove => l.say("去验证身份", "Confirm that it is you"),
             Self::ResetPaymentPassword => l.say("找回支付密码", "Reset your payment password"),
+            Self::Recover => l.say("重新找回", "Begin again"),
         }
     }
 }
@@ -128,6 +132,15 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::SecondStepOver
         | Refusal::SecondStepNeedsEmail
         | Refusal::EmailIsSecondStep
+        | Refusal::PhoneTaken
+        | Refusal::LoginPasswordWrong
+        | Refusal::RecoveryOver
+        | Refusal::RecoveryTakesPhone
+        | Refusal::RecoveryTakesStaff
+        | Refusal::FreezeWordWrong
+        | Refusal::FreezePaused { .. }
+        | Refusal::CoolingDown { .. }
+        | Refusal::CoolWithdrawalsReached { .. }
         | Refusal::TooManyPasskeys
         | Refusal::ProofNeeded
         | Refusal::CodeTooSoon { .. }
@@ -189,6 +202,7 @@ fn money(refusal: Refusal, l: Lang) -> &'static str {
         | Refusal::CodeRevoked
         | Refusal::DayStaticCodesReached { .. }
         | Refusal::TooManyStaticOrders { .. }
+        | Refusal::CoolSpendingReached { .. }
         | Refusal::InsufficientBalance { .. }
         | Refusal::CardInsufficientFunds
         | Refusal::CardOverLimit
@@ -271,6 +285,29 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         Refusal::EmailIsSecondStep => l.say(
             "请先关闭验证码两步验证，或换绑另一个邮箱",
             "Turn that off first, or change to another address",
+        ),
+        Refusal::PhoneTaken => l.say("请换一个手机号", "Use another number"),
+        Refusal::LoginPasswordWrong => {
+            l.say("忘记了可以在登录页找回", "If you have forgotten it, reset it from the sign-in page")
+        }
+        Refusal::RecoveryOver => l.say("请重新开始", "Begin again"),
+        Refusal::RecoveryTakesPhone => l.say("请用手机号找回", "Reset it by your phone number"),
+        Refusal::RecoveryTakesStaff => l.say(
+            "请带上证件联系客服，由工作人员核实后办理",
+            "Contact support with your ID, so that the staff can confirm that it is you",
+        ),
+        Refusal::FreezeWordWrong => l.say(
+            "请核对手机号和冻结码；急需冻结请联系客服",
+            "Check the number and the code, or call support to have it frozen",
+        ),
+        Refusal::FreezePaused { .. } => l.say("急需冻结请联系客服", "Call support to have it frozen now"),
+        Refusal::CoolingDown { .. } => l.say(
+            "这是为了你的资金安全，到时间后自动恢复",
+            "This protects your money and ends by itself at that time",
+        ),
+        Refusal::CoolSpendingReached { .. } | Refusal::CoolWithdrawalsReached { .. } => l.say(
+            "这是为了你的资金安全，可以减少金额，或等保护期结束",
+            "This protects your money: take less, or wait until then",
         ),
         Refusal::SignedOut => l.say("请重新登录后继续", "Sign in to go on"),
         Refusal::AccountFrozen => l.say("请联系客服核实身份", "Contact support to confirm that it is you"),
@@ -454,6 +491,7 @@ pub fn step(refusal: Refusal) -> Step {
             Step::ResetPaymentPassword
         }
         Refusal::ProofNeeded => Step::Prove,
+        Refusal::RecoveryOver | Refusal::RecoveryTakesPhone | Refusal::RecoveryTakesStaff => Step::Recover,
         Refusal::EmailUnbound
         | Refusal::EmailNotOffered
         | Refusal::PasskeyUnknown
@@ -478,6 +516,7 @@ pub fn step(refusal: Refusal) -> Step {
         | Refusal::WithdrawalSent
         | Refusal::CardAwaitsMoney => Step::Records,
         Refusal::AccountFrozen
+        | Refusal::CoolingDown { .. }
         | Refusal::PaymentPasswordAlreadySet
         | Refusal::HolderTooYoung
         | Refusal::TooManyBindings
@@ -499,6 +538,12 @@ pub fn step(refusal: Refusal) -> Step {
         Refusal::PhoneInvalid
         | Refusal::EmailInvalid
         | Refusal::EmailTaken
+        | Refusal::PhoneTaken
+        | Refusal::LoginPasswordWrong
+        | Refusal::FreezeWordWrong
+        | Refusal::FreezePaused { .. }
+        | Refusal::CoolSpendingReached { .. }
+        | Refusal::CoolWithdrawalsReached { .. }
         | Refusal::SignInWrong
         | Refusal::SignInPaused { .. }
         | Refusal::LoginPasswordLength
@@ -600,6 +645,12 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::ProofNeeded
         | Refusal::SecondStepWrong
         | Refusal::SecondStepOver
+        | Refusal::LoginPasswordWrong
+        | Refusal::RecoveryOver
+        | Refusal::RecoveryTakesPhone
+        | Refusal::RecoveryTakesStaff
+        | Refusal::FreezeWordWrong
+        | Refusal::CoolingDown { .. }
         | Refusal::EmailUnbound
         | Refusal::ForeignOrigin => 403,
         Refusal::BindingUnknown
@@ -630,6 +681,7 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::NotCompleted
         | Refusal::WalletNotLinked
         | Refusal::EmailTaken
+        | Refusal::PhoneTaken
         | Refusal::TooManyPasskeys
         | Refusal::SecondStepNeedsEmail
         | Refusal::EmailIsSecondStep
@@ -655,6 +707,8 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::DayTopUpsReached { .. }
         | Refusal::DayWithdrawalsReached { .. }
         | Refusal::DayStaticCodesReached { .. }
+        | Refusal::CoolSpendingReached { .. }
+        | Refusal::CoolWithdrawalsReached { .. }
         | Refusal::DebitCardsOnly
         | Refusal::CodeUnreadable => 422,
         Refusal::CodeTooSoon { .. }
@@ -662,6 +716,7 @@ pub fn status(refusal: Refusal) -> u16 {
         | Refusal::SignInPaused { .. }
         | Refusal::ResetPaused { .. }
         | Refusal::SecondStepPaused { .. }
+        | Refusal::FreezePaused { .. }
         | Refusal::TooManyBindings
         | Refusal::TooManyStaticOrders { .. }
         | Refusal::TooManyWithdrawals { .. } => 429,
@@ -700,7 +755,8 @@ every! {
     RequestMalformed, RequestTooLarge, ForeignOrigin, Busy, OutOfOrder, OrderForAnother, CallUpInvalid, CallUpStale,
     AppUnknown, DomainNotRegistered, OrderReversed, PayerCodeOff, TransferUnknown, TransferOverdue, TransferWithdrawn, CardAwaitsMoney, DebitCardsOnly,
     WithdrawalSent, WithdrawalNotCovered, NotCompleted, WalletUnavailable, WalletNotHere, WalletAsksWho, WalletDidNotSay,
-    WalletNotLinked, WalletInsufficientFunds, WalletOverLimit, WalletRefused, CodeRevoked;
+    WalletNotLinked, WalletInsufficientFunds, WalletOverLimit, WalletRefused, CodeRevoked, PhoneTaken, LoginPasswordWrong,
+    RecoveryOver, RecoveryTakesPhone, RecoveryTakesStaff, FreezeWordWrong;
     Refusal::CodeTooSoon { .. } => Refusal::CodeTooSoon { wait_s: 42 },
     Refusal::TooManyCodes { .. } => Refusal::TooManyCodes { wait_s: 900 },
     Refusal::CodeWrong { .. } => Refusal::CodeWrong { tries_left: 3 },
@@ -708,8 +764,14 @@ every! {
     Refusal::ResetPaused { .. } => Refusal::ResetPaused { wait_s: 900 },
     Refusal::SecondStepPaused { .. } => Refusal::SecondStepPaused { wait_s: 900 },
     Refusal::PaymentPasswordWrong { .. } => Refusal::PaymentPasswordWrong { tries_left: 2 },
-    Refusal::PaymentPasswordLocked { .. } => Refusal::PaymentPasswordLocked {
-        until: koudai_core::time::Timestamp(1_795_426_200_000),
+    Refusal::PaymentPasswordLocked { .. } => Refusal::PaymentPasswordLocked { until: UNTIL },
+    Refusal::FreezePaused { .. } => Refusal::FreezePaused { wait_s: 900 },
+    Refusal::CoolingDown { .. } => Refusal::CoolingDown { until: UNTIL },
+    Refusal::CoolSpendingReached { .. } => {
+        Refusal::CoolSpendingReached { most: yuan(500), left: yuan(20), until: UNTIL }
+    },
+    Refusal::CoolWithdrawalsReached { .. } => {
+        Refusal::CoolWithdrawalsReached { most: yuan(1_000), left: yuan(0), until: UNTIL }
     },
     Refusal::AmountOutOfRange { .. } => Refusal::AmountOutOfRange { least: yuan(1), most: yuan(50_000) },
     Refusal::InsufficientBalance { .. } => Refusal::InsufficientBalance { short_by: yuan(12) },
@@ -719,6 +781,9 @@ every! {
     Refusal::DayStaticCodesReached { .. } => Refusal::DayStaticCodesReached { most: yuan(500), left: yuan(0) },
     Refusal::TooManyStaticOrders { .. } => Refusal::TooManyStaticOrders { most: 200 },
 }
+
+/// A moment for the examples.
+const UNTIL: koudai_core::time::Timestamp = koudai_core::time::Timestamp(1_795_426_200_000);
 
 fn yuan(yuan: i64) -> Money {
     Money::fen(yuan * 100).expect("the examples are not negative")

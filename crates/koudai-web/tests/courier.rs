@@ -17,7 +17,12 @@ async fn a_card_refund_waits_for_a_bank_that_is_down() {
     client.native(&order(&shop, "REFUND-DOWN", 500)).await.unwrap();
     let paying = rig.pay(person, Some(card), &shop, "REFUND-DOWN").await;
     rig.bank_pays(&paying).await;
-    let _courier = courier::start(rig.app.engine.clone(), rig.app.networks.clone(), "Koudai".into());
+    let _courier = courier::start(
+        rig.app.engine.clone(),
+        rig.app.networks.clone(),
+        "Koudai".into(),
+        "https://wallet.example".into(),
+    );
     client.refund(&refund("REFUND-DOWN", "REFUND-DOWN-1", 500, 500)).await.unwrap();
     let engine = &rig.app.engine;
     let open = until(async || {
@@ -39,7 +44,12 @@ async fn a_payment_that_never_left_is_given_up_at_once_and_the_order_can_be_paid
     let client = rig.client(&shop, false);
     let (person, card) = rig.person_with_card().await;
     client.native(&order(&shop, "PAY-DOWN", 500)).await.unwrap();
-    let _courier = courier::start(rig.app.engine.clone(), rig.app.networks.clone(), "Koudai".into());
+    let _courier = courier::start(
+        rig.app.engine.clone(),
+        rig.app.networks.clone(),
+        "Koudai".into(),
+        "https://wallet.example".into(),
+    );
     let paying = rig.pay(person, Some(card), &shop, "PAY-DOWN").await.attempt.unwrap();
     let engine = &rig.app.engine;
     let ended = until(async || {

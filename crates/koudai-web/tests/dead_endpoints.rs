@@ -153,8 +153,12 @@ async fn merchants_who_never_answer_do_not_delay_one_who_does() {
     let mut dead_orders: Vec<(usize, OrderId)> = making.join_all().await.into_iter().flatten().collect();
     dead_orders.sort_unstable();
 
-    let _courier =
-        courier::start(town.rig.app.engine.clone(), town.rig.app.networks.clone(), "Koudai".into());
+    let _courier = courier::start(
+        town.rig.app.engine.clone(),
+        town.rig.app.networks.clone(),
+        "Koudai".into(),
+        "https://wallet.example".into(),
+    );
     // The healthy one has been told something before.
     let (first, _) = town.pay(healthy_orders.pop().unwrap()).await;
     until(10, async || arrivals.lock().unwrap().contains_key(&first)).await;

@@ -103,7 +103,12 @@ async fn a_notice_has_the_courier_ask_now_and_is_not_believed_beyond_that() {
     let (shop, person) = (rig.shop().await, rig.newcomer().await);
     let sealed = rig.app.networks.vault.seal(Sealed::CardToken, token.expose().as_bytes());
     let card = rig.bind_at(person, UNIONPAY_NETWORK, sealed).await;
-    let _courier = courier::start(rig.app.engine.clone(), rig.app.networks.clone(), "Koudai".into());
+    let _courier = courier::start(
+        rig.app.engine.clone(),
+        rig.app.networks.clone(),
+        "Koudai".into(),
+        "https://wallet.example".into(),
+    );
     let (wallet, http) = (rig.wallet().await, rig::browser());
     let tell = async |network: i64, body: Bytes| {
         let told = http.post(format!("http://{wallet}/networks/{network}/notice")).body(body).send().await;

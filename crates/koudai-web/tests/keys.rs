@@ -186,7 +186,12 @@ async fn a_notification_is_signed_by_the_key_whose_turn_it_is_and_sealed_with_th
     let key = ApiV3Key::generate();
     let sealed = rig.app.networks.vault.seal(Sealed::ApiV3Key, key.expose().as_bytes());
     rig.app.engine.submit(SetApiV3Key { mchid: shop.mchid, apiv3_key_sealed: sealed }).await.unwrap();
-    let _courier = courier::start(rig.app.engine.clone(), rig.app.networks.clone(), "Koudai".into());
+    let _courier = courier::start(
+        rig.app.engine.clone(),
+        rig.app.networks.clone(),
+        "Koudai".into(),
+        "https://wallet.example".into(),
+    );
     let (headers, body) = notification(&listener).await;
 
     let signed = SignedHeaders::read(|name| headers.get(name).map(String::as_str)).unwrap();

@@ -46,7 +46,12 @@ async fn deliveries(rig: &Rig, shop: &Shop, least: usize) -> Vec<Delivery> {
 }
 
 fn start(rig: &Rig) {
-    drop(courier::start(rig.app.engine.clone(), rig.app.networks.clone(), "Koudai".into()));
+    drop(courier::start(
+        rig.app.engine.clone(),
+        rig.app.networks.clone(),
+        "Koudai".into(),
+        "https://wallet.example".into(),
+    ));
 }
 
 #[tokio::test]

@@ -167,7 +167,12 @@ async fn a_network_of_ones_own_pays_and_is_refunded_through_the_wallet_as_it_is(
     let person = rig.newcomer().await;
     let token = rig.app.networks.vault.seal(Sealed::CardToken, b"a deposit");
     let card = rig.bind_with(person, token).await;
-    let _courier = courier::start(rig.app.engine.clone(), rig.app.networks.clone(), "Koudai".into());
+    let _courier = courier::start(
+        rig.app.engine.clone(),
+        rig.app.networks.clone(),
+        "Koudai".into(),
+        "https://wallet.example".into(),
+    );
 
     client.native(&order(&shop, "SMALL-0001", 500)).await.unwrap();
     let paying = rig.pay(person, Some(card), &shop, "SMALL-0001").await.attempt.unwrap();

@@ -523,8 +523,12 @@ async fn the_courier_closes_what_is_overdue_and_tells_of_every_end_once() {
     scene.rig.app.engine.submit(ReceiveTransfer { person: scene.payee, transfer: id }).await.unwrap();
     assert_eq!(scene.money().await, [98_400, 500, 500]);
 
-    let _courier =
-        courier::start(scene.rig.app.engine.clone(), scene.rig.app.networks.clone(), "Koudai".into());
+    let _courier = courier::start(
+        scene.rig.app.engine.clone(),
+        scene.rig.app.networks.clone(),
+        "Koudai".into(),
+        "https://wallet.example".into(),
+    );
     until(async || (heard.lock().unwrap().len() >= 3).then_some(())).await;
     let opened = |(headers, body): &(HeaderMap, Bytes)| {
         let signed =

@@ -150,7 +150,12 @@ async fn one_of_the_next_day_is_sent_by_the_courier_when_its_day_has_come() {
     let way = AccountId::withdrawals_in_flight(ISSUER_NETWORK);
     assert_eq!((scene.balance().await, scene.rig.standing(way).await), (50_000, 50_000));
     let app = &scene.rig.app;
-    courier::start(app.engine.clone(), Arc::clone(&app.networks), app.operator.clone());
+    courier::start(
+        app.engine.clone(),
+        Arc::clone(&app.networks),
+        app.operator.clone(),
+        Arc::clone(&app.origin),
+    );
     scene.clock.advance(DAY - 60_000);
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     assert_eq!(scene.get("/withdraw/withdraw-1").await.1["state"], "waiting", "not a minute early");

@@ -43,6 +43,9 @@ pub(crate) enum Command {
     /// The operator's staff
     #[command(subcommand)]
     Staff(StaffCommand),
+    /// People's accounts
+    #[command(subcommand)]
+    Person(PersonCommand),
     /// Other apps that may take money from accounts here, by the issuer protocol
     #[command(subcommand)]
     IssuingApp(IssuingAppCommand),
@@ -649,6 +652,24 @@ pub(crate) struct KeysCreateArgs {
     /// directory's file `database`. One with a password is better given in the environment
     #[arg(long, value_name = "URL", env = "KOUDAI_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PersonCommand {
+    /// Freezes an account at once: nobody pays from it, withdraws or changes it, and all its sessions end
+    Freeze(PersonArgs),
+    /// Opens an account again whose holder the staff have identified
+    Unfreeze(PersonArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PersonArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Their phone number, 11 digits
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) phone: String,
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,7 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::failure::Failure;
 use crate::merchant::{codes, credentials};
-use crate::{directory, issuing, keys, merchant, notices, reconcile, staff};
+use crate::{directory, issuing, keys, merchant, notices, person, reconcile, staff};
 
 const SOCKET: &str = "control.sock";
 /// The longest line either way; a page of what a merchant was told, with what it answered, is the longest there is.
@@ -56,6 +56,8 @@ pub(crate) enum Request {
     KeysChanged,
     /// Make one of the staff.
     StaffCreate(staff::Create),
+    /// Freeze a person's account, or open it again.
+    PersonFreeze(person::Freeze),
     /// Make or change an app that takes money from accounts here.
     IssuingAppSet(issuing::Set),
     /// List how a merchant was told.
@@ -118,6 +120,7 @@ async fn act(
             .map(|()| serde_json::Value::Null)
             .map_err(|failure| failure.to_string()),
         Request::StaffCreate(create) => staff::create(engine, create).await,
+        Request::PersonFreeze(freeze) => person::freeze(engine, freeze).await,
         Request::IssuingAppSet(set) => issuing::set(engine, platform, set).await,
         Request::MerchantNotices(list) => notices::list(engine, vault, list).await,
         Request::MerchantReplay(replay) => notices::replay(engine, vault, replay).await,

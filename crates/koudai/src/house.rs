@@ -106,7 +106,12 @@ pub(crate) fn open(plan: Plan<'_>, keys: Keys) -> Result<House, Failure> {
     if directory::restored(data)?.is_some() {
         hold_courier(data, &app.networks);
     } else {
-        courier::start(app.engine.clone(), Arc::clone(&app.networks), Arc::clone(&app.operator));
+        courier::start(
+            app.engine.clone(),
+            Arc::clone(&app.networks),
+            Arc::clone(&app.operator),
+            Arc::clone(&app.origin),
+        );
     }
     keys::rotate::watch(data, Arc::clone(&app.networks), app.engine.clock().clone());
     control::serve(data, app.engine.clone(), Arc::clone(&app.networks))?;

@@ -20,6 +20,7 @@ mod merchant;
 mod messages;
 mod money_rules;
 mod notices;
+mod person;
 mod process;
 mod reconcile;
 mod rules;
@@ -116,6 +117,7 @@ fn run(cli: Cli, log: String) -> Result<(), Failure> {
             Command::Bench(cli::BenchCommand::Gateway(args)) => bench::run_gateway(&args, &log).await,
             Command::Bench(cli::BenchCommand::Bill(args)) => bench::run_bill(&args).await,
             Command::Staff(StaffCommand::Create(args)) => staff::run(args).await,
+            Command::Person(command) => person::run(command).await,
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::IssuingApp(IssuingAppCommand::Set(args)) => issuing::run(args).await,
         }

@@ -2,7 +2,7 @@
 
 use koudai_core::money::{Currency, Money, RatePpm};
 use koudai_core::state::Policy;
-use koudai_core::time::{DAY, SECOND};
+use koudai_core::time::{DAY, HOUR, SECOND};
 
 /// A rule by its name, and where its value goes.
 pub(crate) type Named = (&'static str, Rule);
@@ -20,6 +20,8 @@ pub(crate) enum Rule {
     Many(fn(&mut Policy) -> &mut u32),
     /// Whole seconds, 1 to a day; kept in ms.
     Seconds(fn(&mut Policy) -> &mut i64),
+    /// Whole hours, 0 to a year; kept in ms.
+    Hours(fn(&mut Policy) -> &mut i64),
 }
 
 /// Sets what an operator writes; what is not named stays as it is.
@@ -69,6 +71,10 @@ fn set(policy: &mut Policy, rule: Rule, value: &str) -> Result<(), &'static str>
             let seconds = value.parse().ok().filter(|seconds| (1..=DAY / SECOND).contains(seconds));
             *place(policy) = seconds.ok_or("is not a number of seconds from 1 to 86400")? * SECOND;
         }
+        Rule::Hours(place) => {
+            let hours = value.parse().ok().filter(|hours| (0..=365 * DAY / HOUR).contains(hours));
+            *place(policy) = hours.ok_or("is not a number of hours from 0 to 8760")? * HOUR;
+        }
     }
     Ok(())
 }
@@ -82,7 +88,7 @@ pub(crate) fn assert_places_of_their_own(rules: &[Named]) {
             Rule::Rate(place) => place(policy).ppm().to_string(),
             Rule::Count(place) => place(policy).to_string(),
             Rule::Many(place) => place(policy).to_string(),
-            Rule::Seconds(place) => place(policy).to_string(),
+            Rule::Seconds(place) | Rule::Hours(place) => place(policy).to_string(),
         }
     }
     for (name, rule) in rules {

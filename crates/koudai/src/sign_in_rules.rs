@@ -5,7 +5,7 @@ use koudai_core::state::Policy;
 
 use crate::rules::{self, Named, Rule};
 
-const RULES: [Named; 12] = [
+const RULES: [Named; 19] = [
     ("code-gap", Rule::Seconds(|p| &mut p.safety.code_gap_ms)),
     ("codes-an-hour", Rule::Count(|p| &mut p.safety.codes_an_hour)),
     ("codes-a-day", Rule::Count(|p| &mut p.safety.codes_a_day)),
@@ -18,6 +18,13 @@ const RULES: [Named; 12] = [
     ("proof-life", Rule::Seconds(|p| &mut p.safety.proof_life_ms)),
     ("passkeys", Rule::Count(|p| &mut p.safety.passkeys_most)),
     ("card-age", Rule::Seconds(|p| &mut p.safety.reset_card_age_ms)),
+    ("sessions", Rule::Count(|p| &mut p.safety.sessions_most)),
+    ("cool-down", Rule::Hours(|p| &mut p.safety.cool_down_ms)),
+    ("cool-down-new-device", Rule::Hours(|p| &mut p.safety.cool_new_device_ms)),
+    ("cool-down-after", Rule::Hours(|p| &mut p.safety.cool_after_ms)),
+    ("cool-down-spending", Rule::Amount(|p| &mut p.safety.cool_spend_most)),
+    ("cool-down-withdrawals", Rule::Amount(|p| &mut p.safety.cool_withdraw_most)),
+    ("cool-down-card-age", Rule::Hours(|p| &mut p.safety.cool_card_age_ms)),
 ];
 
 /// The default with the rules as an operator writes them.
@@ -41,15 +48,17 @@ pub(crate) fn parse_over(safety: Safety, text: &str) -> Result<Safety, Vec<Strin
         codes_from_block_a_day,
         codes_in_all_an_hour,
         wrong_passwords_most,
+        sessions_most,
         ..
     } = policy.safety;
     let nobody = codes_an_hour == 0
         || codes_a_day == 0
         || codes_from_block_a_day == 0
         || codes_in_all_an_hour == 0
-        || wrong_passwords_most == 0;
+        || wrong_passwords_most == 0
+        || sessions_most == 0;
     if nobody {
-        Err(vec!["a number of codes or tries is 0: nobody could sign in".to_owned()])
+        Err(vec!["a number of codes, tries or sessions is 0: nobody could sign in".to_owned()])
     } else {
         Ok(policy.safety)
     }
@@ -74,7 +83,9 @@ mod tests {
 
     #[test]
     fn what_would_keep_everybody_out_is_refused() {
-        for text in ["codes-an-hour=0", "codes-a-day=0", "codes-in-all-an-hour=0", "wrong-passwords=0"] {
+        for text in
+            ["codes-an-hour=0", "codes-a-day=0", "codes-in-all-an-hour=0", "wrong-passwords=0", "sessions=0"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
         assert_eq!(parse("pause=0,codes=1").unwrap_err().len(), 2);

@@ -73,6 +73,9 @@ impl Command for RequestAgreement {
                     Some(Declined::DetailsMismatch)
                 } else if person.frozen {
                     Some(Declined::Frozen)
+                } else if person.check_open(now).is_err() {
+                    // Nobody new is paid in a cool-down.
+                    Some(Declined::Limit)
                 } else {
                     None
                 }
@@ -152,6 +155,7 @@ fn send_code(tx: &mut Tx<'_>, person: &Person, agreement: &Agreement) {
         expires_at: agreement.code_at.plus(CODE_LIFE_MS),
         language: None,
         agreement: Some(agreement.id),
+        about: None,
     };
     tx.announce(Event::MessageDue(message.id));
     tx.rows().message.insert(message);

@@ -2,10 +2,13 @@
 //! however often the app asks under that number, it is told how it ended.
 
 use super::{IssuingRefusal, check_active, token_holder};
+use crate::cool_down;
 use crate::id::{AppMoveId, IssuingAppId};
 use crate::ledger::{AccountId, JournalKind, Posting};
 use crate::money::{Currency, Money};
-use crate::rows::{Agreement, AgreementState, AppMove, AppMoveKey, AppMoveKind, AppMoveNumber, Declined};
+use crate::rows::{
+    Agreement, AgreementState, AppMove, AppMoveKey, AppMoveKind, AppMoveNumber, CoolTally, Declined,
+};
 use crate::secret::Secret;
 use crate::state::{Command, OrStop, Stop, Tx};
 use crate::time::Timestamp;
@@ -60,8 +63,8 @@ impl Command for MoveByToken {
         check_active(tx, self.app)?;
         let agreement = token_holder(tx, self.app, &self.token)?;
         let lasting = agreement.clone().filter(|agreement| agreement.state == AgreementState::Bound);
-        let refusal = match &lasting {
-            None => Some(Declined::TokenUnknown),
+        let (refusal, cooled) = match &lasting {
+            None => (Some(Declined::TokenUnknown), None),
             Some(agreement) => self.refusal(tx, agreement)?,
         };
         let done = AppMove {
@@ -77,6 +80,7 @@ impl Command for MoveByToken {
             if self.way == ByToken::Debit {
                 agreement.count(self.amount, tx.now());
                 tx.rows().agreement.put(agreement);
+                cool_down::put(tx, cooled);
             }
             post(tx, &done);
         }
@@ -86,28 +90,35 @@ impl Command for MoveByToken {
 }
 
 impl MoveByToken {
-    /// Why it is declined under an agreement that lasts. Loads what moving the money needs.
+    /// Why it is declined under an agreement that lasts, and what it counts in a cool-down. Loads what moving the money needs.
     fn refusal(
         &self,
         tx: &mut Tx<'_>,
         agreement: &Agreement,
-    ) -> Result<Option<Declined>, Stop<IssuingRefusal>> {
+    ) -> Result<(Option<Declined>, Option<CoolTally>), Stop<IssuingRefusal>> {
         let holder = agreement.person.expect("what was bound has its holder");
-        let person = tx.rows().person.get(&holder).or_stop()?.expect("a holder has their row");
+        let person = tx.rows().person.get(&holder).or_stop()?.expect("a holder has their row").clone();
         let frozen = person.frozen;
+        let cooled = match cool_down::spend(tx, &person, self.amount) {
+            Ok(cooled) => Some(cooled),
+            Err(Stop::Refused(_)) => None,
+            Err(Stop::Absent) => return Err(Stop::Absent),
+        };
         let (theirs, apps) = (AccountId::person(holder), AccountId::app(self.app));
         tx.prepare(&[theirs, apps]).or_stop()?;
         let payer = if self.way == ByToken::Debit { theirs } else { apps };
         let funds = tx.standing(payer, self.amount.currency()).or_stop()?;
         let within = |limit: Money| limit.checked_sub(self.amount).is_ok();
-        let allowed = within(agreement.per_payment) && within(agreement.left_on(tx.now()));
-        Ok(match self.way {
+        let allowed =
+            within(agreement.per_payment) && within(agreement.left_on(tx.now())) && cooled.is_some();
+        let declined = match self.way {
             _ if frozen => Some(Declined::Frozen),
             ByToken::Debit if !allowed => Some(Declined::Limit),
             ByToken::Debit if !within(funds) => Some(Declined::InsufficientFunds),
             ByToken::Payout if !within(funds) => Some(Declined::NotCovered),
             ByToken::Debit | ByToken::Payout => None,
-        })
+        };
+        Ok((declined, cooled.flatten()))
     }
 }
 

@@ -5,7 +5,8 @@ use crate::column::{Cells, Column, Fields, Row, Value};
 use crate::declaring::row_types;
 use crate::id::{AgreementId, MessageId, PersonId};
 use crate::identity::{Contact, Email, Phone};
-use crate::row_values::{CodeKey, CodePurpose, Language, PasskeyAlgorithm};
+use crate::money::Money;
+use crate::row_values::{AccountChange, CodeKey, CodePurpose, Language, PasskeyAlgorithm, RecoveryOf};
 use crate::time::Timestamp;
 
 row_types! {
@@ -97,6 +98,8 @@ row_types! {
         language: Option<Language>,
         /// The agreement that its code allows.
         agreement: Option<AgreementId>,
+        /// What its reader is told of, if that is what it is for.
+        about: Option<AccountChange>,
     }
 
     /// A person's password for signing in. Source.
@@ -185,6 +188,55 @@ row_types! {
         recovery_used: u16,
         /// Since when there is a second step: devices signed in on before are new to it.
         since: Timestamp,
+    }
+
+    /// How a person is signed in. Source.
+    SignIns in sign_ins as sign_ins {
+        /// The person.
+        person: PersonId,
+        /// The hashes of the tokens of the sessions that may be open, 32 bytes each, the newest first.
+        sessions: Vec<u8>,
+        /// On how many devices they have signed in.
+        devices: u32,
+        /// In which language they are told of what changes: the one of a device of theirs.
+        language: Option<Language>,
+    }
+
+    /// A right to freeze an account at once, which its holder was sent; deleted once used, or when it expires. Source.
+    FreezeRight in freeze_right as freeze_right {
+        /// Keyed hash of the word that shows it, which itself is kept nowhere.
+        key: [u8; 32],
+        /// Whose account.
+        person: PersonId,
+        /// Until when.
+        expires_at: Timestamp,
+    }
+
+    /// Somebody getting back what they have lost, without being signed in; deleted once they have it, or some time after it
+    /// expired. Source.
+    Recovery in recovery as recovery {
+        /// SHA-256 of what they hold since the first proof.
+        token_hash: [u8; 32],
+        /// Whose account.
+        person: PersonId,
+        /// What they get back.
+        kind: RecoveryOf,
+        /// Whether they have given all the proof that it takes.
+        proven: bool,
+        /// Until when.
+        expires_at: Timestamp,
+    }
+
+    /// What a person spent and withdrew on a day of a cool-down. Source.
+    CoolTally in cool_tally as cool_tally {
+        /// The person.
+        person: PersonId,
+        /// The day in China that the rest counts.
+        day: i64,
+        /// What was paid, or is being.
+        spent: Money,
+        /// What was withdrawn to cards that are new, or is being.
+        withdrawn: Money,
     }
 
     /// How often something was done of what may be done only so often; deleted some time after it ended. Source.

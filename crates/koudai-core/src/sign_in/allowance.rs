@@ -5,7 +5,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::refusal::Refusal;
-use crate::rows::Allowance;
+use crate::rows::{Allowance, Language};
 use crate::sign_in::seconds_until;
 use crate::state::{Command, Keys, OrStop, Stop, Tx, keyed_mac};
 use crate::time::{DAY, HOUR, Timestamp};
@@ -18,6 +18,11 @@ pub const ENDED_KEPT_MS: i64 = HOUR;
 pub struct AddressBlock([u8; 16]);
 
 impl AddressBlock {
+    /// The block as it is counted.
+    pub(super) const fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// The block of an address.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -39,6 +44,8 @@ pub struct Asker {
     pub device: Option<[u8; 32]>,
     /// SHA-256 of what the edge drew for the device to be known by, should it be new to whoever signs in.
     pub fresh: Option<[u8; 32]>,
+    /// In which language; `None` for both.
+    pub language: Option<Language>,
 }
 
 /// What is counted.
@@ -51,6 +58,8 @@ pub(crate) enum Counted {
     WrongPasswords,
     WrongCards,
     WrongSecondSteps,
+    WrongFreezeWords,
+    Told,
 }
 
 impl Counted {
@@ -63,6 +72,8 @@ impl Counted {
             Self::WrongPasswords => "wrong passwords",
             Self::WrongCards => "wrong cards",
             Self::WrongSecondSteps => "wrong second steps",
+            Self::WrongFreezeWords => "wrong freeze words",
+            Self::Told => "told",
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The e-mail address of an account: confirmed by a code before it belongs to it, and then signed in by like the phone.
 
 use super::proof::proven;
+use super::telling::Telling;
 use super::{Asker, CodeWanted, second_step, send_code, use_code};
 use crate::identity::{Contact, Email};
 use crate::refusal::Refusal;
-use crate::rows::{CodeKey, CodePurpose, EmailOwner, Language};
+use crate::rows::{AccountChange, CodeKey, CodePurpose, EmailOwner, Language};
 use crate::secret::Secret;
 use crate::state::{Command, OrStop, Stop, Tx};
 
@@ -62,6 +63,7 @@ impl Command for SetEmail {
         if let Some(before) = &person.email {
             tx.rows().email_owner.get(before).or_stop()?;
         }
+        let telling = Telling::prepare(tx, &person, AccountChange::Email)?;
         use_code(tx, &key, &self.session, &self.code)?;
         if owner.is_some_and(|owner| owner != person.id) {
             // Whoever reads this has just shown that the address is theirs.
@@ -72,6 +74,7 @@ impl Command for SetEmail {
         }
         tx.rows().email_owner.put(EmailOwner { email: self.email.clone(), person: person.id });
         tx.rows().person.put(person);
+        telling.tell(tx);
         Ok(())
     }
 }
@@ -90,6 +93,7 @@ impl Command for RemoveEmail {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (_, mut person) = proven(tx, &self.session)?;
         let guards = second_step::of(tx, person.id)?.is_some_and(|row| row.by_code);
+        let telling = Telling::prepare(tx, &person, AccountChange::EmailRemoved)?;
         let Some(email) = person.email.take() else { return Ok(()) };
         if guards {
             return Err(Refusal::EmailIsSecondStep.into());
@@ -97,6 +101,7 @@ impl Command for RemoveEmail {
         tx.rows().email_owner.get(&email).or_stop()?;
         tx.rows().email_owner.delete(&email);
         tx.rows().person.put(person);
+        telling.tell(tx);
         Ok(())
     }
 }

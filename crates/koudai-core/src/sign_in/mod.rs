@@ -5,17 +5,24 @@
 
 mod allowance;
 mod email;
+mod letters;
 pub(crate) mod passkey;
 mod password;
+mod phone;
 mod proof;
+mod recovery;
 pub(crate) mod second_step;
 mod sent;
+pub(crate) mod sessions;
+pub(crate) mod telling;
 
 use crate::id::{MessageId, PersonId};
 use crate::identity::Contact;
+use crate::money::Money;
 use crate::refusal::Refusal;
 use crate::rows::{
-    CodeKey, CodePurpose, Device, HalfSession, Language, Message, OneTimeCode, Person, PhoneOwner, Session,
+    AccountChange, CodeKey, CodePurpose, Device, HalfSession, Language, Message, OneTimeCode, Person,
+    PhoneOwner, Session,
 };
 use crate::secret::Secret;
 use crate::state::{Command, Event, Keys, OrStop, Stop, Tx, keyed_mac};
@@ -24,6 +31,8 @@ use crate::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use allowance::CodeCounts;
 pub(crate) use allowance::{Count, Counted};
 pub(crate) use proof::proven;
+use sessions::Sessions;
+use telling::Telling;
 
 pub use allowance::{AddressBlock, Asker, ENDED_KEPT_MS, SweepAllowances, wrong_from};
 pub use email::{RemoveEmail, RequestEmailCode, SetEmail};
@@ -34,13 +43,19 @@ pub use passkey::{
 pub use password::{
     PasswordAnswer, PasswordTried, RemoveLoginPassword, SetLoginPassword, SignInByPassword, salt_of_nobody,
 };
+pub use phone::{RequestPhoneCode, SetPhone};
 pub use proof::{ProveByCode, ProveByPasskey, RequestProof};
+pub use recovery::{
+    BeginPhoneRecovery, BeginRecovery, ProveRecovery, RECOVERY_LIFE_MS, RecoverLoginPassword, RecoverPhone,
+    RecoveryAnswer, RecoveryProof, RequestRecoveredPhone, RequestRecovery, SweepRecoveries,
+};
 pub use second_step::{
     ConfirmApp, FinishSignIn, HALF_SESSION_LIFE_MS, OfferApp, ProveBySecondStep, RECOVERY_CODES, RemoveApp,
     RenewRecoveryCodes, RequestSecondCode, SecondAnswer, SetSecondByCode, SweepHalfSessions, app_secret,
     other_contact, recovery_code, takes_code,
 };
 pub use sent::{SENT_KEPT_MS, SESSION_KEPT_MS, SweepSentCodes, SweepSessions};
+pub use telling::{FREEZE_LIFE_MS, FreezeByRight, SetFrozen, SweepFreezeRights, freeze_key, freeze_word};
 
 /// A code lives five minutes (at most ten: OWASP ASVS 6.5.5).
 pub const CODE_LIFE_MS: i64 = 5 * MINUTE;
@@ -76,8 +91,22 @@ pub struct Safety {
     pub proof_life_ms: i64,
     /// How many passkeys a person may have.
     pub passkeys_most: u8,
-    /// How long a card has to have been bound before its number helps to reset the payment password, ms.
+    /// How long a card has to have been bound before its number helps to get a password back, ms.
     pub reset_card_age_ms: i64,
+    /// How many sessions a person may have at once; the oldest ends when there is one more.
+    pub sessions_most: u8,
+    /// How long the first part of a cool-down lasts after an account was given back or got another phone, ms; 0 for none.
+    pub cool_down_ms: i64,
+    /// The same after somebody signed in on a device that is new to the account.
+    pub cool_new_device_ms: i64,
+    /// How long the second part lasts, ms.
+    pub cool_after_ms: i64,
+    /// What is spent on a day in China at most in the first part.
+    pub cool_spend_most: Money,
+    /// What is withdrawn on a day at most to cards that are new, in the second part.
+    pub cool_withdraw_most: Money,
+    /// From which age on a card is not new for that, ms.
+    pub cool_card_age_ms: i64,
 }
 
 impl Safety {
@@ -95,7 +124,21 @@ impl Safety {
         proof_life_ms: 5 * MINUTE,
         passkeys_most: 10,
         reset_card_age_ms: DAY,
+        sessions_most: 5,
+        cool_down_ms: DAY,
+        cool_new_device_ms: DAY,
+        cool_after_ms: 2 * DAY,
+        cool_spend_most: yuan(500),
+        cool_withdraw_most: yuan(1_000),
+        cool_card_age_ms: 30 * DAY,
     };
+}
+
+const fn yuan(whole: i64) -> Money {
+    match Money::fen(whole * 100) {
+        Ok(money) => money,
+        Err(_) => panic!("above zero"),
+    }
 }
 
 impl Default for Safety {
@@ -172,6 +215,7 @@ pub(crate) fn send_code(tx: &mut Tx<'_>, wanted: CodeWanted<'_>) -> Result<u32, 
         expires_at: now.plus(CODE_LIFE_MS),
         language: wanted.language,
         agreement: None,
+        about: None,
     };
     tx.announce(Event::MessageDue(message.id));
     tx.rows().one_time_code.put(OneTimeCode {
@@ -327,6 +371,7 @@ impl Command for SignIn {
                     cards: 0,
                     failed_bindings: 0,
                     failed_bindings_day: 0,
+                    cool_until: Timestamp(0),
                 });
                 tx.rows().phone_owner.put(PhoneOwner { phone: phone.clone(), person: id });
                 id
@@ -376,6 +421,11 @@ struct Opening {
     known: Option<Device>,
     /// Since when the person has a second step.
     two_steps_since: Option<Timestamp>,
+    /// The person's other sessions, and on how many devices they have signed in.
+    sessions: Sessions,
+    language: Option<Language>,
+    /// Whom to tell of a device that is new to them.
+    newness: Option<(Person, Telling)>,
 }
 
 impl Opening {
@@ -398,7 +448,26 @@ impl Opening {
         }
         let two_steps_since = second_step::of(tx, person)?.map(|row| row.since);
         tx.rows().half_session.get(&token_hash).or_stop()?;
-        Ok(Self { token_hash, fresh: asker.fresh, has_payment_password, known, two_steps_since })
+        let sessions = Sessions::read(tx, person)?;
+        let holder = tx.rows().person.get(&person).or_stop()?.cloned();
+        let mut newness = None;
+        if let Some(holder) = holder.filter(|_| sessions.devices() > 0 && known.is_none()) {
+            let telling = Telling::prepare(tx, &holder, AccountChange::NewDevice)?;
+            newness = Some((holder, telling));
+        }
+        let (fresh, language) = (asker.fresh, asker.language);
+        // A device that somebody else may have does not decide in which language its holder is told of it.
+        let language = language.filter(|_| newness.is_none());
+        Ok(Self {
+            token_hash,
+            fresh,
+            has_payment_password,
+            known,
+            two_steps_since,
+            sessions,
+            language,
+            newness,
+        })
     }
 
     /// Whether one step is not enough here.
@@ -439,8 +508,14 @@ impl Opening {
             }
             (None, None) => None,
         };
-        let expires_at = now.plus(tx.policy().session_life_ms);
+        let (expires_at, safety) = (now.plus(tx.policy().session_life_ms), tx.policy().safety);
+        if let Some((mut holder, telling)) = self.newness {
+            holder.cool(now, safety.cool_new_device_ms);
+            tx.rows().person.put(holder);
+            telling.tell(tx);
+        }
         let token_hash = self.token_hash;
+        self.sessions.open(tx, person, &token_hash, new_device, self.language);
         let may_renew_until = Timestamp(0);
         tx.rows().session.put(Session {
             token_hash,
@@ -504,8 +579,9 @@ impl Command for SignOut {
     type Refusal = Refusal;
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
-        if tx.rows().session.get(&self.token_hash).or_stop()?.is_some() {
-            tx.rows().session.delete(&self.token_hash);
+        if let Some(person) = tx.rows().session.get(&self.token_hash).or_stop()?.map(|session| session.person)
+        {
+            Sessions::read(tx, person)?.end_one(tx, &self.token_hash);
         }
         Ok(())
     }
@@ -546,7 +622,9 @@ impl Command for MessageFailed {
             return Ok(());
         };
         message.tries += 1;
-        message.next_at = tx.now().plus(SECOND << message.tries.min(6));
+        // What is told of a change is of use for a day, and asked for by nobody who waits.
+        let slowest = if message.about.is_some() { 10 } else { 6 };
+        message.next_at = tx.now().plus(SECOND << message.tries.min(slowest));
         if message.next_at >= message.expires_at {
             tx.rows().message.delete(&self.message);
         } else {

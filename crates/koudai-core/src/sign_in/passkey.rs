@@ -4,10 +4,11 @@
 //! person's, that the challenge was not answered before, and that the key has not been copied.
 
 use super::proof::proven;
+use super::telling::Telling;
 use super::{Asker, Opening, SignedIn};
 use crate::id::PersonId;
 use crate::refusal::Refusal;
-use crate::rows::{Passkey, PasskeyAlgorithm, UsedChallenge};
+use crate::rows::{AccountChange, Passkey, PasskeyAlgorithm, UsedChallenge};
 use crate::state::{Command, Keys, OrStop, Stop, Tx, keyed_mac};
 use crate::time::{HOUR, Timestamp};
 
@@ -166,6 +167,7 @@ impl Command for AddPasskey {
         if person.passkeys >= tx.policy().safety.passkeys_most {
             return Err(Refusal::TooManyPasskeys.into());
         }
+        let telling = Telling::prepare(tx, &person, AccountChange::Passkey)?;
         person.passkeys += 1;
         let added_at = tx.now();
         tx.rows().passkey.insert(Passkey {
@@ -182,6 +184,7 @@ impl Command for AddPasskey {
         });
         tx.rows().person.put(person);
         use_challenge(tx, &self.challenge);
+        telling.tell(tx);
         Ok(())
     }
 }
@@ -201,11 +204,14 @@ impl Command for RemovePasskey {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (_, mut person) = proven(tx, &self.session)?;
+        person.check_open(tx.now())?;
+        let telling = Telling::prepare(tx, &person, AccountChange::PasskeyRemoved)?;
         let passkey = tx.rows().passkey.get(&self.id).or_stop()?;
         if passkey.is_some_and(|passkey| passkey.person == person.id) {
             tx.rows().passkey.delete(&self.id);
             person.passkeys -= 1;
             tx.rows().person.put(person);
+            telling.tell(tx);
         }
         Ok(())
     }

@@ -6,11 +6,13 @@
 
 use super::allowance::{Count, Counted, WrongHere};
 use super::proof::proven;
+use super::sessions::Sessions;
+use super::telling::Telling;
 use super::{Asker, CodeWanted, Opening, SignedIn, nobody, owner, send_code};
 use crate::id::PersonId;
 use crate::identity::Contact;
 use crate::refusal::Refusal;
-use crate::rows::{CodeKey, CodePurpose, Language, LoginPassword};
+use crate::rows::{AccountChange, CodeKey, CodePurpose, Language, LoginPassword};
 use crate::secret::Secret;
 use crate::state::{Command, Keys, OrStop, Stop, Tx, keyed_mac, keyed_mac_matches};
 use crate::time::Timestamp;
@@ -76,29 +78,13 @@ impl Command for SignInByPassword {
     type Refusal = Refusal;
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<PasswordAnswer, Stop<Refusal>> {
-        let now = tx.now();
-        let person = owner(tx, &self.contact)?;
-        let looked_at = person.unwrap_or_else(|| nobody(tx.keys(), &self.contact));
-        let password = tx.rows().login_password.get(&looked_at).or_stop()?.cloned();
+        let (looked_at, _) = looked_up(tx, &self.contact)?;
         let opening = Opening::prepare(tx, looked_at, &self.asker, self.token_hash)?;
         // Whoever is at a device of their own has a count of their own, whatever their neighbours do.
         let here = if opening.is_known_device() { Asker::default() } else { self.asker };
-        let wrong_here = WrongHere::read(tx, &here)?;
-        let whose = opening.known.as_ref().map_or(self.contact.text().as_bytes(), |known| &known.key);
-        let wrong = Count::read(tx, Counted::WrongPasswords, whose)?;
-        let safety = tx.policy().safety;
-        if let Some(wait_s) = wrong.wait_s(now, safety.wrong_passwords_most) {
-            return Err(Refusal::SignInPaused { wait_s }.into());
-        }
-        let right = match (person, &password) {
-            (Some(person), Some(password)) if password.is(person, &self.tried, tx.keys()) => Some(person),
-            _ => None,
-        };
-        let Some(person) = right else {
-            wrong.add(tx, safety.pause_ms);
-            wrong_here.add(tx);
-            return Err(Refusal::SignInWrong.into());
-        };
+        let known = opening.known.as_ref().map(|known| &known.key);
+        let trial = Trial::prepare(tx, &self.contact, &here, known)?;
+        let (person, wrong) = trial.judge(tx, &self.tried)?;
         if opening.is_known_device() {
             wrong.clear(tx);
             // A password is something that somebody else may know: it proves nothing that a change would take.
@@ -110,6 +96,70 @@ impl Command for SignInByPassword {
         let wait_s = send_code(tx, wanted)?;
         wrong.clear(tx);
         Ok(PasswordAnswer::CodeSent { wait_s })
+    }
+}
+
+/// Whom a number or address stands for, or nobody, of whom as much is looked up; and whether it is somebody.
+fn looked_up(tx: &mut Tx<'_>, contact: &Contact) -> Result<(PersonId, bool), Stop<Refusal>> {
+    let person = owner(tx, contact)?;
+    Ok((person.unwrap_or_else(|| nobody(tx.keys(), contact)), person.is_some()))
+}
+
+/// A password that is about to be tried, with everything loaded that it takes.
+#[derive(Debug)]
+pub(super) struct Trial {
+    looked_at: PersonId,
+    is_there: bool,
+    password: Option<LoginPassword>,
+    wrong: Count,
+    wrong_here: WrongHere,
+}
+
+impl Trial {
+    /// Loads it. `known` is a device that is the holder's own.
+    ///
+    /// # Errors
+    /// `SignInPaused`, or `Absent`.
+    pub(super) fn prepare(
+        tx: &mut Tx<'_>,
+        contact: &Contact,
+        here: &Asker,
+        known: Option<&[u8; 32]>,
+    ) -> Result<Self, Stop<Refusal>> {
+        let (looked_at, is_there) = looked_up(tx, contact)?;
+        let password = tx.rows().login_password.get(&looked_at).or_stop()?.cloned();
+        let wrong_here = WrongHere::read(tx, here)?;
+        let whose = known.map_or(contact.text().as_bytes(), |key| key);
+        let wrong = Count::read(tx, Counted::WrongPasswords, whose)?;
+        match wrong.wait_s(tx.now(), tx.policy().safety.wrong_passwords_most) {
+            Some(wait_s) => Err(Refusal::SignInPaused { wait_s }.into()),
+            None => Ok(Self { looked_at, is_there, password, wrong, wrong_here }),
+        }
+    }
+
+    /// Whose password it would be.
+    pub(super) const fn looked_at(&self) -> PersonId {
+        self.looked_at
+    }
+
+    /// Judges it and counts a wrong one. The last check of a decision, but for what only its holder is told.
+    ///
+    /// # Errors
+    /// `SignInWrong`.
+    pub(super) fn judge(
+        self,
+        tx: &mut Tx<'_>,
+        tried: &PasswordTried,
+    ) -> Result<(PersonId, Count), Stop<Refusal>> {
+        let person = self.looked_at;
+        let right = self.password.is_some_and(|password| password.is(person, tried, tx.keys()));
+        if right && self.is_there {
+            return Ok((person, self.wrong));
+        }
+        let pause_ms = tx.policy().safety.pause_ms;
+        self.wrong.add(tx, pause_ms);
+        self.wrong_here.add(tx);
+        Err(Refusal::SignInWrong.into())
     }
 }
 
@@ -133,11 +183,61 @@ impl LoginPassword {
     }
 }
 
-/// Sets or changes the password for signing in.
+/// The row of a person whose password is to be this one.
+///
+/// # Errors
+/// `LoginPasswordReused`, or `Busy` if another was set at this very moment.
+pub(super) fn renewed(
+    tx: &Tx<'_>,
+    person: PersonId,
+    old: Option<LoginPassword>,
+    new: &PasswordTried,
+) -> Result<LoginPassword, Refusal> {
+    let mac = keyed_mac(tx.keys().payment_password.expose(), &new.parts(&person.0.to_be_bytes()));
+    let mut earlier = vec![];
+    if let Some(old) = old {
+        if old.salt != new.salt {
+            return Err(Refusal::Busy);
+        }
+        earlier = old.remembered();
+        if earlier.chunks_exact(MAC_BYTES).any(|one| one == mac) {
+            return Err(Refusal::LoginPasswordReused);
+        }
+    }
+    Ok(LoginPassword { person, salt: new.salt, mac: Some(mac), set_at: tx.now(), earlier })
+}
+
+/// Makes sure that whoever changes a password that is set knows it: to have the phone is not enough, as the matrix of domain rule 6
+/// has it. A wrong one is counted by session. The last check of a decision.
+///
+/// # Errors
+/// `LoginPasswordWrong`, `SignInPaused`, or `Absent`.
+fn check_old(
+    tx: &mut Tx<'_>,
+    session: &[u8; 32],
+    row: Option<&LoginPassword>,
+    old: Option<&PasswordTried>,
+) -> Result<(), Stop<Refusal>> {
+    let Some(row) = row.filter(|row| row.mac.is_some()) else { return Ok(()) };
+    let wrong = Count::read(tx, Counted::WrongPasswords, session)?;
+    let safety = tx.policy().safety;
+    if let Some(wait_s) = wrong.wait_s(tx.now(), safety.wrong_passwords_most) {
+        return Err(Refusal::SignInPaused { wait_s }.into());
+    }
+    if old.is_some_and(|old| row.is(row.person, old, tx.keys())) {
+        return Ok(());
+    }
+    wrong.add(tx, safety.pause_ms);
+    Err(Refusal::LoginPasswordWrong.into())
+}
+
+/// Sets or changes the password for signing in. All other sessions end.
 #[derive(Debug)]
 pub struct SetLoginPassword {
     /// SHA-256 of the session's token.
     pub session: [u8; 32],
+    /// The present one, if there is one.
+    pub old: Option<PasswordTried>,
     /// The password. Its salt is the one of the row, or a new one if there is no row.
     pub new: PasswordTried,
 }
@@ -149,21 +249,13 @@ impl Command for SetLoginPassword {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (_, person) = proven(tx, &self.session)?;
         let old = tx.rows().login_password.get(&person.id).or_stop()?.cloned();
-        let mac = keyed_mac(tx.keys().payment_password.expose(), &self.new.parts(&person.id.0.to_be_bytes()));
-        let mut earlier = vec![];
-        if let Some(old) = old {
-            if old.salt != self.new.salt {
-                // It was set on another device this very moment.
-                return Err(Refusal::Busy.into());
-            }
-            earlier = old.remembered();
-            if earlier.chunks_exact(MAC_BYTES).any(|one| one == mac) {
-                return Err(Refusal::LoginPasswordReused.into());
-            }
-        }
-        let set_at = tx.now();
-        let row = LoginPassword { person: person.id, salt: self.new.salt, mac: Some(mac), set_at, earlier };
+        let sessions = Sessions::read(tx, person.id)?;
+        let telling = Telling::prepare(tx, &person, AccountChange::LoginPassword)?;
+        check_old(tx, &self.session, old.as_ref(), self.old.as_ref())?;
+        let row = renewed(tx, person.id, old, &self.new)?;
         tx.rows().login_password.put(row);
+        sessions.end(tx, Some(&self.session));
+        telling.tell(tx);
         Ok(())
     }
 }
@@ -173,6 +265,8 @@ impl Command for SetLoginPassword {
 pub struct RemoveLoginPassword {
     /// SHA-256 of the session's token.
     pub session: [u8; 32],
+    /// The present one.
+    pub old: Option<PasswordTried>,
 }
 
 impl Command for RemoveLoginPassword {
@@ -182,10 +276,13 @@ impl Command for RemoveLoginPassword {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (_, person) = proven(tx, &self.session)?;
         let row = tx.rows().login_password.get(&person.id).or_stop()?.cloned();
+        let telling = Telling::prepare(tx, &person, AccountChange::LoginPasswordRemoved)?;
+        check_old(tx, &self.session, row.as_ref(), self.old.as_ref())?;
         if let Some(old) = row.filter(|row| row.mac.is_some()) {
             // What was used is remembered, or whoever wants an old one back would only have to do without one first.
             let earlier = old.remembered();
             tx.rows().login_password.put(LoginPassword { mac: None, earlier, ..old });
+            telling.tell(tx);
         }
         Ok(())
     }

@@ -7,12 +7,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
 use super::allowance::{Count, Counted};
+use super::letters::{as_typed, letters};
 use super::proof::proven;
+use super::telling::Telling;
 use super::{Asker, CodeWanted, Opening, SignedIn, same_text, send_code, use_code};
 use crate::id::PersonId;
 use crate::identity::Contact;
 use crate::refusal::Refusal;
-use crate::rows::{CodeKey, CodePurpose, HalfSession, Language, Person, SecondStep};
+use crate::rows::{AccountChange, CodeKey, CodePurpose, HalfSession, Language, Person, SecondStep};
 use crate::secret::Secret;
 use crate::state::{Command, Keys, OrStop, Stop, Tx, keyed_mac};
 use crate::time::{MINUTE, SECOND, Timestamp};
@@ -54,17 +56,9 @@ const fn step_of(at: Timestamp) -> i64 {
 
 /// Recovery code number `n` of those made with a nonce: ten characters, 50 bits, none of which looks like another.
 pub fn recovery_code(keys: &Keys, person: PersonId, nonce: &[u8; 16], n: u8) -> Secret<String> {
-    const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let parts: [&[u8]; 4] = [b"recovery code", &person.0.to_be_bytes(), nonce, &[n]];
     let mac = keyed_mac(keys.one_time_code.expose(), &parts);
-    let letter = |byte: &u8| char::from(LETTERS[usize::from(byte % 32)]);
-    Secret::new(mac[..10].iter().map(letter).collect())
-}
-
-/// A recovery code as typed: letters of either case, with spaces and dashes anywhere.
-fn as_typed(text: &str) -> Secret<String> {
-    let plain = text.chars().filter(|c| !c.is_whitespace() && *c != '-').take(64);
-    Secret::new(plain.map(|c| c.to_ascii_uppercase()).collect())
+    letters(&mac, 10)
 }
 
 impl SecondStep {
@@ -155,7 +149,7 @@ fn code_key(person: &Person, first: Option<&Contact>) -> Result<CodeKey, Stop<Re
 ///
 /// # Errors
 /// `SecondStepWrong`, `SecondStepPaused`, the refusals of a code, or `Absent`.
-fn check(
+pub(super) fn check(
     tx: &mut Tx<'_>,
     row: &SecondStep,
     person: &Person,
@@ -278,13 +272,23 @@ impl Command for FinishSignIn {
         let now = tx.now();
         let (half, person) = waiting(tx, &self.half)?;
         let opening = Opening::prepare(tx, person.id, &self.asker, self.token_hash)?;
+        let telling = Telling::prepare(tx, &person, AccountChange::RecoveryCodeUsed)?;
         // Whoever does without it meanwhile did so from a session of their own.
         if let Some(row) = of(tx, person.id)? {
             check(tx, &row, &person, Some(&half.first), &self.half, &self.answer)?;
         }
         tx.rows().half_session.delete(&self.half);
         let proves = opening.two_steps_since.is_some() || matches!(half.first, Contact::Phone(_));
-        Ok(opening.open(tx, person.id, if proves { now } else { Timestamp(0) }))
+        let signed_in = opening.open(tx, person.id, if proves { now } else { Timestamp(0) });
+        if matches!(self.answer, SecondAnswer::Recovery(_)) {
+            let first_ms = tx.policy().safety.cool_down_ms;
+            let mut person =
+                tx.rows().person.get(&person.id).or_stop()?.cloned().expect("it was read before");
+            person.cool(now, first_ms);
+            tx.rows().person.put(person);
+            telling.tell(tx);
+        }
+        Ok(signed_in)
     }
 }
 
@@ -364,10 +368,12 @@ impl Command for ConfirmApp {
         let was_on = row.is_on();
         // The secret was shown to this session a moment ago: there is nothing to guess.
         let secret = app_secret(tx.keys(), person.id, &nonce);
+        let telling = Telling::prepare(tx, &person, AccountChange::SecondStep)?;
         row.last_step = right_step(&secret, now, &self.code).ok_or(Refusal::SecondStepWrong)?;
         (row.app, row.app_since, row.app_offered, row.wrong) = (Some(nonce), Some(now), None, 0);
         let codes = if row.recovery.is_none() { fresh_codes(tx, &mut row) } else { vec![] };
         tx.rows().second_step.put(row.changed(was_on, now));
+        telling.tell(tx);
         Ok(codes)
     }
 }
@@ -391,10 +397,15 @@ impl Command for RemoveApp {
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (_, person) = proven(tx, &self.session)?;
+        person.check_open(tx.now())?;
+        let telling = Telling::prepare(tx, &person, AccountChange::SecondStepRemoved)?;
         if let Some(row) = tx.rows().second_step.get(&person.id).or_stop()?.cloned() {
-            let (was_on, now) = (row.is_on(), tx.now());
+            let (was_on, now, had_app) = (row.is_on(), tx.now(), row.app.is_some());
             let row = SecondStep { app: None, app_since: None, app_offered: None, ..row };
             tx.rows().second_step.put(row.changed(was_on, now));
+            if had_app {
+                telling.tell(tx);
+            }
         }
         Ok(())
     }
@@ -423,9 +434,18 @@ impl Command for SetSecondByCode {
             return Err(Refusal::SecondStepNeedsEmail.into());
         }
         let (was_on, now) = (row.is_on(), tx.now());
+        let about = if self.on { AccountChange::SecondStep } else { AccountChange::SecondStepRemoved };
+        if !self.on {
+            person.check_open(now)?;
+        }
+        let telling = Telling::prepare(tx, &person, about)?;
+        if row.by_code == self.on {
+            return Ok(vec![]);
+        }
         row.by_code = self.on;
         let codes = if self.on && row.recovery.is_none() { fresh_codes(tx, &mut row) } else { vec![] };
         tx.rows().second_step.put(row.changed(was_on, now));
+        telling.tell(tx);
         Ok(codes)
     }
 }
@@ -445,8 +465,11 @@ impl Command for RenewRecoveryCodes {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Vec<Secret<String>>, Stop<Refusal>> {
         let (_, person) = proven(tx, &self.session)?;
         let mut row = of(tx, person.id)?.ok_or(Refusal::SecondStepOver)?;
+        person.check_open(tx.now())?;
+        let telling = Telling::prepare(tx, &person, AccountChange::RecoveryCodes)?;
         let codes = fresh_codes(tx, &mut row);
         tx.rows().second_step.put(row);
+        telling.tell(tx);
         Ok(codes)
     }
 }
@@ -495,11 +518,5 @@ mod tests {
         for (count, digits) in (0..).zip(expected) {
             assert_eq!(digits_at(b"12345678901234567890", count), digits);
         }
-    }
-
-    #[test]
-    fn a_recovery_code_is_read_however_it_is_written() {
-        assert_eq!(as_typed(" abcde-fghjk ").expose(), "ABCDEFGHJK");
-        assert_eq!(as_typed(&"a".repeat(500)).expose().len(), 64);
     }
 }

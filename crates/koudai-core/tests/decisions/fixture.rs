@@ -595,6 +595,22 @@ impl Command for Freeze {
     }
 }
 
+/// Has an account be in a cool-down from now on.
+pub(crate) struct Cool(pub(crate) PersonId);
+
+impl Command for Cool {
+    type Reply = ();
+    type Refusal = Refusal;
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
+        let (now, first_ms) = (tx.now(), tx.policy().safety.cool_down_ms);
+        let person = tx.rows().person.get(&self.0).or_stop()?.cloned();
+        let cool_until = now.plus(first_ms);
+        tx.rows().person.put(Person { cool_until, ..person.ok_or(Refusal::SignedOut)? });
+        Ok(())
+    }
+}
+
 /// Takes money from a merchant and sends it out through the network, as a settlement will.
 pub(crate) struct PayOut(pub(crate) MchId, pub(crate) i64);
 

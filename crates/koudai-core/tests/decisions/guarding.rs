@@ -16,7 +16,7 @@ use koudai_core::sign_in::{
 };
 use koudai_core::time::{DAY, HOUR, MINUTE, Timestamp};
 
-use crate::fixture::{Ledger, REQUEST};
+use crate::fixture::{Ledger, REQUEST, fen};
 
 const PHONE: &str = "13800138000";
 const SESSION: [u8; 32] = [0; 32];
@@ -33,7 +33,7 @@ pub(crate) fn email(text: &str) -> Email {
 /// Whoever asks from an address and on a device.
 pub(crate) fn asker(address: &str, device: u8) -> Asker {
     let block = Some(AddressBlock::of(address.parse().expect("an address")));
-    Asker { block, device: Some([device; 32]), fresh: Some([device; 32]) }
+    Asker { block, device: Some([device; 32]), fresh: Some([device; 32]), language: None }
 }
 
 /// A ledger with one person, who signed in a moment ago.
@@ -123,7 +123,7 @@ fn an_address_signs_in_once_it_belongs_to_an_account_and_opens_none() {
     assert_eq!(ledger.submit(&sign_in(code)).unwrap().person, person);
     // Whoever reads somebody's mail is not them.
     assert_eq!(ledger.get::<Session>(&[4; 32]).unwrap().proven_at, Timestamp(0));
-    let set = SetLoginPassword { session: [4; 32], new: password(1) };
+    let set = SetLoginPassword { session: [4; 32], old: None, new: password(1) };
     assert_eq!(ledger.refusal(&set), Refusal::ProofNeeded);
 }
 
@@ -160,9 +160,9 @@ fn what_guards_an_account_changes_only_for_who_proved_a_moment_ago_that_it_is_th
     let mut ledger = house();
     ledger.advance(5 * MINUTE);
     let now = ledger.now;
-    let set = SetLoginPassword { session: SESSION, new: password(1) };
+    let set = SetLoginPassword { session: SESSION, old: None, new: password(1) };
     assert_eq!(ledger.refusal(&set), Refusal::ProofNeeded);
-    assert_eq!(ledger.refusal(&RemoveLoginPassword { session: SESSION }), Refusal::ProofNeeded);
+    assert_eq!(ledger.refusal(&RemoveLoginPassword { session: SESSION, old: None }), Refusal::ProofNeeded);
     assert_eq!(ledger.refusal(&RemoveEmail { session: SESSION }), Refusal::ProofNeeded);
     assert_eq!(ledger.refusal(&add_passkey(1, 1, now)), Refusal::ProofNeeded);
     assert_eq!(ledger.refusal(&RemovePasskey { session: SESSION, id: [1; 32] }), Refusal::ProofNeeded);
@@ -207,7 +207,7 @@ fn a_code_to_sign_in_by_proves_nothing_and_one_of_another_session_neither() {
 fn a_password_signs_in_on_a_device_that_was_used_before_and_asks_for_a_code_on_others() {
     let mut ledger = house();
     let person = ledger.all::<Person>()[0].id;
-    ledger.submit(&SetLoginPassword { session: SESSION, new: password(1) }).unwrap();
+    ledger.submit(&SetLoginPassword { session: SESSION, old: None, new: password(1) }).unwrap();
     ledger.advance(MINUTE);
 
     let home = asker("203.0.113.1", 1);
@@ -250,7 +250,7 @@ fn the_device_that_somebody_registers_on_is_theirs_at_once() {
 fn nobody_learns_by_a_password_whether_an_account_is_there() {
     let mut ledger = house();
     ledger.person("13900139000");
-    ledger.submit(&SetLoginPassword { session: SESSION, new: password(1) }).unwrap();
+    ledger.submit(&SetLoginPassword { session: SESSION, old: None, new: password(1) }).unwrap();
     for who in [PHONE, "13900139000", "13700137000", "nobody@mail.example"] {
         for _ in 0..5 {
             assert_eq!(
@@ -272,7 +272,7 @@ fn nobody_learns_by_a_password_whether_an_account_is_there() {
 fn others_wrong_tries_keep_nobody_out_of_a_device_of_their_own() {
     let mut ledger = house();
     let home = asker("203.0.113.1", 1);
-    ledger.submit(&SetLoginPassword { session: SESSION, new: password(1) }).unwrap();
+    ledger.submit(&SetLoginPassword { session: SESSION, old: None, new: password(1) }).unwrap();
     ledger.advance(MINUTE);
     ledger.submit(&RequestCode::new(contact(PHONE), REQUEST)).unwrap();
     let code = code(&mut ledger, &contact(PHONE), CodePurpose::SignIn);
@@ -311,7 +311,7 @@ fn one_place_gets_few_wrong_tries_however_many_accounts_it_tries() {
     let right = code(&mut ledger, &contact(PHONE), CodePurpose::SignIn);
     let sign_in = SignIn { asker: there, ..SignIn::new(contact(PHONE), right, REQUEST, [3; 32]) };
     ledger.submit(&sign_in).unwrap();
-    ledger.submit(&SetLoginPassword { session: [3; 32], new: password(1) }).unwrap();
+    ledger.submit(&SetLoginPassword { session: [3; 32], old: None, new: password(1) }).unwrap();
     assert!(matches!(ledger.submit(&by_password(PHONE, 1, there)), Ok(PasswordAnswer::SignedIn(_))));
 }
 
@@ -354,27 +354,60 @@ fn the_defaults_of_what_people_may_try_are_those_of_the_rules() {
     assert_eq!(safety.codes_in_all_an_hour, 10_000);
     assert_eq!((safety.wrong_passwords_most, safety.wrong_from_block_most), (5, 50));
     assert_eq!((safety.pause_ms, safety.proof_life_ms, safety.passkeys_most), (15 * MINUTE, 5 * MINUTE, 10));
+    assert_eq!((safety.reset_card_age_ms, safety.sessions_most), (DAY, 5));
+    assert_eq!((safety.cool_down_ms, safety.cool_new_device_ms, safety.cool_after_ms), (DAY, DAY, 2 * DAY));
+    assert_eq!((safety.cool_spend_most, safety.cool_withdraw_most), (fen(50_000), fen(100_000)));
+    assert_eq!(safety.cool_card_age_ms, 30 * DAY);
 }
 
 #[test]
 fn the_last_five_passwords_are_not_used_again() {
     let mut ledger = house();
-    let set = |hash| SetLoginPassword { session: SESSION, new: password(hash) };
+    let set = |old: u8, new| SetLoginPassword {
+        session: SESSION,
+        old: (old > 0).then(|| password(old)),
+        new: password(new),
+    };
     for hash in 1..=6 {
-        ledger.submit(&set(hash)).unwrap();
+        ledger.submit(&set(hash - 1, hash)).unwrap();
     }
     for hash in 2..=6 {
-        assert_eq!(ledger.refusal(&set(hash)), Refusal::LoginPasswordReused, "{hash}");
+        assert_eq!(ledger.refusal(&set(6, hash)), Refusal::LoginPasswordReused, "{hash}");
     }
-    ledger.submit(&set(1)).expect("the sixth before is free again");
+    ledger.submit(&set(6, 1)).expect("the sixth before is free again");
     let other_salt = PasswordTried { salt: [6; 16], hash: Secret::new([9; 32]) };
-    assert_eq!(ledger.refusal(&SetLoginPassword { session: SESSION, new: other_salt }), Refusal::Busy);
-    ledger.submit(&RemoveLoginPassword { session: SESSION }).unwrap();
-    ledger.submit(&RemoveLoginPassword { session: SESSION }).expect("a second time is no error");
+    let other_salt = SetLoginPassword { session: SESSION, old: Some(password(1)), new: other_salt };
+    assert_eq!(ledger.refusal(&other_salt), Refusal::Busy);
+    let remove = |old| RemoveLoginPassword { session: SESSION, old };
+    ledger.submit(&remove(Some(password(1)))).unwrap();
+    ledger.submit(&remove(None)).expect("a second time is no error");
     assert_eq!(ledger.all::<LoginPassword>()[0].mac, None);
     assert_eq!(ledger.submit(&by_password(PHONE, 1, Asker::default())), Err(Refusal::SignInWrong));
-    assert_eq!(ledger.refusal(&set(1)), Refusal::LoginPasswordReused, "not by doing without one first");
-    ledger.submit(&set(7)).unwrap();
+    assert_eq!(ledger.refusal(&set(0, 1)), Refusal::LoginPasswordReused, "not by doing without one first");
+    ledger.submit(&set(0, 7)).unwrap();
+}
+
+#[test]
+fn whoever_changes_a_password_knows_the_present_one() {
+    let mut ledger = house();
+    ledger.submit(&SetLoginPassword { session: SESSION, old: None, new: password(1) }).unwrap();
+    for old in [None, Some(password(2)), Some(password(3))] {
+        let set = SetLoginPassword { session: SESSION, old, new: password(9) };
+        assert_eq!(ledger.submit(&set), Err(Refusal::LoginPasswordWrong));
+    }
+    for old in [None, Some(password(4))] {
+        let remove = RemoveLoginPassword { session: SESSION, old };
+        assert_eq!(ledger.submit(&remove), Err(Refusal::LoginPasswordWrong));
+    }
+    // Five wrong are the most, whatever they were for; after that the right one has to wait too.
+    let right = SetLoginPassword { session: SESSION, old: Some(password(1)), new: password(9) };
+    assert_eq!(ledger.refusal(&right), Refusal::SignInPaused { wait_s: 900 });
+    // Nobody else is kept from signing in by it.
+    ledger.advance(MINUTE);
+    let elsewhere = by_password(PHONE, 1, Asker::default());
+    assert!(matches!(ledger.submit(&elsewhere), Ok(PasswordAnswer::CodeSent { .. })));
+    let person = ledger.all::<Person>()[0].id;
+    assert!(ledger.get::<LoginPassword>(&person).unwrap().mac.is_some());
 }
 
 #[test]
@@ -382,7 +415,7 @@ fn a_device_that_is_new_is_not_known_by_what_it_showed() {
     let mut ledger = house();
     ledger.advance(MINUTE);
     let planted = Asker { fresh: Some([60; 32]), ..asker("203.0.113.1", 50) };
-    ledger.submit(&SetLoginPassword { session: SESSION, new: password(1) }).unwrap();
+    ledger.submit(&SetLoginPassword { session: SESSION, old: None, new: password(1) }).unwrap();
     ledger.submit(&RequestCode { asker: planted, ..RequestCode::new(contact(PHONE), REQUEST) }).unwrap();
     let code = code(&mut ledger, &contact(PHONE), CodePurpose::SignIn);
     let sign_in = SignIn { asker: planted, ..SignIn::new(contact(PHONE), code, REQUEST, [3; 32]) };
@@ -447,7 +480,7 @@ fn a_passkey_signs_in_and_proves_and_each_challenge_is_good_once() {
     assert_eq!(ledger.refusal(&by(answer(1, 14, 9, now))), Refusal::PasskeyRefused, "too late");
     let later = ledger.now;
     ledger.submit(&ProveByPasskey { session: SESSION, answer: answer(1, 15, 9, later) }).unwrap();
-    ledger.submit(&SetLoginPassword { session: SESSION, new: password(1) }).expect("it is proven");
+    ledger.submit(&SetLoginPassword { session: SESSION, old: None, new: password(1) }).expect("it is proven");
     ledger.person("13900139000");
     let others = ProveByPasskey { session: [1; 32], answer: answer(1, 16, 10, later) };
     assert_eq!(ledger.refusal(&others), Refusal::PasskeyUnknown, "another's passkey");

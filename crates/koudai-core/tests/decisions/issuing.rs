@@ -18,7 +18,7 @@ use koudai_core::secret::Secret;
 use koudai_core::sign_in::code_of;
 use koudai_core::time::{DAY, MINUTE};
 
-use crate::fixture::{Freeze, Habit, Ledger, PIN, WRONG, fen, pin};
+use crate::fixture::{Cool, Freeze, Habit, Ledger, PIN, WRONG, fen, pin};
 
 const PHONE: &str = "13800138000";
 
@@ -491,4 +491,19 @@ fn an_app_needs_names_and_a_key_and_each_can_be_changed_alone() {
     let changed = ledger.submit(&set).unwrap();
     assert_eq!((changed.id, &*changed.name_zh, &*changed.name_en), (made.id, "新名字", "Campus"));
     assert!(changed.suspended && changed.key_pem == made.key_pem);
+}
+
+#[test]
+fn in_a_cool_down_apps_take_little_and_no_other_is_let_in() {
+    let mut i = Issuer::new();
+    let (_, token) = i.bound("binding-1");
+    i.ledger.submit(&Cool(i.holder)).expect("the holder is there");
+    for (number, minor, refusal) in
+        [("debit-1", 30_000, None), ("debit-2", 20_001, Some(Declined::Limit)), ("debit-3", 20_000, None)]
+    {
+        let debit = i.debit(number, &token, minor);
+        assert_eq!(i.ledger.submit(&debit).expect("it is decided").refusal, refusal, "{number}");
+    }
+    let request = i.request("binding-2");
+    assert_eq!(i.ledger.submit(&request), Err(IssuingRefusal::Declined(Declined::Limit)));
 }

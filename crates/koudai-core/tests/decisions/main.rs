@@ -17,6 +17,7 @@ mod payment;
 mod payment_password;
 mod properties;
 mod reconcile;
+mod recovering;
 mod refund;
 mod reversal;
 mod rows;

@@ -55,7 +55,7 @@ fn now_shown(ledger: &mut Ledger) -> Secret<String> {
 }
 
 /// Sets an app up; the recovery codes.
-fn set_up(ledger: &mut Ledger) -> Vec<Secret<String>> {
+pub(crate) fn set_up(ledger: &mut Ledger) -> Vec<Secret<String>> {
     ledger.submit(&OfferApp { session: SESSION }).expect("it was proved a moment ago");
     let code = now_shown(ledger);
     ledger.submit(&ConfirmApp { session: SESSION, code }).expect("the right code")
@@ -234,7 +234,7 @@ fn without_codes_as_a_second_step_none_is_sent_and_none_counts() {
 #[test]
 fn a_known_device_and_a_passkey_are_not_asked_for_it_and_a_password_is() {
     let mut ledger = house();
-    ledger.submit(&SetLoginPassword { session: SESSION, new: password(9) }).unwrap();
+    ledger.submit(&SetLoginPassword { session: SESSION, old: None, new: password(9) }).unwrap();
     let now = ledger.now;
     ledger.submit(&add_passkey(1, 1, now)).unwrap();
     // This device is known from before.
@@ -281,7 +281,7 @@ fn a_device_signed_in_on_before_there_were_two_steps_is_asked_once() {
         ledger.submit(&by).unwrap()
     };
     assert!(!sign_in(&mut ledger, [50; 32]).second_step);
-    ledger.submit(&SetLoginPassword { session: SESSION, new: password(9) }).unwrap();
+    ledger.submit(&SetLoginPassword { session: SESSION, old: None, new: password(9) }).unwrap();
     ledger.advance(MINUTE);
     set_up(&mut ledger);
     // Whoever signed in there with somebody's phone does not get in by it again, nor by their password.

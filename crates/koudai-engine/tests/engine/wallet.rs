@@ -183,6 +183,7 @@ impl Command for Register {
             cards: 0,
             failed_bindings: 0,
             failed_bindings_day: 0,
+            cool_until: Timestamp(0),
         });
         let posting = Posting { debit, credit, amount: fen(self.minor) };
         tx.post(JournalKind::TopUp, id.0, Currency::Cny, vec![posting], &[]);

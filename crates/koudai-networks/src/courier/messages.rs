@@ -1,14 +1,15 @@
-//! One-time codes on their way to phones and addresses. A code is derived when it is sent and stands nowhere before.
+//! One-time codes, and news of what has changed, on their way to phones and addresses. A code is derived when it is sent and stands
+//! nowhere before.
 
 use koudai_core::id::AgreementId;
 use koudai_core::identity::Contact;
 use koudai_core::issuing::account_number;
-use koudai_core::rows::{Agreement, CodeKey, CodePurpose, EmailOwner, IssuingApp, Message};
-use koudai_core::sign_in::{CODE_LIFE_MS, MessageDone, MessageFailed, code_of};
+use koudai_core::rows::{Agreement, CodeKey, CodePurpose, EmailOwner, IssuingApp, Message, PhoneOwner};
+use koudai_core::sign_in::{CODE_LIFE_MS, FREEZE_LIFE_MS, MessageDone, MessageFailed, code_of, freeze_word};
 use koudai_core::time::MINUTE;
 use koudai_store::StoreError;
 
-use super::wording::{CodeMessage, For};
+use super::wording::{ChangeMessage, CodeMessage, For, Said};
 use super::{Courier, TAKE};
 
 impl Courier {
@@ -50,18 +51,16 @@ impl Courier {
         if self.engine.now() >= message.expires_at {
             return Sent::Done;
         }
-        let key = CodeKey { contact: message.contact, purpose: message.purpose };
-        let Some(purpose) = self.purpose_of(&key, message.agreement).await else {
+        let key = CodeKey { contact: message.contact.clone(), purpose: message.purpose };
+        match self.has_reader(&key).await {
+            // Nobody is written to who has no account, and whoever asked is not told (ASVS 6.3.8).
+            Ok(false) => return Sent::Done,
+            Ok(true) => {}
+            Err(_) => return Sent::Failed,
+        }
+        let Some(said) = self.said(&key, &message).await else {
             // The database could not be read; the next look tries again.
             return Sent::Failed;
-        };
-        let code = code_of(self.engine.keys(), &key, &message.nonce);
-        let said = CodeMessage {
-            operator: &self.operator,
-            code: &code,
-            purpose,
-            minutes: CODE_LIFE_MS / MINUTE,
-            language: message.language,
         };
         let sent = match &key.contact {
             Contact::Phone(phone) => match self.networks.sms.send(phone.digits(), &said.short()).await {
@@ -80,29 +79,42 @@ impl Courier {
                     false
                 }
             },
-            Contact::Email(email) => match (&self.networks.mail, self.has_reader(&key).await) {
-                // Nobody is written to who has no account, and whoever asked is not told (ASVS 6.3.8).
-                (None, _) | (_, Ok(false)) => return Sent::Done,
-                (_, Err(_)) => false,
-                (Some(mail), Ok(true)) => {
-                    let sent = mail.send(email.address(), &said.subject(), &said.letter()).await;
-                    match sent {
-                        Ok(()) => true,
-                        // To ask again would be answered the same.
-                        Err(error) if error.is_final() => {
-                            tracing::info!(message = %message.id.wire(), %error, "message refused");
-                            return Sent::Done;
-                        }
-                        Err(error) => {
-                            tracing::info!(message = %message.id.wire(), %error, "message not taken");
-                            false
-                        }
+            Contact::Email(email) => {
+                let Some(mail) = &self.networks.mail else { return Sent::Done };
+                match mail.send(email.address(), &said.subject(), &said.letter()).await {
+                    Ok(()) => true,
+                    // To ask again would be answered the same.
+                    Err(error) if error.is_final() => {
+                        tracing::info!(message = %message.id.wire(), %error, "message refused");
+                        return Sent::Done;
+                    }
+                    Err(error) => {
+                        tracing::info!(message = %message.id.wire(), %error, "message not taken");
+                        false
                     }
                 }
-            },
+            }
         };
         tracing::info!(message = %message.id.wire(), purpose = key.purpose.word(), sent, "message");
         if sent { Sent::Done } else { Sent::Failed }
+    }
+
+    /// What a message says; `None` if that could not be read.
+    async fn said(&self, key: &CodeKey, message: &Message) -> Option<Said<'_>> {
+        let (keys, operator, language) = (self.engine.keys(), &*self.operator, message.language);
+        if let Some(about) = message.about {
+            return Some(Said::Change(ChangeMessage {
+                operator,
+                origin: &self.origin,
+                about,
+                at: message.expires_at.plus(-FREEZE_LIFE_MS),
+                word: freeze_word(keys, &key.contact, &message.nonce),
+                language,
+            }));
+        }
+        let purpose = self.purpose_of(key, message.agreement).await?;
+        let code = code_of(keys, key, &message.nonce);
+        Some(Said::Code(CodeMessage { operator, code, purpose, minutes: CODE_LIFE_MS / MINUTE, language }))
     }
 
     /// What a code is for; `None` if that could not be read.
@@ -114,6 +126,10 @@ impl Courier {
             CodePurpose::NewEmail => purpose("绑定邮箱", "adding this e-mail address"),
             CodePurpose::SecondStep => purpose("两步验证", "the second of two steps"),
             CodePurpose::PaymentPassword => purpose("重设支付密码", "a new payment password"),
+            CodePurpose::Recovery => purpose("找回登录密码", "a new log-in password"),
+            CodePurpose::NewPhone => purpose("更换手机号", "changing to this phone number"),
+            // Whoever is told of a change is sent no code of six digits.
+            CodePurpose::Freeze => None,
             CodePurpose::Agreement => {
                 let app = self.app_of(agreement?).await?;
                 let Contact::Phone(phone) = &key.contact else { return None };
@@ -127,12 +143,18 @@ impl Courier {
         }
     }
 
-    /// Whether a code that goes to an address is of use to anybody there.
+    /// Whether a code is of use to anybody where it goes: only somebody who has an account can use one to an address, or one to get
+    /// an account back.
     async fn has_reader(&self, key: &CodeKey) -> Result<bool, StoreError> {
-        let (CodePurpose::SignIn, Contact::Email(email)) = (key.purpose, key.contact.clone()) else {
-            return Ok(true);
-        };
-        self.engine.read(move |r| r.get::<EmailOwner>(&email)).await.map(|owner| owner.is_some())
+        match (key.purpose, key.contact.clone()) {
+            (CodePurpose::SignIn | CodePurpose::Recovery, Contact::Email(email)) => {
+                self.engine.read(move |r| r.get::<EmailOwner>(&email)).await.map(|owner| owner.is_some())
+            }
+            (CodePurpose::Recovery, Contact::Phone(phone)) => {
+                self.engine.read(move |r| r.get::<PhoneOwner>(&phone)).await.map(|owner| owner.is_some())
+            }
+            _ => Ok(true),
+        }
     }
 }
 

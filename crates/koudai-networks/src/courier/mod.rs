@@ -26,7 +26,7 @@ use koudai_core::order::SweepCodes;
 use koudai_core::payer_code::SweepPayerCodes;
 use koudai_core::sign_in::{
     CHALLENGE_KEPT_MS, ENDED_KEPT_MS, SENT_KEPT_MS, SESSION_KEPT_MS, SweepAllowances, SweepChallenges,
-    SweepHalfSessions, SweepSentCodes, SweepSessions,
+    SweepFreezeRights, SweepHalfSessions, SweepRecoveries, SweepSentCodes, SweepSessions,
 };
 use koudai_core::state::{Command, Event};
 use koudai_engine::Engine;
@@ -58,6 +58,8 @@ struct Courier {
     engine: Engine,
     networks: Arc<Networks>,
     operator: Arc<str>,
+    /// What links in messages begin with: `https://pay.example.org`.
+    origin: Arc<str>,
     telling: Arc<notices::Telling>,
     under_way: Arc<UnderWay>,
 }
@@ -113,10 +115,15 @@ enum Swept {
 }
 
 /// Starts the courier. It runs until the runtime ends; whatever is under way then is taken up at the next start.
-/// `operator` names the sender of messages.
-pub fn start(engine: Engine, networks: Arc<Networks>, operator: Arc<str>) -> JoinHandle<()> {
+/// `operator` names the sender of messages, and `origin` is where their links lead.
+pub fn start(
+    engine: Engine,
+    networks: Arc<Networks>,
+    operator: Arc<str>,
+    origin: Arc<str>,
+) -> JoinHandle<()> {
     let telling = Arc::new(notices::Telling::new(networks.reach));
-    let courier = Courier { engine, networks, operator, telling, under_way: Arc::default() };
+    let courier = Courier { engine, networks, operator, origin, telling, under_way: Arc::default() };
     tokio::spawn(courier.run())
 }
 
@@ -220,9 +227,11 @@ impl Courier {
                 r.codes_sent_by(sent, TAKE)?,
                 r.expired_half_sessions(now, TAKE)?,
                 r.expired_sessions(over, TAKE)?,
+                r.expired_freeze_rights(now, TAKE)?,
+                r.expired_recoveries(now, TAKE)?,
             ))
         });
-        let (codes, shown, used, answered, ended, sent, half, over) = found.await?;
+        let (codes, shown, used, answered, ended, sent, half, over, rights, lost) = found.await?;
         let each = [
             self.swept(codes, |code| code.token, |tokens| SweepCodes { tokens }).await,
             self.swept(shown, |code| code.hash, |hashes| SweepPayerCodes { hashes }).await,
@@ -232,6 +241,8 @@ impl Courier {
             self.swept(sent, |code| code.key, |keys| SweepSentCodes { keys }).await,
             self.swept(half, |half| half.token_hash, |tokens| SweepHalfSessions { tokens }).await,
             self.swept(over, |session| session.token_hash, |tokens| SweepSessions { tokens }).await,
+            self.swept(rights, |right| right.key, |keys| SweepFreezeRights { keys }).await,
+            self.swept(lost, |recovery| recovery.token_hash, |tokens| SweepRecoveries { tokens }).await,
         ];
         Ok(each.iter().all(|swept| *swept != Swept::Failed) && each.contains(&Swept::Full))
     }

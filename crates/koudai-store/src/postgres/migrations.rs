@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0013_sign_in.sql"),
     include_str!("../../migrations/postgres/0014_confirmation.sql"),
     include_str!("../../migrations/postgres/0015_two_steps.sql"),
+    include_str!("../../migrations/postgres/0016_recovery.sql"),
 ];
 
 fn migrating() -> impl FnOnce(tokio_postgres::Error) -> StoreError {

@@ -55,6 +55,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0013_sign_in.sql"),
     include_str!("../../migrations/sqlite/0014_confirmation.sql"),
     include_str!("../../migrations/sqlite/0015_two_steps.sql"),
+    include_str!("../../migrations/sqlite/0016_recovery.sql"),
 ];
 
 /// Opens or creates the database of a directory and becomes its owner.

@@ -81,6 +81,7 @@ fn what_is_due_comes_longest_due_first_and_nothing_before_its_time() {
             tries: 0,
             expires_at: at,
             agreement: None,
+            about: None,
         });
         let key = NoticeKey { mchid: MERCHANT, seq: Seq(n) };
         rows.notice_retry.insert(NoticeRetry { key, tries: 1, next_at: Some(at) });

@@ -68,6 +68,56 @@ pub(super) fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::EmailIsSecondStep => {
             plain("这个邮箱正用于两步验证", "This address is one of your two steps")
         }
+        Refusal::PhoneTaken => plain("这个手机号已绑定账户", "This number is on an account already"),
+        Refusal::LoginPasswordWrong => plain("当前密码不正确", "That is not your present password"),
+        Refusal::RecoveryOver => plain("找回已超时", "That took too long"),
+        Refusal::RecoveryTakesPhone => {
+            plain("这个账户不能只用邮箱找回", "An address alone is not enough for this account")
+        }
+        Refusal::RecoveryTakesStaff => plain("需要人工核实身份", "Our staff have to confirm that it is you"),
+        Refusal::FreezeWordWrong => plain(
+            "手机号或冻结码不正确，或冻结码已使用、已过期",
+            "Wrong number or code, or it was used or is past its day",
+        ),
+        Refusal::FreezePaused { wait_s } => {
+            let wait = l.wait(wait_s);
+            match l {
+                Lang::Zh => format!("尝试次数过多，请 {wait}后再试"),
+                Lang::En => format!("Too many wrong tries, try again in {wait}"),
+            }
+        }
+        Refusal::CoolingDown { until } => match l {
+            Lang::Zh => format!("安全保护中，{} 前暂不能这样操作", l.moment(until)),
+            Lang::En => format!("Your account is protected until {}: this has to wait", l.moment(until)),
+        },
+        Refusal::CoolSpendingReached { most, left, until } => match l {
+            Lang::Zh => format!(
+                "安全保护中，{} 前每天最多消费 {}，今天还可消费 {}",
+                l.moment(until),
+                l.amount(most),
+                l.amount(left)
+            ),
+            Lang::En => format!(
+                "Your account is protected until {}: at most {} a day, {} left today",
+                l.moment(until),
+                l.amount(most),
+                l.amount(left)
+            ),
+        },
+        Refusal::CoolWithdrawalsReached { most, left, until } => match l {
+            Lang::Zh => format!(
+                "安全保护中，{} 前每天最多向新卡提现 {}，今天还可提现 {}",
+                l.moment(until),
+                l.amount(most),
+                l.amount(left)
+            ),
+            Lang::En => format!(
+                "Your account is protected until {}: at most {} a day to new cards, {} left today",
+                l.moment(until),
+                l.amount(most),
+                l.amount(left)
+            ),
+        },
         Refusal::ProofNeeded => plain("请先验证是你本人", "Confirm that it is you first"),
         Refusal::SignedOut => plain("登录已过期", "You have been signed out"),
         Refusal::AccountFrozen => {

@@ -6,14 +6,14 @@ use axum::response::{IntoResponse, Response};
 use koudai_core::ledger::{AccountId, standing};
 use koudai_core::money::{Currency, Money};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Balance, PaymentPassword};
+use koudai_core::rows::{Balance, PaymentPassword, Person};
 use koudai_networks::network::Network as _;
 use koudai_store::{Reader, StoreError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::bills::{self, Begin};
-use super::pages::{HomePage, StatusPage, TermsPage};
+use super::pages::{HomePage, Protected, StatusPage, TermsPage};
 use super::sign_in::{own_path, set_cookie};
 use super::visit::{LANGUAGE, Visit};
 use super::{answer, records, transfers};
@@ -37,6 +37,12 @@ fn money(row: Option<&Balance>) -> Result<Money, StoreError> {
     let wrong =
         |_| StoreError::Corrupt { table: "balance", what: format!("account {}: below zero", b.account.0) };
     standing(b.account, b.debits_minor, b.credits_minor, b.currency).map_err(wrong)
+}
+
+/// Until when an account is in a cool-down, if it is.
+pub(super) fn protected_until_ms(visit: &Visit, person: &Person) -> Option<i64> {
+    let cool_down = person.cool_down(visit.now(), &visit.app.engine.policy().safety)?;
+    Some(cool_down.until().0)
 }
 
 pub(super) async fn home(visit: Visit) -> Response {
@@ -63,6 +69,7 @@ pub(super) async fn home(visit: Visit) -> Response {
                 "phone": person.phone.masked(),
                 "cards": cards,
                 "has_payment_password": has_payment_password,
+                "protected_until_ms": protected_until_ms(&visit, &person),
                 "transfers": waiting,
             })));
         }
@@ -70,6 +77,7 @@ pub(super) async fn home(visit: Visit) -> Response {
         waiting.truncate(WAITING);
         Ok(answer::ok(&HomePage {
             l: visit.l,
+            protected: Protected::of(&person, now, &visit.app.engine.policy().safety),
             phone: person.phone.masked(),
             balance,
             cards: cards.len(),

@@ -14,6 +14,7 @@ mod confirming;
 mod connect;
 mod elsewhere;
 mod fields;
+mod freeze;
 mod home;
 pub mod months;
 pub mod pages;
@@ -22,6 +23,7 @@ mod pay;
 mod payment_password;
 mod purse;
 mod records;
+mod recover;
 mod return_to;
 mod scan;
 mod security;
@@ -50,6 +52,7 @@ use visit::Visit;
 pub fn router() -> Router<App> {
     Router::new()
         .merge(guarding())
+        .merge(recovering())
         .route("/", get(home::home))
         .route("/lang/{lang}", get(home::language))
         .route("/terms", get(home::terms))
@@ -143,6 +146,8 @@ fn guarding() -> Router<App> {
         .route("/security/two-steps/app/remove", post(two_steps::remove_app))
         .route("/security/two-steps/codes", post(two_steps::set_by_code))
         .route("/security/two-steps/recovery", post(two_steps::renew_recovery))
+        .route("/security/phone", get(security::phone).post(security::set_phone))
+        .route("/security/phone/code", post(security::send_phone_code))
         .route("/security/email", get(security::email).post(security::set_email))
         .route("/security/email/code", post(security::send_email_code))
         .route("/security/email/remove", post(security::remove_email))
@@ -154,6 +159,23 @@ fn guarding() -> Router<App> {
         .route("/security/passkeys/{id}/pay", post(passkeys::let_pay))
         .route("/security/passkeys/{id}/pay/off", post(passkeys::let_pay_no_more))
         .route("/security/passkeys/{id}/remove", post(passkeys::remove))
+}
+
+/// Getting back what was lost, and freezing an account.
+fn recovering() -> Router<App> {
+    Router::new()
+        .route("/recover", get(recover::home))
+        .route("/recover/password", get(recover::password).post(recover::begin))
+        .route("/recover/password/code", post(recover::send_code))
+        .route("/recover/password/new", get(recover::new_password).post(recover::set_password))
+        .route("/recover/phone", get(recover::phone).post(recover::begin_phone))
+        .route("/recover/phone/new", get(recover::new_phone).post(recover::set_phone))
+        .route("/recover/phone/new/code", post(recover::send_phone_code))
+        .route("/recover/proof", get(recover::proof).post(recover::prove))
+        .route("/recover/proof/passkey", get(recover::passkey_options).post(recover::prove_by_passkey))
+        .route("/recover/done", get(recover::done_page))
+        .route("/freeze", get(freeze::form).post(freeze::by_code))
+        .route("/freeze/{word}", get(freeze::link).post(freeze::by_link))
 }
 
 async fn asset(Path(file): Path<String>) -> Response {

@@ -21,6 +21,7 @@ mod info;
 mod payments;
 mod pieces;
 mod records;
+mod recovery;
 mod security;
 mod static_codes;
 mod transfers;
@@ -44,10 +45,14 @@ pub use payments::{
     Confirming, How, LandingPage, Method, PayPage, PayResultPage, PayState, ReturningPage, ScanPage,
     TopUpPage, TopUpResultPage, TopUpState, Unusable, Way,
 };
-pub use pieces::{Amount, CardLine, Icon, Refused};
+pub use pieces::{Amount, CardLine, Icon, Protected, Refused};
 pub use records::{
     Direction, Event, MonthOfRecords, PageOfRecords, RecordKind, RecordLine, RecordPage, RecordState,
     RecordsPage,
+};
+pub use recovery::{
+    FreezeBy, FreezePage, ProofWay, RecoverContactPage, RecoverDonePage, RecoverPage, RecoverPhonePage,
+    RecoverProofPage, RecoveredPasswordPage, RecoveredPhonePage,
 };
 pub use security::{
     EmailPage, LoginPasswordPage, PasskeyLine, PasskeyPage, PasskeysPage, ProofPage, SecurityPage,

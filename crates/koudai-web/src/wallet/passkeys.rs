@@ -25,7 +25,7 @@ use super::sign_in::{Opening, own_path, signed_in_now};
 use super::visit::{Visit, token_hash};
 
 /// How long a challenge may be answered, ms.
-const CHALLENGE_LIFE_MS: i64 = 5 * MINUTE;
+pub(super) const CHALLENGE_LIFE_MS: i64 = 5 * MINUTE;
 const TOKEN_BYTES: usize = 16;
 const MAC_BYTES: usize = 32;
 /// The longest name of a passkey, in characters.
@@ -42,6 +42,8 @@ pub(super) enum Purpose {
     Adding([u8; 32]),
     /// Confirming a payment, in this session.
     Paying([u8; 32]),
+    /// Getting something back that was lost, by what is held since the first proof.
+    Recovering([u8; 32]),
 }
 
 impl Purpose {
@@ -51,6 +53,7 @@ impl Purpose {
             Self::Proof(session) => [b"proof", session],
             Self::Adding(session) => [b"adding", session],
             Self::Paying(session) => [b"paying", session],
+            Self::Recovering(token) => [b"recovering", token],
         }
     }
 

@@ -5,15 +5,15 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use koudai_core::identity::{Contact, Email};
+use koudai_core::identity::{Contact, Email, Phone};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{
     CodeKey, CodePurpose, LoginPassword, OneTimeCode, PaymentPassword, Person, SecondStep, Session,
 };
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{
-    CODE_LIFE_MS, ProveByCode, RemoveEmail, RemoveLoginPassword, RequestEmailCode, RequestProof, SetEmail,
-    SetLoginPassword, seconds_until,
+    CODE_LIFE_MS, PasswordTried, ProveByCode, RemoveEmail, RemoveLoginPassword, RequestEmailCode,
+    RequestPhoneCode, RequestProof, SetEmail, SetLoginPassword, SetPhone, seconds_until,
 };
 use koudai_core::time::{SECOND, Timestamp};
 use koudai_store::{Reader, StoreError};
@@ -21,8 +21,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::answer;
-use super::fields::Sent;
-use super::pages::{EmailPage, LoginPasswordPage, ProofPage, SecurityPage};
+use super::fields::{Fields, Sent};
+use super::pages::{EmailPage, LoginPasswordPage, ProofPage, Protected, RecoveredPhonePage, SecurityPage};
 use super::passkeys;
 use super::sign_in::{MOST_PASSWORD_BYTES, cookie_text, own_path, set_cookie, with_next};
 use super::slow_hash::slow_hash;
@@ -30,6 +30,9 @@ use super::visit::{Visit, cookie};
 
 /// The address that a code was sent to, while its page is open.
 const NEW_EMAIL: &str = "koudai_email";
+/// The same of a number.
+const NEW_PHONE: &str = "koudai_phone";
+const PHONE: &str = "/security/phone";
 /// Characters of a log-in password (NIST SP 800-63B, section 3.1.1.2, beside a second factor).
 const PASSWORD_LEAST: usize = 8;
 const PASSWORD_MOST: usize = 128;
@@ -56,6 +59,7 @@ pub(super) async fn home(visit: Visit) -> Response {
             .await?;
         let page = SecurityPage {
             l: visit.l,
+            protected: Protected::of(&person, visit.now(), &visit.app.engine.policy().safety),
             phone: person.phone.masked(),
             email: person.email.as_ref().map(Email::masked),
             email_offered: visit.app.networks.mail.is_some(),
@@ -260,6 +264,98 @@ pub(super) async fn send_email_code(headers: HeaderMap, Sent(visit, fields): Sen
     }
 }
 
+/// The number that a code was sent to a moment ago.
+fn new_phone_of(headers: &HeaderMap) -> Option<Phone> {
+    cookie(headers, NEW_PHONE).and_then(Phone::parse)
+}
+
+async fn phone_page(
+    visit: &Visit,
+    sent_to: Option<Phone>,
+    refusal: Option<Refusal>,
+) -> Result<Response, Refusal> {
+    let present = visit.person_row().await?.phone.masked();
+    let (session, now, gap_ms) = (visit.session()?, visit.now(), code_gap_ms(visit));
+    let sent = match sent_to.clone() {
+        Some(phone) => {
+            let key = CodeKey { contact: Contact::Phone(phone), purpose: CodePurpose::NewPhone };
+            visit.read(move |r| sent_code(r, &key, &session, now, gap_ms)).await?
+        }
+        None => None,
+    };
+    let page = RecoveredPhonePage {
+        l: visit.l,
+        action: PHONE,
+        present: Some(present),
+        sent_to: sent_to.filter(|_| sent.is_some()).map(|phone| phone.digits().to_owned()),
+        resend_in_s: sent.unwrap_or(0),
+        refused: refusal.map(|r| answer::refused(visit, r)),
+    };
+    Ok(answer::page(refusal.map_or(axum::http::StatusCode::OK, answer::status), &page))
+}
+
+/// `GET /security/phone`.
+pub(super) async fn phone(visit: Visit, headers: HeaderMap) -> Response {
+    let result = async {
+        proven(&visit).await?;
+        phone_page(&visit, new_phone_of(&headers), None).await
+    };
+    let result = result.await;
+    visit.settle(result)
+}
+
+/// `POST /security/phone/code`.
+pub(super) async fn send_phone_code(headers: HeaderMap, Sent(visit, fields): Sent) -> Response {
+    let result = async {
+        let session = visit.session()?;
+        let phone = Phone::parse(fields.text("phone")).ok_or(Refusal::PhoneInvalid)?;
+        let (asker, language) = (visit.asker(), Some(visit.language()));
+        let command = RequestPhoneCode { session, phone: phone.clone(), asker, language };
+        Ok((phone, visit.submit(command).await?))
+    };
+    match result.await {
+        Ok((_, wait_s)) if visit.json => answer::data(json!({"resend_in_s": wait_s})),
+        Ok((phone, _)) => {
+            let mut response = answer::go(PHONE);
+            let life_s = CODE_LIFE_MS / SECOND;
+            set_cookie(
+                &mut response,
+                &cookie_text(NEW_PHONE, phone.digits(), PHONE, life_s, visit.app.secure),
+            );
+            response
+        }
+        Err(refusal) => refused_phone(&visit, refusal, new_phone_of(&headers)).await,
+    }
+}
+
+/// `POST /security/phone`.
+pub(super) async fn set_phone(Sent(visit, fields): Sent) -> Response {
+    let phone = Phone::parse(fields.text("phone"));
+    let result = async {
+        let session = visit.session()?;
+        let phone = phone.clone().ok_or(Refusal::PhoneInvalid)?;
+        let code = Secret::new(fields.text("code").trim().to_owned());
+        visit.submit(SetPhone { session, phone, code }).await
+    };
+    match result.await {
+        Ok(()) if visit.json => answer::data(json!({})),
+        Ok(()) => {
+            let mut response = answer::go("/security");
+            set_cookie(&mut response, &cookie_text(NEW_PHONE, "", PHONE, 0, visit.app.secure));
+            response
+        }
+        Err(refusal) => refused_phone(&visit, refusal, phone).await,
+    }
+}
+
+async fn refused_phone(visit: &Visit, refusal: Refusal, sent_to: Option<Phone>) -> Response {
+    if visit.json || is_elsewhere(refusal) {
+        return visit.refuse(refusal);
+    }
+    let again = phone_page(visit, sent_to, Some(refusal)).await;
+    visit.settle(again)
+}
+
 /// Whether a refusal is answered by another page than the one it was refused on.
 pub(super) const fn is_elsewhere(refusal: Refusal) -> bool {
     use Refusal::{AccountFrozen, EmailNotOffered, ProofNeeded, RenewalExpired, SignedOut};
@@ -334,15 +430,30 @@ pub(super) async fn set_password(Sent(visit, fields): Sent) -> Response {
         proven(&visit).await?;
         let password = fields.text("password");
         check_password(password, &[person.phone.digits(), person.email.as_ref().map_or("", Email::address)])?;
-        let old = visit.read(move |r| r.get::<LoginPassword>(&person.id)).await?;
-        let salt = old.map_or_else(fresh_salt, |row| row.salt);
+        let row = visit.read(move |r| r.get::<LoginPassword>(&person.id)).await?;
+        let old = old_password(&fields, row.as_ref()).await?;
+        let salt = row.map_or_else(fresh_salt, |row| row.salt);
         let new = slow_hash(Secret::new(password.to_owned()), salt).await?;
-        visit.submit(SetLoginPassword { session, new }).await
+        visit.submit(SetLoginPassword { session, old, new }).await
     };
     match result.await {
         Ok(()) if visit.json => answer::data(json!({})),
         Ok(()) => answer::go("/security"),
         Err(refusal) => refused_password(&visit, refusal).await,
+    }
+}
+
+/// The present password as typed, if there is one to compare it with.
+async fn old_password(
+    fields: &Fields,
+    row: Option<&LoginPassword>,
+) -> Result<Option<PasswordTried>, Refusal> {
+    let typed = fields.text("old_password");
+    match row.filter(|row| row.mac.is_some()) {
+        Some(row) if !typed.is_empty() && typed.len() <= MOST_PASSWORD_BYTES => {
+            slow_hash(Secret::new(typed.to_owned()), row.salt).await.map(Some)
+        }
+        _ => Ok(None),
     }
 }
 
@@ -355,10 +466,13 @@ async fn refused_password(visit: &Visit, refusal: Refusal) -> Response {
 }
 
 /// `POST /security/password/remove`.
-pub(super) async fn remove_password(Sent(visit, _): Sent) -> Response {
+pub(super) async fn remove_password(Sent(visit, fields): Sent) -> Response {
     let result = async {
-        let session = visit.session()?;
-        visit.submit(RemoveLoginPassword { session }).await
+        let (session, person) = (visit.session()?, visit.person()?);
+        proven(&visit).await?;
+        let row = visit.read(move |r| r.get::<LoginPassword>(&person)).await?;
+        let old = old_password(&fields, row.as_ref()).await?;
+        visit.submit(RemoveLoginPassword { session, old }).await
     };
     match result.await {
         Ok(()) if visit.json => answer::data(json!({})),
@@ -367,7 +481,7 @@ pub(super) async fn remove_password(Sent(visit, _): Sent) -> Response {
     }
 }
 
-fn fresh_salt() -> [u8; 16] {
+pub(super) fn fresh_salt() -> [u8; 16] {
     let mut salt = [0; 16];
     aws_lc_rs::rand::fill(&mut salt).expect("the operating system has random bytes");
     salt
@@ -378,7 +492,7 @@ fn fresh_salt() -> [u8; 16] {
 ///
 /// # Errors
 /// `LoginPasswordLength` or `LoginPasswordCommon`.
-fn check_password(password: &str, known: &[&str]) -> Result<(), Refusal> {
+pub(super) fn check_password(password: &str, known: &[&str]) -> Result<(), Refusal> {
     let length = password.chars().count();
     if !(PASSWORD_LEAST..=PASSWORD_MOST).contains(&length) || password.len() > MOST_PASSWORD_BYTES {
         return Err(Refusal::LoginPasswordLength);

@@ -11,9 +11,10 @@ use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Allowance, Device, EmailOwner, LoginPassword, PhoneOwner};
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{
-    Asker, CODE_LIFE_MS, PasswordAnswer, RequestCode, SignIn, SignInByPassword, SignOut, SignedIn,
-    device_key, nobody, salt_of_nobody, wrong_from,
+    Asker, CODE_LIFE_MS, PasswordAnswer, PasswordTried, RequestCode, SignIn, SignInByPassword, SignOut,
+    SignedIn, device_key, nobody, salt_of_nobody, wrong_from,
 };
+use koudai_core::state::Command;
 use koudai_core::time::{SECOND, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
@@ -82,7 +83,7 @@ pub(super) async fn page(visit: Visit, Query(query): Query<Asked>) -> Response {
 ///
 /// # Errors
 /// `PhoneInvalid`, `EmailInvalid`, or `EmailNotOffered`.
-fn contact(visit: &Visit, fields: &Fields) -> Result<Contact, Refusal> {
+pub(super) fn contact(visit: &Visit, fields: &Fields) -> Result<Contact, Refusal> {
     match fields.get("email") {
         None => Phone::parse(fields.text("phone")).map(Contact::Phone).ok_or(Refusal::PhoneInvalid),
         Some(_) if visit.app.networks.mail.is_none() => Err(Refusal::EmailNotOffered),
@@ -136,22 +137,29 @@ async fn ask_for_code(visit: &Visit, fields: &Fields, asker: Asker) -> Result<Re
 }
 
 /// A code on its way to somebody who is not signed in.
-struct CodeSent {
-    contact: Contact,
+pub(super) struct CodeSent {
+    pub(super) contact: Contact,
     /// What has to be shown with it.
-    request: String,
-    wait_s: u32,
+    pub(super) request: String,
+    pub(super) wait_s: u32,
 }
 
 /// On to a page of its own, so that going back to it asks for no other code. Where it was sent goes along in a cookie rather
 /// than in the address, which browsers remember.
 fn on_to_code(visit: &Visit, sent: &CodeSent, next: Option<&str>) -> Response {
     let mut response = answer::go(&with_next("/login/code", next));
-    let resend_at = visit.now().plus(i64::from(sent.wait_s) * SECOND).0;
-    let contact = URL_SAFE_NO_PAD.encode(sent.contact.text());
-    let value = format!("{contact}.{resend_at}.{}", sent.request);
-    set_cookie(&mut response, &code_cookie(&value, CODE_LIFE_MS / SECOND, visit.app.secure));
+    set_cookie(&mut response, &sent.cookie(visit, "/login"));
     response
+}
+
+impl CodeSent {
+    /// What the browser keeps until the code is there, for pages under this path.
+    pub(super) fn cookie(&self, visit: &Visit, path: &str) -> String {
+        let resend_at = visit.now().plus(i64::from(self.wait_s) * SECOND).0;
+        let contact = URL_SAFE_NO_PAD.encode(self.contact.text());
+        let value = format!("{contact}.{resend_at}.{}", self.request);
+        cookie_text(CODE_SENT, &value, path, CODE_LIFE_MS / SECOND, visit.app.secure)
+    }
 }
 
 /// The page of the code that was sent a moment ago; without one, the page before it.
@@ -160,12 +168,17 @@ pub(super) async fn code_page(visit: Visit, headers: HeaderMap, Query(query): Qu
     let Some((contact, resend_at, _)) = cookie(&headers, CODE_SENT).and_then(read_code_cookie) else {
         return answer::go(&with_next("/login", next.as_deref()));
     };
-    let wait_ms = resend_at.since(visit.now()).clamp(0, CODE_LIFE_MS);
     let mut page = login_page(&visit, way_of(&contact), None, None);
     page.next = next;
     contact.text().clone_into(&mut page.contact);
-    page.resend_in_s = u32::try_from((wait_ms + SECOND - 1) / SECOND).unwrap_or(0);
+    page.resend_in_s = resend_in_s(&visit, resend_at);
     answer::ok(&page)
+}
+
+/// Seconds until another code may be asked for, as a cookie has the moment.
+pub(super) fn resend_in_s(visit: &Visit, resend_at: Timestamp) -> u32 {
+    let wait_ms = resend_at.since(visit.now()).clamp(0, CODE_LIFE_MS);
+    u32::try_from((wait_ms + SECOND - 1) / SECOND).unwrap_or(0)
 }
 
 pub(super) fn with_next(path: &str, next: Option<&str>) -> String {
@@ -176,15 +189,11 @@ pub(super) fn with_next(path: &str, next: Option<&str>) -> String {
 }
 
 /// Where the code was sent, when another may be asked for, and what has to be shown with it.
-fn read_code_cookie(value: &str) -> Option<(Contact, Timestamp, &str)> {
+pub(super) fn read_code_cookie(value: &str) -> Option<(Contact, Timestamp, &str)> {
     let mut parts = value.splitn(3, '.');
     let contact = String::from_utf8(URL_SAFE_NO_PAD.decode(parts.next()?).ok()?).ok()?;
     let resend_at = Timestamp(parts.next()?.parse().ok()?);
     Some((Contact::parse(&contact)?, resend_at, parts.next()?))
-}
-
-fn code_cookie(value: &str, life_s: i64, secure: bool) -> String {
-    cookie_text(CODE_SENT, value, "/login", life_s, secure)
 }
 
 pub(super) async fn sign_in(headers: HeaderMap, Sent(visit, fields): Sent) -> Response {
@@ -204,7 +213,7 @@ pub(super) async fn sign_in(headers: HeaderMap, Sent(visit, fields): Sent) -> Re
     match result.await {
         Ok(signed_in) => {
             let mut response = signed_in_now(&visit, signed_in, &opening, fields.get("next")).await;
-            set_cookie(&mut response, &code_cookie("", 0, visit.app.secure));
+            set_cookie(&mut response, &cookie_text(CODE_SENT, "", "/login", 0, visit.app.secure));
             response
         }
         Err(refusal) if visit.json => visit.refuse(refusal),
@@ -307,33 +316,50 @@ pub(super) async fn by_password(Sent(mut visit, fields): Sent) -> Response {
 }
 
 async fn try_password(visit: &Visit, fields: &Fields, opening: &Opening) -> Result<Passed, Refusal> {
+    let (asker, request) = (visit.asker_at(&opening.device), fresh_token());
+    let (token_hash, request_hash) = (token_hash(&opening.token), token_hash(&request));
+    let language = Some(visit.language());
+    let tried = judged(visit, fields, move |contact, tried| SignInByPassword {
+        contact,
+        tried,
+        request: request_hash,
+        asker,
+        token_hash,
+        language,
+    });
+    Ok(match tried.await? {
+        (_, PasswordAnswer::SignedIn(signed_in)) => Passed::In(signed_in),
+        (contact, PasswordAnswer::CodeSent { wait_s }) => Passed::Code(CodeSent { contact, request, wait_s }),
+    })
+}
+
+/// Has an account's password judged that was typed, and says which account that is.
+///
+/// # Errors
+/// `SignInWrong`, whatever of it is wrong; `SignInPaused`; or what the command refuses besides.
+pub(super) async fn judged<C>(
+    visit: &Visit,
+    fields: &Fields,
+    command: impl FnOnce(Contact, PasswordTried) -> C + Send + 'static,
+) -> Result<(Contact, C::Reply), Refusal>
+where
+    C: Command<Refusal = Refusal> + Send + 'static,
+    C::Reply: Send + 'static,
+{
     let contact = Contact::parse(fields.text("account")).ok_or(Refusal::SignInWrong)?;
     let password = fields.text("password");
     if password.is_empty() || password.len() > MOST_PASSWORD_BYTES {
         return Err(Refusal::SignInWrong);
     }
-    let asker = visit.asker_at(&opening.device);
-    let salt = salt_of(visit, &contact, asker).await?;
+    let salt = salt_of(visit, &contact, visit.asker()).await?;
     let password = Secret::new(password.to_owned());
-    let (request, token_hash_of_session) = (fresh_token(), token_hash(&opening.token));
-    let (visit, wanted, request_hash) = (visit.clone(), contact.clone(), token_hash(&request));
+    let (visit, wanted) = (visit.clone(), contact.clone());
     // A task of its own: whoever hangs up while their password is hashed has tried it all the same.
     let tried = tokio::spawn(async move {
         let tried = slow_hash(password, salt).await?;
-        let command = SignInByPassword {
-            contact: wanted,
-            tried,
-            request: request_hash,
-            asker,
-            token_hash: token_hash_of_session,
-            language: Some(visit.language()),
-        };
-        visit.submit(command).await
+        visit.submit(command(wanted, tried)).await
     });
-    Ok(match tried.await.map_err(|_| Refusal::OutOfOrder)?? {
-        PasswordAnswer::SignedIn(signed_in) => Passed::In(signed_in),
-        PasswordAnswer::CodeSent { wait_s } => Passed::Code(CodeSent { contact, request, wait_s }),
-    })
+    Ok((contact, tried.await.map_err(|_| Refusal::OutOfOrder)??))
 }
 
 /// What a password that is tried is salted with. Whether there is such an account shows neither in the salt's being there nor

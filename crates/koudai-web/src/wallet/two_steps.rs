@@ -124,7 +124,7 @@ impl Asked {
 }
 
 /// What a form or program gives.
-fn given(fields: &Fields) -> SecondAnswer {
+pub(super) fn given(fields: &Fields) -> SecondAnswer {
     let code = Secret::new(fields.text("code").trim().to_owned());
     match fields.text("by") {
         "code" => SecondAnswer::Code(code),

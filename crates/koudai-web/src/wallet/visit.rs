@@ -214,7 +214,12 @@ impl Visit {
 
     /// Who asks, for what may be done only so often.
     pub(super) fn asker(&self) -> Asker {
-        Asker { block: self.address.map(AddressBlock::of), device: self.device, fresh: None }
+        Asker {
+            block: self.address.map(AddressBlock::of),
+            device: self.device,
+            fresh: None,
+            language: Some(self.language()),
+        }
     }
 
     /// The same, and what the device is to be known by from now on, should it be new to whoever signs in. A program is known by

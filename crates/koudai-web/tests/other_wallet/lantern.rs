@@ -281,7 +281,12 @@ impl Fixture {
         // Their money comes from a card of a network that is not there: the test says that it came, before the courier finds out.
         let shop = rig.shop_with(vec![Product::Native, Product::Static]).await;
         let person = rig.person(fen).await;
-        courier::start(rig.app.engine.clone(), Arc::clone(&rig.app.networks), Arc::clone(&rig.app.operator));
+        courier::start(
+            rig.app.engine.clone(),
+            Arc::clone(&rig.app.networks),
+            Arc::clone(&rig.app.operator),
+            Arc::clone(&rig.app.origin),
+        );
         rig.app.engine.submit(OpenSession(person, "payer")).await.unwrap();
         let router = koudai_web::router(rig.app.clone());
         let url = format!("http://{}", rig::served(router).await);

@@ -63,9 +63,15 @@ async fn a_password_that_is_tried_first_is_not_taken() {
         assert!(!reply.text.contains(&format!("value=\"{password}\"")), "it is not written back");
     }
     assert_eq!(phone.post("/security/password", &[("password", PASSWORD)]).await.status, 303);
-    let again = phone.post("/security/password", &[("password", PASSWORD)]).await;
+    let unknown = phone.post("/security/password", &[("password", "otter-lantern-4-maple")]).await;
+    assert_eq!((unknown.status, unknown.refusal().as_str()), (403, "LOGIN_PASSWORD_WRONG"));
+    let both = [("old_password", PASSWORD), ("password", PASSWORD)];
+    let again = phone.post("/security/password", &both).await;
     assert_eq!(again.refusal(), "LOGIN_PASSWORD_REUSED");
-    assert_eq!(phone.post("/security/password/remove", &[]).await.location, "/security");
+    let unknown = phone.post("/security/password/remove", &[]).await;
+    assert_eq!(unknown.refusal(), "LOGIN_PASSWORD_WRONG");
+    let removed = phone.post("/security/password/remove", &[("old_password", PASSWORD)]).await;
+    assert_eq!(removed.location, "/security");
     phone.sign_out().await;
     let gone = phone.post("/login/password", &[("account", PHONE), ("password", PASSWORD)]).await;
     assert_eq!(gone.refusal(), "SIGN_IN_WRONG");

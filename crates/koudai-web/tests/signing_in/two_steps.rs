@@ -109,10 +109,16 @@ async fn a_recovery_code_lets_in_whoever_lost_their_phone() {
     assert_eq!(other.post("/login/second", &fields).await.location, "/");
     let left = other.get("/security/two-steps").await.text;
     assert!(left.contains(">9<"), "{left}");
-    // Whoever came in by it has proved who they are, and does without the lost phone.
+    // Whoever came in by it has proved who they are and may set another app up; to do without one takes a day.
+    let offered = other.post("/security/two-steps/app", &[]).await;
+    assert_eq!(offered.location, "/security/two-steps/app", "{}", offered.refusal());
+    let early = other.post("/security/two-steps/app/remove", &[]).await;
+    assert_eq!((early.status, early.refusal().as_str()), (403, "COOLING_DOWN"));
+    house.clock.advance(DAY);
+    let proof = [("by", "recovery"), ("code", codes[5].as_str())];
+    assert_eq!(other.post("/security/proof/second", &proof).await.status, 303);
     let removed = other.post("/security/two-steps/app/remove", &[]).await;
     assert_eq!(removed.location, "/security/two-steps", "{}", removed.refusal());
-    house.clock.advance(DAY);
     let mut third = house.browser();
     third.sign_in_by_code(PHONE).await;
     assert!(third.is_signed_in().await);

@@ -29,7 +29,12 @@ async fn told(g: &Ground, event: &str) -> (HeaderMap, Bytes) {
 #[tokio::test]
 async fn payments_refunds_and_transfers_are_told_of_and_read() {
     let g = Ground::new().await;
-    let _courier = courier::start(g.rig.app.engine.clone(), g.rig.app.networks.clone(), "Koudai".into());
+    let _courier = courier::start(
+        g.rig.app.engine.clone(),
+        g.rig.app.networks.clone(),
+        "Koudai".into(),
+        "https://wallet.example".into(),
+    );
     let (debit, refund, payout) = (g.number(), g.number(), g.number());
     let id = g.paid(&debit, 10_000).await;
     succeeded(&g.wechat.refund(back(&refund, &debit, &id, [10_000, 100])).await);

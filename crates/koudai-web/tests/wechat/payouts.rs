@@ -137,7 +137,12 @@ async fn a_payout_that_nobody_receives_within_a_day_is_over() {
     assert_eq!(g.wechat.pay_out(g.moving(&number, 500, None)).await, Moved::UnderWay);
     clock.advance(DAY + 1_000);
     LATER.store(DAY / 1_000 + 1, Ordering::Relaxed);
-    let _courier = courier::start(g.rig.app.engine.clone(), g.rig.app.networks.clone(), "Koudai".into());
+    let _courier = courier::start(
+        g.rig.app.engine.clone(),
+        g.rig.app.networks.clone(),
+        "Koudai".into(),
+        "https://wallet.example".into(),
+    );
     let ended = until(async || match g.wechat.query_pay_out(&number).await {
         Moved::Ended(outcome) => Some(outcome),
         Moved::UnderWay => None,

@@ -13,7 +13,7 @@ use koudai_core::payment_password::{Pin, SetPaymentPassword};
 use koudai_core::refusal::Refusal;
 use koudai_core::rows::{Card, CardOwner, Order, Person, PhoneOwner, Product, Session};
 use koudai_core::state::{Command, OrStop, Stop, Tx};
-use koudai_core::time::DAY;
+use koudai_core::time::{DAY, Timestamp};
 use koudai_core::top_up::StartTopUp;
 use koudai_engine::{Engine, Failed};
 
@@ -79,6 +79,7 @@ impl Command for OpenAccount {
             cards: 1,
             failed_bindings: 0,
             failed_bindings_day: 0,
+            cool_until: Timestamp(0),
         });
         tx.rows().card_owner.put(CardOwner { number_mac, person, card: Some(card) });
         tx.rows().card.insert(Card {

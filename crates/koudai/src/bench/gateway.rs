@@ -92,7 +92,12 @@ async fn measured(args: &BenchGatewayArgs, log: &str) -> Result<(), Failure> {
     let sales = Sales::sign(shops, format!("http://{sink_address}{NOTIFY_PATH}"), wanted);
     say(&format!("that took {} s", began.elapsed().as_secs()));
 
-    let courier = courier::start(engine.clone(), Arc::clone(&app.networks), Arc::clone(&app.operator));
+    let courier = courier::start(
+        engine.clone(),
+        Arc::clone(&app.networks),
+        Arc::clone(&app.operator),
+        Arc::clone(&app.origin),
+    );
     let keys = platform_keys(&app);
     let server = Server::start(listening, koudai_web::router(app), None)
         .map_err(|error| Failure::because("starting the server", &error))?;

@@ -104,7 +104,12 @@ async fn measured(args: &BenchNetworksArgs) -> Result<(), Failure> {
     // A merchant that is told of nothing, so that payments are all there is to measure.
     house.notify_url = "";
     let tokens = signed_in(&engine, &house)?;
-    let courier = courier::start(engine.clone(), Arc::clone(&app.networks), Arc::clone(&app.operator));
+    let courier = courier::start(
+        engine.clone(),
+        Arc::clone(&app.networks),
+        Arc::clone(&app.operator),
+        Arc::clone(&app.origin),
+    );
     let server = Server::start(listening, koudai_web::router(app), None)
         .map_err(|error| Failure::because("starting the server", &error))?;
     let ground = Ground { engine, house, address, tokens };

@@ -3,7 +3,7 @@
 use askama::Template;
 use koudai_core::money::Money;
 
-use super::pieces::{CardLine, Icon, Refused};
+use super::pieces::{CardLine, Icon, Protected, Refused};
 use super::records::{Direction, RecordLine, RecordState};
 use super::transfers::TransferLine;
 use crate::assets;
@@ -137,6 +137,8 @@ pub struct ForgotPaymentPasswordPage {
 pub struct HomePage {
     /// The reader's language.
     pub l: Lang,
+    /// The cool-down that the account is in.
+    pub protected: Option<Protected>,
     /// The person's number, masked.
     pub phone: String,
     /// The balance.

@@ -3,8 +3,12 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 use koudai_core::card::CardKind;
+use koudai_core::cool_down::CoolDown;
 use koudai_core::money::{Currency, Money};
 use koudai_core::refusal::Refusal;
+use koudai_core::rows::Person;
+use koudai_core::sign_in::Safety;
+use koudai_core::time::Timestamp;
 
 use super::payments::Unusable;
 use super::records::Direction;
@@ -222,4 +226,43 @@ pub(super) fn initial(name: &str) -> String {
     name.chars()
         .find(|c| c.is_alphanumeric())
         .map_or_else(|| "·".to_owned(), |c| c.to_uppercase().to_string())
+}
+
+/// A cool-down, as a page tells of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Protected {
+    /// How far it is.
+    pub cool_down: CoolDown,
+    /// What may be spent or withdrawn on a day of it.
+    pub most: Money,
+}
+
+impl Protected {
+    /// Of an account, if it is in one.
+    pub fn of(person: &Person, now: Timestamp, safety: &Safety) -> Option<Self> {
+        let cool_down = person.cool_down(now, safety)?;
+        let most = match cool_down {
+            CoolDown::Closed { .. } => safety.cool_spend_most,
+            CoolDown::Narrow { .. } => safety.cool_withdraw_most,
+        };
+        Some(Self { cool_down, most })
+    }
+
+    pub(super) fn says(&self, l: Lang) -> String {
+        let most = l.amount(self.most);
+        match (self.cool_down, l) {
+            (CoolDown::Closed { until }, Lang::Zh) => {
+                format!("安全保护中：{} 前暂不能提现，每天最多消费 {most}", l.moment(until))
+            }
+            (CoolDown::Closed { until }, Lang::En) => {
+                format!("Protected until {}: no withdrawals, at most {most} spent a day", l.moment(until))
+            }
+            (CoolDown::Narrow { until }, Lang::Zh) => {
+                format!("安全保护中：{} 前向新绑定的卡每天最多提现 {most}", l.moment(until))
+            }
+            (CoolDown::Narrow { until }, Lang::En) => {
+                format!("Protected until {}: at most {most} a day to cards that are new", l.moment(until))
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use koudai_core::time::Timestamp;
 
-use super::pieces::{Icon, Refused};
+use super::pieces::{Icon, Protected, Refused};
 use crate::assets;
 use crate::say::Lang;
 
@@ -13,6 +13,8 @@ use crate::say::Lang;
 pub struct SecurityPage {
     /// The reader's language.
     pub l: Lang,
+    /// The cool-down that the account is in.
+    pub protected: Option<Protected>,
     /// The phone, masked.
     pub phone: String,
     /// The e-mail address, masked.
