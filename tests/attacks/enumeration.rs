@@ -19,7 +19,13 @@ async fn every_way_in_answers_strangers_and_holders_alike() {
     owner.post("/security/password", &[("password", PASSWORD)]).await;
     house.later();
     let nobody = "13912349999";
-    for (path, name) in [("/login/code", "phone"), ("/login/password", "account")] {
+    let ways = [
+        ("/login/code", "phone"),
+        ("/login/password", "account"),
+        ("/recover/password/code", "phone"),
+        ("/recover/phone", "account"),
+    ];
+    for (path, name) in ways {
         let mut answers = vec![];
         for account in [PHONE, nobody] {
             let mut stranger = house.browser();

@@ -13,6 +13,7 @@ mod rig;
 mod confirming;
 mod enumeration;
 mod guessing;
+mod recovering;
 mod requests;
 mod sessions;
 mod two_steps;

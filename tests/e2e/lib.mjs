@@ -185,6 +185,19 @@ export async function shopOrder(goods = "dumplings", amount) {
 
 export const shopState = async (no) => (await json(`${env.shop}/orders/${no}`)).body;
 
+/** A browser of its own in which a page is open, with a finger that unlocks passkeys, and what went wrong on it. */
+export async function device(browser, options) {
+  const context = await phone(browser, options);
+  const page = await context.newPage();
+  const problems = [];
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("console", (message) => { if (message.type() === "error" && !/status of 4/.test(message.text())) problems.push(message.text()); });
+  return { context, page, problems, finger: await fingerAt(context, page) };
+}
+
+/** The main button of a form. */
+export const press = (page, form) => page.locator(`${form} .go`).first().tap();
+
 /** Gives a page's phone a finger that unlocks passkeys; whether the phone knows it can be set. */
 export async function fingerAt(context, page) {
   const devtools = await context.newCDPSession(page);

@@ -1,55 +1,26 @@
 // Signing in by phone, e-mail, password and passkey, with codes that come by a real short message centre and a real mail relay;
 // and the security centre, where all of that is set up.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
-import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { PIN, fingerAt, freshNumber, keyIn, launch, phone, sessionOf, shot } from "./lib.mjs";
-import { mailRelay, messageCentre } from "./messengers.mjs";
+import { PIN, device as deviceOf, freshNumber, keyIn, launch, press, sessionOf, shot } from "./lib.mjs";
+import { ownWallet } from "./messengers.mjs";
 
 const PASSWORD = "tulip-ferry-9-quartz";
-const CENTRE_PASSWORD = "cent-re9";
-const folder = mkdtempSync(join(tmpdir(), "koudai-signing-in-"));
-let browser, centre, relay, demo, wallet;
-let log = "";
+let browser, own, wallet, centre, relay;
 
 before(async () => {
-  [browser, centre, relay] = await Promise.all([launch(), messageCentre("koudai", CENTRE_PASSWORD), mailRelay()]);
-  writeFileSync(join(folder, "centre-password"), CENTRE_PASSWORD, { mode: 0o600 });
-  demo = spawn(process.env.KOUDAI_BIN, [
-    "--log", "debug", "demo", "--json", "--data", join(folder, "data"),
-    "--sms-url", `smpp://koudai@127.0.0.1:${centre.port}`, "--sms-token-file", join(folder, "centre-password"),
-    "--sms-sender", "10690000", "--mail-url", `smtp://127.0.0.1:${relay.port}`, "--mail-from", "Koudai <wallet@koudai.example>", "--sign-in-rules", "code-gap=1",
-  ], { stdio: ["ignore", "pipe", "pipe"] });
-  demo.stderr.on("data", (bytes) => { log += bytes; });
-  const [addresses] = await once(demo.stdout, "data");
-  ({ wallet } = JSON.parse(addresses));
+  [browser, own] = await Promise.all([launch(), ownWallet("code-gap=1")]);
+  ({ centre, relay } = own);
+  ({ wallet } = own.at);
 });
 
 after(async () => {
   await browser?.close();
-  demo?.kill();
-  if (demo && demo.exitCode === null) await once(demo, "exit");
-  centre?.close();
-  relay?.close();
-  rmSync(folder, { recursive: true, force: true });
+  await own?.close();
 });
 
-/** A browser of its own in which a page is open, with a finger that unlocks passkeys. */
-async function device(options) {
-  const context = await phone(browser, options);
-  const page = await context.newPage();
-  const problems = [];
-  page.on("pageerror", (error) => problems.push(String(error)));
-  page.on("console", (message) => { if (message.type() === "error" && !/status of 4/.test(message.text())) problems.push(message.text()); });
-  return { context, page, problems, finger: await fingerAt(context, page) };
-}
-
-const press = (page, form) => page.locator(`${form} .go`).first().tap();
+const device = (options) => deviceOf(browser, options);
 
 /** From the first page to the wallet by a code to a phone. */
 async function signInByPhone(page, number) {
@@ -212,8 +183,8 @@ function shownBy(secret, ahead = 0) {
 test("two steps: an app, recovery codes, codes to phone and address, each on a device that is new", async () => {
   const number = freshNumber();
   const address = `ben.${number}@mail.example`;
-  const own = await device();
-  const { page } = own;
+  const first = await device();
+  const { page } = first;
   await signInByPhone(page, number);
   await page.waitForURL(/payment-password/);
   await page.goto(`${wallet}/security`);
@@ -302,7 +273,7 @@ test("two steps: an app, recovery codes, codes to phone and address, each on a d
   // Proof takes the second step too.
   await other.page.goto(`${wallet}/security`);
   await shot(other.page, "security-two-steps-dark");
-  for (const each of [own, other, third]) {
+  for (const each of [first, other, third]) {
     assert.deepEqual(each.problems, []);
     await each.context.close();
   }
@@ -323,8 +294,8 @@ test("an address that no account has is answered alike, and nobody is written to
 });
 
 test("nothing that was typed or sent stands in the log", () => {
-  for (const text of [PASSWORD, PIN, CENTRE_PASSWORD, "not-the-password", "@mail.example", "验证码"]) {
-    assert.ok(!log.includes(text), `${text} stands in the log`);
+  for (const text of [PASSWORD, PIN, own.password, "not-the-password", "@mail.example", "验证码"]) {
+    assert.ok(!own.log.includes(text), `${text} stands in the log`);
   }
-  assert.match(log, /message/, "messages are logged by their ids");
+  assert.match(own.log, /message/, "messages are logged by their ids");
 });

@@ -111,7 +111,9 @@ export class Person {
       const card = testCard(FIRST_ORDINARY + ((first - FIRST_ORDINARY + step) % span));
       const since = await lastMessage(card.phone);
       const id = fresh('bind');
-      const begun = await this.#ask('POST', '/cards', { binding_id: id, kind: 'debit', ...card });
+      const begun = await this.#ask('POST', '/cards', {
+        binding_id: id, kind: 'debit', ...card, payment_password: PASSWORD,
+      });
       if (begun.body.code === 'CARD_BOUND_ELSEWHERE' && step < span) continue;
       done('POST /cards', begun);
       const code = await codeAfter(card.phone, since);

@@ -25,11 +25,11 @@ use koudai_web::wallet::pages::{
     CardKind, CardLine, CardNewPage, CardPage, CardsPage, ChangePaymentPasswordPage, CodeOffPage, CodePage,
     CodeRequestPage, CodeResultPage, CodeState, Confirming, Direction, EmailPage, Event,
     ForgotPaymentPasswordPage, FreezeBy, FreezePage, Holder, HomePage, How, LandingPage, LastCodePayment,
-    LeavingPage, Link, LoginPage, LoginPasswordPage, LoginWay, Method, MonthOfRecords, PageOfRecords,
-    PasskeyLine, PasskeyPage, PasskeysPage, PayPage, PayResultPage, PayState, PaymentPasswordPage, ProofPage,
-    ProofWay, Protected, RecordKind, RecordLine, RecordPage, RecordState, RecordsPage, RecoverContactPage,
-    RecoverDonePage, RecoverPage, RecoverPhonePage, RecoverProofPage, RecoveredPasswordPage,
-    RecoveredPhonePage, RecoveryCodesPage, RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage,
+    LeavingPage, Link, LoginPage, LoginPasswordPage, LoginWay, Method, MonthOfRecords, NewPhonePage,
+    PageOfRecords, PasskeyLine, PasskeyPage, PasskeysPage, PayPage, PayResultPage, PayState,
+    PaymentPasswordPage, ProofPage, ProofWay, Protected, RecordKind, RecordLine, RecordPage, RecordState,
+    RecordsPage, RecoverContactPage, RecoverDonePage, RecoverPage, RecoverPhonePage, RecoverProofPage,
+    RecoveredPasswordPage, RecoveryCodesPage, RefundNotice, RefusalPage, Refused, ReturningPage, ScanPage,
     SecondStepPage, SecondWay, SecurityPage, SpeedLine, StaticAppsPage, StaticCodePage, StatusPage,
     TermsPage, TopUpPage, TopUpResultPage, TopUpState, TransferLine, TransferPage, TransferStanding,
     TransfersPage, TwoStepsPage, Unusable, WalletLine, WalletPage, Way, WithdrawPage, WithdrawResultPage,
@@ -114,7 +114,7 @@ fn recovery(l: Lang, add: &mut Add) {
     add("recover-proof-app", &proof(Some(ProofWay::App), &steps, false));
     add("recover-proof-recovery", &proof(Some(ProofWay::Recovery), &steps, false));
     add("recover-new-password", &RecoveredPasswordPage { l, refused: None });
-    let phone = |action, present: Option<&str>, sent_to: Option<&str>| RecoveredPhonePage {
+    let phone = |action, present: Option<&str>, sent_to: Option<&str>| NewPhonePage {
         l,
         action,
         present: present.map(str::to_owned),

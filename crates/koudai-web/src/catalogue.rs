@@ -280,7 +280,7 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         Refusal::ProofNeeded => l.say("验证后继续", "Confirm to go on"),
         Refusal::SecondStepWrong => l.say("请核对后重试，或换一种方式", "Try again, or another way"),
         Refusal::SecondStepPaused { .. } => l.say("到时间后再试，或用通行密钥", "Wait, or use a passkey"),
-        Refusal::SecondStepOver => l.say("请重新开始", "Begin again"),
+        Refusal::SecondStepOver | Refusal::RecoveryOver => l.say("请重新开始", "Begin again"),
         Refusal::SecondStepNeedsEmail => l.say("绑定邮箱后即可开启", "Add one, then you can turn it on"),
         Refusal::EmailIsSecondStep => l.say(
             "请先关闭验证码两步验证，或换绑另一个邮箱",
@@ -290,7 +290,6 @@ fn next(refusal: Refusal, l: Lang) -> &'static str {
         Refusal::LoginPasswordWrong => {
             l.say("忘记了可以在登录页找回", "If you have forgotten it, reset it from the sign-in page")
         }
-        Refusal::RecoveryOver => l.say("请重新开始", "Begin again"),
         Refusal::RecoveryTakesPhone => l.say("请用手机号找回", "Reset it by your phone number"),
         Refusal::RecoveryTakesStaff => l.say(
             "请带上证件联系客服，由工作人员核实后办理",

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use koudai_core::money::Money;
 use koudai_core::time::Timestamp;
 
 /// The language of a page.
@@ -130,6 +131,11 @@ fn month_name(month: u8) -> &'static str {
     const NAMES: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     NAMES[usize::from(month.clamp(1, 12)) - 1]
+}
+
+/// An amount inside a sentence: `¥12.40`.
+pub(crate) fn figure(money: Money) -> String {
+    format!("{}{money}", money.currency().sign())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use drive::books::{Dice, lines_of, setting, settled, succeeded, verify};
 use drive::till::Till;
-use drive::{Demo, Phone, koudai, run, until, until_up};
+use drive::{Demo, PIN, Phone, koudai, run, until, until_up};
 use koudai_core::identity::Phone as PhoneNumber;
 use koudai_core::issuing::{AccountBin, account_number};
 use koudai_core::ledger::NetworkId;
@@ -92,7 +92,7 @@ impl Wallets {
         let seen = holder.codes().await.len();
         let form = json!({
             "binding_id": "bind-account", "number": number, "kind": "debit", "name": card.name,
-            "id_number": card.id_number, "phone": card.phone,
+            "id_number": card.id_number, "phone": card.phone, "payment_password": PIN,
         });
         let (status, binding) = payer.post("/cards", form).await.expect("an answer");
         assert_eq!((status, &binding["state"]), (200, &json!("code_sent")), "{binding}");

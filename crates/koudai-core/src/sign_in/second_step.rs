@@ -308,9 +308,13 @@ impl Command for ProveBySecondStep {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<(), Stop<Refusal>> {
         let (mut session, person) = super::holder(tx, &self.session)?;
         let row = of(tx, person.id)?.ok_or(Refusal::SecondStepWrong)?;
+        let telling = Telling::prepare(tx, &person, AccountChange::RecoveryCodeUsed)?;
         check(tx, &row, &person, None, &self.session, &self.answer)?;
         session.proven_at = tx.now();
         tx.rows().session.put(session);
+        if matches!(self.answer, SecondAnswer::Recovery(_)) {
+            telling.tell(tx);
+        }
         Ok(())
     }
 }

@@ -96,7 +96,7 @@ impl ChangeMessage<'_> {
             AccountChange::SecondStepRemoved => {
                 ("关闭了一种两步验证", "had a way of two-step verification turned off")
             }
-            AccountChange::RecoveryCodeUsed => ("用恢复码登录", "was signed in to by a recovery code"),
+            AccountChange::RecoveryCodeUsed => ("使用了一个恢复码", "had one of its recovery codes used"),
             AccountChange::RecoveryCodes => ("生成了新的恢复码", "got new recovery codes"),
             AccountChange::Passkey => ("添加了通行密钥", "got a new passkey"),
             AccountChange::PasskeyRemoved => ("移除了一个通行密钥", "had a passkey removed"),
@@ -124,12 +124,12 @@ impl ChangeMessage<'_> {
             " / ",
             || {
                 Zeroizing::new(format!(
-                    "你的账户于 {at_zh} {zh}。不是你？请在登录页点“无法登录”，用冻结码 {word} 立即冻结账户，24 小时内有效。"
+                    "你的账户于 {at_zh} {zh}。不是你？在登录页“无法登录”里用冻结码 {word} 冻结账户，24 小时内有效。"
                 ))
             },
             || {
                 Zeroizing::new(format!(
-                    "Your account {en} on {at_en}. Not you? On the sign-in page choose \"Can't sign in?\" and freeze it by the \
+                    "Your account {en} on {at_en}. Not you? Freeze it under \"Can't sign in?\" on the sign-in page, by the \
                      code {word}, valid 24 h."
                 ))
             },

@@ -6,10 +6,10 @@ use koudai_core::code_payment::CodeFailure;
 use koudai_core::column::{Cells, Row, Value};
 use koudai_core::id::OrderId;
 use koudai_core::rows::{
-    AgreementState, App, AppMoveKind, AttemptKind, AttemptState, BindingState, CodePurpose, Declined,
-    DeliveryOutcome, DifferenceClass, DifferenceState, Language, NetworkRefusal, Order, OrderState,
-    PasskeyAlgorithm, Product, ReconciliationState, RefundState, RefundWay, Rows, Speed, StaffRole,
-    TransferFailure, TransferState, Way, WithdrawalState,
+    AccountChange, AgreementState, App, AppMoveKind, AttemptKind, AttemptState, BindingState, CodePurpose,
+    Declined, DeliveryOutcome, DifferenceClass, DifferenceState, Language, NetworkRefusal, Order, OrderState,
+    PasskeyAlgorithm, Product, ReconciliationState, RecoveryOf, RefundState, RefundWay, Rows, Speed,
+    StaffRole, TransferFailure, TransferState, Way, WithdrawalState,
 };
 use koudai_store::{Reader, StoreError, Tuning};
 
@@ -153,7 +153,7 @@ fn candidates(column: &str, gaps: bool) -> Vec<Value> {
     }
     words!(AttemptKind AttemptState BindingState CardKind CodeFailure CodePurpose DeliveryOutcome NetworkRefusal OrderState AgreementState Declined AppMoveKind);
     words!(Product RefundState RefundWay Speed StaffRole TransferFailure TransferState WithdrawalState);
-    words!(DifferenceClass DifferenceState Language PasskeyAlgorithm ReconciliationState Way);
+    words!(AccountChange RecoveryOf DifferenceClass DifferenceState Language PasskeyAlgorithm ReconciliationState Way);
     all.extend([Value::Bytes(vec![]), Value::Bytes(vec![0xFF; 16]), Value::Bytes(vec![0; 32])]);
     all.insert(if gaps { 0 } else { all.len() }, Value::Null);
     // Numbers that the schema binds to others, and the one row that is always number 1.

@@ -1,9 +1,8 @@
 //! What happened, of every refusal.
 
-use koudai_core::money::Money;
 use koudai_core::refusal::Refusal;
 
-use crate::say::Lang;
+use crate::say::{Lang, figure};
 
 /// What happened, in one sentence.
 #[expect(clippy::too_many_lines, reason = "one table, one line or two for each refusal")]
@@ -38,7 +37,9 @@ pub(super) fn title(refusal: Refusal, l: Lang) -> String {
         Refusal::EmailTaken => plain("这个邮箱已绑定另一个账户", "Another wallet has this e-mail address"),
         Refusal::EmailNotOffered => plain("本钱包暂不支持邮箱", "This wallet does not send e-mail"),
         Refusal::SignInWrong => plain("账号或密码不正确", "Wrong account or password"),
-        Refusal::SignInPaused { wait_s } | Refusal::SecondStepPaused { wait_s } => {
+        Refusal::SignInPaused { wait_s }
+        | Refusal::SecondStepPaused { wait_s }
+        | Refusal::FreezePaused { wait_s } => {
             let wait = l.wait(wait_s);
             match l {
                 Lang::Zh => format!("尝试次数过多，请 {wait}后再试"),
@@ -79,13 +80,6 @@ pub(super) fn title(refusal: Refusal, l: Lang) -> String {
             "手机号或冻结码不正确，或冻结码已使用、已过期",
             "Wrong number or code, or it was used or is past its day",
         ),
-        Refusal::FreezePaused { wait_s } => {
-            let wait = l.wait(wait_s);
-            match l {
-                Lang::Zh => format!("尝试次数过多，请 {wait}后再试"),
-                Lang::En => format!("Too many wrong tries, try again in {wait}"),
-            }
-        }
         Refusal::CoolingDown { until } => match l {
             Lang::Zh => format!("安全保护中，{} 前暂不能这样操作", l.moment(until)),
             Lang::En => format!("Your account is protected until {}: this has to wait", l.moment(until)),
@@ -94,28 +88,28 @@ pub(super) fn title(refusal: Refusal, l: Lang) -> String {
             Lang::Zh => format!(
                 "安全保护中，{} 前每天最多消费 {}，今天还可消费 {}",
                 l.moment(until),
-                l.amount(most),
-                l.amount(left)
+                figure(most),
+                figure(left)
             ),
             Lang::En => format!(
                 "Your account is protected until {}: at most {} a day, {} left today",
                 l.moment(until),
-                l.amount(most),
-                l.amount(left)
+                figure(most),
+                figure(left)
             ),
         },
         Refusal::CoolWithdrawalsReached { most, left, until } => match l {
             Lang::Zh => format!(
                 "安全保护中，{} 前每天最多向新卡提现 {}，今天还可提现 {}",
                 l.moment(until),
-                l.amount(most),
-                l.amount(left)
+                figure(most),
+                figure(left)
             ),
             Lang::En => format!(
                 "Your account is protected until {}: at most {} a day to new cards, {} left today",
                 l.moment(until),
-                l.amount(most),
-                l.amount(left)
+                figure(most),
+                figure(left)
             ),
         },
         Refusal::ProofNeeded => plain("请先验证是你本人", "Confirm that it is you first"),
@@ -315,9 +309,4 @@ fn tries(
         (Lang::En, 1) => format!("{en}, 1 try left"),
         (Lang::En, _) => format!("{en}, {left} tries left"),
     }
-}
-
-/// An amount inside a sentence: `¥12.40`.
-fn figure(money: Money) -> String {
-    format!("{}{money}", money.currency().sign())
 }

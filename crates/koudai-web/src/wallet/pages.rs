@@ -51,8 +51,8 @@ pub use records::{
     RecordsPage,
 };
 pub use recovery::{
-    FreezeBy, FreezePage, ProofWay, RecoverContactPage, RecoverDonePage, RecoverPage, RecoverPhonePage,
-    RecoverProofPage, RecoveredPasswordPage, RecoveredPhonePage,
+    FreezeBy, FreezePage, NewPhonePage, ProofWay, RecoverContactPage, RecoverDonePage, RecoverPage,
+    RecoverPhonePage, RecoverProofPage, RecoveredPasswordPage,
 };
 pub use security::{
     EmailPage, LoginPasswordPage, PasskeyLine, PasskeyPage, PasskeysPage, ProofPage, SecurityPage,

@@ -8,7 +8,7 @@ use koudai_core::binding::card_mac;
 use koudai_core::card::CardNumber;
 use koudai_core::identity::{Email, Phone};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{CodeKey, CodePurpose, LoginPassword, Person, Recovery, RecoveryOf, SecondStep};
+use koudai_core::rows::{LoginPassword, Person, Recovery, RecoveryOf, SecondStep};
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{
     BeginPhoneRecovery, BeginRecovery, ProveRecovery, RECOVERY_LIFE_MS, RecoverLoginPassword, RecoverPhone,
@@ -22,10 +22,10 @@ use super::answer;
 use super::fields::{Fields, Sent};
 use super::pages::{
     ProofWay, RecoverContactPage, RecoverDonePage, RecoverPage, RecoverPhonePage, RecoverProofPage,
-    RecoveredPasswordPage, RecoveredPhonePage,
+    RecoveredPasswordPage,
 };
 use super::passkeys::{self, CHALLENGE_LIFE_MS, Purpose};
-use super::security::{check_password, code_gap_ms, fresh_salt, sent_code};
+use super::security::{check_password, fresh_salt, new_phone_page};
 use super::sign_in::{
     Asked, CodeSent, contact, cookie_text, judged, read_code_cookie, resend_in_s, set_cookie, with_cookie,
 };
@@ -375,37 +375,25 @@ fn new_phone_of(headers: &HeaderMap) -> Option<Phone> {
     cookie(headers, NEW_PHONE).and_then(Phone::parse)
 }
 
-async fn new_phone_page(
+async fn phone_page_again(
     visit: &Visit,
     token: Option<[u8; 32]>,
     sent_to: Option<Phone>,
     refusal: Option<Refusal>,
 ) -> Response {
-    let sent = match (token, sent_to.clone()) {
-        (Some(token), Some(phone)) => {
-            let contact = koudai_core::identity::Contact::Phone(phone);
-            let key = CodeKey { contact, purpose: CodePurpose::NewPhone };
-            let (now, gap_ms) = (visit.now(), code_gap_ms(visit));
-            visit.read(move |r| sent_code(r, &key, &token, now, gap_ms)).await.ok().flatten()
-        }
-        _ => None,
+    let page = async {
+        let token = token.ok_or(Refusal::RecoveryOver)?;
+        new_phone_page(visit, RECOVERED_PHONE, None, token, sent_to, refusal).await
     };
-    let page = RecoveredPhonePage {
-        l: visit.l,
-        action: RECOVERED_PHONE,
-        present: None,
-        sent_to: sent_to.filter(|_| sent.is_some()).map(|phone| phone.digits().to_owned()),
-        resend_in_s: sent.unwrap_or(0),
-        refused: refusal.map(|r| answer::refused(visit, r)),
-    };
-    answer::page(refusal.map_or(StatusCode::OK, answer::status), &page)
+    let page = page.await;
+    visit.settle(page)
 }
 
 /// `GET /recover/phone/new`.
 pub(super) async fn new_phone(visit: Visit, headers: HeaderMap) -> Response {
     let token = held(&headers, None);
     match UnderWay::read_proven(&visit, token, RecoveryOf::Phone).await {
-        Ok(_) => new_phone_page(&visit, token, new_phone_of(&headers), None).await,
+        Ok(_) => phone_page_again(&visit, token, new_phone_of(&headers), None).await,
         Err(refusal) => visit.refuse(refusal),
     }
 }
@@ -430,7 +418,7 @@ pub(super) async fn send_phone_code(headers: HeaderMap, Sent(visit, fields): Sen
             response
         }
         Err(refusal) if visit.json || is_over(refusal) => visit.refuse(refusal),
-        Err(refusal) => new_phone_page(&visit, token, new_phone_of(&headers), Some(refusal)).await,
+        Err(refusal) => phone_page_again(&visit, token, new_phone_of(&headers), Some(refusal)).await,
     }
 }
 
@@ -448,7 +436,7 @@ pub(super) async fn set_phone(headers: HeaderMap, Sent(visit, fields): Sent) -> 
         Ok(()) if visit.json => answer::data(json!({})),
         Ok(()) => done(&visit, RecoveryOf::Phone),
         Err(refusal) if visit.json || is_over(refusal) => visit.refuse(refusal),
-        Err(refusal) => new_phone_page(&visit, token, phone, Some(refusal)).await,
+        Err(refusal) => phone_page_again(&visit, token, phone, Some(refusal)).await,
     }
 }
 

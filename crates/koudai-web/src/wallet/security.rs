@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::answer;
 use super::fields::{Fields, Sent};
-use super::pages::{EmailPage, LoginPasswordPage, ProofPage, Protected, RecoveredPhonePage, SecurityPage};
+use super::pages::{EmailPage, LoginPasswordPage, NewPhonePage, ProofPage, Protected, SecurityPage};
 use super::passkeys;
 use super::sign_in::{MOST_PASSWORD_BYTES, cookie_text, own_path, set_cookie, with_next};
 use super::slow_hash::slow_hash;
@@ -274,19 +274,32 @@ async fn phone_page(
     sent_to: Option<Phone>,
     refusal: Option<Refusal>,
 ) -> Result<Response, Refusal> {
-    let present = visit.person_row().await?.phone.masked();
-    let (session, now, gap_ms) = (visit.session()?, visit.now(), code_gap_ms(visit));
+    let present = Some(visit.person_row().await?.phone.masked());
+    let session = visit.session()?;
+    new_phone_page(visit, PHONE, present, session, sent_to, refusal).await
+}
+
+/// The page on which a number is confirmed that is to belong to an account. `request` is what its code was asked for by.
+pub(super) async fn new_phone_page(
+    visit: &Visit,
+    action: &'static str,
+    present: Option<String>,
+    request: [u8; 32],
+    sent_to: Option<Phone>,
+    refusal: Option<Refusal>,
+) -> Result<Response, Refusal> {
+    let (now, gap_ms) = (visit.now(), code_gap_ms(visit));
     let sent = match sent_to.clone() {
         Some(phone) => {
             let key = CodeKey { contact: Contact::Phone(phone), purpose: CodePurpose::NewPhone };
-            visit.read(move |r| sent_code(r, &key, &session, now, gap_ms)).await?
+            visit.read(move |r| sent_code(r, &key, &request, now, gap_ms)).await?
         }
         None => None,
     };
-    let page = RecoveredPhonePage {
+    let page = NewPhonePage {
         l: visit.l,
-        action: PHONE,
-        present: Some(present),
+        action,
+        present,
         sent_to: sent_to.filter(|_| sent.is_some()).map(|phone| phone.digits().to_owned()),
         resend_in_s: sent.unwrap_or(0),
         refused: refusal.map(|r| answer::refused(visit, r)),

@@ -13,4 +13,5 @@ mod passkeys;
 mod passwords;
 mod payment_passwords;
 mod proof;
+mod recovering;
 mod two_steps;

@@ -52,12 +52,14 @@ const UNIONPAY: &str = "unionpay";
 const ALIPAY: &str = "alipay";
 /// What the bank knows the demo's wallet as.
 const APP_ID: &str = "koudai-demo";
-/// Everybody here is at one address, and tries things out; nobody waits until a card is a day old.
+/// Everybody here is at one address, and tries things out; nobody waits until a card is a day old, nor for having opened another
+/// browser.
 const SAFETY: Safety = Safety {
     codes_from_block_a_day: 100_000,
     codes_from_device_a_day: 1_000,
     wrong_from_block_most: 10_000,
     reset_card_age_ms: SECOND,
+    cool_new_device_ms: 0,
     ..Safety::DEFAULT
 };
 /// Who the demo's mail comes from.

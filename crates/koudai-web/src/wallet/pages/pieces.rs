@@ -249,7 +249,7 @@ impl Protected {
     }
 
     pub(super) fn says(&self, l: Lang) -> String {
-        let most = l.amount(self.most);
+        let most = crate::say::figure(self.most);
         match (self.cool_down, l) {
             (CoolDown::Closed { until }, Lang::Zh) => {
                 format!("安全保护中：{} 前暂不能提现，每天最多消费 {most}", l.moment(until))

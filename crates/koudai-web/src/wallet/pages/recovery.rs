@@ -123,7 +123,7 @@ pub struct RecoveredPasswordPage {
 /// Another phone number: `GET /security/phone` and `GET /recover/phone/new`, and a refused `POST` of either.
 #[derive(Template)]
 #[template(path = "phone_new.html")]
-pub struct RecoveredPhonePage {
+pub struct NewPhonePage {
     /// The reader's language.
     pub l: Lang,
     /// The page's own path.
