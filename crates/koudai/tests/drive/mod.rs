@@ -109,22 +109,25 @@ pub struct Demo {
 impl Demo {
     /// Starts a demo and waits for its addresses. Its log goes to `log`.
     pub fn start(data: &Path, port: u16, bank_url: Option<&str>, log: &Path) -> Self {
-        Self::once_it_answers(Self::spawn(data, port, bank_url, log))
+        Self::once_it_answers(Self::spawn(data, port, bank_url, log), log)
     }
 
     /// The same, of a command of the test's own.
     pub fn of(mut command: Command, log: &Path) -> Self {
-        let log = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
-        command.stdout(Stdio::piped()).stderr(log).stdin(Stdio::null());
-        Self::once_it_answers(Running(command.spawn().expect("the demo starts")))
+        let file = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
+        command.stdout(Stdio::piped()).stderr(file).stdin(Stdio::null());
+        Self::once_it_answers(Running(command.spawn().expect("the demo starts")), log)
     }
 
-    fn once_it_answers(mut process: Running) -> Self {
+    fn once_it_answers(mut process: Running, log: &Path) -> Self {
         let mut line = String::new();
         let out = process.0.stdout.take().expect("its standard output");
         BufReader::new(out).read_line(&mut line).expect("its first line");
-        let addresses =
-            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the demo said {line:?}, see its log"));
+        let addresses = serde_json::from_str(&line).unwrap_or_else(|_| {
+            let log = std::fs::read_to_string(log).unwrap_or_default();
+            let last: Vec<&str> = log.lines().rev().take(10).collect();
+            panic!("the demo said {line:?}, and last in its log, the newest first: {last:#?}");
+        });
         Self { process, addresses }
     }
 
