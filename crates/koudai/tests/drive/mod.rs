@@ -42,7 +42,7 @@ pub fn json_of(command: &mut Command) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON on standard output")
 }
 
-/// Some ports in a row that are free now; the demo takes four from the first on. They lie below those that the system gives to
+/// Seven ports in a row that are free now and that no other test takes; the demo takes its own from the first on. They lie below those that the system gives to
 /// outgoing connections, one of which could have a port when its program is started again; processes begin at different ones.
 pub fn free_ports() -> u16 {
     const FIRST: u16 = 10_000;
@@ -52,7 +52,10 @@ pub fn free_ports() -> u16 {
         let row =
             std::process::id().wrapping_mul(61).wrapping_add(TAKEN.fetch_add(1, Ordering::SeqCst)) % ROWS;
         let first = FIRST + 8 * u16::try_from(row).expect("few rows");
-        if (0..8).all(|n| TcpListener::bind(("127.0.0.1", first + n)).is_ok()) {
+        // The last of a row stays taken as long as this process lives: no other test finds the row free while its demo starts.
+        let Ok(claim) = TcpListener::bind(("127.0.0.1", first + 7)) else { continue };
+        if (0..7).all(|n| TcpListener::bind(("127.0.0.1", first + n)).is_ok()) {
+            std::mem::forget(claim);
             return first;
         }
     }
