@@ -89,21 +89,22 @@ fn tally(tx: &mut Tx<'_>, person: PersonId) -> Result<CoolTally, Stop<Refusal>> 
     Ok(CoolTally::at(tx.rows().cool_tally.get(&person).or_stop()?, person, now))
 }
 
-/// What the person has spent today with this much more, if they are in the first part of a cool-down and its bound allows it. The
-/// decision puts it once nothing refuses any more.
+/// What a person has spent today with this much more, if the first part of their cool-down lasts `until` later than now and its bound
+/// allows it. The decision puts it once nothing refuses any more.
 ///
 /// # Errors
 /// `CoolSpendingReached`, or `Absent`.
 pub(crate) fn spend(
     tx: &mut Tx<'_>,
-    person: &Person,
+    person: PersonId,
+    until: Timestamp,
     amount: Money,
 ) -> Result<Option<CoolTally>, Stop<Refusal>> {
-    let (until, most) = (person.cool_until, tx.policy().safety.cool_spend_most);
     if tx.now() >= until {
         return Ok(None);
     }
-    let mut tally = tally(tx, person.id)?;
+    let most = tx.policy().safety.cool_spend_most;
+    let mut tally = tally(tx, person)?;
     tally.spent =
         more(tally.spent, most, amount).map_err(|left| Refusal::CoolSpendingReached { most, left, until })?;
     Ok(Some(tally))

@@ -196,17 +196,17 @@ impl Pay {
         if !merchant.may_use(order.product) {
             return Err(Refusal::ProductNotEnabled.into());
         }
-        let now = tx.now();
         let person = tx.rows().person.get(&self.person).or_stop()?.ok_or(Refusal::SignedOut)?;
         if person.frozen {
             return Err(Refusal::AccountFrozen.into());
         }
-        // What is at another wallet is not guarded here.
-        let cooled = if now < person.cool_until && !matches!(self.means, Means::Wallet { .. }) {
-            let person = person.clone();
-            cool_down::spend(tx, &person, order.amount)?
-        } else {
-            None
+        let cool_until = person.cool_until;
+        let cooled = match self.means {
+            // What is at another wallet is not guarded here.
+            Means::Wallet { .. } => None,
+            Means::Balance | Means::Card(_) | Means::Both { .. } => {
+                cool_down::spend(tx, self.person, cool_until, order.amount)?
+            }
         };
         let counted = static_code::with(tx, &order, self.person, &self.means)?;
         let order = match &self.means {

@@ -4,6 +4,17 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use koudai_engine::Failed;
+
+/// Why an engine did not do what was asked, for whoever asked; `refused` words a refusal.
+pub(crate) fn in_words<R>(failed: Failed<R>, refused: impl FnOnce(R) -> String) -> String {
+    match failed {
+        Failed::Refused(refusal) => refused(refusal),
+        Failed::Busy => "the server has more work than it can take, or its disk is full".to_owned(),
+        Failed::Stopped => "the server is stopping".to_owned(),
+    }
+}
+
 /// Exit code 1 is a failure; 2 means that what was asked for cannot be, as clap has it for its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {

@@ -1,14 +1,14 @@
 //! `koudai issuing-app`: the apps of others that may take money from accounts here, with their holders' consent.
 
 use koudai_core::issuing::{AppIncomplete, SetIssuingApp};
-use koudai_engine::{Engine, Failed};
+use koudai_engine::Engine;
 use koudai_networks::platform::{Platform, SigningMode};
 use koudai_wechatpay::keys::PublicKey;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{self, IssuingAppSetArgs};
 use crate::control::{self, Request};
-use crate::failure::Failure;
+use crate::failure::{Failure, in_words};
 use crate::sandbox::text;
 
 /// An app to be made or changed. What is absent stays as it is.
@@ -35,16 +35,9 @@ pub(crate) async fn set(
     }
     let Set { app, name_zh, name_en, key_pem, suspended } = request;
     let command = SetIssuingApp { app: app.clone(), name_zh, name_en, key_pem, suspended };
-    let app = match engine.submit(command).await {
-        Ok(app) => app,
-        Err(Failed::Refused(AppIncomplete)) => {
-            return Err(format!("there is no app {app}; to make it, give --name-zh, --name-en and --key"));
-        }
-        Err(Failed::Busy) => {
-            return Err("the server has more work than it can take, or its disk is full".to_owned());
-        }
-        Err(Failed::Stopped) => return Err("the server is stopping".to_owned()),
-    };
+    let incomplete =
+        |AppIncomplete| format!("there is no app {app}; to make it, give --name-zh, --name-en and --key");
+    let app = engine.submit(command).await.map_err(|failed| in_words(failed, incomplete))?;
     let signer = platform.signer(SigningMode::PublicKey, engine.clock().now());
     Ok(serde_json::json!({
         "app": app.app,

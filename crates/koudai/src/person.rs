@@ -3,12 +3,12 @@
 use koudai_core::identity::Phone;
 use koudai_core::rows::PhoneOwner;
 use koudai_core::sign_in::SetFrozen;
-use koudai_engine::{Engine, Failed};
+use koudai_engine::Engine;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{PersonArgs, PersonCommand};
 use crate::control::{self, Request};
-use crate::failure::Failure;
+use crate::failure::{Failure, in_words};
 
 /// An account to be frozen, or to be opened again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,16 +27,13 @@ pub(crate) async fn freeze(engine: &Engine, request: Freeze) -> Result<serde_jso
     let phone = Phone::parse(&request.phone).ok_or("that is not a mobile number this wallet serves")?;
     let owner = engine.read(move |r| r.get::<PhoneOwner>(&phone)).await;
     let owner = owner.map_err(|error| error.to_string())?.ok_or("no account has this number")?;
-    match engine.submit(SetFrozen { person: owner.person, frozen: request.frozen }).await {
-        Ok(person) => Ok(serde_json::json!({
-            "person_id": person.id.wire(),
-            "phone": person.phone.masked(),
-            "frozen": request.frozen,
-        })),
-        Err(Failed::Refused(refusal)) => Err(refusal.code().to_owned()),
-        Err(Failed::Busy) => Err("the server has more work than it can take, or its disk is full".to_owned()),
-        Err(Failed::Stopped) => Err("the server is stopping".to_owned()),
-    }
+    let done = engine.submit(SetFrozen { person: owner.person, frozen: request.frozen }).await;
+    let person = done.map_err(|failed| in_words(failed, |refusal| refusal.code().to_owned()))?;
+    Ok(serde_json::json!({
+        "person_id": person.id.wire(),
+        "phone": person.phone.masked(),
+        "frozen": person.frozen,
+    }))
 }
 
 /// `koudai person freeze` and `unfreeze`.

@@ -4,13 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use koudai_core::merchant::{CreateStaff, NameTaken};
 use koudai_core::rows::StaffRole;
-use koudai_engine::{Engine, Failed};
+use koudai_engine::Engine;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::cli::{Role, StaffCreateArgs};
 use crate::control::{self, Request};
-use crate::failure::Failure;
+use crate::failure::{Failure, in_words};
 
 /// One of the staff to be made. The token itself never reaches the server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,16 +34,14 @@ pub(crate) async fn create(engine: &Engine, request: Create) -> Result<serde_jso
     let role =
         StaffRole::from_word(&request.role).ok_or_else(|| format!("{:?} is not a role", request.role))?;
     let command = CreateStaff { name: request.name, role, enrolment_hash: request.enrolment_hash };
-    match engine.submit(command).await {
-        Ok(staff) => Ok(serde_json::json!({
-            "staff_id": staff.id.wire(),
-            "name": staff.name,
-            "role": staff.role.word(),
-        })),
-        Err(Failed::Refused(NameTaken)) => Err("somebody has this name already".to_owned()),
-        Err(Failed::Busy) => Err("the server has more work than it can take, or its disk is full".to_owned()),
-        Err(Failed::Stopped) => Err("the server is stopping".to_owned()),
-    }
+    let made = engine.submit(command).await;
+    let staff =
+        made.map_err(|failed| in_words(failed, |NameTaken| "somebody has this name already".to_owned()))?;
+    Ok(serde_json::json!({
+        "staff_id": staff.id.wire(),
+        "name": staff.name,
+        "role": staff.role.word(),
+    }))
 }
 
 fn is_sign_in_name(text: &str) -> bool {

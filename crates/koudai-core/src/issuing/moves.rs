@@ -97,9 +97,9 @@ impl MoveByToken {
         agreement: &Agreement,
     ) -> Result<(Option<Declined>, Option<CoolTally>), Stop<IssuingRefusal>> {
         let holder = agreement.person.expect("what was bound has its holder");
-        let person = tx.rows().person.get(&holder).or_stop()?.expect("a holder has their row").clone();
-        let frozen = person.frozen;
-        let cooled = match cool_down::spend(tx, &person, self.amount) {
+        let person = tx.rows().person.get(&holder).or_stop()?.expect("a holder has their row");
+        let (frozen, cool_until) = (person.frozen, person.cool_until);
+        let cooled = match cool_down::spend(tx, holder, cool_until, self.amount) {
             Ok(cooled) => Some(cooled),
             Err(Stop::Refused(_)) => None,
             Err(Stop::Absent) => return Err(Stop::Absent),

@@ -82,7 +82,6 @@ impl Sessions {
         for hash in row.hashes().filter(|hash| Some(hash) != but) {
             tx.rows().session.delete(&hash);
         }
-        // One that was opened before sessions were counted is not in the row.
         row.sessions = row.hashes().filter(|hash| Some(hash) == but).flatten().collect();
         tx.rows().sign_ins.put(row);
     }

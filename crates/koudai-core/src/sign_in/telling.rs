@@ -132,20 +132,24 @@ impl Command for FreezeByRight {
             wrong.add(tx, pause_ms);
             return Err(Refusal::FreezeWordWrong.into());
         };
-        freeze(tx, person)?;
+        set_frozen(tx, person, true)?;
         tx.rows().freeze_right.delete(&key);
         Ok(())
     }
 }
 
-/// Freezes an account and ends all its sessions.
-fn freeze(tx: &mut Tx<'_>, person: PersonId) -> Result<(), Stop<Refusal>> {
-    let row = tx.rows().person.get(&person).or_stop()?.cloned();
-    let mut row = row.expect("a right is to somebody's account");
-    Sessions::read(tx, person)?.end(tx, None);
-    row.frozen = true;
-    tx.rows().person.put(row);
-    Ok(())
+/// Freezes an account and ends all its sessions, or opens it again.
+///
+/// # Errors
+/// `RecordUnknown`, or `Absent`.
+fn set_frozen(tx: &mut Tx<'_>, person: PersonId, frozen: bool) -> Result<Person, Stop<Refusal>> {
+    let row = tx.rows().person.get(&person).or_stop()?.cloned().ok_or(Refusal::RecordUnknown)?;
+    if frozen {
+        Sessions::read(tx, person)?.end(tx, None);
+    }
+    let row = Person { frozen, ..row };
+    tx.rows().person.put(row.clone());
+    Ok(row)
 }
 
 /// Freezes an account, or ends that, as the operator's staff have decided.
@@ -162,16 +166,7 @@ impl Command for SetFrozen {
     type Refusal = Refusal;
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Person, Stop<Refusal>> {
-        let mut person =
-            tx.rows().person.get(&self.person).or_stop()?.cloned().ok_or(Refusal::RecordUnknown)?;
-        if self.frozen {
-            freeze(tx, person.id)?;
-        }
-        if person.frozen != self.frozen {
-            person.frozen = self.frozen;
-            tx.rows().person.put(person.clone());
-        }
-        Ok(person)
+        set_frozen(tx, self.person, self.frozen)
     }
 }
 

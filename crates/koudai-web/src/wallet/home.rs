@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use koudai_core::ledger::{AccountId, standing};
 use koudai_core::money::{Currency, Money};
 use koudai_core::refusal::Refusal;
-use koudai_core::rows::{Balance, PaymentPassword, Person};
+use koudai_core::rows::{Balance, PaymentPassword};
 use koudai_networks::network::Network as _;
 use koudai_store::{Reader, StoreError};
 use serde::Deserialize;
@@ -39,17 +39,12 @@ fn money(row: Option<&Balance>) -> Result<Money, StoreError> {
     standing(b.account, b.debits_minor, b.credits_minor, b.currency).map_err(wrong)
 }
 
-/// Until when an account is in a cool-down, if it is.
-pub(super) fn protected_until_ms(visit: &Visit, person: &Person) -> Option<i64> {
-    let cool_down = person.cool_down(visit.now(), &visit.app.engine.policy().safety)?;
-    Some(cool_down.until().0)
-}
-
 pub(super) async fn home(visit: Visit) -> Response {
     let result = async {
         let person = visit.person_row().await?;
         let id = person.id;
         let (l, json, now) = (visit.l, visit.json, visit.now());
+        let protected = Protected::of(&person, now, &visit.app.engine.policy().safety);
         let (balance, recent, cards, has_payment_password, mut waiting) = visit
             .read(move |r| {
                 // The lines beside the balance are those that make it up, whatever is committed meanwhile.
@@ -69,7 +64,7 @@ pub(super) async fn home(visit: Visit) -> Response {
                 "phone": person.phone.masked(),
                 "cards": cards,
                 "has_payment_password": has_payment_password,
-                "protected_until_ms": protected_until_ms(&visit, &person),
+                "protected_until_ms": protected.map(|protected| protected.cool_down.until().0),
                 "transfers": waiting,
             })));
         }
@@ -77,7 +72,7 @@ pub(super) async fn home(visit: Visit) -> Response {
         waiting.truncate(WAITING);
         Ok(answer::ok(&HomePage {
             l: visit.l,
-            protected: Protected::of(&person, now, &visit.app.engine.policy().safety),
+            protected,
             phone: person.phone.masked(),
             balance,
             cards: cards.len(),

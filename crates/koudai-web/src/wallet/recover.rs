@@ -25,7 +25,7 @@ use super::pages::{
     RecoveredPasswordPage,
 };
 use super::passkeys::{self, CHALLENGE_LIFE_MS, Purpose};
-use super::security::{check_password, fresh_salt, new_phone_page};
+use super::security::{NEW_PHONE, check_password, fresh_salt, new_phone_of, new_phone_page};
 use super::sign_in::{
     Asked, CodeSent, contact, cookie_text, judged, read_code_cookie, resend_in_s, set_cookie, with_cookie,
 };
@@ -35,8 +35,6 @@ use super::visit::{CODE_SENT, Visit, cookie, fresh_token, token_hash};
 
 /// What whoever gave the first proof holds until they have what they lost.
 const HELD: &str = "koudai_recovery";
-/// The number that a code was sent to which is to belong to the account.
-const NEW_PHONE: &str = "koudai_new_phone";
 const HOME: &str = "/recover";
 const PASSWORD: &str = "/recover/password";
 const PROOF: &str = "/recover/proof";
@@ -77,6 +75,11 @@ fn contact_page(
     answer::page(refusal.map_or(StatusCode::OK, answer::status), &page)
 }
 
+/// Whether an address was typed, or a number, and which.
+fn typed(fields: &Fields) -> (bool, &str) {
+    fields.get("email").map_or_else(|| (false, fields.text("phone")), |email| (true, email))
+}
+
 /// `GET /recover/password`.
 pub(super) async fn password(visit: Visit, headers: HeaderMap, Query(query): Query<Asked>) -> Response {
     let by_email = query.by.as_deref() == Some("email");
@@ -109,10 +112,7 @@ pub(super) async fn send_code(Sent(mut visit, fields): Sent) -> Response {
         }
         Err(refusal) if visit.json => visit.refuse(refusal),
         Err(refusal) => {
-            let (by_email, typed) = match fields.get("email") {
-                Some(email) => (true, email),
-                None => (false, fields.text("phone")),
-            };
+            let (by_email, typed) = typed(&fields);
             contact_page(&visit, by_email, typed, None, Some(refusal))
         }
     };
@@ -133,10 +133,7 @@ pub(super) async fn begin(headers: HeaderMap, Sent(visit, fields): Sent) -> Resp
         Ok(recovery) => begun(&visit, &token, &recovery).await,
         Err(refusal) if visit.json || is_over(refusal) => visit.refuse(refusal),
         Err(refusal) => {
-            let (by_email, typed) = match fields.get("email") {
-                Some(email) => (true, email),
-                None => (false, fields.text("phone")),
-            };
+            let (by_email, typed) = typed(&fields);
             contact_page(&visit, by_email, typed, Some(0), Some(refusal))
         }
     }
@@ -368,11 +365,6 @@ pub(super) async fn set_password(headers: HeaderMap, Sent(visit, fields): Sent) 
         Err(refusal) if visit.json || is_over(refusal) => visit.refuse(refusal),
         Err(refusal) => new_password_page(&visit, Some(refusal)),
     }
-}
-
-/// The number that a code was sent to a moment ago.
-fn new_phone_of(headers: &HeaderMap) -> Option<Phone> {
-    cookie(headers, NEW_PHONE).and_then(Phone::parse)
 }
 
 async fn phone_page_again(

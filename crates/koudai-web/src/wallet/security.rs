@@ -30,8 +30,8 @@ use super::visit::{Visit, cookie};
 
 /// The address that a code was sent to, while its page is open.
 const NEW_EMAIL: &str = "koudai_email";
-/// The same of a number.
-const NEW_PHONE: &str = "koudai_phone";
+/// The number that a code was sent to which is to belong to an account, while its page is open.
+pub(super) const NEW_PHONE: &str = "koudai_phone";
 const PHONE: &str = "/security/phone";
 /// Characters of a log-in password (NIST SP 800-63B, section 3.1.1.2, beside a second factor).
 const PASSWORD_LEAST: usize = 8;
@@ -265,7 +265,7 @@ pub(super) async fn send_email_code(headers: HeaderMap, Sent(visit, fields): Sen
 }
 
 /// The number that a code was sent to a moment ago.
-fn new_phone_of(headers: &HeaderMap) -> Option<Phone> {
+pub(super) fn new_phone_of(headers: &HeaderMap) -> Option<Phone> {
     cookie(headers, NEW_PHONE).and_then(Phone::parse)
 }
 

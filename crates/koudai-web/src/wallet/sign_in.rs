@@ -12,7 +12,7 @@ use koudai_core::rows::{Allowance, Device, EmailOwner, LoginPassword, PhoneOwner
 use koudai_core::secret::Secret;
 use koudai_core::sign_in::{
     Asker, CODE_LIFE_MS, PasswordAnswer, PasswordTried, RequestCode, SignIn, SignInByPassword, SignOut,
-    SignedIn, device_key, nobody, salt_of_nobody, wrong_from,
+    SignedIn, device_key, nobody, salt_of_nobody, seconds_until, wrong_from,
 };
 use koudai_core::state::Command;
 use koudai_core::time::{SECOND, Timestamp};
@@ -177,8 +177,8 @@ pub(super) async fn code_page(visit: Visit, headers: HeaderMap, Query(query): Qu
 
 /// Seconds until another code may be asked for, as a cookie has the moment.
 pub(super) fn resend_in_s(visit: &Visit, resend_at: Timestamp) -> u32 {
-    let wait_ms = resend_at.since(visit.now()).clamp(0, CODE_LIFE_MS);
-    u32::try_from((wait_ms + SECOND - 1) / SECOND).unwrap_or(0)
+    let now = visit.now();
+    seconds_until(resend_at.min(now.plus(CODE_LIFE_MS)), now)
 }
 
 pub(super) fn with_next(path: &str, next: Option<&str>) -> String {
